@@ -1,0 +1,63 @@
+# futon: the two commands for a stranger are `make demo` and `make test`; `make help` lists all.
+SHELL := /bin/sh
+CARGO ?= cargo
+TARGET := x86_64-unknown-linux-gnu
+BIN := target/$(TARGET)/release
+FUTON := $(BIN)/futon
+
+RESOURCES ?= resources
+WORKING_DIR ?= test_dir
+export RESOURCES WORKING_DIR
+
+.PHONY: help setup programs resources images images-all demo test test-fast lint build run check shell clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing on this machine (the only step that needs root)
+	@sh scripts/setup.sh
+
+programs: ## Build futon, its guest tools and the test client
+	@sh scripts/say.sh "building futon (first time: a few minutes)"
+	@$(CARGO) build --release --locked --bins
+
+resources: programs ## Build base image, kernel, initrd and guest tools
+	@$(FUTON) resources build
+
+images: programs resources ## Build the images of functions.list
+	@$(FUTON) images build
+
+images-all: programs resources ## Build the images of all sample functions, and of the fault tests
+	@$(FUTON) images build --all
+	@$(FUTON) images build fault-go
+
+demo: setup ## Everything, from set-up to three functions tested in real virtual machines
+	@$(MAKE) --no-print-directory images
+	@sh scripts/say.sh "testing three functions, each in a virtual machine of its own"
+	@$(FUTON) test fibonacci-go fibonacci-python fibonacci-nodejs
+
+test: setup ## All checks and tests, real virtual machines included
+	@$(MAKE) --no-print-directory images-all
+	@sh scripts/test.sh
+
+test-fast: ## Tests without virtual machines
+	@$(CARGO) test --release --locked --workspace
+
+lint: ## Formatting, clippy, shellcheck
+	@sh scripts/lint.sh
+
+build: programs ## IMAGE_NAME=<function> make build: a working directory
+	@test -n "$(IMAGE_NAME)" || { echo "error: IMAGE_NAME is not set" >&2; echo "hint: IMAGE_NAME=fibonacci-go make build" >&2; exit 2; }
+	@$(FUTON) build "$(IMAGE_NAME)"
+
+run: ## The test run of the working directory
+	@$(FUTON) run
+
+check: ## The result check of the working directory
+	@$(FUTON) check
+
+shell: programs ## The guest's console
+	@$(FUTON) shell
+
+clean: ## Remove working directories and runs (resources stay)
+	rm -rf test_dir runs

@@ -1,0 +1,98 @@
+//! The command line.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Parser, Subcommand};
+
+/// The tool's command line.
+#[derive(Debug, Parser)]
+#[command(name = "futon-guest", version, about = "futon's tool inside the guest")]
+#[command(after_help = "Environment: FUTON_URL (the exchange; default: port 3003 of the gateway, then of 10.0.2.2), \
+    FUTON_TOKEN (the run's token), FUTON_LOG (the results log; default /run/futon/results.log).")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What it does.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Find the run script and run it (what gem5.service does).
+    Init,
+    /// Run a command as a step: recorded in the results log, reported, ended when its limit strikes.
+    Step {
+        /// Name of the step.
+        name: String,
+        /// Time limit, such as 60s or 2m.
+        #[arg(long, value_parser = humantime::parse_duration)]
+        timeout: Option<Duration>,
+        /// The command.
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Fetch files from the exchange.
+    Get {
+        /// Names of the files.
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Where to.
+        #[arg(long, default_value = ".")]
+        dir: PathBuf,
+    },
+    /// Upload a file to the exchange.
+    Put {
+        /// The file.
+        file: PathBuf,
+        /// Name to upload it under; its own by default.
+        #[arg(long = "as")]
+        name: Option<String>,
+    },
+    /// Bring images to the container engine.
+    Pull {
+        /// Names of the images.
+        #[arg(required = true)]
+        images: Vec<String>,
+    },
+    /// Report which image a container runs.
+    Container {
+        /// Name of the container.
+        name: String,
+    },
+    /// Report a container's state.
+    State {
+        /// Name of the container.
+        name: String,
+    },
+    /// Wait until a container serves gRPC on a port of this machine, or has exited.
+    Ready {
+        /// Name of the container.
+        #[arg(long)]
+        container: String,
+        /// Port on this machine.
+        #[arg(long)]
+        port: u16,
+        /// Time limit.
+        #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
+        timeout: Duration,
+    },
+    /// Close the results log, upload it and report the end of the run.
+    Finish {
+        /// 0 when every step succeeded.
+        #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+        status: i32,
+        /// What went wrong, for the closing line.
+        #[arg(long)]
+        why: Option<String>,
+    },
+    /// Write everything out and switch the machine off at once.
+    Poweroff,
+    /// Print the gateway's address.
+    Gateway,
+    /// gem5's guest tool (see `m5` without arguments).
+    #[command(disable_help_flag = true)]
+    M5 {
+        /// Its command line.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}

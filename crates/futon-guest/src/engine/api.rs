@@ -1,0 +1,234 @@
+//! Requests to the engine and what is needed of its answers.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, de::DeserializeOwned};
+
+use crate::{
+    error::{Context, Error, Result},
+    http::{self, Limits, Payload, Request, Response, Target, percent_encode},
+};
+
+const SOCKET: &str = "/var/run/docker.sock";
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Longest answer that is read whole, bytes.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
+const SHORT: Limits =
+    Limits { connect: Duration::from_secs(5), io: Duration::from_secs(30), whole: Duration::from_secs(60) };
+
+/// Pulling and loading are silent while a layer is unpacked; the step's own limit is the one that counts.
+const LONG: Limits =
+    Limits { connect: Duration::from_secs(5), io: Duration::from_secs(900), whole: Duration::from_secs(3600) };
+
+/// The engine.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    target: Target,
+}
+
+/// What `/info` says about registries.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Info {
+    #[serde(rename = "RegistryConfig", default)]
+    registries: Option<Registries>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Registries {
+    #[serde(rename = "Mirrors", default)]
+    mirrors: Option<Vec<String>>,
+}
+
+impl Info {
+    /// Whether the engine asks `base` (an address as `http://10.0.2.2:3003`) before its default registry.
+    pub(crate) fn has_mirror(&self, base: &str) -> bool {
+        let mirrors = self.registries.iter().flat_map(|registries| &registries.mirrors).flatten();
+        mirrors.into_iter().any(|mirror| mirror.trim_end_matches('/') == base.trim_end_matches('/'))
+    }
+}
+
+/// A container as the engine describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Container {
+    #[serde(rename = "Image")]
+    pub(crate) image_id: String,
+    #[serde(rename = "Config")]
+    pub(crate) config: ContainerConfig,
+    #[serde(rename = "State")]
+    pub(crate) state: State,
+}
+
+/// What a container was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct ContainerConfig {
+    #[serde(rename = "Image")]
+    pub(crate) image: String,
+}
+
+/// State of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct State {
+    #[serde(rename = "Status")]
+    pub(crate) status: String,
+    #[serde(rename = "ExitCode", default)]
+    pub(crate) exit_code: i64,
+    #[serde(rename = "OOMKilled", default)]
+    pub(crate) oom_killed: bool,
+}
+
+impl State {
+    /// True when the container's process is gone for good.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.status.as_str(), "exited" | "dead" | "removing")
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Image {
+    #[serde(rename = "RepoDigests", default)]
+    repo_digests: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Failure {
+    message: String,
+}
+
+/// One line of a progress stream.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+struct Progress {
+    status: Option<String>,
+    stream: Option<String>,
+    id: Option<String>,
+    error: Option<String>,
+}
+
+impl Engine {
+    /// The engine of this machine.
+    pub(crate) fn local() -> Self {
+        Self { target: Target::Unix(PathBuf::from(SOCKET)) }
+    }
+
+    /// The engine at `target`.
+    #[cfg(test)]
+    pub(crate) fn at(target: Target) -> Self {
+        Self { target }
+    }
+
+    /// Waits until the engine answers.
+    pub(crate) fn wait(&self, limit: Duration) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let left = limit.saturating_sub(began.elapsed());
+            let why = match http::send(&self.target, Limits { whole: left, ..SHORT }, Request::get("/_ping")) {
+                Ok(response) if response.status == 200 => return Ok(()),
+                Ok(response) => format!("status {}", response.status),
+                Err(error) => error.to_string(),
+            };
+            if began.elapsed() >= limit {
+                return Err(Error::new(format!(
+                    "the container engine at {} does not answer within {}: {why}; hint: journalctl -u docker",
+                    self.target,
+                    humantime::format_duration(limit)
+                )));
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// The engine's settings.
+    pub(crate) fn info(&self) -> Result<Info> {
+        self.object("/info")?.ok_or_else(|| Error::new("the engine gives no information about itself"))
+    }
+
+    /// A container by its name, if there is one.
+    pub(crate) fn container(&self, name: &str) -> Result<Option<Container>> {
+        self.object(&format!("/containers/{}/json", percent_encode(name)))
+    }
+
+    /// The digests under which an image was pulled.
+    pub(crate) fn repo_digests(&self, image: &str) -> Result<Vec<String>> {
+        let image: Option<Image> = self.object(&format!("/images/{}/json", percent_encode(image)))?;
+        Ok(image.unwrap_or_default().repo_digests.unwrap_or_default())
+    }
+
+    /// Has the engine pull an image; what it says goes to `say`.
+    pub(crate) fn create_image(&self, repository: &str, tag: &str, say: &mut dyn FnMut(&str)) -> Result<()> {
+        let path = format!("/images/create?fromImage={}&tag={}", percent_encode(repository), percent_encode(tag));
+        let response = http::send(&self.target, LONG, Request::post(&path, Payload::None)).context("no answer")?;
+        follow(response, say)
+    }
+
+    /// Has the engine load a `docker save` archive.
+    pub(crate) fn load_image(&self, archive: &mut dyn Read, say: &mut dyn FnMut(&str)) -> Result<()> {
+        let request = Request::post("/images/load?quiet=1", Payload::Chunked(archive))
+            .header("Content-Type", "application/x-tar");
+        follow(http::send(&self.target, LONG, request).context("the archive did not get through")?, say)
+    }
+
+    /// A JSON answer; none for status 404.
+    fn object<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
+        let asked = format!("cannot ask the engine for {path}");
+        let mut response = http::send(&self.target, SHORT, Request::get(path)).context(&asked)?;
+        let text = response.body.text(LARGEST).context(&asked)?;
+        match response.status {
+            200 => serde_json::from_str(&text).map(Some).context(&asked),
+            404 => Ok(None),
+            status => Err(Error::new(format!("{asked}: status {status}: {}", message(&text)))),
+        }
+    }
+}
+
+/// The engine's own words about a failure.
+fn message(text: &str) -> String {
+    serde_json::from_str::<Failure>(text).map_or_else(|_| text.trim().to_owned(), |failure| failure.message)
+}
+
+/// Reads a progress stream to its end: an error in it is the operation's, whatever the status said.
+fn follow(mut response: Response, say: &mut dyn FnMut(&str)) -> Result<()> {
+    if response.status != 200 {
+        return Err(Error::new(message(&response.body.text(LARGEST)?)));
+    }
+    let mut lines = BufReader::new(response.body);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if lines.by_ref().take(LARGEST).read_until(b'\n', &mut line).context("the engine broke off")? == 0 {
+            return Ok(());
+        }
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let progress: Progress = serde_json::from_slice(&line).context("the engine's progress makes no sense")?;
+        if let Some(error) = progress.error {
+            return Err(Error::new(error.trim().to_owned()));
+        }
+        if let Some(words) = quiet(&progress) {
+            say(&words);
+        }
+    }
+}
+
+/// What of a progress line is worth a line in a log: no bars, no layer by layer.
+fn quiet(progress: &Progress) -> Option<String> {
+    if let Some(stream) = &progress.stream {
+        return Some(stream.trim().to_owned()).filter(|words| !words.is_empty());
+    }
+    match (&progress.id, &progress.status) {
+        (None, Some(status)) => Some(status.trim().to_owned()),
+        (Some(id), Some(status)) if status.starts_with("Pulling from") => Some(format!("{id}: {status}")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "api_tests.rs"]
+pub(super) mod tests;

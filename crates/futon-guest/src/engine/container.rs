@@ -1,0 +1,48 @@
+//! `container` and `state`: what the engine says about the function's container, told to the exchange.
+
+use futon_model::GuestEvent;
+
+use super::{Engine, api};
+use crate::{
+    error::{Error, Result},
+    report::report,
+    runlog::RunLog,
+};
+
+/// Reports which image a container runs.
+pub(crate) fn report_image(engine: &Engine, name: &str, log: &RunLog) -> Result<()> {
+    let container = existing(engine, name)?;
+    let repo_digests = engine.repo_digests(&container.image_id)?;
+    println!("container {name}: image {} is {}", container.config.image, container.image_id);
+    let event = GuestEvent::Container {
+        name: name.to_owned(),
+        image: container.config.image,
+        image_id: container.image_id,
+        repo_digests,
+    };
+    report(&event, log);
+    Ok(())
+}
+
+/// Reports a container's state.
+pub(crate) fn report_state(engine: &Engine, name: &str, log: &RunLog) -> Result<()> {
+    let api::Container { state, .. } = existing(engine, name)?;
+    let oom = if state.oom_killed { ", out of memory" } else { "" };
+    if state.is_over() {
+        println!("container {name}: {} with status {}{oom}", state.status, state.exit_code);
+    } else {
+        println!("container {name}: {}{oom}", state.status);
+    }
+    let event = GuestEvent::ContainerState {
+        name: name.to_owned(),
+        exit_code: state.is_over().then_some(state.exit_code),
+        status: state.status,
+        oom_killed: state.oom_killed,
+    };
+    report(&event, log);
+    Ok(())
+}
+
+fn existing(engine: &Engine, name: &str) -> Result<api::Container> {
+    engine.container(name)?.ok_or_else(|| Error::new(format!("there is no container {name}")))
+}

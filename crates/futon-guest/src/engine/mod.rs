@@ -1,0 +1,11 @@
+//! The container engine, through its HTTP API on a Unix socket.
+
+mod api;
+mod container;
+mod pull;
+mod ready;
+
+pub(crate) use api::Engine;
+pub(crate) use container::{report_image, report_state};
+pub(crate) use pull::pull;
+pub(crate) use ready::wait_until_ready;

@@ -1,0 +1,97 @@
+//! `pull`: brings images to the engine, through its mirror where the exchange is one, else by `docker load` from the exchange,
+//! else from wherever the engine finds them.
+
+use std::time::Duration;
+
+use futon_model::ImageReference;
+
+use super::Engine;
+use crate::{
+    error::{Context, Error, Result},
+    exchange::{Exchange, TRANSFER},
+    http::{Request, percent_encode},
+};
+
+/// How long the engine itself may take to start.
+const ENGINE_LIMIT: Duration = Duration::from_secs(120);
+
+/// Pulls images by their names.
+pub(crate) fn pull(engine: &Engine, exchange: &Exchange, names: &[String]) -> Result<()> {
+    engine.wait(ENGINE_LIMIT)?;
+    let mirrored = engine.info()?.has_mirror(&exchange.target().to_string());
+    for name in names {
+        let reference: ImageReference = name.parse().map_err(|error| Error::new(format!("{error}")))?;
+        println!("pull {name}");
+        pull_one(engine, exchange, &reference, mirrored).context(format_args!("cannot pull {name}"))?;
+    }
+    Ok(())
+}
+
+fn pull_one(engine: &Engine, exchange: &Exchange, reference: &ImageReference, mirrored: bool) -> Result<()> {
+    if mirrored && reference.is_default_registry() {
+        return create(engine, reference);
+    }
+    match load(engine, exchange, reference)? {
+        Loaded::Yes => Ok(()),
+        Loaded::NotThere(status) => {
+            println!("{} has no archive of it (status {status}): asking the engine", exchange.target());
+            create(engine, reference)
+        }
+    }
+}
+
+enum Loaded {
+    Yes,
+    NotThere(u16),
+}
+
+fn load(engine: &Engine, exchange: &Exchange, reference: &ImageReference) -> Result<Loaded> {
+    let path = format!("/_futon/image.tar?ref={}", percent_encode(reference.written()));
+    let mut response = exchange.send_plain(TRANSFER, Request::get(&path)).context("the exchange does not answer")?;
+    match response.status {
+        200 => engine.load_image(&mut response.body, &mut say).map(|()| Loaded::Yes),
+        404 | 405 | 501 => Ok(Loaded::NotThere(response.status)),
+        status => Err(Error::new(format!("{} answered with status {status}", exchange.target()))),
+    }
+}
+
+fn create(engine: &Engine, reference: &ImageReference) -> Result<()> {
+    let (repository, version) = engine_names(reference);
+    engine.create_image(&repository, &version, &mut say)
+}
+
+/// What the engine wants apart: the name without tag, and the digest where there is one, else the tag.
+fn engine_names(reference: &ImageReference) -> (String, String) {
+    let repository = if reference.is_default_registry() {
+        reference.repository().to_owned()
+    } else {
+        format!("{}/{}", reference.registry(), reference.repository())
+    };
+    let version = match reference.digest() {
+        Some(digest) => digest.as_str(),
+        None => reference.tag().unwrap_or("latest"),
+    };
+    (repository, version.to_owned())
+}
+
+fn say(line: &str) {
+    println!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_taken_apart_for_the_engine() {
+        let names = |text: &str| {
+            let (repository, version) = engine_names(&text.parse().unwrap());
+            format!("{repository} {version}")
+        };
+        assert_eq!(names("vhiveease/fibonacci-go:v2"), "vhiveease/fibonacci-go v2");
+        assert_eq!(names("vhiveease/fibonacci-go"), "vhiveease/fibonacci-go latest");
+        assert_eq!(names("ghcr.io/a/b:1"), "ghcr.io/a/b 1");
+        let digest = format!("sha256:{}", "a".repeat(64));
+        assert_eq!(names(&format!("x/y:1@{digest}")), format!("x/y {digest}"));
+    }
+}

@@ -1,0 +1,15 @@
+//! Switching the machine off.
+
+use std::convert::Infallible;
+
+use nix::sys::reboot::{RebootMode, reboot};
+
+use crate::error::{Context, Result};
+
+/// Writes everything out, then switches the machine off at once: what runs is not asked.
+pub(crate) fn off() -> Result<Infallible> {
+    nix::unistd::sync();
+    // Last words on a serial console would otherwise be lost.
+    let _ = nix::sys::termios::tcdrain(std::io::stdout());
+    reboot(RebootMode::RB_POWER_OFF).context("cannot switch the machine off (only root may)")
+}

@@ -1,0 +1,231 @@
+//! `init`: what gem5.service runs after boot. Finds the run script, runs it as root, and ends quickly where there is none.
+
+use std::{
+    fs::{self, DirBuilder, OpenOptions},
+    io::{self, Write},
+    os::unix::{fs::DirBuilderExt, fs::OpenOptionsExt, fs::PermissionsExt, process::ExitStatusExt},
+    path::Path,
+    process::{Command, ExitCode, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use m5ops::M5;
+
+use crate::{
+    cmdline,
+    error::{Context, Result},
+    exchange::{addresses, target},
+    http::{self, Limits, Request, Target},
+    route,
+};
+
+const FOLDER: &str = "/run/futon";
+const SCRIPT: &str = "run.sh";
+const HOSTS: &str = "/etc/hosts";
+
+/// Ends the lines of `/etc/hosts` that keep the engine from registries outside.
+const HOSTS_MARK: &str = "# futon";
+
+const ROUTE_LIMIT: Duration = Duration::from_secs(3);
+/// Together with [`ROUTE_LIMIT`] the longest time without a run script.
+const SEARCH_LIMIT: Duration = Duration::from_secs(5);
+const LIMITS: Limits =
+    Limits { connect: Duration::from_secs(1), io: Duration::from_secs(15), whole: Duration::from_secs(120) };
+
+/// Runs the service. Its exit status is the script's.
+pub(crate) fn run() -> Result<ExitCode> {
+    if cmdline::read().value("futon.network") == Some("host") {
+        open_the_outside(Path::new(HOSTS));
+    }
+    prepare_folder(Path::new(FOLDER))?;
+    match M5::open() {
+        Ok(m5) => on_gem5(&m5),
+        Err(m5ops::Error::NotGem5 { .. }) => on_other(),
+        Err(error) => {
+            println!("futon: {error}");
+            on_other()
+        }
+    }
+}
+
+fn on_gem5(m5: &M5) -> Result<ExitCode> {
+    let path = Path::new(FOLDER).join(SCRIPT);
+    let mut file = create_script(&path)?;
+    let length = m5.read_file_to(&mut file).context("cannot read the simulator's run script")?;
+    drop(file);
+    if length == 0 {
+        println!("futon: on gem5, no run script given by readfile: nothing to do");
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("futon: on gem5, run script of {length} bytes from readfile");
+    let status = exec(&path, None)?;
+    nix::unistd::sync();
+    let code = code_of(status);
+    if code == 0 {
+        m5.exit(0);
+    } else {
+        m5.fail(0, i32::from(code));
+    }
+    Ok(ExitCode::from(code))
+}
+
+fn on_other() -> Result<ExitCode> {
+    let path = Path::new(FOLDER).join(SCRIPT);
+    let began = Instant::now();
+    let gateway = route::wait_for_gateway(ROUTE_LIMIT);
+    let mut reasons = Vec::new();
+    for candidate in addresses(gateway).into_iter().map(target) {
+        let left = SEARCH_LIMIT.saturating_sub(began.elapsed());
+        match fetch(&candidate, &path, left) {
+            Ok(length) => {
+                println!("futon: run script of {length} bytes from {candidate}/{SCRIPT}");
+                let status = exec(&path, Some(&candidate))?;
+                let code = code_of(status);
+                println!("futon: run script ended with status {code}");
+                return Ok(ExitCode::from(code));
+            }
+            Err(reason) => reasons.push(format!("{candidate}: {reason}")),
+        }
+    }
+    println!("futon: no run script found, nothing to do ({})", reasons.join("; "));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Stores the run script of an exchange and returns its length, bytes. Who listens may take a little longer than who does not.
+fn fetch(from: &Target, path: &Path, left: Duration) -> Result<u64> {
+    let limits = Limits { connect: LIMITS.connect.min(left.max(Duration::from_millis(100))), ..LIMITS };
+    let mut response = http::send(from, limits, Request::get("/run.sh")).context("no answer")?;
+    if response.status != 200 {
+        return Err(crate::error::Error::new(format!("status {}", response.status)));
+    }
+    let partial = path.with_extension("part");
+    let mut file = create_script(&partial)?;
+    let length = io::copy(&mut response.body, &mut file).context("the run script broke off")?;
+    drop(file);
+    fs::rename(&partial, path).context("cannot store the run script")?;
+    Ok(length)
+}
+
+fn prepare_folder(folder: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .and_then(|()| fs::set_permissions(folder, fs::Permissions::from_mode(0o700)))
+        .context(format_args!("cannot make {}", folder.display()))
+}
+
+/// The script may hold the run's token: it is for root's eyes alone from its first byte.
+fn create_script(path: &Path) -> Result<fs::File> {
+    let _ = fs::remove_file(path);
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o700)
+        .open(path)
+        .context(format_args!("cannot write {}", path.display()))
+}
+
+/// Whether the kernel can run a file that begins so by itself; anything else is for the shell.
+fn runs_by_itself(beginning: &[u8]) -> bool {
+    beginning.starts_with(b"#!") || beginning.starts_with(b"\x7fELF")
+}
+
+fn exec(path: &Path, from: Option<&Target>) -> Result<ExitStatus> {
+    let mut beginning = [0_u8; 4];
+    let length = fs::File::open(path)
+        .and_then(|mut file| io::Read::read(&mut file, &mut beginning))
+        .context(format_args!("cannot read {}", path.display()))?;
+    let mut command = if runs_by_itself(&beginning[..length]) {
+        Command::new(path)
+    } else {
+        let mut shell = Command::new("/bin/sh");
+        shell.arg(path);
+        shell
+    };
+    command.current_dir(FOLDER).stdin(Stdio::null());
+    for (name, value) in
+        [("HOME", "/root"), ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("USER", "root")]
+    {
+        if std::env::var_os(name).is_none() {
+            command.env(name, value);
+        }
+    }
+    if let Some(target) = from {
+        command.env("FUTON_URL", target.to_string());
+    }
+    io::stdout().flush()?;
+    command.status().context(format_args!("cannot run {}", path.display()))
+}
+
+/// Exit status as a shell counts it.
+pub(crate) fn code_of(status: ExitStatus) -> u8 {
+    let number = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    u8::try_from(number).unwrap_or(u8::MAX)
+}
+
+/// Lets the engine look up registries again. A failure costs only that.
+fn open_the_outside(hosts: &Path) {
+    let result = fs::read_to_string(hosts).and_then(|text| fs::write(hosts, without_marked_lines(&text)));
+    if let Err(error) = result {
+        println!("futon: cannot change {}: {error}", hosts.display());
+    }
+}
+
+fn without_marked_lines(text: &str) -> String {
+    text.lines().filter(|line| !line.trim_end().ends_with(HOSTS_MARK)).flat_map(|line| [line, "\n"]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_marked_lines_go() {
+        let text = "127.0.0.1 localhost\n127.0.0.1 registry-1.docker.io # futon\n# futon is a tool\n";
+        assert_eq!(without_marked_lines(text), "127.0.0.1 localhost\n# futon is a tool\n");
+    }
+
+    #[test]
+    fn what_has_no_interpreter_goes_to_the_shell() {
+        assert!(runs_by_itself(b"#!/b"));
+        assert!(runs_by_itself(b"\x7fELF"));
+        assert!(!runs_by_itself(b"\n#!/"));
+        assert!(!runs_by_itself(b"echo"));
+        assert!(!runs_by_itself(b""));
+    }
+
+    #[test]
+    fn a_signal_counts_as_shells_count_it() {
+        assert_eq!(code_of(ExitStatus::from_raw(3 << 8)), 3);
+        assert_eq!(code_of(ExitStatus::from_raw(9)), 137);
+    }
+
+    #[test]
+    fn the_script_is_fetched_private_and_replaces_an_old_one() {
+        use std::net::TcpListener;
+        let folder = std::env::temp_dir().join(format!("futon-service-{}", std::process::id()));
+        prepare_folder(&folder).unwrap();
+        let path = folder.join("run.sh");
+        fs::write(&path, "old").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let from = Target::Tcp(listener.local_addr().unwrap());
+        let server = std::thread::spawn(move || {
+            for answer in ["404 Not Found\r\nContent-Length: 0", "200 OK\r\nContent-Length: 8"] {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut buffer = [0; 1024];
+                let _ = io::Read::read(&mut stream, &mut buffer).unwrap();
+                stream.write_all(format!("HTTP/1.1 {answer}\r\n\r\necho hi\n").as_bytes()).unwrap();
+            }
+        });
+        let left = Duration::from_secs(5);
+        assert!(fetch(&from, &path, left).unwrap_err().to_string().contains("status 404"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(fetch(&from, &path, left).unwrap(), 8);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "echo hi\n");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+        server.join().unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

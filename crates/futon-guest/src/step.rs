@@ -1,0 +1,227 @@
+//! `step`: runs a command as a step of the run: recorded, reported, and ended when its limit strikes.
+
+use std::{
+    fmt::Write,
+    os::unix::process::{CommandExt, ExitStatusExt},
+    process::{Command, ExitStatus, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use futon_model::GuestEvent;
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+
+use crate::{
+    error::{Context, Result},
+    report::report,
+    runlog::RunLog,
+    service::code_of,
+};
+
+const TAIL: u64 = 4096;
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Exit status when the limit struck, as `timeout` has it.
+const TIMED_OUT: u8 = 124;
+/// Exit status when the command could not be started, as shells have it.
+const NOT_STARTED: u8 = 127;
+
+/// How a step's command ended.
+#[derive(Debug)]
+enum End {
+    Itself(ExitStatus),
+    Limit(Duration),
+    NotStarted(String),
+}
+
+impl End {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Itself(status) => code_of(*status),
+            Self::Limit(_) => TIMED_OUT,
+            Self::NotStarted(_) => NOT_STARTED,
+        }
+    }
+
+    /// In words, for the results log.
+    fn words(&self) -> String {
+        match self {
+            Self::Itself(status) if status.success() => "ok".to_owned(),
+            Self::Itself(status) => match status.signal() {
+                Some(signal) => format!("ended by signal {signal}"),
+                None => format!("exit status {}", code_of(*status)),
+            },
+            Self::Limit(limit) => format!("time limit of {} struck", humantime::format_duration(*limit)),
+            Self::NotStarted(why) => format!("not started: {why}"),
+        }
+    }
+
+    fn event(&self, name: &str, took: Duration, tail: String) -> GuestEvent {
+        let (exit_status, signal) = match self {
+            Self::Itself(status) => (status.code(), status.signal()),
+            Self::Limit(_) => (None, None),
+            Self::NotStarted(_) => (Some(i32::from(NOT_STARTED)), None),
+        };
+        GuestEvent::StepEnded {
+            name: name.to_owned(),
+            exit_status,
+            signal,
+            timed_out: matches!(self, Self::Limit(_)),
+            duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            tail,
+        }
+    }
+}
+
+/// Runs `command` as the step `name`, at most for `limit`, and returns its exit status.
+pub(crate) fn run(name: &str, limit: Option<Duration>, command: &[String], log: &RunLog) -> Result<u8> {
+    report(&GuestEvent::StepStarted { name: name.to_owned() }, log);
+    log.line(&format!("=== step {name}"))?;
+    let start = log.length();
+    let began = Instant::now();
+    let end = execute(command, limit, log)?;
+    let took = began.elapsed();
+    let mut tail = log.tail(start, TAIL).unwrap_or_default();
+    if let End::NotStarted(why) = &end {
+        // Writing to a string does not fail.
+        let _ = writeln!(tail, "{why}");
+    }
+    let mut summary = String::new();
+    if !tail.is_empty() && !tail.ends_with('\n') {
+        summary.push('\n');
+    }
+    let _ = write!(summary, "--- step {name}: {} after {:.3} s", end.words(), took.as_secs_f64());
+    log.line(&summary)?;
+    report(&end.event(name, took, tail), log);
+    Ok(end.code())
+}
+
+/// Runs a command in a process group of its own, its output going to the log.
+fn execute(command: &[String], limit: Option<Duration>, log: &RunLog) -> Result<End> {
+    let Some((program, arguments)) = command.split_first() else {
+        return Ok(End::NotStarted("no command".to_owned()));
+    };
+    let output = log.open()?;
+    let spawned = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().context("cannot share the results log")?)
+        .stderr(output)
+        .process_group(0)
+        .spawn();
+    let mut child = match spawned {
+        Ok(child) => child,
+        Err(error) => return Ok(End::NotStarted(format!("{program}: {error}"))),
+    };
+    let group = Pid::from_raw(i32::try_from(child.id()).context("odd process id")?);
+    let (sender, ended) = mpsc::channel();
+    thread::spawn(move || {
+        // The receiver is gone only when the program ends.
+        let _ = sender.send(child.wait());
+    });
+    let Some(limit) = limit else {
+        let status = ended.recv().context("lost the command")?;
+        return Ok(End::Itself(status.context("lost the command")?));
+    };
+    match ended.recv_timeout(limit) {
+        Ok(status) => Ok(End::Itself(status.context("lost the command")?)),
+        Err(RecvTimeoutError::Disconnected) => Ok(End::NotStarted("lost the command".to_owned())),
+        Err(RecvTimeoutError::Timeout) => {
+            // The group may be gone by now: nothing is left to be ended then.
+            let _ = killpg(group, Signal::SIGTERM);
+            let graceful = ended.recv_timeout(GRACE).is_ok();
+            let _ = killpg(group, Signal::SIGKILL);
+            if !graceful {
+                let _ = ended.recv_timeout(GRACE);
+            }
+            Ok(End::Limit(limit))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn log(name: &str) -> RunLog {
+        let folder: PathBuf = std::env::temp_dir().join(format!("futon-step-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        // Nobody to report to.
+        std::fs::write(folder.join("no-events"), "").unwrap();
+        RunLog::at(folder.join("results.log"))
+    }
+
+    fn text(log: &RunLog) -> String {
+        let text = std::fs::read_to_string(log.path()).unwrap();
+        std::fs::remove_dir_all(log.path().parent().unwrap()).unwrap();
+        text
+    }
+
+    fn sh(script: &str) -> Vec<String> {
+        ["sh", "-c", script].map(str::to_owned).to_vec()
+    }
+
+    #[test]
+    fn output_goes_between_header_and_footer() {
+        let log = log("output");
+        assert_eq!(run("pull", None, &sh("echo out; printf err >&2"), &log).unwrap(), 0);
+        let text = text(&log);
+        assert!(text.starts_with("=== step pull\nout\nerr\n--- step pull: ok after 0."), "{text}");
+    }
+
+    #[test]
+    fn the_exit_status_is_the_commands() {
+        let log = log("status");
+        assert_eq!(run("x", Some(Duration::from_secs(60)), &sh("exit 3"), &log).unwrap(), 3);
+        assert_eq!(run("x", None, &sh("kill -9 $$"), &log).unwrap(), 137);
+        assert_eq!(run("x", None, &["/no/such/program".to_owned()], &log).unwrap(), 127);
+        let text = text(&log);
+        assert!(text.contains("exit status 3") && text.contains("signal 9"), "{text}");
+        assert!(text.contains("not started: /no/such/program"), "{text}");
+    }
+
+    #[test]
+    fn the_limit_ends_the_whole_group() {
+        let log = log("limit");
+        let began = Instant::now();
+        // The grandchild would hold the log open for a minute.
+        let code = run("x", Some(Duration::from_millis(200)), &sh("sleep 60 & echo $!; wait"), &log).unwrap();
+        assert_eq!(code, TIMED_OUT);
+        assert!(began.elapsed() < Duration::from_secs(20));
+        let text = text(&log);
+        let grandchild: i32 = text.lines().nth(1).unwrap().parse().unwrap();
+        // Signal 0 only asks; a zombie waits for init, which may take its time.
+        let state = std::fs::read_to_string(format!("/proc/{grandchild}/stat")).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+        assert!(text.contains("--- step x: time limit of 200ms struck"), "{text}");
+    }
+
+    #[test]
+    fn who_ignores_sigterm_is_killed_after_the_grace() {
+        let log = log("grace");
+        let began = Instant::now();
+        let script = "trap '' TERM; while :; do sleep 1; done";
+        assert_eq!(run("x", Some(Duration::from_millis(100)), &sh(script), &log).unwrap(), TIMED_OUT);
+        assert!(began.elapsed() >= GRACE);
+        text(&log);
+    }
+
+    #[test]
+    fn the_event_carries_the_tail_and_how_it_ended() {
+        let took = Duration::from_millis(1500);
+        let event = End::Limit(Duration::from_secs(1)).event("invoke", took, "last words".to_owned());
+        let GuestEvent::StepEnded { exit_status, timed_out, duration_ms, tail, .. } = event else {
+            panic!("{event:?}")
+        };
+        assert_eq!((exit_status, timed_out, duration_ms, tail.as_str()), (None, true, 1500, "last words"));
+        let event = End::Itself(ExitStatus::from_raw(9)).event("invoke", took, String::new());
+        assert!(matches!(event, GuestEvent::StepEnded { exit_status: None, signal: Some(9), timed_out: false, .. }));
+    }
+}

@@ -1,0 +1,227 @@
+//! Answers, and their bodies: text, or pieces of files read as the client takes them.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+use tokio::task::JoinHandle;
+
+use super::connection::Busy;
+
+/// How much of a file is read at once, bytes.
+const CHUNK: usize = 256 << 10;
+
+/// The type of answers.
+pub(super) type Answer = Response<Body>;
+
+/// Short ways to make answers.
+pub(super) trait Answers {
+    /// No body. `Content-Length: 0` is left to the server, which knows where it belongs.
+    fn empty(status: StatusCode) -> Self;
+    /// A short text in full.
+    fn text(status: StatusCode, media_type: &'static str, text: impl Into<Bytes>) -> Self;
+}
+
+impl Answers for Answer {
+    fn empty(status: StatusCode) -> Self {
+        let mut answer = Response::new(Body::default());
+        *answer.status_mut() = status;
+        answer
+    }
+
+    fn text(status: StatusCode, media_type: &'static str, text: impl Into<Bytes>) -> Self {
+        let text = text.into();
+        let mut answer = Response::new(Body::pieces([Piece::Bytes(text)]));
+        *answer.status_mut() = status;
+        answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        answer
+    }
+}
+
+/// A piece of a body.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// Bytes at hand.
+    Bytes(Bytes),
+    /// `size` bytes of a file from `at` on.
+    File { file: Arc<File>, at: u64, size: u64 },
+}
+
+impl Piece {
+    fn size(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File { size, .. } => *size,
+        }
+    }
+}
+
+/// Called once with the number of bytes that were handed out: when all were, or when the client went away.
+type OnEnd = Box<dyn FnOnce(u64) + Send>;
+
+/// A body of known size. Memory: two chunks, whatever the size.
+#[derive(Default)]
+pub(super) struct Body {
+    pieces: VecDeque<Piece>,
+    reading: Option<JoinHandle<io::Result<Bytes>>>,
+    left: u64,
+    given: u64,
+    buffers: Pool,
+    on_end: Option<OnEnd>,
+    busy: Option<Busy>,
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Body").field("left", &self.left).field("given", &self.given).finish_non_exhaustive()
+    }
+}
+
+impl Body {
+    pub fn pieces(pieces: impl IntoIterator<Item = Piece>) -> Self {
+        let pieces: VecDeque<Piece> = pieces.into_iter().filter(|p| p.size() > 0).collect();
+        let left = pieces.iter().map(Piece::size).sum();
+        Self { pieces, left, reading: None, given: 0, buffers: Pool::default(), on_end: None, busy: None }
+    }
+
+    /// Has `on_end` called at the end.
+    pub fn on_end(mut self, on_end: impl FnOnce(u64) + Send + 'static) -> Self {
+        self.on_end = Some(Box::new(on_end));
+        self
+    }
+
+    /// Keeps the connection marked as busy as long as the body lives.
+    pub fn hold(&mut self, busy: Busy) {
+        self.busy = Some(busy);
+    }
+
+    /// The size still to come.
+    pub fn size(&self) -> u64 {
+        self.left
+    }
+
+    /// Starts to read the next chunk of the file in front.
+    fn read_ahead(&mut self) {
+        let Some(Piece::File { file, at, size }) = self.pieces.front_mut() else { return };
+        if self.reading.is_some() {
+            return;
+        }
+        let want = usize::try_from(*size).unwrap_or(CHUNK).min(CHUNK);
+        let (source, offset, pool) = (Arc::clone(file), *at, self.buffers.clone());
+        *at += want as u64;
+        *size -= want as u64;
+        if *size == 0 {
+            self.pieces.pop_front();
+        }
+        self.reading = Some(tokio::task::spawn_blocking(move || {
+            let mut chunk = pool.take(want);
+            source.read_exact_at(&mut chunk.bytes[..want], offset)?;
+            Ok(Bytes::from_owner(chunk))
+        }));
+    }
+
+    fn give(&mut self, bytes: Bytes) -> Bytes {
+        let size = bytes.len() as u64;
+        self.left = self.left.saturating_sub(size);
+        self.given += size;
+        if self.left == 0 {
+            self.end();
+        }
+        bytes
+    }
+
+    fn end(&mut self) {
+        if let Some(on_end) = self.on_end.take() {
+            on_end(self.given);
+        }
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        let this = &mut *self;
+        if this.reading.is_none()
+            && let Some(Piece::Bytes(_)) = this.pieces.front()
+            && let Some(Piece::Bytes(bytes)) = this.pieces.pop_front()
+        {
+            this.read_ahead();
+            return Poll::Ready(Some(Ok(Frame::data(this.give(bytes)))));
+        }
+        this.read_ahead();
+        let Some(reading) = &mut this.reading else { return Poll::Ready(None) };
+        let read = ready!(Pin::new(reading).poll(cx));
+        this.reading = None;
+        let bytes = read.unwrap_or_else(|e| Err(io::Error::other(e)))?;
+        // The next chunk is read while the client takes this one.
+        this.read_ahead();
+        Poll::Ready(Some(Ok(Frame::data(this.give(bytes)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+/// Buffers that come back when the client has their content.
+#[derive(Debug, Clone, Default)]
+struct Pool(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Pool {
+    fn take(&self, want: usize) -> Chunk {
+        let mut bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        if bytes.len() < want {
+            bytes.resize(want, 0);
+        }
+        Chunk { bytes, used: want, pool: self.clone() }
+    }
+}
+
+/// A buffer on loan.
+#[derive(Debug)]
+struct Chunk {
+    bytes: Vec<u8>,
+    used: usize,
+    pool: Pool,
+}
+
+impl AsRef<[u8]> for Chunk {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        self.pool.0.lock().unwrap_or_else(PoisonError::into_inner).push(std::mem::take(&mut self.bytes));
+    }
+}
+
+/// The answer to a HEAD: the header of the GET, without its body.
+pub(super) fn without_body(answer: Answer) -> Answer {
+    let (mut parts, body) = answer.into_parts();
+    if parts.status != StatusCode::NO_CONTENT && parts.status != StatusCode::NOT_MODIFIED {
+        parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.size()));
+    }
+    Response::from_parts(parts, Body::default())
+}

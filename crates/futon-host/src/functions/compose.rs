@@ -1,0 +1,203 @@
+//! The part of a compose file that futon must understand; the whole file goes to the guest as it is.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use futon_model::ImageReference;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{Error, Result};
+
+/// A compose file: where it is, its text, and its services.
+#[derive(Debug, Clone)]
+pub struct Compose {
+    /// Path of the file, for messages.
+    pub path: PathBuf,
+    /// The file's text, served to the guest unchanged.
+    pub text: String,
+    /// Services by name.
+    pub services: BTreeMap<String, Service>,
+}
+
+/// One service of a compose file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Image name.
+    pub image: ImageReference,
+    /// Container name; the service's name where none is set.
+    pub container: String,
+    /// First published host port.
+    pub host_port: Option<u16>,
+    /// Services that this one depends on.
+    pub depends_on: Vec<String>,
+    /// futon's own settings.
+    pub hints: FunctionHints,
+}
+
+/// futon's extension of a service: the key `x-futon`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FunctionHints {
+    /// Name by which the test client knows the function.
+    pub client: Option<String>,
+    /// Method to call.
+    pub method: Option<String>,
+    /// Input of the calls.
+    pub input: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawFile {
+    services: BTreeMap<String, RawService>,
+}
+
+#[derive(Deserialize)]
+struct RawService {
+    image: Option<String>,
+    container_name: Option<String>,
+    #[serde(default)]
+    ports: Vec<Value>,
+    depends_on: Option<Value>,
+    #[serde(rename = "x-futon", default)]
+    hints: FunctionHints,
+}
+
+impl Compose {
+    /// Reads a compose file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no compose file, or a service has no usable image.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| {
+            Error::usage(format!("cannot read the compose file {}", path.display()))
+                .caused_by(e)
+                .hint("name another one with --functions FILE")
+        })?;
+        Self::parse(path, text)
+    }
+
+    /// Parses the text of a compose file.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn parse(path: &Path, text: String) -> Result<Self> {
+        let raw: RawFile = serde_saphyr::from_str(&text).map_err(|e| {
+            Error::usage(format!("malformed compose file {}", path.display())).caused_by(e.to_string()).hint(
+                "a compose file has a map `services`, each with an `image`; `docker compose config` checks it, too",
+            )
+        })?;
+        let mut services = BTreeMap::new();
+        for (name, service) in raw.services {
+            let service = service.check(&name).map_err(|why| {
+                Error::usage(format!("malformed compose file {}: service {name}: {why}", path.display()))
+                    .hint(format!("correct the service {name}, or name another file with --functions FILE"))
+            })?;
+            services.insert(name, service);
+        }
+        Ok(Self { path: path.to_owned(), text, services })
+    }
+
+    /// A service and all it depends on, the service first.
+    #[must_use]
+    pub fn closure(&self, name: &str) -> Vec<&Service> {
+        let mut names = vec![name];
+        let mut next = 0;
+        while let Some(name) = names.get(next) {
+            next += 1;
+            if let Some(service) = self.services.get(*name) {
+                for needed in &service.depends_on {
+                    if !names.contains(&needed.as_str()) {
+                        names.push(needed);
+                    }
+                }
+            }
+        }
+        names.into_iter().filter_map(|name| self.services.get(name)).collect()
+    }
+}
+
+impl RawService {
+    fn check(self, name: &str) -> Result<Service, String> {
+        let image = self.image.ok_or("no `image`")?;
+        let depends_on = match self.depends_on {
+            None | Some(Value::Null) => Vec::new(),
+            Some(Value::Array(names)) => names.iter().filter_map(|n| n.as_str().map(str::to_owned)).collect(),
+            Some(Value::Object(map)) => map.keys().cloned().collect(),
+            Some(other) => return Err(format!("`depends_on` is {other}, not a list or a map")),
+        };
+        Ok(Service {
+            image: image.parse().map_err(|e: futon_model::ReferenceError| e.to_string())?,
+            container: self.container_name.unwrap_or_else(|| name.to_owned()),
+            host_port: self.ports.iter().find_map(host_port),
+            depends_on,
+            hints: self.hints,
+        })
+    }
+}
+
+/// Host port of one entry of `ports`: `"50000:50051"`, `"127.0.0.1:50000:50051/tcp"` or the long form.
+fn host_port(entry: &Value) -> Option<u16> {
+    match entry {
+        Value::String(text) => {
+            let text = text.split('/').next().unwrap_or(text);
+            let mut parts = text.rsplit(':');
+            parts.next()?;
+            parts.next()?.parse().ok()
+        }
+        Value::Object(map) => match map.get("published")? {
+            Value::String(text) => text.parse().ok(),
+            Value::Number(number) => number.as_u64().and_then(|n| u16::try_from(n).ok()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Compose> {
+        Compose::parse(Path::new("functions.yaml"), text.to_owned())
+    }
+
+    #[test]
+    fn reads_what_vswarm_writes() {
+        let compose = parse(
+            "name: vswarmu\nservices:\n  database:\n    image: vhiveease/mongodb\n    container_name: db\n  \
+             geo:\n    image: vhiveease/hotel-app-geo:latest\n    container_name: function\n    \
+             entrypoint: /app/server --url=0.0.0.0\n    ports:\n    - 50000:8083\n    depends_on:\n    - database\n",
+        )
+        .unwrap();
+        let geo = &compose.services["geo"];
+        assert_eq!((geo.host_port, geo.container.as_str()), (Some(50000), "function"));
+        let images: Vec<_> = compose.closure("geo").iter().map(|s| s.image.written().to_owned()).collect();
+        assert_eq!(images, ["vhiveease/hotel-app-geo:latest", "vhiveease/mongodb"]);
+    }
+
+    #[test]
+    fn ports_in_all_forms() {
+        for (entry, port) in [
+            (serde_json::json!("50000:50051"), Some(50000)),
+            (serde_json::json!("127.0.0.1:50001:50051/tcp"), Some(50001)),
+            (serde_json::json!("50051"), None),
+            (serde_json::json!({"target": 50051, "published": "50002"}), Some(50002)),
+            (serde_json::json!({"target": 50051, "published": 50003}), Some(50003)),
+        ] {
+            assert_eq!(host_port(&entry), port, "{entry}");
+        }
+    }
+
+    #[test]
+    fn malformed_files_say_where() {
+        let error = parse("services:\n  a:\n    image: [1\n").unwrap_err();
+        assert!(error.to_string().contains("functions.yaml"), "{error}");
+        assert!(error.to_string().contains("line"), "{error}");
+        assert!(error.hint_text().is_some());
+        assert!(parse("services:\n  a:\n    ports: []\n").unwrap_err().to_string().contains("no `image`"));
+        assert!(parse("nothing: here\n").is_err());
+        assert!(parse("services:\n  a:\n    image: A B\n").is_err());
+        assert!(parse("services:\n  a:\n    image: a\n    x-futon: {klient: a}\n").is_err());
+    }
+}

@@ -1,0 +1,9 @@
+//! What to test: compose files and function lists.
+
+mod compose;
+mod list;
+mod select;
+
+pub use compose::{Compose, FunctionHints, Service};
+pub use list::parse_list;
+pub use select::{ClientDefaults, Selection, client_name, select};

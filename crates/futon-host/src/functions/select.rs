@@ -1,0 +1,208 @@
+//! From names on the command line to functions: a compose service, or an image that no service names.
+
+use futon_model::ImageReference;
+
+use super::{Compose, FunctionHints, Service};
+use crate::{Error, Result};
+
+/// What is taken for an image that no service names.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientDefaults;
+
+impl ClientDefaults {
+    /// Port on which the container listens.
+    pub const CONTAINER_PORT: u16 = 50051;
+    /// Port on the guest.
+    pub const HOST_PORT: u16 = 50000;
+    /// Container name.
+    pub const CONTAINER: &str = "function";
+}
+
+/// One function to test.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// Name in reports.
+    pub name: String,
+    /// Compose service to start.
+    pub service_name: String,
+    /// The service.
+    pub service: Service,
+    /// Images of the services that it depends on.
+    pub dependencies: Vec<ImageReference>,
+    /// Compose file for the guest.
+    pub compose: String,
+    /// Defaults taken; for the report.
+    pub remarks: Vec<String>,
+}
+
+/// Functions that the test client knows.
+const KNOWN_CLIENTS: [&str; 15] = [
+    "helloworld",
+    "fibonacci",
+    "fibonacci-go",
+    "fibonacci-python",
+    "fibonacci-nodejs",
+    "fibonacci-cpp",
+    "aes",
+    "aes-go",
+    "aes-python",
+    "aes-nodejs",
+    "auth",
+    "auth-go",
+    "auth-python",
+    "auth-nodejs",
+    "helloworld-go",
+];
+
+/// Finds the function that `wanted` names: a service of the compose file, else an image.
+///
+/// # Errors
+/// When it is neither.
+pub fn select(compose: &Compose, wanted: &str) -> Result<Selection> {
+    if let Some(service) = compose.services.get(wanted) {
+        let dependencies = compose.closure(wanted).into_iter().skip(1).map(|s| s.image.clone()).collect();
+        return Ok(Selection {
+            name: wanted.to_owned(),
+            service_name: wanted.to_owned(),
+            service: service.clone(),
+            dependencies,
+            compose: compose.text.clone(),
+            remarks: Vec::new(),
+        });
+    }
+    // A bare word is far more often a mistyped service than an image of Docker's own library.
+    let image = match wanted.parse::<ImageReference>() {
+        Ok(image) if wanted.contains(['/', ':', '@']) => image,
+        _ => return Err(unknown(compose, wanted)),
+    };
+    if let Some((name, _)) = compose.services.iter().find(|(_, s)| s.image.canonical() == image.canonical()) {
+        return select(compose, &name.clone());
+    }
+    let service = Service {
+        image: image.clone(),
+        container: ClientDefaults::CONTAINER.to_owned(),
+        host_port: Some(ClientDefaults::HOST_PORT),
+        depends_on: Vec::new(),
+        hints: FunctionHints::default(),
+    };
+    let name = image.base_name().to_owned();
+    let compose = format!(
+        "name: futon\nservices:\n  {name}:\n    image: {image}\n    container_name: {}\n    ports:\n      - \"{}:{}\"\n",
+        ClientDefaults::CONTAINER,
+        ClientDefaults::HOST_PORT,
+        ClientDefaults::CONTAINER_PORT,
+    );
+    let remark = format!(
+        "no service names the image {image}: defaults taken (container port {}, host port {}, client {})",
+        ClientDefaults::CONTAINER_PORT,
+        ClientDefaults::HOST_PORT,
+        name,
+    );
+    Ok(Selection {
+        service_name: name.clone(),
+        name,
+        service,
+        dependencies: Vec::new(),
+        compose,
+        remarks: vec![remark],
+    })
+}
+
+fn unknown(compose: &Compose, wanted: &str) -> Error {
+    let names: Vec<&str> = compose.services.keys().map(String::as_str).collect();
+    let nearest = names.iter().map(|n| (distance(n, wanted), *n)).filter(|(d, _)| *d <= 3).min();
+    let hint = match nearest {
+        Some((_, name)) => format!("did you mean {name}?"),
+        None => format!(
+            "{} has: {}; an image is named with its repository, as in me/function:latest",
+            compose.path.display(),
+            names.join(", ")
+        ),
+    };
+    Error::usage(format!("unknown function {wanted:?}")).hint(hint)
+}
+
+/// Name under which the test client knows a function.
+///
+/// # Errors
+/// When neither `forced`, the service's `x-futon` key, the service's name nor the image's base name is one.
+pub fn client_name(selection: &Selection, forced: Option<&str>) -> Result<String> {
+    let explicit = forced.or(selection.service.hints.client.as_deref());
+    let guesses = [selection.service_name.as_str(), selection.service.image.base_name()];
+    let candidates: &[&str] = match &explicit {
+        Some(name) => std::slice::from_ref(name),
+        None => &guesses,
+    };
+    candidates.iter().find(|name| KNOWN_CLIENTS.contains(name)).map(|name| (*name).to_owned()).ok_or_else(|| {
+        Error::usage(format!("{}: the test client knows no function {:?}", selection.name, candidates[0])).hint(
+            format!(
+                "choose one with --client NAME or the service's key `x-futon: {{client: NAME}}`; known: {}",
+                KNOWN_CLIENTS.join(", ")
+            ),
+        )
+    })
+}
+
+/// Levenshtein distance, for "did you mean".
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let replace = corner + usize::from(ca != *cb);
+            corner = row[j + 1];
+            row[j + 1] = replace.min(row[j] + 1).min(corner + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn compose() -> Compose {
+        let text = "services:\n  fibonacci-go:\n    image: vhiveease/fibonacci-go:latest\n    container_name: function\n    \
+                    ports: [\"50000:50051\"]\n  odd:\n    image: me/odd\n    x-futon: {client: aes-go}\n";
+        Compose::parse(Path::new("f.yaml"), text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn a_service_by_its_name_or_its_image() {
+        for name in ["fibonacci-go", "vhiveease/fibonacci-go", "docker.io/vhiveease/fibonacci-go:latest"] {
+            let selection = select(&compose(), name).unwrap();
+            assert_eq!(selection.service_name, "fibonacci-go", "{name}");
+            assert!(selection.remarks.is_empty());
+        }
+    }
+
+    #[test]
+    fn an_image_without_a_service_gets_defaults_and_says_so() {
+        let selection = select(&compose(), "someone/aes-python:v1").unwrap();
+        assert_eq!(selection.service.host_port, Some(50000));
+        assert!(selection.compose.contains("50000:50051"));
+        assert!(selection.remarks[0].contains("defaults taken"));
+        assert_eq!(client_name(&selection, None).unwrap(), "aes-python");
+    }
+
+    #[test]
+    fn a_mistyped_name_is_an_error_with_a_guess() {
+        let error = select(&compose(), "fibonaci-go").unwrap_err();
+        assert_eq!(error.hint_text(), Some("did you mean fibonacci-go?"));
+        assert_eq!(error.exit_code(), futon_model::ExitCode::Usage);
+    }
+
+    #[test]
+    fn the_client_is_never_guessed_beyond_what_is_known() {
+        let odd = select(&compose(), "odd").unwrap();
+        assert_eq!(client_name(&odd, None).unwrap(), "aes-go");
+        assert_eq!(client_name(&odd, Some("auth-go")).unwrap(), "auth-go");
+        assert!(client_name(&odd, Some("nonsense")).is_err());
+        let unknown = select(&compose(), "me/mystery").unwrap();
+        assert!(client_name(&unknown, None).is_err());
+    }
+}

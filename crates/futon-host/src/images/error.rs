@@ -1,0 +1,91 @@
+//! What can go wrong with the image store, in words that say what to do.
+
+use std::path::{Path, PathBuf};
+
+use futon_model::Digest;
+
+/// Why the image store could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A file or folder could not be used.
+    #[error("cannot {action} {}: {cause}", path.display())]
+    Io {
+        /// What was tried, as a verb (`read`, `create` …).
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        cause: std::io::Error,
+    },
+    /// Another process keeps the store locked.
+    #[error(
+        "the image store {} has been locked by another futon for {seconds} s (hint: wait for it, or end it if it hangs)",
+        path.display()
+    )]
+    Locked {
+        /// The store's folder.
+        path: PathBuf,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// What was given is not an image that the store can keep.
+    #[error("{what}: {why}")]
+    NotAnImage {
+        /// File, folder or image name.
+        what: String,
+        /// What is wrong with it, with a hint.
+        why: String,
+    },
+    /// Content does not have the digest it claims.
+    #[error(
+        "{what}: the content is not {expected}: it hashes to {found} (hint: the copy is damaged; make or fetch it again)"
+    )]
+    Digest {
+        /// Where the content came from.
+        what: String,
+        /// Digest that was promised.
+        expected: Digest,
+        /// Digest of what is there.
+        found: Digest,
+    },
+    /// The image is not made for the machine futon emulates.
+    #[error(
+        "{what}: no image for linux/amd64, only for {offered} (hint: build or pull it with --platform linux/amd64)"
+    )]
+    Platform {
+        /// File, folder or image name.
+        what: String,
+        /// Platforms that are offered.
+        offered: String,
+    },
+    /// The registry could not be used.
+    #[error("cannot fetch {reference}: {why}")]
+    Registry {
+        /// The image name.
+        reference: String,
+        /// What happened, with a hint.
+        why: String,
+    },
+    /// The names file is not what futon writes.
+    #[error("{}: {why} (hint: remove the file and add the images again; the blobs beside it are kept)", path.display())]
+    Names {
+        /// The names file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl StoreError {
+    /// Wraps a system error: use as `.map_err(StoreError::io("read", path))`.
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |cause| Self::Io { action, path, cause }
+    }
+
+    /// Something about `what` makes it no usable image.
+    pub(super) fn not_an_image(what: impl Into<String>, why: impl Into<String>) -> Self {
+        Self::NotAnImage { what: what.into(), why: why.into() }
+    }
+}

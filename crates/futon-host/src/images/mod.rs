@@ -1,0 +1,24 @@
+//! The store of function images: content-addressed, digest-pinned, shared by every run.
+//!
+//! Role: bring images in (OCI layout, `docker save` archive, registry), name them, check them, hand out their
+//! blobs. Boundary: knows nothing of HTTP or machines; the exchange serves what it finds here.
+
+mod archive;
+mod blobs;
+mod error;
+mod import;
+mod layout;
+mod lock;
+mod manifest;
+mod names;
+mod registry;
+mod source;
+mod store;
+mod verify;
+
+pub use error::StoreError;
+pub use manifest::{Descriptor, media_type};
+pub use names::StoredImage;
+pub use registry::RegistryOptions;
+pub use store::{Added, ImageStore, Removed};
+pub use verify::{Problem, Verification};

@@ -1,0 +1,232 @@
+//! The store itself: opening, adding, looking up, removing.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
+
+use futon_model::{Digest, ImageReference};
+
+use super::blobs::{Staging, blob_folder, blob_path, is_present};
+use super::lock::lock_store;
+use super::names::{Names, StoredImage, key};
+use super::registry::{self, RegistryOptions};
+use super::source::{Folder, Source, Tar};
+use super::{StoreError, archive, layout};
+
+/// How often an add is tried again when a removal took blobs that it relied on.
+const TRIES: usize = 3;
+
+/// A folder of function images. Cheap to share between threads; safe between processes.
+///
+/// All methods block: call them from a blocking thread.
+#[derive(Debug)]
+pub struct ImageStore {
+    folder: PathBuf,
+    cache: Mutex<Option<(Stamp, Arc<Names>)>>,
+}
+
+/// What tells one state of the names file from another: it is always replaced, never written in place.
+type Stamp = (u64, u64, SystemTime);
+
+/// An image that was added.
+#[derive(Debug, Clone)]
+pub struct Added {
+    /// The image as it is now stored.
+    pub image: StoredImage,
+    /// Manifest that the name led to before, when it was another one.
+    pub replaced: Option<Digest>,
+    /// Bytes that the store did not have before; counted once for all images of one add.
+    pub new_bytes: u64,
+}
+
+/// What a removal did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Removed {
+    /// Whether the name was there.
+    pub found: bool,
+    /// Blobs that nothing refers to any more, and are gone.
+    pub blobs: usize,
+    /// Their size, bytes.
+    pub bytes: u64,
+}
+
+impl ImageStore {
+    /// Opens the store at `folder`, and makes it when it is not there.
+    ///
+    /// # Errors
+    /// The folder cannot be made, or its names file is not futon's.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let folder = folder.into();
+        let blobs = blob_folder(&folder);
+        fs::create_dir_all(&blobs).map_err(StoreError::io("create", &blobs))?;
+        let store = Self { folder, cache: Mutex::new(None) };
+        store.names()?;
+        Ok(store)
+    }
+
+    /// The store's folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The file that holds a blob, whether or not it is there.
+    #[must_use]
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
+        blob_path(&self.folder, digest)
+    }
+
+    /// Adds the image of an OCI layout folder under `name`.
+    ///
+    /// # Errors
+    /// The folder holds no usable linux/amd64 image, or a digest is wrong.
+    pub fn add_oci_layout(&self, layout_folder: &Path, name: &ImageReference) -> Result<Added, StoreError> {
+        let source = Folder(layout_folder.to_owned());
+        let added = self.add(|staging, now| {
+            let entries = layout::entries(&source)?.ok_or_else(|| {
+                let why = "no index.json in it: not an OCI layout (hint: make one with buildah push … oci:FOLDER)";
+                StoreError::not_an_image(source.describe(), why)
+            })?;
+            Ok(vec![layout::find(&source, &entries, name)?.stage(staging, name, now)?])
+        })?;
+        only(added)
+    }
+
+    /// Adds the images of a `docker save` archive (old or OCI form) or an OCI archive, plain or gzip:
+    /// the one meant by `name`, or all under the names they carry.
+    ///
+    /// # Errors
+    /// The archive holds no usable linux/amd64 image, carries no name where none is given, or a digest is wrong.
+    pub fn add_docker_archive(&self, tar: &Path, name: Option<&ImageReference>) -> Result<Vec<Added>, StoreError> {
+        self.add(|staging, now| archive::stage(&Tar::open(tar, staging.folder())?, staging, name, &now))
+    }
+
+    /// Fetches an image from its registry with skopeo and adds it under the name as written.
+    /// Each line of skopeo's progress goes to `progress`.
+    ///
+    /// # Errors
+    /// skopeo is missing, the registry refuses or cannot be reached, or has no linux/amd64 image.
+    pub fn add_registry(
+        &self,
+        reference: &ImageReference,
+        options: &RegistryOptions,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Added, StoreError> {
+        let pulled = Staging::new(&self.folder)?;
+        let fetched = registry::fetch(reference, options, pulled.folder(), progress)?;
+        let added = self.add(|staging, now| {
+            let mut image = fetched.import()?.stage(staging, reference, now)?;
+            image.source = format!("docker://{reference}");
+            Ok(vec![image])
+        })?;
+        only(added)
+    }
+
+    /// The image that a name means: by tag, or by digest where the name carries one.
+    ///
+    /// # Errors
+    /// The names file cannot be read.
+    pub fn resolve(&self, reference: &ImageReference) -> Result<Option<StoredImage>, StoreError> {
+        Ok(self.names()?.resolve(reference).cloned())
+    }
+
+    /// All images, sorted by canonical name.
+    ///
+    /// # Errors
+    /// The names file cannot be read.
+    pub fn list(&self) -> Result<Vec<StoredImage>, StoreError> {
+        Ok(self.names()?.images.values().cloned().collect())
+    }
+
+    /// Forgets a name, and removes the blobs that no other image refers to.
+    ///
+    /// # Errors
+    /// The store cannot be locked or changed.
+    pub fn remove(&self, reference: &ImageReference) -> Result<Removed, StoreError> {
+        let _lock = lock_store(&self.folder)?;
+        let mut names = Names::read(&self.names_path())?;
+        let found =
+            names.resolve(reference).map(|i| key(&i.reference)).is_some_and(|k| names.images.remove(&k).is_some());
+        if found {
+            names.write(&self.names_path())?;
+        }
+        self.collect_garbage(&names, found)
+    }
+
+    /// The state of the names file, read again only when it changed.
+    pub(super) fn names(&self) -> Result<Arc<Names>, StoreError> {
+        let path = self.names_path();
+        let stamp = match fs::metadata(&path) {
+            Ok(m) => (std::os::unix::fs::MetadataExt::ino(&m), m.len(), m.modified().unwrap_or(SystemTime::UNIX_EPOCH)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Arc::default()),
+            Err(e) => return Err(StoreError::io("read", &path)(e)),
+        };
+        let mut cache = self.cache.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((known, names)) = &*cache
+            && *known == stamp
+        {
+            return Ok(Arc::clone(names));
+        }
+        let names = Arc::new(Names::read(&path)?);
+        *cache = Some((stamp, Arc::clone(&names)));
+        Ok(names)
+    }
+
+    fn names_path(&self) -> PathBuf {
+        self.folder.join("names.json")
+    }
+
+    /// Stages images, then makes them visible in one step under the lock.
+    fn add(
+        &self,
+        mut stage: impl FnMut(&mut Staging, String) -> Result<Vec<StoredImage>, StoreError>,
+    ) -> Result<Vec<Added>, StoreError> {
+        let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        for _ in 0..TRIES {
+            let mut staging = Staging::new(&self.folder)?;
+            let images = stage(&mut staging, now.clone())?;
+            let _lock = lock_store(&self.folder)?;
+            let new_bytes = staging.commit()?;
+            let whole = |image: &StoredImage| image.descriptors().all(|d| is_present(&self.folder, d));
+            if !images.iter().all(whole) {
+                // Another process removed blobs that were there when this add looked.
+                continue;
+            }
+            let mut names = Names::read(&self.names_path())?;
+            let mut added = Vec::new();
+            for image in images {
+                let before = names.images.insert(key(&image.reference), image.clone());
+                let replaced = before.map(|b| b.manifest.digest).filter(|d| *d != image.manifest.digest);
+                added.push(Added { image, replaced, new_bytes });
+            }
+            names.write(&self.names_path())?;
+            return Ok(added);
+        }
+        let why =
+            "blobs vanished while they were added (hint: another process removes images; try again when it is done)";
+        Err(StoreError::not_an_image(self.folder.display().to_string(), why))
+    }
+
+    fn collect_garbage(&self, names: &Names, found: bool) -> Result<Removed, StoreError> {
+        let used: BTreeSet<&str> =
+            names.images.values().flat_map(|i| i.descriptors()).map(|d| d.digest.hex()).collect();
+        let folder = blob_folder(&self.folder);
+        let mut removed = Removed { found, blobs: 0, bytes: 0 };
+        for entry in fs::read_dir(&folder).map_err(StoreError::io("read", &folder))?.flatten() {
+            if entry.file_name().to_str().is_some_and(|name| used.contains(name)) {
+                continue;
+            }
+            let size = entry.metadata().map_or(0, |m| m.len());
+            fs::remove_file(entry.path()).map_err(StoreError::io("remove", &entry.path()))?;
+            removed.blobs += 1;
+            removed.bytes += size;
+        }
+        Ok(removed)
+    }
+}
+
+fn only(mut added: Vec<Added>) -> Result<Added, StoreError> {
+    added.pop().ok_or_else(|| StoreError::not_an_image("the add", "brought no image"))
+}

@@ -1,0 +1,67 @@
+//! Machines: started, watched and ended. Nothing that futon starts outlives it.
+
+mod fake;
+mod guard;
+mod namespace;
+mod process;
+pub mod qemu;
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use futon_model::{EventKind, MachineReport, Plan};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::Result;
+
+pub use fake::{FakeMachine, Scenario};
+pub use guard::{GuardArguments, run_guard};
+pub use namespace::{HOST_PORT, port_is_taken};
+pub use process::namespace_works;
+
+/// What a machine needs to start.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// The plan of the run.
+    pub plan: Plan,
+    /// The run's disk, an overlay that belongs to this run alone.
+    pub disk: PathBuf,
+    /// Folder for consoles and the machine's own output.
+    pub folder: PathBuf,
+}
+
+/// A kind of machine, ready to be started.
+#[async_trait]
+pub trait Machine: Send + Sync {
+    /// What the report says about it.
+    fn report(&self) -> MachineReport;
+
+    /// Makes the disk of a run: an overlay over the base image, which is never written.
+    ///
+    /// # Errors
+    /// When the base image is missing or damaged, or the disk cannot be made.
+    async fn make_disk(&self, disk: &Path) -> Result<()>;
+
+    /// Starts the machine. From then on `events` receives what it does, [`EventKind::MachineExited`] last.
+    ///
+    /// # Errors
+    /// When the machine cannot be started.
+    async fn start(&self, launch: &Launch, events: UnboundedSender<EventKind>) -> Result<Box<dyn Running>>;
+}
+
+/// A machine that runs.
+#[async_trait]
+pub trait Running: Send {
+    /// The listening socket of this machine's exchange, at the first call.
+    fn take_listener(&mut self) -> Option<TcpListener>;
+
+    /// Remarks on how it was started, for the report.
+    fn remarks(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Ends the machine if it still runs: asks, waits for a grace, then kills its process group.
+    /// Returns when it is gone.
+    async fn end(&mut self);
+}

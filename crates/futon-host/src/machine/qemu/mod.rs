@@ -1,0 +1,14 @@
+//! QEMU, 6.2 to 10: x86_64 on q35.
+
+mod accel;
+mod args;
+mod console;
+mod disk;
+mod machine;
+mod qmp;
+
+pub use accel::{AcceleratorChoice, AcceleratorRequest, choose_accelerator};
+pub use args::{ConsoleTo, QemuArguments, qemu_arguments};
+pub use console::alarm_in;
+pub use disk::{make_overlay, probe_image};
+pub use machine::{QEMU, QemuMachine, qemu_version};

@@ -1,0 +1,144 @@
+//! From records and judgements to `report.json`.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use futon_model::{
+    Accelerator, ExitCode, FunctionReport, MachineReport, Outcome, Plan, REPORT_SCHEMA, Report, Summary, steps,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::verdict::{Witnesses, judge};
+use crate::workdir::WorkDir;
+use crate::{Context, Result};
+
+/// Last console and container lines in a report of a function that did not pass.
+const TAIL: usize = 20;
+
+/// What is known about a run beside its events.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunMeta {
+    /// The machine.
+    pub machine: MachineReport,
+    /// Remarks on how it was started.
+    pub remarks: Vec<String>,
+    /// Length of the run.
+    pub duration: Duration,
+}
+
+/// Judges the run whose witnesses are in a working directory and makes its report.
+#[must_use]
+pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &RunMeta) -> FunctionReport {
+    let plan: &Plan = workdir.plan();
+    let client = workdir.client_report(events);
+    let logs = workdir.witness_uploads(events, |name| name == "results.log" || name == "test.log");
+    let judgement = judge(&Witnesses {
+        plan,
+        events,
+        client: client.as_ref(),
+        results_logs: &logs,
+        native_speed: meta.machine.accelerator == Accelerator::Kvm,
+    });
+    let passed = judgement.verdict.is_pass();
+    let tail = |path: &Path| if passed { Vec::new() } else { last_lines(path) };
+    let mut remarks = plan.remarks.clone();
+    remarks.extend(meta.remarks.iter().cloned());
+    remarks.extend(judgement.remarks);
+    FunctionReport {
+        name: plan.function.clone(),
+        image: plan.images.first().map(|i| i.reference.to_string()),
+        digests: plan.images.clone(),
+        machine: meta.machine.clone(),
+        proof: judgement.proof,
+        verdict: judgement.verdict,
+        steps: judgement.steps,
+        invocations: judgement.invocations,
+        remarks,
+        duration_ms: u64::try_from(meta.duration.as_millis()).unwrap_or(u64::MAX),
+        folder: workdir.results().display().to_string(),
+        console_tail: tail(&workdir.results().join("console.log")),
+        container_tail: tail(&workdir.uploads().join("container.log")),
+    }
+}
+
+/// Gathers function reports. `interrupted` says that somebody stopped futon before the plan was done.
+#[must_use]
+pub fn report(functions: Vec<FunctionReport>, started: SystemTime, duration: Duration) -> Report {
+    let count = |wanted: &[Outcome]| functions.iter().filter(|f| wanted.contains(&f.verdict.outcome)).count();
+    // A guest that never came up says nothing about its function: it is counted with the host's faults.
+    let early = functions
+        .iter()
+        .filter(|f| {
+            matches!(f.verdict.outcome, Outcome::TimedOut | Outcome::Crashed)
+                && f.verdict.step.as_deref() == Some(steps::BOOT)
+        })
+        .count();
+    let summary = Summary {
+        total: functions.len(),
+        passed: count(&[Outcome::Passed]),
+        failed: count(&[Outcome::Failed, Outcome::TimedOut, Outcome::Crashed]) - early,
+        infra: count(&[Outcome::Infra]) + early,
+        not_run: count(&[Outcome::NotRun]),
+        exit_code: ExitCode::of_all(functions.iter().map(|f| &f.verdict)) as u8,
+    };
+    Report {
+        schema: REPORT_SCHEMA.into(),
+        futon: env!("CARGO_PKG_VERSION").into(),
+        started: humantime::format_rfc3339_seconds(started).to_string(),
+        duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+        summary,
+        functions,
+    }
+}
+
+/// Writes a report as JSON, whole or not at all.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_report(path: &Path, report: &Report) -> Result<()> {
+    let failed = || format!("cannot write {}", path.display());
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
+    serde_json::to_writer_pretty(file.as_file(), report).context(failed)?;
+    file.persist(path).context(failed)?;
+    Ok(())
+}
+
+/// The last lines of a log, without terminal control characters.
+fn last_lines(path: &Path) -> Vec<String> {
+    let bytes = fs::read(path).unwrap_or_default();
+    let start = bytes.len().saturating_sub(64 << 10);
+    let text = String::from_utf8_lossy(&bytes[start..]).into_owned();
+    let lines: Vec<String> = text.lines().map(clean).filter(|l| !l.is_empty()).collect();
+    lines[lines.len().saturating_sub(TAIL)..].to_vec()
+}
+
+/// Drops escape sequences and control characters: a guest's text must not steer the terminal.
+fn clean(line: &str) -> String {
+    let mut cleaned = String::with_capacity(line.len());
+    let mut chars = line.chars().peekable();
+    while let Some(c) = chars.next() {
+        if c == '\u{1b}' {
+            if chars.next_if_eq(&'[').is_some() {
+                while chars.next_if(|c| !c.is_ascii_alphabetic()).is_some() {}
+                chars.next();
+            }
+        } else if !c.is_control() || c == '\t' {
+            cleaned.push(c);
+        }
+    }
+    cleaned.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_sequences_do_not_pass() {
+        assert_eq!(clean("\u{1b}[0;32m  OK  \u{1b}[0m Started\r"), "  OK   Started");
+        assert_eq!(clean("a\u{7}b\u{1b}c"), "abc");
+    }
+}

@@ -1,0 +1,72 @@
+//! JUnit XML, for CI systems that show it.
+
+use futon_model::{Outcome, Report};
+
+/// A report in JUnit's form: one test case a function.
+#[must_use]
+pub fn junit(report: &Report) -> String {
+    let s = &report.summary;
+    let mut xml = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n<testsuite name=\"futon\" tests=\"{}\" failures=\"{}\" errors=\"{}\" skipped=\"{}\" time=\"{}\" timestamp=\"{}\">\n",
+        s.total,
+        s.failed,
+        s.infra,
+        s.not_run,
+        seconds(report.duration_ms),
+        escape(&report.started)
+    );
+    for f in &report.functions {
+        xml.push_str(&format!(
+            "<testcase name=\"{}\" classname=\"futon\" time=\"{}\">",
+            escape(&f.name),
+            seconds(f.duration_ms)
+        ));
+        let step = f.verdict.step.as_deref().unwrap_or("");
+        let text = format!("{} in {step}: {}", f.verdict.outcome.word(), f.verdict.why);
+        match f.verdict.outcome {
+            Outcome::Passed => {}
+            Outcome::NotRun => xml.push_str(&format!("<skipped message=\"{}\"/>", escape(&text))),
+            Outcome::Infra => xml.push_str(&format!("<error message=\"{}\"/>", escape(&text))),
+            Outcome::Failed | Outcome::TimedOut | Outcome::Crashed => {
+                xml.push_str(&format!("<failure message=\"{}\"/>", escape(&text)));
+            }
+        }
+        if !f.console_tail.is_empty() {
+            xml.push_str(&format!("<system-out>{}</system-out>", escape(&f.console_tail.join("\n"))));
+        }
+        xml.push_str("</testcase>\n");
+    }
+    xml.push_str("</testsuite>\n</testsuites>\n");
+    xml
+}
+
+fn seconds(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1000, ms % 1000)
+}
+
+/// Escapes markup, and drops the control characters that XML 1.0 does not know.
+fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_and_control_characters_are_kept_out() {
+        assert_eq!(escape("a<b>&\"\u{1b}\u{0}"), "a&lt;b&gt;&amp;&quot;");
+    }
+}

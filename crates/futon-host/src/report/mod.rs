@@ -1,0 +1,9 @@
+//! Reports: sinks of what happened and was judged. They never reach back into the engine.
+
+mod build;
+mod junit;
+mod table;
+
+pub use build::{RunMeta, function_report, report, write_report};
+pub use junit::junit;
+pub use table::{duration, step_line, summary_line};

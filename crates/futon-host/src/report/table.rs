@@ -1,0 +1,39 @@
+//! Lines for people.
+
+use std::time::Duration;
+
+use futon_model::{FunctionReport, Report, StepReport};
+
+/// A duration in seconds with one decimal, or milliseconds below one second.
+#[must_use]
+pub fn duration(ms: u64) -> String {
+    let duration = Duration::from_millis(ms);
+    if ms < 1000 { format!("{ms} ms") } else { format!("{:.1} s", duration.as_secs_f64()) }
+}
+
+/// The steps of a function on one line: `boot 12.1 s · pull 2.0 s · …`.
+#[must_use]
+pub fn step_line(function: &FunctionReport) -> String {
+    let one = |step: &StepReport| match (step.duration_ms, step.exit_status) {
+        (Some(ms), Some(0)) => format!("{} {}", step.name, duration(ms)),
+        (Some(ms), _) => format!("{} ✗ {}", step.name, duration(ms)),
+        (None, _) => format!("{} …", step.name),
+    };
+    function.steps.iter().map(one).collect::<Vec<_>>().join(" · ")
+}
+
+/// `3 functions: 2 passed, 1 failed in 61.2 s`.
+#[must_use]
+pub fn summary_line(report: &Report) -> String {
+    let s = &report.summary;
+    let mut parts = vec![format!("{} passed", s.passed)];
+    for (count, word) in
+        [(s.failed, "failed"), (s.infra, "not judged for want of a working host or base"), (s.not_run, "not run")]
+    {
+        if count > 0 {
+            parts.push(format!("{count} {word}"));
+        }
+    }
+    let noun = if s.total == 1 { "function" } else { "functions" };
+    format!("{} {noun}: {} in {}", s.total, parts.join(", "), duration(report.duration_ms))
+}

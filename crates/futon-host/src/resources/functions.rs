@@ -1,0 +1,50 @@
+//! Sample functions' images: built by the recipe, taken into the store.
+
+use std::path::Path;
+
+use futon_model::ImageReference;
+use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
+
+use super::build::run_recipe;
+use super::source_root;
+use crate::functions::Compose;
+use crate::images::ImageStore;
+use crate::{Context, Error, Result};
+
+/// Builds sample functions' images with `images/functions/build.sh` and adds them to the store. Returns the image names.
+///
+/// # Errors
+/// When the recipe fails or is interrupted, or an image is no image.
+pub async fn build_function_images(
+    resources: &Path,
+    store: &ImageStore,
+    functions: &[String],
+    cancel: &CancellationToken,
+    progress: &mut (dyn FnMut(&str) + Send),
+) -> Result<Vec<String>> {
+    let root = source_root()?;
+    let absolute = |path: &Path| std::path::absolute(path).context(|| format!("path of {}", path.display()));
+    let (work, out) = (absolute(&resources.join(".work/functions"))?, absolute(&resources.join(".work/layouts"))?);
+    for folder in [&work, &out] {
+        std::fs::create_dir_all(folder).context(|| format!("cannot make {}", folder.display()))?;
+    }
+    let mut command = Command::new("sh");
+    command.arg(root.join("images/functions/build.sh")).arg("--work").arg(&work).arg("--out").arg(&out).args(functions);
+    run_recipe(command, "images/functions/build.sh", cancel, progress).await?;
+
+    let compose = Compose::read(&root.join("functions/functions.yaml"))?;
+    let mut names = Vec::new();
+    for function in functions {
+        let reference = match compose.services.get(function) {
+            Some(service) => service.image.clone(),
+            // Images of the fault tests have no service of their own name.
+            None => format!("vhiveease/{function}:latest")
+                .parse::<ImageReference>()
+                .map_err(|e| Error::usage(e.to_string()))?,
+        };
+        store.add_oci_layout(&out.join(function), &reference)?;
+        names.push(reference.to_string());
+    }
+    Ok(names)
+}

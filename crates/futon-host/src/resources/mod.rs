@@ -1,0 +1,30 @@
+//! Resources: base image, kernel, initrd, guest tools, and the manifest that says what they are.
+
+mod build;
+mod functions;
+mod hash;
+mod manifest;
+mod source;
+mod tools;
+
+pub use build::{BaseOptions, Built, build_base};
+pub use functions::build_function_images;
+pub use hash::sha256_file;
+pub use manifest::{Manifest, Problem, Resource};
+pub use source::{FoundBase, find_base, source_root};
+pub use tools::install_tools;
+
+/// File name of the base image in the resources folder.
+pub const BASE_IMAGE: &str = "base-disk-image.img";
+/// File name of the kernel.
+pub const KERNEL: &str = "kernel";
+/// File name of the initrd.
+pub const INITRD: &str = "initrd";
+/// File name of the recommended kernel command line.
+pub const CMDLINE: &str = "cmdline";
+/// File name of the guest tool.
+pub const FUTON_GUEST: &str = "futon-guest";
+/// File name of the test client.
+pub const TEST_CLIENT: &str = "test-client";
+/// Folder of the function images' store.
+pub const IMAGES: &str = "images";

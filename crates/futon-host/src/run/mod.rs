@@ -1,0 +1,7 @@
+//! One run: a machine, its exchange, and one stream of events until the machine is gone.
+
+mod engine;
+mod watch;
+
+pub use engine::{RunRecord, RunSetup, run};
+pub(crate) use watch::next_step;

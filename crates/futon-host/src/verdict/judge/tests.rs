@@ -1,0 +1,273 @@
+use futon_model::{ClientFailure, ClientFailureKind, Phase};
+
+use super::super::testing::{CONFIG, client, ended, exited, good, guest, plan, started, timed, uploaded};
+use super::*;
+
+const LOG: &str = "=== step pull\n\nSUCCESS: All commands completed successfully\n";
+
+fn judged(kinds: Vec<EventKind>) -> Judgement {
+    judged_with(kinds, Some(client()), &[LOG.to_owned()])
+}
+
+fn judged_with(kinds: Vec<EventKind>, client: Option<ClientReport>, logs: &[String]) -> Judgement {
+    let (plan, events) = (plan(), timed(kinds));
+    judge(&Witnesses { plan: &plan, events: &events, client: client.as_ref(), results_logs: logs, native_speed: false })
+}
+
+fn verdict_of(judgement: &Judgement) -> (Outcome, Option<&str>, Code) {
+    (judgement.verdict.outcome, judgement.verdict.step.as_deref(), judgement.verdict.code)
+}
+
+/// Events of a good run up to the first that `stop` picks, with `more` behind.
+fn up_to(stop: &EventKind, more: Vec<EventKind>) -> Vec<EventKind> {
+    let mut kinds: Vec<_> = good().into_iter().take_while(|k| k != stop).collect();
+    kinds.extend(more);
+    kinds
+}
+
+fn powered_off() -> Vec<EventKind> {
+    vec![EventKind::MachineShutdown { reason: ShutdownReason::GuestShutdown }, exited()]
+}
+
+#[test]
+fn a_good_run_passes_with_full_proof() {
+    let judgement = judged(good());
+    assert_eq!(verdict_of(&judgement), (Outcome::Passed, None, Code::AllWitnessesAgree));
+    assert_eq!(judgement.proof, Proof::Full);
+    assert!(judgement.remarks.is_empty(), "{:?}", judgement.remarks);
+    let names: Vec<_> = judgement.steps.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["boot", "fetch", "pull", "start", "ready", "invoke", "log", "stop", "upload", "shutdown"]);
+}
+
+#[test]
+fn nothing_at_all_is_not_a_pass() {
+    assert_ne!(judged_with(Vec::new(), None, &[]).verdict.outcome, Outcome::Passed);
+}
+
+/// Takes away one witness after another: none may be missed.
+#[test]
+fn every_witness_is_needed() {
+    let all = good();
+    for (i, missing) in all.iter().enumerate() {
+        // The start of a step is no proof, its end is; the machine's own start only begins the clock.
+        let no_proof = matches!(
+            missing,
+            EventKind::Guest { guest: GuestEvent::StepStarted { .. }, .. } | EventKind::MachineStarted { .. }
+        );
+        // Asking for the script and the end of the process are seen in other events, too.
+        let seen_elsewhere = matches!(
+            missing,
+            EventKind::RunScriptRequested { .. } | EventKind::MachineExited { .. } | EventKind::Uploaded { .. }
+        );
+        if no_proof || seen_elsewhere {
+            continue;
+        }
+        let mut kinds = all.clone();
+        kinds.remove(i);
+        assert!(!judged(kinds).verdict.is_pass(), "passed without {missing:?}");
+    }
+    assert!(!judged_with(good(), None, &[LOG.to_owned()]).verdict.is_pass(), "passed without the client's report");
+    assert!(!judged_with(good(), Some(client()), &[]).verdict.is_pass(), "passed without a results log");
+}
+
+#[test]
+fn a_log_that_does_not_end_with_success_fails() {
+    for log in ["", "FAIL: pull\n", "SUCCESS: All commands completed successfully\nFAIL: stop\n"] {
+        let judgement = judged_with(good(), Some(client()), &[log.to_owned()]);
+        assert_eq!(judgement.verdict.code, Code::LogSaysFailed, "{log:?}");
+    }
+    let both = [LOG.to_owned(), "FAIL: x".to_owned()];
+    assert_eq!(judged_with(good(), Some(client()), &both).verdict.code, Code::LogSaysFailed);
+}
+
+#[test]
+fn fewer_replies_than_planned_fail() {
+    for spoil in [
+        |c: &mut ClientReport| c.verified = 19,
+        |c: &mut ClientReport| c.planned = 19,
+        |c: &mut ClientReport| c.failed = 1,
+        |c: &mut ClientReport| c.greeting = "failed".into(),
+    ] {
+        let mut client = client();
+        spoil(&mut client);
+        let judgement = judged_with(good(), Some(client), &[LOG.to_owned()]);
+        assert_eq!(verdict_of(&judgement), (Outcome::Failed, Some("invoke"), Code::NotVerified));
+    }
+}
+
+#[test]
+fn another_image_fails() {
+    let other = CONFIG.replace('1', "3");
+    let kinds = good().into_iter().map(|k| match k {
+        EventKind::Guest { guest: GuestEvent::Container { name, image, .. }, .. } => {
+            guest(GuestEvent::Container { name, image, image_id: other.clone(), repo_digests: Vec::new() })
+        }
+        other => other,
+    });
+    assert_eq!(judged(kinds.collect()).verdict.code, Code::WrongImage);
+}
+
+#[test]
+fn a_failed_call_is_told_with_its_number() {
+    let mut client = client();
+    client.verified = 2;
+    client.first_failure = Some(ClientFailure {
+        call: 4,
+        phase: Phase::Measured,
+        invocation: Some(3),
+        kind: ClientFailureKind::WrongReply,
+        status: None,
+        expected: Some("y = 1".into()),
+        got: Some("y = 2".into()),
+        message: "wrong".into(),
+    });
+    let mut kinds = up_to(
+        &ended("invoke", 0),
+        vec![ended("invoke", 1), uploaded("results.log", true), guest(GuestEvent::Finish { status: 1 })],
+    );
+    kinds.extend(powered_off());
+    let judgement = judged_with(kinds.clone(), Some(client.clone()), &["FAIL: invoke\n".into()]);
+    assert_eq!(verdict_of(&judgement), (Outcome::Failed, Some("invoke"), Code::WrongReply));
+    assert_eq!(judgement.verdict.why, "call 4 (invocation 3 of 20): wrong reply: expected \"y = 1\", got \"y = 2\"");
+
+    if let Some(failure) = &mut client.first_failure {
+        failure.kind = ClientFailureKind::Deadline;
+    }
+    let judgement = judged_with(kinds, Some(client), &["FAIL: invoke\n".into()]);
+    assert_eq!(verdict_of(&judgement), (Outcome::TimedOut, Some("invoke"), Code::CallTimedOut));
+}
+
+#[test]
+fn a_missing_image_is_a_failed_pull() {
+    let request = EventKind::ImageRequested { reference: "vhiveease/nothing:latest".into(), digest: None, status: 404 };
+    let mut kinds = up_to(&ended("pull", 0), vec![request, ended("pull", 1), guest(GuestEvent::Finish { status: 1 })]);
+    kinds.extend(powered_off());
+    let judgement = judged(kinds);
+    assert_eq!(verdict_of(&judgement), (Outcome::Failed, Some("pull"), Code::ImageNotFound));
+    assert!(judgement.verdict.hint.is_some());
+}
+
+#[test]
+fn a_guest_that_goes_away_has_crashed_in_its_step() {
+    let kinds = up_to(&ended("invoke", 0), powered_off());
+    assert_eq!(verdict_of(&judged(kinds)), (Outcome::Crashed, Some("invoke"), Code::GuestPoweredOff));
+    let panic =
+        EventKind::ConsoleAlarm { alarm: Alarm::KernelPanic, line: "[ 1.0] Kernel panic - not syncing: x".into() };
+    let reset = EventKind::MachineShutdown { reason: ShutdownReason::GuestReset };
+    let kinds = up_to(&ended("pull", 0), vec![panic, reset.clone(), exited()]);
+    assert_eq!(verdict_of(&judged(kinds)), (Outcome::Crashed, Some("pull"), Code::GuestPanic));
+    let kinds = up_to(&ended("pull", 0), vec![reset, exited()]);
+    assert_eq!(verdict_of(&judged(kinds)), (Outcome::Crashed, Some("pull"), Code::GuestReset));
+}
+
+#[test]
+fn an_out_of_memory_kill_is_a_crash_even_when_the_script_ends_in_order() {
+    let alarm = EventKind::ConsoleAlarm {
+        alarm: Alarm::OutOfMemoryKill,
+        line: "[ 9.0] Out of memory: Killed process 1 (server)".into(),
+    };
+    let mut kinds =
+        up_to(&ended("invoke", 0), vec![alarm, ended("invoke", 1), guest(GuestEvent::Finish { status: 1 })]);
+    kinds.extend(powered_off());
+    assert_eq!(verdict_of(&judged(kinds)), (Outcome::Crashed, Some("invoke"), Code::OutOfMemory));
+}
+
+#[test]
+fn limits_name_their_step() {
+    let struck = |limit: &str| EventKind::LimitStruck { limit: limit.into(), after_ms: 60_000, last_seen: "x".into() };
+    let killed = EventKind::MachineExited { status: None, signal: Some(15), stderr: String::new() };
+    let boot = vec![good()[0].clone(), struck("boot"), killed.clone()];
+    let judgement = judged(boot);
+    assert_eq!(verdict_of(&judgement), (Outcome::TimedOut, Some("boot"), Code::NoBoot));
+    assert_eq!(judgement.proof, Proof::None);
+    let kinds = up_to(&ended("start", 0), vec![struck("start"), killed.clone()]);
+    assert_eq!(verdict_of(&judged(kinds)), (Outcome::TimedOut, Some("start"), Code::StepTimedOut));
+    let kinds = up_to(&ended("start", 0), vec![struck("run"), killed]);
+    assert_eq!(verdict_of(&judged(kinds)), (Outcome::TimedOut, Some("start"), Code::RunTimedOut));
+}
+
+#[test]
+fn the_hosts_faults_are_not_the_functions() {
+    let killed = EventKind::MachineExited { status: None, signal: Some(9), stderr: String::new() };
+    let kinds = up_to(&ended("invoke", 0), vec![killed]);
+    assert_eq!(verdict_of(&judged(kinds)), (Outcome::Infra, Some("invoke"), Code::MachineDied));
+
+    let failed = EventKind::HostFailed { step: "boot".into(), why: "no qemu (hint: make setup)".into() };
+    let judgement = judged(vec![failed]);
+    assert_eq!(verdict_of(&judgement), (Outcome::Infra, Some("boot"), Code::MachineNotStarted));
+    assert_eq!(judgement.verdict.hint.as_deref(), Some("make setup"));
+
+    let missing = EventKind::RunScriptRequested { status: 404, authentic: false };
+    assert_eq!(
+        verdict_of(&judged(vec![good()[0].clone(), missing])),
+        (Outcome::Infra, Some("fetch"), Code::NoRunScript)
+    );
+
+    let full =
+        EventKind::UploadFailed { name: "results.log".into(), status: 507, why: "no space".into(), authentic: true };
+    let kinds = up_to(&uploaded("results.log", true), vec![full, guest(GuestEvent::Finish { status: 1 })]);
+    assert_eq!(verdict_of(&judged(kinds)), (Outcome::Infra, Some("upload"), Code::HostDiskFull));
+}
+
+#[test]
+fn ctrl_c_is_neither_pass_nor_failure() {
+    let kinds = up_to(&ended("invoke", 0), vec![EventKind::Interrupted, exited()]);
+    assert_eq!(verdict_of(&judged(kinds)), (Outcome::NotRun, Some("invoke"), Code::Interrupted));
+}
+
+#[test]
+fn forgery_changes_nothing_and_is_told() {
+    let forge = |event: GuestEvent| EventKind::Guest { authentic: false, guest: event };
+    let forged = vec![
+        EventKind::RunScriptRequested { status: 200, authentic: false },
+        forge(GuestEvent::StepEnded {
+            name: "invoke".into(),
+            exit_status: Some(0),
+            signal: None,
+            timed_out: false,
+            duration_ms: 1,
+            tail: String::new(),
+        }),
+        forge(GuestEvent::Finish { status: 0 }),
+        uploaded("results.log", false),
+    ];
+    // A run that would pass still does, and says what was tried.
+    let mut kinds = good();
+    kinds.splice(8..8, forged.clone());
+    let judgement = judged(kinds);
+    assert!(judgement.verdict.is_pass(), "{:?}", judgement.verdict);
+    assert!(judgement.remarks.iter().filter(|r| r.starts_with("forgery")).count() == 2, "{:?}", judgement.remarks);
+    // A run that would fail still does.
+    let mut kinds = up_to(&ended("invoke", 0), forged);
+    kinds.extend(powered_off());
+    assert_eq!(verdict_of(&judged(kinds)), (Outcome::Crashed, Some("invoke"), Code::GuestPoweredOff));
+}
+
+#[test]
+fn a_foreign_script_gives_less_proof() {
+    let mut plan = plan();
+    plan.script = ScriptKind::Foreign;
+    plan.steps.clear();
+    plan.client = None;
+    plan.images.clear();
+    let mut kinds = vec![good()[0].clone(), good()[1].clone(), uploaded("results.log", false)];
+    kinds.extend(powered_off());
+    let events = timed(kinds);
+    let logs = [LOG.to_owned()];
+    let witnesses = Witnesses { plan: &plan, events: &events, client: None, results_logs: &logs, native_speed: false };
+    let judgement = judge(&witnesses);
+    assert!(judgement.verdict.is_pass(), "{:?}", judgement.verdict);
+    assert_eq!(judgement.proof, Proof::Log);
+    assert!(judgement.remarks.is_empty());
+    assert_eq!(judge(&Witnesses { results_logs: &[], ..witnesses }).verdict.code, Code::NoResultsLog);
+}
+
+#[test]
+fn steps_out_of_order_fail() {
+    let mut kinds = good();
+    let at = kinds.iter().position(|k| *k == started("ready")).unwrap();
+    let ready: Vec<_> = kinds.drain(at..at + 2).collect();
+    let end = kinds.iter().position(|k| *k == ended("stop", 0)).unwrap();
+    kinds.splice(end + 1..end + 1, ready);
+    assert_eq!(judged(kinds).verdict.code, Code::StepMissing);
+}

@@ -1,0 +1,9 @@
+//! The verdict: a pure function of the plan and of what independent witnesses said. A pass needs positive proof.
+
+mod explain;
+mod judge;
+mod steps;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use judge::{Witnesses, judge};

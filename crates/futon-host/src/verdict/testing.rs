@@ -1,0 +1,123 @@
+//! A good run, to be spoilt by tests.
+
+use futon_model::{
+    Accelerator, ClientPlan, ClientReport, Event, EventKind, GuestEvent, Limits, MachineKind, MachinePlan, Network,
+    PhaseCount, Plan, PlannedImage, PlannedStep, ScriptKind, ShutdownReason, steps,
+};
+
+pub(crate) const CONFIG: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
+pub(crate) const MANIFEST: &str = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
+
+pub(crate) fn plan() -> Plan {
+    Plan {
+        schema: "futon.plan/1".into(),
+        function: "fibonacci-go".into(),
+        script: ScriptKind::Own,
+        images: vec![PlannedImage {
+            reference: "vhiveease/fibonacci-go:latest".parse().unwrap(),
+            index: None,
+            manifest: Some(MANIFEST.parse().unwrap()),
+            config: Some(CONFIG.parse().unwrap()),
+        }],
+        client: Some(ClientPlan {
+            function_name: "fibonacci-go".into(),
+            method: "0".into(),
+            input: "1".into(),
+            gen_type: "unique".into(),
+            invocations: 20,
+            warmup: 0,
+            seed: None,
+            port: 50000,
+            container: "function".into(),
+            service: "fibonacci-go".into(),
+        }),
+        machine: MachinePlan {
+            kind: MachineKind::Qemu,
+            vcpus: 2,
+            memory_mib: 2048,
+            network: Network::Isolated,
+            base_image: "base-disk-image.img".into(),
+            kernel: "kernel".into(),
+        },
+        steps: steps::GUEST.iter().map(|s| PlannedStep { name: (*s).into() }).collect(),
+        limits: Limits::default(),
+        remarks: Vec::new(),
+    }
+}
+
+pub(crate) fn guest(guest: GuestEvent) -> EventKind {
+    EventKind::Guest { authentic: true, guest }
+}
+
+pub(crate) fn started(name: &str) -> EventKind {
+    guest(GuestEvent::StepStarted { name: name.into() })
+}
+
+pub(crate) fn ended(name: &str, status: i32) -> EventKind {
+    guest(GuestEvent::StepEnded {
+        name: name.into(),
+        exit_status: Some(status),
+        signal: None,
+        timed_out: false,
+        duration_ms: 100,
+        tail: "said something\n".into(),
+    })
+}
+
+pub(crate) fn exited() -> EventKind {
+    EventKind::MachineExited { status: Some(0), signal: None, stderr: String::new() }
+}
+
+/// The events of a run that passes.
+pub(crate) fn good() -> Vec<EventKind> {
+    let mut kinds = vec![
+        EventKind::MachineStarted { accelerator: Accelerator::Tcg },
+        EventKind::RunScriptRequested { status: 200, authentic: true },
+    ];
+    for step in steps::GUEST {
+        kinds.push(started(step));
+        if step == steps::START {
+            kinds.push(guest(GuestEvent::Container {
+                name: "function".into(),
+                image: "vhiveease/fibonacci-go:latest".into(),
+                image_id: CONFIG.into(),
+                repo_digests: vec![format!("vhiveease/fibonacci-go@{MANIFEST}")],
+            }));
+        }
+        kinds.push(ended(step, 0));
+    }
+    kinds.push(uploaded("results.log", true));
+    kinds.push(guest(GuestEvent::Finish { status: 0 }));
+    kinds.push(EventKind::MachineShutdown { reason: ShutdownReason::GuestShutdown });
+    kinds.push(exited());
+    kinds
+}
+
+pub(crate) fn uploaded(name: &str, authentic: bool) -> EventKind {
+    EventKind::Uploaded { name: name.into(), stored_as: name.into(), bytes: 10, authentic }
+}
+
+pub(crate) fn timed(kinds: Vec<EventKind>) -> Vec<Event> {
+    (0..).map(|i| i * 100).zip(kinds).map(|(at_ms, kind)| Event { at_ms, kind }).collect()
+}
+
+pub(crate) fn client() -> ClientReport {
+    ClientReport {
+        schema: "futon.client/1".into(),
+        function: "fibonacci-go".into(),
+        service: "fibonacci".into(),
+        method: "SayHello".into(),
+        seed: 1,
+        planned: 20,
+        verified: 20,
+        failed: 0,
+        not_made: 0,
+        warmup: PhaseCount::default(),
+        greeting: "verified".into(),
+        connect_ms: Some(1.0),
+        first_failure: None,
+        latency_ms: None,
+        latencies_ms: Vec::new(),
+        histogram: Vec::new(),
+    }
+}

@@ -1,0 +1,84 @@
+//! `run.env`: what the run script needs to know, as assignments that any shell can read.
+
+use futon_model::{ClientPlan, Plan};
+
+use crate::{Context, Result};
+
+/// The assignments for a plan; empty for a script that is not futon's.
+///
+/// # Errors
+/// When a value holds a NUL byte.
+pub(super) fn run_env(plan: &Plan) -> Result<String> {
+    let Some(client) = &plan.client else { return Ok(String::new()) };
+    let images: Vec<&str> = plan.images.iter().map(|i| i.reference.written()).collect();
+    let seconds = |step: &str| format!("{}s", plan.limits.of(step).as_secs().max(1));
+    let mut text = String::from("# written by futon; read by run.sh\n");
+    for (name, value) in [
+        ("IMAGES", images.join(" ")),
+        ("SERVICE", client.service.clone()),
+        ("CONTAINER", client.container.clone()),
+        ("PORT", client.port.to_string()),
+        ("CLIENT_ARGS", client_arguments(client, plan)?),
+        ("LIMIT_FETCH", seconds("fetch")),
+        ("LIMIT_PULL", seconds("pull")),
+        ("LIMIT_START", seconds("start")),
+        ("LIMIT_READY", seconds("ready")),
+        ("LIMIT_INVOKE", seconds("invoke")),
+        ("LIMIT_LOG", seconds("log")),
+        ("LIMIT_STOP", seconds("stop")),
+    ] {
+        let value = shlex::try_quote(&value).context(|| format!("the value of {name} has a NUL byte"))?;
+        text.push_str(&format!("{name}={value}\n"));
+    }
+    Ok(text)
+}
+
+/// The test client's arguments, quoted for `eval set --`.
+fn client_arguments(client: &ClientPlan, plan: &Plan) -> Result<String> {
+    let mut words = vec![
+        "-function-name".to_owned(),
+        client.function_name.clone(),
+        "-function-method".into(),
+        client.method.clone(),
+        "-url".into(),
+        "127.0.0.1".into(),
+        "-port".into(),
+        client.port.to_string(),
+        "-n".into(),
+        client.invocations.to_string(),
+        "-w".into(),
+        client.warmup.to_string(),
+        "-input".into(),
+        client.input.clone(),
+        "-genType".into(),
+        client.gen_type.clone(),
+        "-connect-timeout".into(),
+        format!("{}s", plan.limits.ready.as_secs().max(1)),
+        "-timeout".into(),
+        format!("{}ms", plan.limits.call.as_millis()),
+    ];
+    if let Some(seed) = client.seed {
+        words.extend(["-seed".to_owned(), seed.to_string()]);
+    }
+    shlex::try_join(words.iter().map(String::as_str)).context(|| "a client argument has a NUL byte".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::testing::plan;
+
+    #[test]
+    fn values_survive_the_shell() {
+        let mut plan = plan();
+        if let Some(client) = &mut plan.client {
+            client.input = "it's $(reboot) \"now\"".into();
+        }
+        let env = run_env(&plan).unwrap();
+        let script =
+            format!("{env}\neval \"set -- $CLIENT_ARGS\"; printf '%s\\n' \"$IMAGES\" \"$LIMIT_PULL\" \"${{14}}\"");
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(text, "vhiveease/fibonacci-go:latest\n180s\nit's $(reboot) \"now\"\n");
+    }
+}

@@ -1,0 +1,8 @@
+//! The working directory of a run: what the guest may fetch, the disk, the plan, and the results.
+
+mod dir;
+mod env;
+mod plan;
+
+pub use dir::{Contents, DEFAULT_TEMPLATE, GuestTools, IMAGE_PLACEHOLDER, WorkDir};
+pub use plan::{PlanRequest, foreign_plan, function_plan};

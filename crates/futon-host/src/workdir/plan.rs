@@ -1,0 +1,100 @@
+//! From a selected function, the project's settings and the image store to a plan.
+
+use futon_model::{
+    ClientPlan, ImageReference, MachineKind, MachinePlan, Plan, PlannedImage, PlannedStep, ScriptKind, steps,
+};
+
+use crate::Result;
+use crate::config::Config;
+use crate::functions::{ClientDefaults, Selection, client_name};
+use crate::images::ImageStore;
+
+/// What a plan is made from.
+#[derive(Debug)]
+pub struct PlanRequest<'a> {
+    /// Settings: the project's, with the command line's over them.
+    pub config: &'a Config,
+    /// Kind of machine.
+    pub machine: MachineKind,
+    /// Base image, for the report.
+    pub base_image: String,
+    /// Kernel, for the report.
+    pub kernel: String,
+    /// Client that the user demands.
+    pub client: Option<&'a str>,
+    /// Seed of random inputs.
+    pub seed: Option<u64>,
+    /// The image store.
+    pub store: Option<&'a ImageStore>,
+    /// Whether the run script is the user's own.
+    pub script: ScriptKind,
+}
+
+/// Plans a function test.
+///
+/// # Errors
+/// When no client fits the function, or the store cannot be read.
+pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result<Plan> {
+    let hints = &selection.service.hints;
+    let settings = &request.config.client;
+    let client = ClientPlan {
+        function_name: client_name(selection, request.client)?,
+        method: hints.method.clone().unwrap_or_else(|| settings.method.clone()),
+        input: hints.input.clone().unwrap_or_else(|| settings.input.clone()),
+        gen_type: settings.gen_type.clone(),
+        invocations: settings.invocations,
+        warmup: settings.warmup,
+        seed: request.seed,
+        port: selection.service.host_port.unwrap_or(ClientDefaults::HOST_PORT),
+        container: selection.service.container.clone(),
+        service: selection.service_name.clone(),
+    };
+    let images = std::iter::once(&selection.service.image)
+        .chain(&selection.dependencies)
+        .map(|reference| planned_image(reference, request.store))
+        .collect::<Result<Vec<_>>>()?;
+    let mut plan = foreign_plan(&selection.name, request);
+    plan.images = images;
+    plan.client = Some(client);
+    plan.remarks.clone_from(&selection.remarks);
+    if request.script == ScriptKind::Own {
+        plan.steps = steps::GUEST.iter().map(|name| PlannedStep { name: (*name).to_owned() }).collect();
+    }
+    Ok(plan)
+}
+
+/// Plans an arbitrary workflow: a script of the user's and nothing known about it.
+#[must_use]
+pub fn foreign_plan(name: &str, request: &PlanRequest<'_>) -> Plan {
+    Plan {
+        schema: "futon.plan/1".into(),
+        function: name.to_owned(),
+        script: request.script,
+        images: Vec::new(),
+        client: None,
+        machine: MachinePlan {
+            kind: request.machine,
+            vcpus: request.config.machine.vcpus,
+            memory_mib: request.config.machine.memory_mib,
+            network: request.config.machine.network,
+            base_image: request.base_image.clone(),
+            kernel: request.kernel.clone(),
+        },
+        steps: Vec::new(),
+        limits: request.config.limits,
+        remarks: Vec::new(),
+    }
+}
+
+/// Pins an image by what the store says now. One that is not there is planned without digests: the pull will fail
+/// in the guest, as it would in the field, and the verdict says so.
+fn planned_image(reference: &ImageReference, store: Option<&ImageStore>) -> Result<PlannedImage> {
+    let known = match store {
+        Some(store) => store.resolve(reference)?,
+        None => None,
+    };
+    Ok(match known {
+        Some(image) => image.planned(reference),
+        None => PlannedImage { reference: reference.clone(), index: None, manifest: None, config: None },
+    })
+}

@@ -1,0 +1,73 @@
+//! The run script and its token.
+
+use std::io::{Read, Write};
+
+use futon_host::exchange::ExchangeConfig;
+use futon_model::{EventKind, TOKEN_PLACEHOLDER};
+
+use crate::support::{Server, curl};
+
+const TOKEN: &str = "0123456789abcdef";
+
+fn with_script(text: &str) -> Server {
+    Server::start(|scratch, events| {
+        std::fs::write(scratch.join("script"), text).unwrap();
+        let mut config = ExchangeConfig::run([].into(), scratch.join("uploads"), events);
+        config.token = Some(TOKEN.to_owned());
+        config.run_script = Some(scratch.join("script"));
+        config
+    })
+}
+
+#[test]
+fn the_token_is_given_once_whoever_asks_first() {
+    let mut server = with_script(&format!("#!/bin/sh\nT={TOKEN_PLACEHOLDER}\nU={TOKEN_PLACEHOLDER}\n"));
+    let head = curl(&["-I", &server.url("/run.sh")]);
+    assert!(head.headers.contains(&format!("content-length: {}", 16 + 2 * TOKEN.len())), "{}", head.headers);
+    let answers: Vec<String> = std::thread::scope(|scope| {
+        let ask = |path: &'static str| {
+            let server = &server;
+            scope.spawn(move || {
+                let mut stream = server.connect();
+                write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nRange: bytes=0-5\r\nConnection: close\r\n\r\n").unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).unwrap();
+                assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+                answer
+            })
+        };
+        let asking: Vec<_> = ["/run.sh", "/%72un.sh", "//run.sh", "/./run.sh?x"].into_iter().cycle().take(50).map(ask).collect();
+        asking.into_iter().map(|a| a.join().unwrap()).collect()
+    });
+    let with = |a: &&String| a.ends_with(&format!("#!/bin/sh\nT={TOKEN}\nU={TOKEN}\n"));
+    assert_eq!(answers.iter().filter(with).count(), 1);
+    assert_eq!(answers.iter().filter(|a| a.ends_with("#!/bin/sh\nT=\nU=\n")).count(), 49);
+    let told = server.events();
+    let authentic = EventKind::RunScriptRequested { status: 200, authentic: true };
+    assert_eq!(told.iter().filter(|e| **e == authentic).count(), 1);
+    assert_eq!(told.len(), 51, "{told:?}");
+}
+
+#[test]
+fn a_missing_script_costs_no_token() {
+    let mut server = with_script("");
+    std::fs::remove_file(server.scratch.path().join("script")).unwrap();
+    assert_eq!(curl(&[&server.url("/run.sh")]).status, 404);
+    assert_eq!(server.events(), [EventKind::RunScriptRequested { status: 404, authentic: false }]);
+    std::fs::write(server.scratch.path().join("script"), TOKEN_PLACEHOLDER).unwrap();
+    assert_eq!(curl(&[&server.url("/run.sh")]).text(), TOKEN);
+    assert_eq!(curl(&[&server.url("/run.sh")]).text(), "");
+}
+
+#[test]
+fn a_script_without_the_placeholder_is_served_as_it_is() {
+    let mut server = with_script("\u{7f}ELF, say");
+    assert_eq!(curl(&[&server.url("/run.sh")]).text(), "\u{7f}ELF, say");
+    assert_eq!(server.events(), [EventKind::RunScriptRequested { status: 200, authentic: false }]);
+}
+
+#[test]
+fn a_folders_script_is_a_file_like_any_other() {
+    let server = Server::folder(&[("run.sh", TOKEN_PLACEHOLDER)]);
+    assert_eq!(curl(&[&server.url("/run.sh")]).text(), TOKEN_PLACEHOLDER);
+}

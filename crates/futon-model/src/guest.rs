@@ -1,0 +1,68 @@
+//! What the guest tells the host, one JSON object a line, by `POST /_futon/events`.
+
+use serde::{Deserialize, Serialize};
+
+/// HTTP request header that carries the run's token; what comes without it is kept but proves nothing.
+pub const TOKEN_HEADER: &str = "x-futon-token";
+
+/// Text in a run script that the exchange replaces with the run's token in the first `GET /run.sh`
+/// and with nothing in every later one.
+pub const TOKEN_PLACEHOLDER: &str = "<__FUTON_TOKEN__>";
+
+/// One thing that happened in the guest, as told by `futon-guest`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum GuestEvent {
+    /// A step began.
+    StepStarted {
+        /// Name of the step.
+        name: String,
+    },
+    /// A step ended.
+    StepEnded {
+        /// Name of the step.
+        name: String,
+        /// Exit status of the step's command; absent when a signal or a limit ended it.
+        exit_status: Option<i32>,
+        /// Signal that ended the command.
+        signal: Option<i32>,
+        /// True when the step's own limit struck and the guest ended the command.
+        timed_out: bool,
+        /// Wall-clock time of the step in the guest, milliseconds.
+        duration_ms: u64,
+        /// Last lines of what the command printed (at most 4 KiB), for people.
+        tail: String,
+    },
+    /// The container that runs, as its engine describes it.
+    Container {
+        /// Container name.
+        name: String,
+        /// Image name it was started from.
+        image: String,
+        /// The engine's id of the image that runs (`sha256:…`).
+        image_id: String,
+        /// Digests under which the engine pulled the image (`name@sha256:…`), may be empty.
+        repo_digests: Vec<String>,
+    },
+    /// State of a container that is no longer running, or was looked at after the invocations.
+    ContainerState {
+        /// Container name.
+        name: String,
+        /// The engine's status word (`running`, `exited` …).
+        status: String,
+        /// Exit code, where the container has exited.
+        exit_code: Option<i64>,
+        /// True when the kernel's out-of-memory killer struck in the container.
+        oom_killed: bool,
+    },
+    /// The run script's last word.
+    Finish {
+        /// 0 when every step succeeded.
+        status: i32,
+    },
+    /// A remark for the report.
+    Note {
+        /// The remark.
+        text: String,
+    },
+}

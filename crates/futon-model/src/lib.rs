@@ -1,0 +1,25 @@
+//! futon's words as types: plan, step, event, witness, verdict, report and exit codes.
+//!
+//! This crate does no I/O and depends on serde alone. Its JSON forms are the stable contract
+//! between the host, the guest and other people's tools; `docs/report.md` explains them to users.
+#![warn(missing_docs)]
+
+mod client;
+mod event;
+mod exit;
+mod guest;
+mod image;
+mod limits;
+mod plan;
+mod report;
+mod verdict;
+
+pub use client::{ClientFailure, ClientFailureKind, ClientReport, HistogramBucket, LatencyMs, Phase, PhaseCount};
+pub use event::{Alarm, Event, EventKind, ShutdownReason};
+pub use exit::ExitCode;
+pub use guest::{GuestEvent, TOKEN_HEADER, TOKEN_PLACEHOLDER};
+pub use image::{Digest, DigestError, ImageReference, PlannedImage, ReferenceError};
+pub use limits::Limits;
+pub use plan::{Accelerator, ClientPlan, MachineKind, MachinePlan, Network, Plan, PlannedStep, ScriptKind, steps};
+pub use report::{FunctionReport, InvocationReport, MachineReport, REPORT_SCHEMA, Report, StepReport, Summary};
+pub use verdict::{Code, Judgement, Outcome, Proof, Verdict};

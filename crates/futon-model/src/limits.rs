@@ -1,0 +1,87 @@
+//! Every wait has a limit that names itself; this is the one table of their defaults.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Limits of one run. Host wall-clock time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// From the machine's start to the guest's first request for its run script.
+    #[serde(with = "humantime_serde")]
+    pub boot: Duration,
+    /// Fetching the guest tools and the function's files.
+    #[serde(with = "humantime_serde")]
+    pub fetch: Duration,
+    /// Pulling the function image.
+    #[serde(with = "humantime_serde")]
+    pub pull: Duration,
+    /// Starting the container.
+    #[serde(with = "humantime_serde")]
+    pub start: Duration,
+    /// From the container's start to its first answer.
+    #[serde(with = "humantime_serde")]
+    pub ready: Duration,
+    /// All invocations together.
+    #[serde(with = "humantime_serde")]
+    pub invoke: Duration,
+    /// One invocation.
+    #[serde(with = "humantime_serde")]
+    pub call: Duration,
+    /// Saving the container's log.
+    #[serde(with = "humantime_serde")]
+    pub log: Duration,
+    /// Stopping the container.
+    #[serde(with = "humantime_serde")]
+    pub stop: Duration,
+    /// Uploading the results log, and everything else between the last step and the shutdown.
+    #[serde(with = "humantime_serde")]
+    pub upload: Duration,
+    /// From the run script's last word to the machine's end.
+    #[serde(with = "humantime_serde")]
+    pub shutdown: Duration,
+    /// The whole run.
+    #[serde(with = "humantime_serde")]
+    pub run: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let s = Duration::from_secs;
+        Self {
+            boot: s(120),
+            fetch: s(60),
+            pull: s(180),
+            start: s(60),
+            ready: s(60),
+            invoke: s(300),
+            call: s(10),
+            log: s(30),
+            stop: s(60),
+            upload: s(30),
+            shutdown: s(30),
+            run: s(900),
+        }
+    }
+}
+
+impl Limits {
+    /// The limit of a step by its name; steps of a user's own script have the whole run's.
+    #[must_use]
+    pub fn of(&self, step: &str) -> Duration {
+        match step {
+            "boot" => self.boot,
+            "fetch" => self.fetch,
+            "pull" => self.pull,
+            "start" => self.start,
+            "ready" => self.ready,
+            "invoke" => self.invoke,
+            "log" => self.log,
+            "stop" => self.stop,
+            "upload" => self.upload,
+            "shutdown" => self.shutdown,
+            _ => self.run,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What is going to be done: one function, one machine, steps and limits.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Limits, PlannedImage};
+
+/// Names of the steps.
+pub mod steps {
+    /// From the machine's start to the guest's request for its run script; seen by the host.
+    pub const BOOT: &str = "boot";
+    /// Guest tools and the function's files are fetched.
+    pub const FETCH: &str = "fetch";
+    /// The function image is pulled.
+    pub const PULL: &str = "pull";
+    /// The container is started.
+    pub const START: &str = "start";
+    /// The function is waited for until it serves.
+    pub const READY: &str = "ready";
+    /// The function is invoked.
+    pub const INVOKE: &str = "invoke";
+    /// The container's log is saved.
+    pub const LOG: &str = "log";
+    /// The container is stopped.
+    pub const STOP: &str = "stop";
+    /// The results log is uploaded; seen by the host.
+    pub const UPLOAD: &str = "upload";
+    /// The machine shuts down; seen by the host.
+    pub const SHUTDOWN: &str = "shutdown";
+    /// The whole run, where no step can be named.
+    pub const RUN: &str = "run";
+    /// The steps of futon's own run script, in order.
+    pub const GUEST: [&str; 7] = [FETCH, PULL, START, READY, INVOKE, LOG, STOP];
+}
+
+/// Plan of one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// `futon.plan/1`.
+    pub schema: String,
+    /// Name of the function: its compose service, or the image's base name.
+    pub function: String,
+    /// Whose run script it is, and so how much proof it gives.
+    pub script: ScriptKind,
+    /// The function image and those of its dependencies, the function's first. Empty for an arbitrary workflow.
+    pub images: Vec<PlannedImage>,
+    /// How the test client is to be called; absent for an arbitrary workflow.
+    pub client: Option<ClientPlan>,
+    /// The machine.
+    pub machine: MachinePlan,
+    /// Steps that the guest must report, in order.
+    pub steps: Vec<PlannedStep>,
+    /// Limits of all waits.
+    pub limits: Limits,
+    /// Defaults that were taken because no service names the image, and the like; for the report.
+    #[serde(default)]
+    pub remarks: Vec<String>,
+}
+
+/// Whose run script runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScriptKind {
+    /// Rendered from futon's own template: it reports every step.
+    Own,
+    /// The user's: nothing is known of it but the seed's conventions.
+    Foreign,
+}
+
+/// A step that must be reported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedStep {
+    /// Name of the step.
+    pub name: String,
+}
+
+/// How the test client is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientPlan {
+    /// `-function-name`.
+    pub function_name: String,
+    /// `-function-method`.
+    pub method: String,
+    /// `-input`.
+    pub input: String,
+    /// `-genType`.
+    pub gen_type: String,
+    /// `-n`: measured invocations, each of which must be verified.
+    pub invocations: u64,
+    /// `-w`: warm-up invocations.
+    pub warmup: u64,
+    /// `-seed` of random inputs.
+    pub seed: Option<u64>,
+    /// Port on the guest under which the function answers.
+    pub port: u16,
+    /// Name of the function's container.
+    pub container: String,
+    /// Compose service of the function.
+    pub service: String,
+}
+
+/// Kinds of machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MachineKind {
+    /// QEMU, x86_64, q35.
+    Qemu,
+    /// No machine: a script of events, for tests of the engine. Never proof of anything.
+    Fake,
+}
+
+/// What executes the guest's instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Accelerator {
+    /// The host's processor.
+    Kvm,
+    /// QEMU's translator. Times measured under it say nothing about the function's performance.
+    Tcg,
+    /// None: the fake machine.
+    None,
+}
+
+impl Accelerator {
+    /// The word that QEMU and reports use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Kvm => "kvm",
+            Self::Tcg => "tcg",
+            Self::None => "none",
+        }
+    }
+}
+
+/// What the guest reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// The exchange and nothing else.
+    #[default]
+    Isolated,
+    /// All that the host reaches; one machine at a time, on the host's port 3003.
+    Host,
+}
+
+/// The machine of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachinePlan {
+    /// Kind of machine.
+    pub kind: MachineKind,
+    /// Virtual processors.
+    pub vcpus: u32,
+    /// Memory, MiB.
+    pub memory_mib: u32,
+    /// Network.
+    pub network: Network,
+    /// Base image by name or path, for the report.
+    pub base_image: String,
+    /// Kernel by name or path, for the report.
+    pub kernel: String,
+}

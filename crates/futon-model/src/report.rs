@@ -1,0 +1,125 @@
+//! `report.json`, schema `futon.report/1`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Accelerator, ClientFailure, LatencyMs, MachineKind, PlannedImage, Proof, Verdict};
+
+/// Name and version of the report's form.
+pub const REPORT_SCHEMA: &str = "futon.report/1";
+
+/// Report of one `futon test` or `futon exec`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// [`REPORT_SCHEMA`].
+    pub schema: String,
+    /// futon's version.
+    pub futon: String,
+    /// Start of the run, RFC 3339, UTC.
+    pub started: String,
+    /// Length of the run, milliseconds.
+    pub duration_ms: u64,
+    /// Counts.
+    pub summary: Summary,
+    /// One entry a function, in the order of the plan.
+    pub functions: Vec<FunctionReport>,
+}
+
+/// Counts of verdicts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Functions in the plan.
+    pub total: usize,
+    /// Functions that passed.
+    pub passed: usize,
+    /// Functions that failed, timed out or crashed.
+    pub failed: usize,
+    /// Functions about which nothing is said, because the harness or the host failed.
+    pub infra: usize,
+    /// Functions that were not run.
+    pub not_run: usize,
+    /// The program's exit code.
+    pub exit_code: u8,
+}
+
+/// Report of one function.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FunctionReport {
+    /// Function name.
+    pub name: String,
+    /// Image name as written; absent for an arbitrary workflow.
+    pub image: Option<String>,
+    /// Planned images with their digests, the function's first.
+    pub digests: Vec<PlannedImage>,
+    /// The machine.
+    pub machine: MachineReport,
+    /// What the verdict rests on.
+    pub proof: Proof,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// Steps with times.
+    pub steps: Vec<StepReport>,
+    /// Calls, where a client reported.
+    pub invocations: Option<InvocationReport>,
+    /// Oddities: attempts to speak without the token, defaults taken.
+    pub remarks: Vec<String>,
+    /// Wall-clock time of the run on the host, milliseconds.
+    pub duration_ms: u64,
+    /// Folder with the results log, consoles, container log and events.
+    pub folder: String,
+    /// Last console lines, where the function did not pass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub console_tail: Vec<String>,
+    /// Last lines of the container's own log, where the function did not pass.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub container_tail: Vec<String>,
+}
+
+/// The machine that ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MachineReport {
+    /// Kind of machine.
+    pub kind: MachineKind,
+    /// Version line of the machine's program.
+    pub version: String,
+    /// Accelerator.
+    pub accelerator: Accelerator,
+    /// Why this accelerator.
+    pub accelerator_reason: String,
+    /// Virtual processors.
+    pub vcpus: u32,
+    /// Memory, MiB.
+    pub memory_mib: u32,
+    /// Base image.
+    pub base_image: String,
+    /// Kernel.
+    pub kernel: String,
+}
+
+/// One step of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// Name of the step.
+    pub name: String,
+    /// Duration, milliseconds; absent when the step did not end.
+    pub duration_ms: Option<u64>,
+    /// Exit status; absent when the step did not end by itself.
+    pub exit_status: Option<i32>,
+}
+
+/// Calls made by the test client.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InvocationReport {
+    /// Measured invocations planned.
+    pub planned: u64,
+    /// Replies verified.
+    pub verified: u64,
+    /// Calls failed.
+    pub failed: u64,
+    /// Latencies, milliseconds.
+    pub latency_ms: Option<LatencyMs>,
+    /// False under emulation: then the latencies are no performance result.
+    pub latency_is_performance: bool,
+    /// The first call that went wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_failure: Option<ClientFailure>,
+}

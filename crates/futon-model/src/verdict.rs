@@ -1,0 +1,153 @@
+//! What futon concludes from the witnesses of one run.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{InvocationReport, StepReport};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Every witness agrees that the function works.
+    Passed,
+    /// A step failed.
+    Failed,
+    /// A limit struck.
+    TimedOut,
+    /// The guest, or the function's kernel-side, went down in the middle of a step.
+    Crashed,
+    /// The harness, the host or the base image failed.
+    Infra,
+    /// The run was not made, or not to its end.
+    NotRun,
+}
+
+impl Outcome {
+    /// The word that reports use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+            Self::Crashed => "crashed",
+            Self::Infra => "infra",
+            Self::NotRun => "not_run",
+        }
+    }
+}
+
+/// The reason of a verdict, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// All proof is there.
+    AllWitnessesAgree,
+    /// A step's command exited with another status than 0.
+    StepFailed,
+    /// A planned step is missing, doubled or out of order.
+    StepMissing,
+    /// A step's limit struck.
+    StepTimedOut,
+    /// The image is neither in the store nor in a registry that was allowed.
+    ImageNotFound,
+    /// No space left in the guest.
+    GuestDiskFull,
+    /// The container exited before it was ready.
+    ContainerExited,
+    /// The container runs and does not serve.
+    NeverReady,
+    /// A reply differs from what the function should say.
+    WrongReply,
+    /// A call ended with an error.
+    CallFailed,
+    /// A call got no answer within its deadline.
+    CallTimedOut,
+    /// Fewer replies verified than planned, or no client report.
+    NotVerified,
+    /// Another image ran than the planned one.
+    WrongImage,
+    /// The results log of this run did not arrive.
+    NoResultsLog,
+    /// The results log does not end with the line of success.
+    LogSaysFailed,
+    /// The guest powered off before the run script had finished.
+    GuestPoweredOff,
+    /// The guest reset itself.
+    GuestReset,
+    /// The guest's kernel panicked.
+    GuestPanic,
+    /// The guest's kernel reported an oops.
+    GuestOops,
+    /// The guest's kernel ended a process for want of memory.
+    OutOfMemory,
+    /// The guest did not come up.
+    NoBoot,
+    /// The guest came up, and its run script was not to be had.
+    NoRunScript,
+    /// The machine's process ended by itself or was killed.
+    MachineDied,
+    /// The machine could not be started.
+    MachineNotStarted,
+    /// A resource is missing or damaged.
+    BadResource,
+    /// No space left on the host.
+    HostDiskFull,
+    /// Something else on the host failed.
+    HostFailed,
+    /// The whole run's limit struck.
+    RunTimedOut,
+    /// Somebody stopped futon.
+    Interrupted,
+}
+
+/// How a run ended, where and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The step that decided it; absent for a pass.
+    pub step: Option<String>,
+    /// Why, for programs.
+    pub code: Code,
+    /// Why, for people: one sentence or two.
+    pub why: String,
+    /// What the user can do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl Verdict {
+    /// True for a pass and nothing else.
+    #[must_use]
+    pub fn is_pass(&self) -> bool {
+        self.outcome == Outcome::Passed
+    }
+}
+
+/// How much the verdict rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// Every witness of futon's own run script.
+    Full,
+    /// The closing line of the results log, a clean shutdown, nothing on the console: all that a foreign script gives.
+    Log,
+    /// Nothing; the run did not get that far.
+    None,
+}
+
+/// A verdict with all that was learnt on the way to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// What it rests on.
+    pub proof: Proof,
+    /// Steps with their times.
+    pub steps: Vec<StepReport>,
+    /// Calls made, where a client reported.
+    pub invocations: Option<InvocationReport>,
+    /// Attempts to speak without the token, and other oddities worth a look.
+    pub remarks: Vec<String>,
+}

@@ -1,0 +1,490 @@
+//! The command line's grammar. The doc comments are the help texts.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Run serverless functions under test on a virtual machine, and say with proof whether they work there.
+#[derive(Debug, Parser)]
+#[command(name = "futon", version, propagate_version = true, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Say only what went wrong and the result
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0    every function passed, or the command did what was asked
+  1    a function failed
+  2    the command line or a configuration file is wrong
+  3    the harness, the host or the base image failed
+  4    nothing to run
+  130  interrupted
+
+Start with `futon doctor`; then `futon resources build`, `futon images build` and `futon test`.";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check what this machine has and lacks, and how to get it
+    Doctor(DoctorArgs),
+    /// Build, list or verify the base image, kernel and guest tools
+    #[command(subcommand)]
+    Resources(ResourcesCommand),
+    /// Build, add or list function images
+    #[command(subcommand)]
+    Images(ImagesCommand),
+    /// Make a working directory for one function: disk, run script, plan
+    Build(BuildArgs),
+    /// Make the run that a working directory holds
+    Run(RunArgs),
+    /// Judge the last run of a working directory
+    Check(CheckArgs),
+    /// Build, run and check functions; without names, those of the list file
+    Test(TestArgs),
+    /// Run any script in the guest and collect what it uploads
+    Exec(ExecArgs),
+    /// Serve a folder as the exchange does: downloads and uploads
+    Serve(ServeArgs),
+    /// Boot the base image and open its console
+    Shell(ShellArgs),
+    /// Print a completion script for your shell
+    Completions {
+        /// Shell
+        shell: clap_complete::Shell,
+    },
+    /// Watch over a machine (used by futon itself)
+    #[command(hide = true)]
+    Guard(GuardArgs),
+}
+
+impl Command {
+    /// Whether standard output is for a program.
+    pub fn prints_json(&self) -> bool {
+        match self {
+            Self::Doctor(a) => a.json,
+            Self::Run(a) => a.json,
+            Self::Check(a) => a.json,
+            Self::Test(a) => a.output.json,
+            Self::Exec(a) => a.json,
+            Self::Resources(ResourcesCommand::List { json, .. }) | Self::Images(ImagesCommand::List { json, .. }) => {
+                *json
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Where resources are.
+#[derive(Debug, Clone, Args)]
+pub struct ResourcesArg {
+    /// Folder of base image, kernel, guest tools and function images
+    #[arg(long, env = "RESOURCES", default_value = "resources", value_name = "DIR")]
+    pub resources: PathBuf,
+}
+
+/// `futon doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Where resources are
+    #[command(flatten)]
+    pub resources: ResourcesArg,
+    /// What to check for
+    #[arg(long, value_enum, default_value_t = DoctorFor::Qemu, value_name = "MACHINE")]
+    pub machine: DoctorFor,
+    /// Check only what is needed to build resources and images, not the resources themselves
+    #[arg(long)]
+    pub host_only: bool,
+    /// Try KVM again even if an earlier result is known
+    #[arg(long)]
+    pub probe: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Machines that `doctor` can check for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DoctorFor {
+    /// QEMU
+    Qemu,
+    /// gem5
+    Gem5,
+}
+
+/// `futon resources …`.
+#[derive(Debug, Subcommand)]
+pub enum ResourcesCommand {
+    /// Build what is missing or out of date, from Debian's packages
+    Build {
+        /// Where resources are
+        #[command(flatten)]
+        resources: ResourcesArg,
+        /// Virtual size of the base image's disk
+        #[arg(long, default_value = "8G", value_name = "SIZE", value_parser = disk_size)]
+        disk_size: String,
+        /// Build even if all is up to date
+        #[arg(long)]
+        force: bool,
+        /// Refresh the guest tools only
+        #[arg(long)]
+        tools_only: bool,
+    },
+    /// List resources
+    List {
+        /// Where resources are
+        #[command(flatten)]
+        resources: ResourcesArg,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare all resources and function images with their hashes
+    Verify {
+        /// Where resources are
+        #[command(flatten)]
+        resources: ResourcesArg,
+    },
+}
+
+/// `futon images …`.
+#[derive(Debug, Subcommand)]
+pub enum ImagesCommand {
+    /// Build the sample functions' images (all of functions.list without names)
+    Build {
+        /// Functions
+        functions: Vec<String>,
+        /// Build all sample functions
+        #[arg(long)]
+        all: bool,
+        /// Where resources are
+        #[command(flatten)]
+        resources: ResourcesArg,
+    },
+    /// Add an image: an OCI layout's folder, a `docker save` archive, or a name in a registry
+    Add {
+        /// OCI layout folder, archive file, or image name
+        source: String,
+        /// Name under which guests pull it (needed for an OCI layout)
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// Where resources are
+        #[command(flatten)]
+        resources: ResourcesArg,
+    },
+    /// List images
+    List {
+        /// Where resources are
+        #[command(flatten)]
+        resources: ResourcesArg,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What to test.
+#[derive(Debug, Clone, Args)]
+pub struct ProjectArgs {
+    /// Compose file with the functions [default: functions.yaml, functions/functions.yaml, or futon's samples]
+    #[arg(long, value_name = "FILE")]
+    pub functions: Option<PathBuf>,
+    /// Settings of the project [default: futon.toml where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Your own run script or template of one, in place of futon's
+    #[arg(long, value_name = "FILE")]
+    pub template: Option<PathBuf>,
+    /// Limit of a step or wait: boot, fetch, pull, start, ready, invoke, call, log, stop, upload, shutdown, run
+    #[arg(long = "limit", value_name = "STEP=DURATION", value_parser = limit)]
+    pub limits: Vec<(String, Duration)>,
+    /// File that the guest may fetch by its name (NAME=PATH for another name)
+    #[arg(long = "file", value_name = "PATH")]
+    pub files: Vec<String>,
+}
+
+/// How to invoke.
+#[derive(Debug, Clone, Args)]
+pub struct ClientArgs {
+    /// Verified invocations a function [default: 20]
+    #[arg(long, short = 'n', value_name = "N")]
+    pub invocations: Option<u64>,
+    /// Warm-up invocations a function [default: 0]
+    #[arg(long, short = 'w', value_name = "N")]
+    pub warmup: Option<u64>,
+    /// Name by which the test client knows the function [default: service name, image's base name]
+    #[arg(long, value_name = "NAME")]
+    pub client: Option<String>,
+    /// Method to call, by name or number [default: 0]
+    #[arg(long, value_name = "METHOD")]
+    pub method: Option<String>,
+    /// Input of the calls [default: 1]
+    #[arg(long, value_name = "VALUE")]
+    pub input: Option<String>,
+    /// How inputs are made [default: unique]
+    #[arg(long, value_name = "HOW", value_parser = ["unique", "linear", "random"])]
+    pub gen_type: Option<String>,
+    /// Seed of random inputs
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+}
+
+/// The machine.
+#[derive(Debug, Clone, Args)]
+pub struct MachineArgs {
+    /// Machine to run on
+    #[arg(long, default_value = "qemu", value_name = "MACHINE", hide = true)]
+    pub on: String,
+    /// Accelerator; auto takes KVM only if a probe boots under it
+    #[arg(long, value_enum, default_value_t = Accel::Auto, value_name = "ACCEL")]
+    pub accel: Accel,
+    /// Virtual processors [default: 2]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub vcpus: Option<u32>,
+    /// Memory of the machine, MiB [default: 2048]
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(128..))]
+    pub memory: Option<u32>,
+    /// What the guest reaches: nothing but its exchange, or all that the host does
+    #[arg(long, value_enum, value_name = "NETWORK")]
+    pub network: Option<NetworkArg>,
+    /// Your own base image (raw or qcow2) in place of the one in the resources
+    #[arg(long, value_name = "FILE")]
+    pub base_image: Option<PathBuf>,
+    /// Your own kernel (bzImage, or vmlinux with a PVH entry)
+    #[arg(long, value_name = "FILE")]
+    pub kernel: Option<PathBuf>,
+    /// Initrd for your own kernel
+    #[arg(long, value_name = "FILE")]
+    pub initrd: Option<PathBuf>,
+    /// Root device in the guest
+    #[arg(long, default_value = "/dev/vda", value_name = "DEVICE")]
+    pub root: String,
+    /// Kernel command line in place of the recommended one (root= and rw are added)
+    #[arg(long, value_name = "LINE")]
+    pub cmdline: Option<String>,
+    /// More kernel arguments
+    #[arg(long, value_name = "LINE")]
+    pub append: Option<String>,
+}
+
+/// Accelerators on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Accel {
+    /// KVM where it is proved useful, else TCG
+    Auto,
+    /// KVM or nothing
+    Kvm,
+    /// QEMU's translator
+    Tcg,
+}
+
+/// Networks on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum NetworkArg {
+    /// The exchange and nothing else
+    Isolated,
+    /// All that the host reaches
+    Host,
+}
+
+/// `futon build`.
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// Function: a compose service, or an image name
+    #[arg(value_name = "FUNCTION")]
+    pub function: String,
+    /// Working directory
+    #[arg(long, env = "WORKING_DIR", default_value = "test_dir", value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Where resources are
+    #[command(flatten)]
+    pub resources: ResourcesArg,
+    /// What to test
+    #[command(flatten)]
+    pub project: ProjectArgs,
+    /// How to invoke
+    #[command(flatten)]
+    pub client: ClientArgs,
+    /// The machine
+    #[command(flatten)]
+    pub machine: MachineArgs,
+}
+
+/// `futon run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Working directory
+    #[arg(long, env = "WORKING_DIR", default_value = "test_dir", value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Where resources are
+    #[command(flatten)]
+    pub resources: ResourcesArg,
+    /// The machine
+    #[command(flatten)]
+    pub machine: MachineArgs,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `futon check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Working directory
+    #[arg(long, env = "WORKING_DIR", default_value = "test_dir", value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Reports of `futon test`.
+#[derive(Debug, Clone, Args)]
+pub struct OutputArgs {
+    /// Print the report as JSON on standard output
+    #[arg(long)]
+    pub json: bool,
+    /// Write a JUnit report
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Folder for working directories and reports [default: runs/TIME]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Keep the run's disks
+    #[arg(long)]
+    pub keep_disks: bool,
+}
+
+/// `futon test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Functions: compose services or image names
+    #[arg(value_name = "FUNCTION")]
+    pub names: Vec<String>,
+    /// File with one function a line, used when none is named [default: functions.list beside the compose file]
+    #[arg(long, value_name = "FILE")]
+    pub list: Option<PathBuf>,
+    /// Stop after the first function that does not pass
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// Reports
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Where resources are
+    #[command(flatten)]
+    pub resources: ResourcesArg,
+    /// What to test
+    #[command(flatten)]
+    pub project: ProjectArgs,
+    /// How to invoke
+    #[command(flatten)]
+    pub client: ClientArgs,
+    /// The machine
+    #[command(flatten)]
+    pub machine: MachineArgs,
+}
+
+/// `futon exec`.
+#[derive(Debug, Args)]
+pub struct ExecArgs {
+    /// Script: any executable file
+    pub script: PathBuf,
+    /// File that the guest may fetch by its name (NAME=PATH for another name)
+    #[arg(long = "file", value_name = "PATH")]
+    pub files: Vec<String>,
+    /// Folder for what the guest uploads [default: runs/TIME]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Limit of a wait: boot, run, shutdown
+    #[arg(long = "limit", value_name = "STEP=DURATION", value_parser = limit)]
+    pub limits: Vec<(String, Duration)>,
+    /// Where resources are
+    #[command(flatten)]
+    pub resources: ResourcesArg,
+    /// The machine
+    #[command(flatten)]
+    pub machine: MachineArgs,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `futon serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Folder
+    pub dir: PathBuf,
+    /// Port on loopback
+    #[arg(long, default_value_t = 3003)]
+    pub port: u16,
+    /// Also serve the function images of the resources folder (/v2/)
+    #[arg(long)]
+    pub images: bool,
+    /// Where resources are
+    #[command(flatten)]
+    pub resources: ResourcesArg,
+}
+
+/// `futon shell`.
+#[derive(Debug, Args)]
+pub struct ShellArgs {
+    /// Where resources are
+    #[command(flatten)]
+    pub resources: ResourcesArg,
+    /// The machine
+    #[command(flatten)]
+    pub machine: MachineArgs,
+}
+
+/// `futon guard`.
+#[derive(Debug, Args)]
+pub struct GuardArgs {
+    /// What to guard, as JSON
+    pub arguments: String,
+}
+
+/// Names of limits.
+const LIMITS: [&str; 12] =
+    ["boot", "fetch", "pull", "start", "ready", "invoke", "call", "log", "stop", "upload", "shutdown", "run"];
+
+fn limit(text: &str) -> Result<(String, Duration), String> {
+    let (name, length) = text.split_once('=').ok_or("write it as STEP=DURATION, as in pull=5m")?;
+    if !LIMITS.contains(&name) {
+        return Err(format!("no limit is called {name:?}; there are {}", LIMITS.join(", ")));
+    }
+    let length = humantime::parse_duration(length).map_err(|e| format!("{length:?} is no duration: {e}"))?;
+    Ok((name.to_owned(), length))
+}
+
+/// A size as `truncate` takes it, with M or G.
+fn disk_size(text: &str) -> Result<String, String> {
+    let digits = text.strip_suffix(['M', 'G']).ok_or("write it with M or G, as in 16G")?;
+    let number: u32 = digits.parse().map_err(|_| "write it as a whole number with M or G, as in 16G".to_owned())?;
+    let mib = if text.ends_with('G') { u64::from(number) * 1024 } else { u64::from(number) };
+    if mib < 2048 { Err("the base image needs at least 2G".into()) } else { Ok(text.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn limits_and_sizes_are_checked() {
+        assert_eq!(limit("pull=5m"), Ok(("pull".into(), Duration::from_secs(300))));
+        for bad in ["pull", "pul=5m", "pull=5"] {
+            assert!(limit(bad).is_err(), "{bad}");
+        }
+        assert!(disk_size("16G").is_ok() && disk_size("1G").is_err() && disk_size("16").is_err());
+    }
+}

@@ -1,0 +1,35 @@
+//! `futon build`: a working directory for one function.
+
+use futon_host::Result;
+use futon_model::ExitCode;
+
+use super::machine::{Purpose, prepare};
+use super::project::{Project, store};
+use crate::cli::BuildArgs;
+use crate::ui::Ui;
+
+/// Makes a working directory: disk, run script, plan.
+pub async fn build(args: &BuildArgs, ui: &mut Ui) -> Result<ExitCode> {
+    let resources = &args.resources.resources;
+    let project = Project::read(&args.project, &args.client, &args.machine)?;
+    let prepared = prepare(&args.machine, resources, &project.config, Purpose::Run, ui).await?;
+    let store = store(resources)?;
+    let workdir =
+        project.working_directory(&args.function, &args.dir, &args.client, &prepared, resources, Some(&store))?;
+    prepared.machine.make_disk(&workdir.disk()).await?;
+    let plan = workdir.plan();
+    for remark in &plan.remarks {
+        ui.line(&format!("note: {remark}"));
+    }
+    for image in &plan.images {
+        match &image.manifest {
+            Some(digest) => ui.line(&format!("{} is {}", image.reference, digest)),
+            None => ui.line(&format!(
+                "note: {} is not in the store: the guest will not find it (hint: `futon images add` or `futon images build`)",
+                image.reference
+            )),
+        }
+    }
+    ui.line(&format!("{} is ready in {}; next: futon run --dir {1}", plan.function, args.dir.display()));
+    Ok(ExitCode::Passed)
+}

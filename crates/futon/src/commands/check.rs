@@ -1,0 +1,28 @@
+//! `futon check`: judges the last run of a working directory anew, from its witnesses.
+
+use std::time::SystemTime;
+
+use futon_host::report::{RunMeta, function_report, report, write_report};
+use futon_host::workdir::WorkDir;
+use futon_host::{Error, Result};
+use futon_model::ExitCode;
+
+use crate::cli::CheckArgs;
+use crate::ui::Ui;
+
+/// Prints the verdict of the last run.
+pub fn check(args: &CheckArgs, ui: &mut Ui) -> Result<ExitCode> {
+    let workdir = WorkDir::open(&args.dir)?;
+    let events = workdir.read_events()?;
+    let path = workdir.results().join("run.json");
+    let meta: RunMeta =
+        std::fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok()).ok_or_else(|| {
+            Error::infra(format!("the run in {} did not end", args.dir.display())).hint("`futon run` makes it again")
+        })?;
+    let function = function_report(&workdir, &events, &meta);
+    let report = report(vec![function], SystemTime::now(), meta.duration);
+    // A folder that cannot be written to does not change the verdict.
+    let _ = write_report(&workdir.results().join("report.json"), &report);
+    ui.result(&report)?;
+    Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))
+}

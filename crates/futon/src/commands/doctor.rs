@@ -1,0 +1,186 @@
+//! `futon doctor`: what this machine has and lacks, and how to get it.
+
+use std::path::{Path, PathBuf};
+
+use futon_host::machine::qemu::{AcceleratorRequest, choose_accelerator, qemu_version};
+use futon_host::machine::{HOST_PORT, namespace_works, port_is_taken};
+use futon_host::resources::{BASE_IMAGE, FUTON_GUEST, INITRD, KERNEL, Manifest, TEST_CLIENT};
+use futon_host::{Context, Result};
+use futon_model::ExitCode;
+use serde::Serialize;
+
+use crate::cli::{DoctorArgs, DoctorFor};
+use crate::ui::Ui;
+
+/// One requirement.
+#[derive(Debug, Serialize)]
+struct Finding {
+    name: String,
+    state: State,
+    /// What was found, or how to get it.
+    detail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Ok,
+    Missing,
+    /// Works without it, but less well.
+    Note,
+}
+
+/// Programs for everything but gem5, and the packages that bring them.
+const PROGRAMS: [(&str, &str, &str); 6] = [
+    ("qemu-system-x86_64", "qemu-system-x86", "runs the guest"),
+    ("qemu-img", "qemu-utils", "makes the disks"),
+    ("mmdebstrap", "mmdebstrap", "builds the base image"),
+    ("mke2fs", "e2fsprogs", "builds the base image"),
+    ("buildah", "buildah", "builds function images"),
+    ("skopeo", "skopeo", "fetches images from registries"),
+];
+
+/// Prints what is there and what is missing; something missing is a failure.
+pub async fn doctor(args: &DoctorArgs, ui: &mut Ui) -> Result<ExitCode> {
+    let findings = match args.machine {
+        DoctorFor::Qemu => qemu(args, ui).await?,
+        DoctorFor::Gem5 => gem5(&args.resources.resources),
+    };
+    if args.json {
+        ui.out(&serde_json::to_string_pretty(&findings).context(|| "cannot write the findings".into())?)?;
+    } else {
+        for f in &findings {
+            let word = match f.state {
+                State::Ok => "ok",
+                State::Missing => "missing",
+                State::Note => "note",
+            };
+            ui.out(&format!("{word:8} {:22} {}", f.name, f.detail))?;
+        }
+    }
+    let missing = findings.iter().filter(|f| f.state == State::Missing).count();
+    if missing > 0 {
+        ui.line(&format!("{missing} missing (hint: `make setup` installs programs, `make resources` builds the rest)"));
+        return Ok(ExitCode::Infra);
+    }
+    Ok(ExitCode::Passed)
+}
+
+async fn qemu(args: &DoctorArgs, ui: &mut Ui) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for (program, package, why) in PROGRAMS {
+        findings.push(match in_path(program) {
+            Some(path) => ok(program, format!("{} ({why})", path.display())),
+            None => missing(program, format!("{why}; `make setup` or `apt-get install {package}`")),
+        });
+    }
+    findings.push(subordinate_ids());
+    findings.push(match namespace_works().await? {
+        Ok(()) => ok("network namespaces", "each machine gets its own"),
+        Err(why) => note(
+            "network namespaces",
+            format!("refused ({why}): one machine at a time on the host's port {HOST_PORT}; `make setup` offers AppArmor's profile"),
+        ),
+    });
+    if port_is_taken() {
+        findings.push(note("port 3003", "taken by another program; only --network host and `futon serve` need it"));
+    }
+    if args.host_only {
+        return Ok(findings);
+    }
+    let folder = &args.resources.resources;
+    findings.extend(resource_findings(folder));
+    if let Ok(version) = qemu_version().await {
+        ui.start("probing kvm");
+        let cache = folder.join(".kvm-probe.json");
+        if args.probe {
+            // Forgets what an earlier probe found.
+            let _ = std::fs::remove_file(&cache);
+        }
+        let (kernel, initrd) = (folder.join(KERNEL), folder.join(INITRD));
+        let choice = choose_accelerator(AcceleratorRequest::Auto, &version, &kernel, Some(&initrd), &cache).await;
+        ui.stop();
+        let choice = choice?;
+        let state = if choice.accelerator == futon_model::Accelerator::Kvm { State::Ok } else { State::Note };
+        findings.push(Finding {
+            name: "accelerator".into(),
+            state,
+            detail: format!("{}: {}", choice.accelerator.word(), choice.reason),
+        });
+    }
+    Ok(findings)
+}
+
+fn resource_findings(folder: &Path) -> Vec<Finding> {
+    let manifest = Manifest::read(folder).unwrap_or_default();
+    [BASE_IMAGE, KERNEL, TEST_CLIENT, FUTON_GUEST]
+        .iter()
+        .map(|name| {
+            let path = folder.join(name);
+            match manifest.check(folder, name) {
+                Some(problem) => missing(name, format!("{}: {problem}; `make resources` makes it", path.display())),
+                None if !path.is_file() => {
+                    missing(name, format!("not in {}; `make resources` makes it", folder.display()))
+                }
+                None => ok(name, path.display().to_string()),
+            }
+        })
+        .collect()
+}
+
+fn gem5(folder: &Path) -> Vec<Finding> {
+    let candidates = [std::env::var_os("GEM5").map(PathBuf::from), Some(folder.join("gem5"))];
+    let gem5 = match candidates.into_iter().flatten().find(|p| p.is_file()) {
+        Some(path) => ok("gem5", path.display().to_string()),
+        None => missing(
+            "gem5",
+            format!(
+                "build it as its documentation says, then set GEM5 or link it to {}",
+                folder.join("gem5").display()
+            ),
+        ),
+    };
+    let mut findings = vec![gem5];
+    findings.extend(resource_findings(folder));
+    findings
+}
+
+/// Recipes map many user ids; only root does so without subordinate ids.
+fn subordinate_ids() -> Finding {
+    const NAME: &str = "subordinate ids";
+    let uid = nix::unistd::getuid();
+    if uid.is_root() {
+        return ok(NAME, "root needs none");
+    }
+    let text = std::fs::read_to_string("/etc/subuid").unwrap_or_default();
+    // Static glibc has no name service: the user's name is taken from the environment, as shells set it.
+    let user = std::env::var("USER").unwrap_or_default();
+    let owner =
+        |line: &str| line.split(':').next().is_some_and(|o| o == uid.to_string() || (!user.is_empty() && o == user));
+    if !text.lines().any(owner) {
+        return missing(NAME, "building images needs a range in /etc/subuid and /etc/subgid; `make setup` adds one");
+    }
+    match in_path("newuidmap") {
+        Some(_) => ok(NAME, "/etc/subuid has a range for this user"),
+        None => missing(NAME, "newuidmap; `make setup` or `apt-get install uidmap`"),
+    }
+}
+
+fn in_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // Debian keeps mke2fs where users' paths do not lead.
+    let more = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(more).map(|dir| dir.join(program)).find(|file| file.is_file())
+}
+
+fn ok(name: &str, detail: impl Into<String>) -> Finding {
+    Finding { name: name.into(), state: State::Ok, detail: detail.into() }
+}
+
+fn missing(name: &str, detail: impl Into<String>) -> Finding {
+    Finding { name: name.into(), state: State::Missing, detail: detail.into() }
+}
+
+fn note(name: &str, detail: impl Into<String>) -> Finding {
+    Finding { name: name.into(), state: State::Note, detail: detail.into() }
+}

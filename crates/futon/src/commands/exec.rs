@@ -1,0 +1,71 @@
+//! `futon exec`: any script in the guest, and what it uploads.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futon_host::report::{report, write_report};
+use futon_host::workdir::{Contents, PlanRequest, WorkDir, foreign_plan};
+use futon_host::{Context, Result};
+use futon_model::{ExitCode, ScriptKind};
+use tokio_util::sync::CancellationToken;
+
+use super::machine::{Purpose, prepare};
+use super::project::{named_files, read_text, set_limits, settings, store, tools};
+use super::run::run_one;
+use super::rundir::run_folder;
+use crate::cli::ExecArgs;
+use crate::ui::Ui;
+
+/// Runs a script of the user's.
+pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    let resources = &args.resources.resources;
+    let script = read_text(&args.script, "name a script: any executable text file")?;
+    let mut config = settings(None)?;
+    set_limits(&mut config.limits, &args.limits);
+    super::machine::apply(&args.machine, &mut config);
+    let prepared = prepare(&args.machine, resources, &config, Purpose::Run, ui).await?;
+    let folder = run_folder(None)?;
+    let name = args.script.file_stem().map_or_else(|| "script".into(), |n| n.to_string_lossy().into_owned());
+    let store = Arc::new(store(resources)?);
+    let request = PlanRequest {
+        config: &config,
+        machine: prepared.kind,
+        base_image: prepared.base_image.clone(),
+        kernel: prepared.kernel.clone(),
+        client: None,
+        seed: None,
+        store: Some(&store),
+        script: ScriptKind::Foreign,
+    };
+    let plan = foreign_plan(&name, &request);
+    let files = named_files(&args.files)?;
+    let contents = Contents { plan: &plan, template: &script, compose: None, tools: &tools(resources), files: &files };
+    let workdir = WorkDir::create(&folder.join(&name), &contents)?;
+    let started = SystemTime::now();
+    let function = run_one(&workdir, &*prepared.machine, Some(store), ui, cancel).await?;
+    // The disk is of no use after the run; the results stay.
+    let _ = fs::remove_file(workdir.disk());
+    let report = report(vec![function], started, started.elapsed().unwrap_or_default());
+    write_report(&folder.join("report.json"), &report)?;
+    if let Some(out) = &args.out {
+        copy_uploads(&workdir, out)?;
+    }
+    ui.result(&report)?;
+    let uploads = args.out.clone().unwrap_or_else(|| workdir.uploads());
+    ui.line(&format!("uploads: {}", uploads.display()));
+    Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))
+}
+
+fn copy_uploads(workdir: &WorkDir, out: &std::path::Path) -> Result<()> {
+    fs::create_dir_all(out).context(|| format!("cannot make {}", out.display()))?;
+    let uploads = workdir.uploads();
+    for entry in fs::read_dir(&uploads).context(|| format!("cannot read {}", uploads.display()))? {
+        let entry = entry.context(|| format!("cannot read {}", uploads.display()))?;
+        if entry.file_type().is_ok_and(|t| t.is_file()) {
+            let target = out.join(entry.file_name());
+            fs::copy(entry.path(), &target).context(|| format!("cannot write {}", target.display()))?;
+        }
+    }
+    Ok(())
+}

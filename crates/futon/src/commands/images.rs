@@ -1,0 +1,109 @@
+//! `futon images`.
+
+use std::path::Path;
+
+use futon_host::functions::{Compose, parse_list};
+use futon_host::images::{ImageStore, RegistryOptions};
+use futon_host::resources::{build_function_images, source_root};
+use futon_host::{Context, Error, Result};
+use futon_model::{ExitCode, ImageReference};
+use tokio_util::sync::CancellationToken;
+
+use super::project::{read_text, store};
+use super::resources::size;
+use crate::cli::ImagesCommand;
+use crate::ui::Ui;
+
+/// Builds, adds or lists function images.
+pub async fn images(command: ImagesCommand, ui: &mut Ui, cancel: &CancellationToken) -> Result<ExitCode> {
+    match command {
+        ImagesCommand::Build { functions, all, resources } => {
+            let names = sample_names(functions, all)?;
+            ui.start("function images: looking");
+            let shown: &Ui = ui;
+            let store = store(&resources.resources)?;
+            let built =
+                build_function_images(&resources.resources, &store, &names, cancel, &mut |line| shown.update(line))
+                    .await;
+            ui.stop();
+            for name in built? {
+                ui.line(&format!("{name}: in the store"));
+            }
+            Ok(ExitCode::Passed)
+        }
+        ImagesCommand::Add { source, name, resources } => {
+            add(&source, name.as_deref(), store(&resources.resources)?, ui).await
+        }
+        ImagesCommand::List { resources, json } => list(&store(&resources.resources)?, json, ui),
+    }
+}
+
+/// Sample functions to build: those named, else those of the samples' list.
+fn sample_names(given: Vec<String>, all: bool) -> Result<Vec<String>> {
+    let folder = source_root()?.join("functions");
+    let compose = Compose::read(&folder.join("functions.yaml"))?;
+    if all {
+        return Ok(compose.services.keys().cloned().collect());
+    }
+    if given.is_empty() {
+        return Ok(parse_list(&read_text(&folder.join("functions.list"), "name functions on the command line")?));
+    }
+    let known = |name: &String| compose.services.contains_key(name) || folder.join(name).is_dir();
+    match given.iter().find(|name| !known(name)) {
+        Some(unknown) => Err(Error::usage(format!("no sample function is called {unknown:?}"))
+            .hint(format!("there are {}", compose.services.keys().cloned().collect::<Vec<_>>().join(", ")))),
+        None => Ok(given),
+    }
+}
+
+async fn add(source: &str, name: Option<&str>, store: ImageStore, ui: &mut Ui) -> Result<ExitCode> {
+    let name: Option<ImageReference> =
+        name.map(str::parse).transpose().map_err(|e: futon_model::ReferenceError| Error::usage(e.to_string()))?;
+    let path = Path::new(source).to_owned();
+    ui.start(&format!("adding {source}"));
+    let source_text = source.to_owned();
+    // Hashing and copying would hold up the runtime.
+    let added = tokio::task::spawn_blocking(move || -> Result<Vec<futon_host::images::Added>> {
+        if path.is_dir() {
+            let name = name.ok_or_else(|| {
+                Error::usage("an OCI layout has no name of its own").hint("add --name me/function:latest")
+            })?;
+            return Ok(vec![store.add_oci_layout(&path, &name)?]);
+        }
+        if path.is_file() {
+            return Ok(store.add_docker_archive(&path, name.as_ref())?);
+        }
+        let reference: ImageReference = source_text.parse().map_err(|e: futon_model::ReferenceError| {
+            Error::usage(format!("{source_text} is no file, no folder and {e}"))
+        })?;
+        Ok(vec![store.add_registry(&reference, &RegistryOptions::default(), &mut |_| {})?])
+    })
+    .await
+    .context(|| "adding was broken off".into());
+    ui.stop();
+    for image in added?? {
+        ui.line(&format!("{} is {}", image.image.reference, image.image.manifest.digest));
+    }
+    Ok(ExitCode::Passed)
+}
+
+fn list(store: &ImageStore, json: bool, ui: &Ui) -> Result<ExitCode> {
+    let images = store.list()?;
+    if json {
+        ui.out(&serde_json::to_string_pretty(&images).context(|| "cannot write the list".into())?)?;
+        return Ok(ExitCode::Passed);
+    }
+    if images.is_empty() {
+        ui.line("no images (hint: `futon images build` makes the samples, `futon images add` takes yours)");
+    }
+    for image in &images {
+        ui.out(&format!(
+            "{:45} {}  {:>8}  {}",
+            image.reference.to_string(),
+            &image.manifest.digest.as_str()[..19],
+            size(image.size()),
+            image.source
+        ))?;
+    }
+    Ok(ExitCode::Passed)
+}

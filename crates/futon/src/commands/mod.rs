@@ -1,0 +1,46 @@
+//! The verbs, one file each.
+
+mod build;
+mod check;
+mod completions;
+mod doctor;
+mod exec;
+pub mod guard;
+mod images;
+mod machine;
+mod project;
+mod resources;
+mod run;
+mod rundir;
+mod serve;
+mod shell;
+mod signals;
+mod test;
+
+use futon_host::Result;
+use futon_model::ExitCode;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::Command;
+use crate::ui::Ui;
+
+pub use signals::cancel_on_signals;
+
+/// Does what the command says.
+pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    match command {
+        Command::Doctor(args) => doctor::doctor(&args, ui).await,
+        Command::Resources(command) => resources::resources(command, ui, &cancel).await,
+        Command::Images(command) => images::images(command, ui, &cancel).await,
+        Command::Build(args) => build::build(&args, ui).await,
+        Command::Run(args) => run::run(&args, ui, cancel).await,
+        Command::Check(args) => check::check(&args, ui),
+        Command::Test(args) => test::test(&args, ui, cancel).await,
+        Command::Exec(args) => exec::exec(&args, ui, cancel).await,
+        Command::Serve(args) => serve::serve(&args, ui, cancel).await,
+        Command::Shell(args) => shell::shell(&args, ui, cancel).await,
+        Command::Completions { shell } => Ok(completions::completions(shell)),
+        // `main` has taken this one already.
+        Command::Guard(_) => Ok(ExitCode::Usage),
+    }
+}

@@ -1,0 +1,178 @@
+//! From flags to functions, settings and a working directory.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futon_host::config::Config;
+use futon_host::functions::{Compose, parse_list, select};
+use futon_host::images::ImageStore;
+use futon_host::resources::{FUTON_GUEST, IMAGES, TEST_CLIENT, source_root};
+use futon_host::workdir::{Contents, DEFAULT_TEMPLATE, GuestTools, PlanRequest, WorkDir, function_plan};
+use futon_host::{Context, Error, Result};
+use futon_model::{Limits, ScriptKind};
+
+use super::machine::Prepared;
+use crate::cli::{ClientArgs, MachineArgs, ProjectArgs};
+
+/// A project: its functions and settings.
+#[derive(Debug)]
+pub struct Project {
+    /// Compose file.
+    pub compose: Compose,
+    /// Settings, with the flags over them.
+    pub config: Config,
+    template: Option<(PathBuf, String)>,
+    files: Vec<(String, PathBuf)>,
+}
+
+impl Project {
+    /// Reads the compose file, settings and template that the flags name.
+    pub fn read(args: &ProjectArgs, client: &ClientArgs, machine: &MachineArgs) -> Result<Self> {
+        let compose = Compose::read(&compose_path(args.functions.as_deref())?)?;
+        let mut config = settings(args.config.as_deref())?;
+        set_limits(&mut config.limits, &args.limits);
+        super::machine::apply(machine, &mut config);
+        let c = &mut config.client;
+        c.invocations = client.invocations.unwrap_or(c.invocations);
+        c.warmup = client.warmup.unwrap_or(c.warmup);
+        c.method = client.method.clone().unwrap_or_else(|| c.method.clone());
+        c.input = client.input.clone().unwrap_or_else(|| c.input.clone());
+        c.gen_type = client.gen_type.clone().unwrap_or_else(|| c.gen_type.clone());
+        if c.invocations == 0 {
+            return Err(Error::usage("0 invocations prove nothing").hint("-n takes a number from 1"));
+        }
+        let template = match &args.template {
+            Some(path) => Some((path.clone(), read_text(path, "--template takes a file's path")?)),
+            None => None,
+        };
+        Ok(Self { compose, config, template, files: named_files(&args.files)? })
+    }
+
+    /// Names to test: those given, else those of the list file.
+    pub fn names(&self, given: &[String], list: Option<&Path>) -> Result<Vec<String>> {
+        if !given.is_empty() {
+            return Ok(given.to_vec());
+        }
+        let beside = self.compose.path.with_file_name("functions.list");
+        let path = list.unwrap_or(&beside);
+        let names = parse_list(&read_text(path, "name functions on the command line, or a list with --list FILE")?);
+        if names.is_empty() {
+            return Err(Error::nothing_to_run(format!("no function is selected: {} names none", path.display()))
+                .hint("name functions on the command line, or take the # from a line of the list"));
+        }
+        Ok(names)
+    }
+
+    /// Makes the working directory of one function.
+    pub fn working_directory(
+        &self,
+        name: &str,
+        dir: &Path,
+        client: &ClientArgs,
+        prepared: &Prepared,
+        resources: &Path,
+        store: Option<&ImageStore>,
+    ) -> Result<WorkDir> {
+        let selection = select(&self.compose, name)?;
+        let template = self.template.as_ref().map_or(DEFAULT_TEMPLATE, |(_, text)| text.as_str());
+        // A script that reports with the token is held to futon's steps, whoever wrote it.
+        let script =
+            if template.contains(futon_model::TOKEN_PLACEHOLDER) { ScriptKind::Own } else { ScriptKind::Foreign };
+        let request = PlanRequest {
+            config: &self.config,
+            machine: prepared.kind,
+            base_image: prepared.base_image.clone(),
+            kernel: prepared.kernel.clone(),
+            client: client.client.as_deref(),
+            seed: client.seed,
+            store,
+            script,
+        };
+        let plan = function_plan(&selection, &request)?;
+        let contents = Contents {
+            plan: &plan,
+            template,
+            compose: Some(&selection.compose),
+            tools: &tools(resources),
+            files: &self.files,
+        };
+        WorkDir::create(dir, &contents)
+    }
+}
+
+/// The guest tools in a resources folder.
+pub fn tools(resources: &Path) -> GuestTools {
+    GuestTools { futon_guest: resources.join(FUTON_GUEST), test_client: resources.join(TEST_CLIENT) }
+}
+
+/// The image store in a resources folder.
+pub fn store(resources: &Path) -> Result<ImageStore> {
+    Ok(ImageStore::open(resources.join(IMAGES))?)
+}
+
+/// Settings from a file that was named, or from `futon.toml` where there is one.
+pub fn settings(path: Option<&Path>) -> Result<Config> {
+    match path {
+        Some(path) => Config::read(path),
+        None if Path::new("futon.toml").is_file() => Config::read(Path::new("futon.toml")),
+        None => Ok(Config::default()),
+    }
+}
+
+/// Puts limits from the command line over others.
+pub fn set_limits(limits: &mut Limits, given: &[(String, Duration)]) {
+    for (name, length) in given {
+        let limit = match name.as_str() {
+            "boot" => &mut limits.boot,
+            "fetch" => &mut limits.fetch,
+            "pull" => &mut limits.pull,
+            "start" => &mut limits.start,
+            "ready" => &mut limits.ready,
+            "invoke" => &mut limits.invoke,
+            "call" => &mut limits.call,
+            "log" => &mut limits.log,
+            "stop" => &mut limits.stop,
+            "upload" => &mut limits.upload,
+            "shutdown" => &mut limits.shutdown,
+            // The command line's grammar lets no other name through.
+            _ => &mut limits.run,
+        };
+        *limit = *length;
+    }
+}
+
+/// `PATH` or `NAME=PATH`.
+pub fn named_files(files: &[String]) -> Result<Vec<(String, PathBuf)>> {
+    files
+        .iter()
+        .map(|text| {
+            let (name, path) = match text.split_once('=') {
+                Some((name, path)) => (name.to_owned(), PathBuf::from(path)),
+                None => {
+                    let path = PathBuf::from(text);
+                    let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
+                    (name.ok_or_else(|| Error::usage(format!("{text:?} has no file name")))?, path)
+                }
+            };
+            Ok((name, path))
+        })
+        .collect()
+}
+
+/// Reads a text file that the user named.
+pub fn read_text(path: &Path, hint: &str) -> Result<String> {
+    std::fs::read_to_string(path)
+        .map_err(|e| Error::usage(format!("cannot read {}", path.display())).caused_by(e).hint(hint))
+}
+
+fn compose_path(given: Option<&Path>) -> Result<PathBuf> {
+    if let Some(path) = given {
+        return Ok(path.to_owned());
+    }
+    let here = [PathBuf::from("functions.yaml"), PathBuf::from("functions/functions.yaml")];
+    if let Some(found) = here.into_iter().find(|p| p.is_file()) {
+        return Ok(found);
+    }
+    let samples = source_root().context(|| "no functions.yaml here".into())?;
+    Ok(samples.join("functions/functions.yaml"))
+}

@@ -1,0 +1,106 @@
+//! `futon resources`.
+
+use futon_host::Result;
+use futon_host::images::ImageStore;
+use futon_host::resources::{BaseOptions, Built, IMAGES, Manifest, build_base, install_tools};
+use futon_model::ExitCode;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::ResourcesCommand;
+use crate::ui::Ui;
+
+/// Builds, lists or verifies resources.
+pub async fn resources(command: ResourcesCommand, ui: &mut Ui, cancel: &CancellationToken) -> Result<ExitCode> {
+    match command {
+        ResourcesCommand::Build { resources, disk_size, force, tools_only } => {
+            let folder = &resources.resources;
+            let replaced = install_tools(folder)?;
+            if replaced.is_empty() {
+                ui.line("guest tools: up to date");
+            } else {
+                ui.line(&format!("guest tools: new {}", replaced.join(" and ")));
+            }
+            if tools_only {
+                return Ok(ExitCode::Passed);
+            }
+            ui.start("docker base: looking");
+            let shown: &Ui = ui;
+            let options = BaseOptions { disk_size, force };
+            let built =
+                build_base(folder, &options, cancel, &mut |line| shown.update(&format!("docker base: {line}"))).await;
+            ui.stop();
+            match built? {
+                Built::UpToDate => ui.line("docker base: up to date"),
+                Built::Made(why) => ui.line(&format!("docker base: built ({why})")),
+            }
+            Ok(ExitCode::Passed)
+        }
+        ResourcesCommand::List { resources, json } => {
+            let manifest = Manifest::read(&resources.resources)?;
+            if json {
+                ui.out(&serde_json::to_string_pretty(&manifest).unwrap_or_default())?;
+                return Ok(ExitCode::Passed);
+            }
+            if manifest.resources.is_empty() {
+                ui.line(&format!("no resources in {} (hint: `futon resources build`)", resources.resources.display()));
+            }
+            for (name, resource) in &manifest.resources {
+                let state =
+                    manifest.check(&resources.resources, name).map_or_else(|| "ok".to_owned(), |p| p.to_string());
+                ui.out(&format!(
+                    "{name:22} {:>8}  {}  {state}; {}",
+                    size(resource.size),
+                    &resource.sha256[..12],
+                    resource.made
+                ))?;
+            }
+            Ok(ExitCode::Passed)
+        }
+        ResourcesCommand::Verify { resources } => verify(&resources.resources, ui),
+    }
+}
+
+fn verify(folder: &std::path::Path, ui: &mut Ui) -> Result<ExitCode> {
+    let manifest = Manifest::read(folder)?;
+    let mut bad = 0;
+    for name in manifest.resources.keys() {
+        ui.start(&format!("hashing {name}"));
+        let problem = manifest.verify(folder, name)?;
+        ui.stop();
+        bad += usize::from(problem.is_some());
+        ui.out(&format!("{name:22} {}", problem.map_or_else(|| "ok".to_owned(), |p| p.to_string())))?;
+    }
+    if folder.join(IMAGES).is_dir() {
+        ui.start("hashing function images");
+        let verification = ImageStore::open(folder.join(IMAGES))?.verify();
+        ui.stop();
+        let verification = verification?;
+        for problem in &verification.problems {
+            bad += 1;
+            ui.out(&format!(
+                "{IMAGES:22} {}: {} (needed by {})",
+                problem.digest.short(),
+                problem.what,
+                problem.images.join(", ")
+            ))?;
+        }
+        if verification.problems.is_empty() {
+            ui.out(&format!("{IMAGES:22} ok"))?;
+        }
+    }
+    if manifest.resources.is_empty() {
+        return Err(futon_host::Error::nothing_to_run(format!("no resources in {}", folder.display()))
+            .hint("`futon resources build` makes them"));
+    }
+    if bad > 0 {
+        ui.line("hint: `futon resources build --force` and `futon images build` make them anew");
+        return Ok(ExitCode::Infra);
+    }
+    Ok(ExitCode::Passed)
+}
+
+/// A size for people.
+pub fn size(bytes: u64) -> String {
+    let mib = bytes.div_ceil(1 << 20);
+    if bytes < 1 << 20 { format!("{} KiB", bytes.div_ceil(1 << 10)) } else { format!("{mib} MiB") }
+}

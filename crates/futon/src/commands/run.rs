@@ -1,0 +1,77 @@
+//! `futon run`: the run of one working directory.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futon_host::images::ImageStore;
+use futon_host::machine::Machine;
+use futon_host::report::{RunMeta, function_report, report, write_report};
+use futon_host::run::{RunSetup, run as run_engine};
+use futon_host::workdir::WorkDir;
+use futon_host::{Context, Result};
+use futon_model::{ExitCode, FunctionReport};
+use tokio_util::sync::CancellationToken;
+
+use super::machine::{Purpose, prepare};
+use super::project::{settings, store};
+use crate::cli::RunArgs;
+use crate::ui::Ui;
+
+/// Runs and judges what a working directory holds.
+pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    let workdir = WorkDir::open(&args.dir)?;
+    let resources = &args.resources.resources;
+    let mut config = settings(None)?;
+    // The plan says which machine it was made for; flags may still say otherwise.
+    config.machine.vcpus = workdir.plan().machine.vcpus;
+    config.machine.memory_mib = workdir.plan().machine.memory_mib;
+    config.machine.network = workdir.plan().machine.network;
+    super::machine::apply(&args.machine, &mut config);
+    let prepared = prepare(&args.machine, resources, &config, Purpose::Run, ui).await?;
+    let started = SystemTime::now();
+    let function = run_one(&workdir, &*prepared.machine, Some(Arc::new(store(resources)?)), ui, cancel).await?;
+    let report = report(vec![function], started, started.elapsed().unwrap_or_default());
+    write_report(&workdir.results().join("report.json"), &report)?;
+    ui.result(&report)?;
+    Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))
+}
+
+/// Makes one run with progress, and judges it.
+pub async fn run_one(
+    workdir: &WorkDir,
+    machine: &dyn Machine,
+    store: Option<Arc<ImageStore>>,
+    ui: &mut Ui,
+    cancel: CancellationToken,
+) -> Result<FunctionReport> {
+    let name = workdir.plan().function.clone();
+    ui.start(&name);
+    let shown: &Ui = ui;
+    let mut sink = |event: &futon_model::Event| shown.event(&name, event);
+    let record = run_engine(RunSetup { plan: workdir.plan(), workdir, machine, store, cancel, sink: &mut sink }).await;
+    ui.stop();
+    let meta = RunMeta { machine: record.machine, remarks: record.remarks, duration: record.duration };
+    save_meta(workdir, &meta)?;
+    let function = function_report(workdir, &record.events, &meta);
+    keep_results_log(workdir, &record.events);
+    Ok(function)
+}
+
+/// What `futon check` must know beside the events.
+pub fn save_meta(workdir: &WorkDir, meta: &RunMeta) -> Result<()> {
+    let path = workdir.results().join("run.json");
+    let text = serde_json::to_vec_pretty(meta).context(|| format!("cannot write {}", path.display()))?;
+    // Disk full: the verdict says so already, and check will say that there is no run.
+    let _ = std::fs::write(path, text);
+    Ok(())
+}
+
+/// The results log under its own name, beside the uploads: the one that came with the token.
+fn keep_results_log(workdir: &WorkDir, events: &[futon_model::Event]) {
+    if let Some(text) = workdir.witness_uploads(events, |name| name == "results.log" || name == "test.log").last() {
+        let target: &Path = &workdir.results().join("results.log");
+        // A copy for people; the upload itself is kept.
+        let _ = std::fs::write(target, text);
+    }
+}

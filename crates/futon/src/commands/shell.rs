@@ -1,0 +1,128 @@
+//! `futon shell`: the guest's console on this terminal.
+
+use std::io::{IsTerminal, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futon_host::machine::qemu::QemuMachine;
+use futon_host::machine::{Launch, Machine};
+use futon_host::workdir::{PlanRequest, foreign_plan};
+use futon_host::{Context, Error, Result};
+use futon_model::{EventKind, ExitCode, ScriptKind};
+use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
+use tokio::sync::mpsc::unbounded_channel;
+use tokio_util::sync::CancellationToken;
+
+use super::machine::{Purpose, prepare_qemu};
+use super::project::settings;
+use crate::cli::ShellArgs;
+use crate::ui::Ui;
+
+/// Ctrl-] ends the shell, as in telnet.
+const ESCAPE: u8 = 0x1d;
+
+/// Boots the base image and connects its console.
+pub async fn shell(args: &ShellArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    let mut config = settings(None)?;
+    super::machine::apply(&args.machine, &mut config);
+    let console: Arc<Mutex<Option<UnixStream>>> = Arc::default();
+    let machine: QemuMachine =
+        prepare_qemu(&args.machine, &args.resources.resources, &config, Purpose::Shell, ui).await?;
+    let machine = QemuMachine { console: Some(Arc::clone(&console)), ..machine };
+    let folder = tempfile::tempdir().context(|| "cannot make a temporary folder".into())?;
+    let request = PlanRequest {
+        config: &config,
+        machine: futon_model::MachineKind::Qemu,
+        base_image: machine.base_image.display().to_string(),
+        kernel: machine.kernel.display().to_string(),
+        client: None,
+        seed: None,
+        store: None,
+        script: ScriptKind::Foreign,
+    };
+    let launch = Launch {
+        plan: foreign_plan("shell", &request),
+        disk: folder.path().join("disk.qcow2"),
+        folder: folder.path().to_owned(),
+    };
+    machine.make_disk(&launch.disk).await?;
+    let (events, mut incoming) = unbounded_channel();
+    let mut running = machine.start(&launch, events).await?;
+    // Dropping the listener refuses the guest's request for a run script: its service ends, and the boot goes on.
+    drop(running.take_listener());
+    ui.line("the guest's console; the disk is thrown away at the end; Ctrl-] ends it");
+    let socket = console.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let socket = socket.ok_or_else(|| Error::infra("the machine gave no console"))?;
+    let raw = RawTerminal::enter();
+    let left = CancellationToken::new();
+    connect(socket, &left).context(|| "cannot connect the console".into())?;
+    loop {
+        tokio::select! {
+            event = incoming.recv() => if matches!(event, None | Some(EventKind::MachineExited { .. })) { break },
+            () = left.cancelled() => break,
+            () = cancel.cancelled() => break,
+        }
+    }
+    running.end().await;
+    drop(raw);
+    ui.line("");
+    Ok(if cancel.is_cancelled() { ExitCode::Interrupted } else { ExitCode::Passed })
+}
+
+/// Copies between the terminal and the console, in threads that end with the program.
+fn connect(socket: UnixStream, left: &CancellationToken) -> std::io::Result<()> {
+    let (mut to_guest, mut from_guest) = (socket.try_clone()?, socket);
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(read @ 1..) = from_guest.read(&mut buffer) {
+            let mut stdout = std::io::stdout().lock();
+            if stdout.write_all(&buffer[..read]).and_then(|()| stdout.flush()).is_err() {
+                return;
+            }
+        }
+    });
+    let left = left.clone();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 256];
+        // The end of standard input does not end the guest: a pipe may have said all it had to.
+        while let Ok(read @ 1..) = std::io::stdin().read(&mut buffer) {
+            let typed = &buffer[..read];
+            if typed.contains(&ESCAPE) {
+                left.cancel();
+                return;
+            }
+            if to_guest.write_all(typed).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
+/// The terminal in raw mode, put back when this is dropped.
+struct RawTerminal(Option<Termios>);
+
+impl RawTerminal {
+    fn enter() -> Self {
+        let stdin = std::io::stdin();
+        if !stdin.is_terminal() {
+            return Self(None);
+        }
+        let saved = tcgetattr(stdin.as_fd()).ok();
+        if let Some(saved) = &saved {
+            let mut raw = saved.clone();
+            cfmakeraw(&mut raw);
+            let _ = tcsetattr(stdin.as_fd(), SetArg::TCSANOW, &raw);
+        }
+        Self(saved)
+    }
+}
+
+impl Drop for RawTerminal {
+    fn drop(&mut self) {
+        if let Some(saved) = &self.0 {
+            let _ = tcsetattr(std::io::stdin().as_fd(), SetArg::TCSANOW, saved);
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! `futon`: run a function under test on an emulated or simulated machine.
+#![warn(missing_docs)]
+
+mod cli;
+mod commands;
+mod ui;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::ui::Ui;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // The guard must start before there is a second thread: no runtime for it.
+    if let Command::Guard(args) = &cli.command {
+        return commands::guard::guard(args);
+    }
+    let mut ui = Ui::new(cli.quiet, cli.command.prints_json());
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            ui.error(&futon_host::Error::infra("cannot start the runtime").caused_by(e));
+            return futon_model::ExitCode::Infra.into();
+        }
+    };
+    let result = runtime.block_on(async {
+        let cancel = commands::cancel_on_signals();
+        commands::dispatch(cli.command, &mut ui, cancel).await
+    });
+    // What still blocks in the background (a read from the terminal) must not keep the program.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => code.into(),
+        Err(e) => {
+            ui.error(&e);
+            e.exit_code().into()
+        }
+    }
+}

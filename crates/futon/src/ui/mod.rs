@@ -1,0 +1,6 @@
+//! What the user sees: progress on standard error, results on standard output.
+
+mod progress;
+mod result;
+
+pub use progress::Ui;

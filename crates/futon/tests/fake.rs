@@ -1,0 +1,149 @@
+//! The whole program on the fake machine: engine, exchange, verdict, report and exit code in milliseconds.
+
+mod common;
+
+use common::{Project, text};
+use serde_json::Value;
+
+fn verdict(report: &Value, index: usize) -> (&str, Option<&str>, &str) {
+    let verdict = &report["functions"][index]["verdict"];
+    (verdict["outcome"].as_str().unwrap(), verdict["step"].as_str(), verdict["code"].as_str().unwrap())
+}
+
+#[test]
+fn every_scenario_has_its_verdict() {
+    let project = Project::new();
+    let short = ["--limit", "boot=300ms", "--limit", "run=2s"];
+    for (scenario, expected, exit) in [
+        ("pass", ("passed", None, "all_witnesses_agree"), 0),
+        ("no-boot", ("timed_out", Some("boot"), "no_boot"), 3),
+        ("fail:start", ("failed", Some("start"), "step_failed"), 1),
+        ("fail:ready", ("failed", Some("ready"), "never_ready"), 1),
+        ("wrong-reply", ("failed", Some("invoke"), "wrong_reply"), 1),
+        ("wrong-image", ("failed", Some("start"), "wrong_image"), 1),
+        ("no-log", ("failed", Some("upload"), "no_results_log"), 1),
+        ("power-off:pull", ("crashed", Some("pull"), "guest_powered_off"), 1),
+        ("panic:invoke", ("crashed", Some("invoke"), "guest_panic"), 1),
+        ("killed:invoke", ("infra", Some("invoke"), "machine_died"), 3),
+        ("forge", ("crashed", Some("invoke"), "guest_powered_off"), 1),
+        ("hang:pull", ("timed_out", Some("pull"), "run_timed_out"), 1),
+    ] {
+        let (code, report) = project.fake(scenario, &[&short[..], &["fibonacci-go"]].concat());
+        assert_eq!(verdict(&report, 0), expected, "{scenario}: {report:#}");
+        assert_eq!(code, Some(exit), "{scenario}");
+        assert_eq!(report["schema"], "futon.report/1");
+        assert_eq!(report["summary"]["exit_code"], exit);
+        assert_eq!(report["functions"][0]["machine"]["kind"], "fake");
+        if exit != 0 {
+            assert!(!report["functions"][0]["verdict"]["why"].as_str().unwrap().is_empty(), "{scenario}");
+        }
+    }
+}
+
+#[test]
+fn forgery_is_reported() {
+    let project = Project::new();
+    let (_, report) = project.fake("forge", &["fibonacci-go"]);
+    let remarks = report["functions"][0]["remarks"].to_string();
+    assert!(remarks.contains("forgery: 1 guest events") && remarks.contains("results.log"), "{remarks}");
+    assert!(project.path("out/fibonacci-go/results/uploads/results.log").exists(), "forged uploads are kept");
+}
+
+#[test]
+fn all_of_the_list_by_default_and_json_alone_on_standard_output() {
+    let project = Project::new();
+    let (code, report) = project.fake("pass", &[]);
+    assert_eq!(code, Some(0));
+    let names: Vec<_> = report["functions"].as_array().unwrap().iter().map(|f| f["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["fibonacci-go", "aes-go"]);
+    let saved: Value = serde_json::from_slice(&std::fs::read(project.path("out/report.json")).unwrap()).unwrap();
+    assert_eq!(saved, report);
+}
+
+#[test]
+fn zero_functions_unknown_ones_and_malformed_files_are_told_apart() {
+    let project = Project::new();
+    project.write("functions.list", "# none\n");
+    let output = project.futon(&["test", "--on", "fake"]);
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    assert!(text(&output).contains("hint:"));
+
+    let output = project.futon(&["test", "--on", "fake", "fibonaci-go"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains("did you mean fibonacci-go?"), "{}", text(&output));
+
+    project.write("bad.yaml", "services:\n  a: [\n");
+    let output = project.futon(&["test", "--on", "fake", "--functions", "bad.yaml", "a"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains("bad.yaml") && text(&output).contains("hint:"), "{}", text(&output));
+}
+
+#[test]
+fn build_run_and_check_are_the_parts_of_test() {
+    let project = Project::new();
+    let step = |args: &[&str]| {
+        let output = project.futon(args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", text(&output));
+        text(&output)
+    };
+    step(&["build", "fibonacci-go", "--on", "fake"]);
+    for file in ["run.sh", "plan.json", "disk.qcow2", "functions.yaml", "run.env"] {
+        assert!(project.path("test_dir").join(file).exists(), "{file}");
+    }
+    let script = std::fs::read_to_string(project.path("test_dir/run.sh")).unwrap();
+    assert!(script.contains("vhiveease/fibonacci-go:latest") && !script.contains("<__IMAGE_NAME__>"));
+    step(&["run", "--on", "fake"]);
+    assert!(step(&["check"]).contains("passed"));
+    // The verdict is made from the witnesses, each time anew: without one it is no pass.
+    std::fs::remove_file(project.path("test_dir/results/uploads/client.json")).unwrap();
+    let output = project.futon(&["check"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("the client's report did not arrive"));
+}
+
+#[test]
+fn an_image_that_no_service_names_runs_with_defaults_and_says_so() {
+    let project = Project::new();
+    let output = project.futon(&["images", "add", "layout", "--name", "me/fibonacci-go:v1"]);
+    assert!(output.status.success(), "{}", text(&output));
+    let (code, report) = project.fake("pass", &["me/fibonacci-go:v1"]);
+    assert_eq!(code, Some(0));
+    assert!(report["functions"][0]["remarks"].to_string().contains("defaults taken"), "{report:#}");
+}
+
+#[test]
+fn the_first_that_fails_does_not_hide_behind_the_second() {
+    let project = Project::new();
+    let (code, report) = project.fake("fail:invoke", &["fibonacci-go", "aes-go", "--fail-fast"]);
+    assert_eq!(code, Some(1));
+    assert_eq!(verdict(&report, 0).0, "failed");
+    assert_eq!(verdict(&report, 1).0, "not_run");
+}
+
+#[test]
+fn a_working_directory_of_somebody_else_is_left_alone() {
+    let project = Project::new();
+    std::fs::create_dir(project.path("home")).unwrap();
+    project.write("home/thesis.tex", "precious");
+    let output = project.futon(&["build", "fibonacci-go", "--on", "fake", "--dir", "home"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(project.path("home/thesis.tex").exists());
+}
+
+#[test]
+fn junit_counts_what_the_report_counts() {
+    let project = Project::new();
+    let (_, _) = project.fake("fail:invoke", &["fibonacci-go", "--junit", "junit.xml"]);
+    let xml = std::fs::read_to_string(project.path("junit.xml")).unwrap();
+    assert!(xml.contains("tests=\"1\" failures=\"1\" errors=\"0\""), "{xml}");
+}
+
+#[test]
+fn help_and_completions_are_there() {
+    let project = Project::new();
+    for args in [&["--help"][..], &["test", "--help"], &["completions", "bash"], &["--version"]] {
+        let output = project.futon(args);
+        assert!(output.status.success() && !output.stdout.is_empty(), "{args:?}");
+    }
+    assert!(text(&project.futon(&["--help"])).contains("nothing to run"), "exit codes are in the help");
+}

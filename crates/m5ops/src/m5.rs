@@ -1,0 +1,212 @@
+//! The way to the simulator, proven before it is used.
+
+use std::io::{Read, Write};
+
+use crate::{
+    Error, detect,
+    file::{Buffer, PIECE, host_name},
+    op::Op,
+    raw,
+    window::Window,
+};
+
+/// Which form of the operations to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// The window through `/dev/mem`: root, any processor model.
+    #[default]
+    Address,
+    /// The instruction: no privilege, gem5's own processor models only.
+    Instruction,
+}
+
+/// The simulator, reached and proven.
+#[derive(Debug)]
+pub struct M5 {
+    window: Option<Window>,
+}
+
+impl M5 {
+    /// Reaches the simulator by the address form.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotGem5`] on any other machine, before anything else is tried; [`Error::Window`] where `/dev/mem` refuses;
+    /// [`Error::NoAnswer`] where nobody sums.
+    pub fn open() -> Result<Self, Error> {
+        Self::open_form(Form::Address)
+    }
+
+    /// Reaches the simulator by the form named.
+    ///
+    /// # Errors
+    ///
+    /// As [`M5::open`].
+    pub fn open_form(form: Form) -> Result<Self, Error> {
+        let evidence = detect::evidence();
+        if !evidence.gem5 {
+            return Err(Error::NotGem5 {
+                found: evidence.words,
+            });
+        }
+        let window = match form {
+            Form::Address => Some(Window::map()?),
+            Form::Instruction => None,
+        };
+        let m5 = Self { window };
+        match m5.sum([1, 2, 3, 4, 5, 6]) {
+            21 => Ok(m5),
+            got => Err(Error::NoAnswer { got }),
+        }
+    }
+
+    /// Sum of six numbers, wrapping, as the simulator adds.
+    #[must_use]
+    pub fn sum(&self, numbers: [u64; 6]) -> u64 {
+        self.call(Op::Sum, numbers)
+    }
+
+    /// Nanoseconds simulated since the start.
+    #[must_use]
+    pub fn simulated_ns(&self) -> u64 {
+        self.call(Op::SimulatedNs, [0; 6])
+    }
+
+    /// Leaves the simulation loop in `delay_ns`, code 0. The guest goes on if the simulator is told to.
+    pub fn exit(&self, delay_ns: u64) {
+        self.call(Op::Exit, [delay_ns, 0, 0, 0, 0, 0]);
+    }
+
+    /// Leaves the simulation loop in `delay_ns` with `code`.
+    pub fn fail(&self, delay_ns: u64, code: i32) {
+        let code = i64::from(code).cast_unsigned();
+        self.call(Op::Fail, [delay_ns, code, 0, 0, 0, 0]);
+    }
+
+    /// A work item begins.
+    pub fn work_begin(&self, id: u64, thread: u64) {
+        self.call(Op::WorkBegin, [id, thread, 0, 0, 0, 0]);
+    }
+
+    /// A work item ends.
+    pub fn work_end(&self, id: u64, thread: u64) {
+        self.call(Op::WorkEnd, [id, thread, 0, 0, 0, 0]);
+    }
+
+    /// Asks for a checkpoint in `delay_ns`, and again every `period_ns` unless that is 0.
+    pub fn checkpoint(&self, delay_ns: u64, period_ns: u64) {
+        self.call(Op::Checkpoint, [delay_ns, period_ns, 0, 0, 0, 0]);
+    }
+
+    /// Sets the statistics back to zero in `delay_ns`, and again every `period_ns` unless that is 0.
+    pub fn reset_stats(&self, delay_ns: u64, period_ns: u64) {
+        self.call(Op::ResetStats, [delay_ns, period_ns, 0, 0, 0, 0]);
+    }
+
+    /// Writes the statistics out in `delay_ns`, and again every `period_ns` unless that is 0.
+    pub fn dump_stats(&self, delay_ns: u64, period_ns: u64) {
+        self.call(Op::DumpStats, [delay_ns, period_ns, 0, 0, 0, 0]);
+    }
+
+    /// Writes the statistics out and sets them back to zero, times as in [`M5::dump_stats`].
+    pub fn dump_reset_stats(&self, delay_ns: u64, period_ns: u64) {
+        self.call(Op::DumpResetStats, [delay_ns, period_ns, 0, 0, 0, 0]);
+    }
+
+    /// Asks for the other processor model.
+    pub fn switch_cpu(&self) {
+        self.call(Op::SwitchCpu, [0; 6]);
+    }
+
+    /// The simulator's `readfile` (the run script), whole. Empty where none is configured.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lock`] where the buffer cannot be locked, [`Error::Short`] on a nonsensical count.
+    pub fn read_file(&self) -> Result<Vec<u8>, Error> {
+        let mut whole = Vec::new();
+        self.read_file_to(&mut whole)?;
+        Ok(whole)
+    }
+
+    /// Streams the simulator's `readfile` into `sink` and returns its length, bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`M5::read_file`], and [`Error::Io`] where the sink fails.
+    pub fn read_file_to(&self, sink: &mut dyn Write) -> Result<u64, Error> {
+        let mut buffer = Buffer::new()?;
+        let mut offset = 0_u64;
+        loop {
+            // Written just before the call: the simulator copies without faulting pages in.
+            buffer.touch();
+            let args = [buffer.address(), PIECE as u64, offset, 0, 0, 0];
+            let got = self.call(Op::ReadFile, args);
+            let piece = usize::try_from(got)
+                .ok()
+                .and_then(|length| buffer.get(length))
+                .ok_or(Error::Short {
+                    expected: PIECE,
+                    got,
+                })?;
+            if piece.is_empty() {
+                return Ok(offset);
+            }
+            sink.write_all(piece).map_err(Error::Io)?;
+            offset += got;
+        }
+    }
+
+    /// Streams `source` into the file `name` of the simulator's output folder and returns its length, bytes.
+    /// An empty source makes an empty file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Name`] for anything but one plain path component (the simulator would obey `/etc/passwd`),
+    /// [`Error::Io`] where the source fails, [`Error::Short`] where the simulator takes less than it was given.
+    pub fn write_file(&self, name: &str, source: &mut dyn Read) -> Result<u64, Error> {
+        let mut buffer = Buffer::new()?;
+        let name = buffer.hold_name(&host_name(name)?);
+        let mut offset = 0_u64;
+        loop {
+            buffer.touch();
+            let length = buffer.fill(source).map_err(Error::Io)?;
+            if length == 0 && offset > 0 {
+                return Ok(offset);
+            }
+            let args = [buffer.address(), length as u64, offset, name, 0, 0];
+            let got = self.call(Op::WriteFile, args);
+            if got != length as u64 {
+                return Err(Error::Short {
+                    expected: length,
+                    got,
+                });
+            }
+            if length == 0 {
+                return Ok(0);
+            }
+            offset += got;
+        }
+    }
+
+    fn call(&self, op: Op, args: [u64; 6]) -> u64 {
+        match &self.window {
+            // SAFETY: the window is mapped, and the only pointers passed are those of a live `Buffer`.
+            Some(window) => unsafe { raw::by_address(window.address(op), args) },
+            // SAFETY: `open_form` saw gem5's processor, and the only pointers passed are those of a live `Buffer`.
+            None => unsafe { raw::by_instruction(op, args) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_machine_is_refused_before_anything_is_tried() {
+        for form in [Form::Address, Form::Instruction] {
+            assert!(matches!(M5::open_form(form), Err(Error::NotGem5 { .. })));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+#!/bin/sh
+# Second half of the base image's recipe: runs inside the new root, as its root, before the disk is written. See build.sh.
+set -eu
+cd /futon-build
+
+# --- Kernel: Debian's cloud kernel, its files only. Its package would want an initramfs generator.
+apt-get -qq update >/dev/null 2>&1 || true
+image=$(apt-cache depends --no-recommends --no-suggests linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+[ -n "$image" ] || { echo "base image: no kernel behind linux-image-cloud-amd64" >&2; exit 1; }
+apt-get -qq -o APT::Sandbox::User=root download "$image"
+dpkg-deb -x linux-image-*.deb kernel-files
+version=$(ls kernel-files/usr/lib/modules)
+mkdir -p /usr/lib/modules
+mv "kernel-files/usr/lib/modules/$version" "/usr/lib/modules/$version"
+dpkg-deb -W --showformat='${Package}\t${Version}\n' linux-image-*.deb >kernel-package
+
+# Uncompressed modules and kernel: under emulation decompression costs seconds at every boot.
+modules=/usr/lib/modules/$version
+find "$modules" -name '*.ko.xz' -exec xz -d {} +
+# The file for the boot loader to look the modules up in names them by their new names.
+sed -i 's/\.ko\.xz/.ko/' "$modules/modules.order"
+depmod "$version"
+
+# bzImage: a boot header whose fields say where the compressed kernel (an ELF file) lies.
+vmlinuz=kernel-files/boot/vmlinuz-$version
+field() { od -An -t"u$2" -j"$1" -N"$2" "$vmlinuz" | tr -d ' '; }
+offset=$((($(field 497 1) + 1) * 512 + $(field 584 4)))
+length=$(field 588 4)
+# The last four bytes are the size of the contents.
+tail -c "+$((offset + 1))" "$vmlinuz" | head -c "$((length - 4))" >vmlinux.zst
+/usr/lib/apt/apt-helper cat-file "$PWD/vmlinux.zst" >kernel
+[ "$(head -c 4 kernel | tail -c 3)" = ELF ] || { echo "base image: the kernel's payload is not as expected" >&2; exit 1; }
+
+# --- Initrd: the guest tool as /init and the root disk's drivers.
+mkdir initrd-root
+cp /usr/local/sbin/futon-guest initrd-root/init
+: >initrd-root/modules.list
+add_driver() {
+    # $1 module, $2 start of the root= values that need it; dependencies first.
+    modprobe -S "$version" --show-depends "$1" | sed -n 's/^insmod \([^ ]*\).*/\1/p' | while read -r path; do
+        name=${path##*/}
+        grep -q "^/$name" initrd-root/modules.list && continue
+        cp "$path" "initrd-root/$name"
+        printf '/%s %s\n' "$name" "$2" >>initrd-root/modules.list
+    done
+}
+add_driver virtio_blk /dev/vd
+for driver in sd_mod ata_piix ahci virtio_scsi; do
+    add_driver "$driver" /dev/sd
+done
+(cd initrd-root && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) >initrd
+
+# --- Services.
+ln -sf futon-guest /usr/local/sbin/m5
+systemctl enable --quiet gem5.service systemd-networkd.service docker.service
+systemctl disable --quiet systemd-networkd-wait-online.service || true
+# What wakes by the calendar disturbs measurements; what only takes time at boot, or writes what nobody reads, takes time.
+for unit in \
+    apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer logrotate.timer \
+    man-db.timer systemd-tmpfiles-clean.timer \
+    systemd-networkd-wait-online.service systemd-firstboot.service systemd-machine-id-commit.service systemd-journal-flush.service \
+    systemd-journal-catalog-update.service systemd-update-done.service systemd-hwdb-update.service systemd-pstore.service \
+    systemd-pcrphase-sysinit.service systemd-random-seed.service systemd-remount-fs.service systemd-ask-password-console.path \
+    systemd-ask-password-wall.path dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
+    sys-fs-fuse-connections.mount kmod-static-nodes.service modprobe@.service \
+    systemd-timesyncd.service systemd-logind.service systemd-update-utmp.service systemd-update-utmp-runlevel.service; do
+    ln -sf /dev/null "/etc/systemd/system/$unit"
+done
+
+# --- Small things.
+echo futon >/etc/hostname
+# mmdebstrap puts the host's here while it works; it must not stay.
+rm -f /etc/resolv.conf
+echo 'nameserver 10.0.2.3' >/etc/resolv.conf
+# The engine must not find its default registry behind the exchange's back; futon.network=host takes these lines out.
+cat >/etc/hosts <<'HOSTS'
+127.0.0.1 localhost
+127.0.1.1 futon
+::1 localhost ip6-localhost ip6-loopback
+127.0.0.1 registry-1.docker.io auth.docker.io index.docker.io # futon
+HOSTS
+# Empty, not absent: no first-boot questions, a new id at every boot of the unwritten image.
+: >/etc/machine-id
+# No password, no way to guess one: root is reached by the serial console of `futon shell` alone.
+passwd --quiet --lock root
+
+dpkg-query -W >packages.txt
+cat kernel-package >>packages.txt
+rm -rf kernel-files linux-image-*.deb vmlinux.zst initrd-root kernel-package
+rm -rf /usr/share/doc/* /usr/share/man/* /usr/share/info/* /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/log/*.log /var/log/apt
+rm -f /etc/dpkg/dpkg.cfg.d/99mmdebstrap

@@ -1,0 +1,89 @@
+#!/bin/sh
+# image.sh OUT NAME FUNCTIONS STAGES: the OCI image layout of one function.
+set -eu
+made=$1 name=$2 functions=$3 stages=$4
+
+b() {
+	buildah --root "$FUTON_WORK/storage" --runroot "$FUTON_WORK/run" --storage-driver vfs "$@"
+}
+
+# One date for all files and for the image: the same input gives the same digest.
+commit() {
+	b commit --quiet --rm --format oci --timestamp 0 "$1" "$2" >/dev/null
+}
+
+# layer PARENT STAGE: the image of PARENT with a stage's files on top, made once
+# for each content; its name goes to $layer. The name is the same for all
+# contents, because images note their parents' names.
+layer() {
+	layer=localhost/futon-$2:latest
+	wanted=$(cat "$stages/base.inputs" "$stages/$2.inputs" "$0" | sha256sum)
+	if [ "$(cat "$stages/layer-$2" 2>/dev/null)" = "$wanted" ] && b inspect --type image "$layer" >/dev/null 2>&1; then
+		return 0
+	fi
+	rm -f "$stages/layer-$2"
+	container=$(b from --pull-never "$1")
+	cp -a "$stages/$2/." "$(b mount "$container")/"
+	b umount "$container" >/dev/null
+	commit "$container" "$layer"
+	echo "$wanted" >"$stages/layer-$2"
+}
+
+case $name in
+*-go) layer=scratch ;;
+*-python)
+	layer scratch base
+	layer "$layer" python
+	;;
+*-nodejs)
+	layer scratch base
+	layer "$layer" nodejs
+	;;
+esac
+
+container=$(b from --pull-never "$layer")
+root=$(b mount "$container")
+mkdir -p "$root/app"
+case $name in
+*-go)
+	cp "$stages/go/$name" "$root/app/server"
+	entry='["/app/server","-addr=0.0.0.0:50051"]'
+	;;
+*-python)
+	cp "$functions/python/serve.py" "$functions/$name"/*.py "$root/app"
+	chroot "$root" /usr/bin/python -m compileall -q --invalidation-mode unchecked-hash /app
+	entry='["python","/app/server.py","--addr=0.0.0.0","--port=50051"]'
+	;;
+*-nodejs)
+	cp "$functions/nodejs/serve.js" "$functions/$name"/*.js "$root/app"
+	entry='["node","server.js","--addr=0.0.0.0","--port=50051"]'
+	;;
+esac
+b umount "$container" >/dev/null
+b config --created-by "futon images/functions" --arch amd64 --os linux --workingdir /app --port 50051/tcp \
+	--entrypoint "$entry" --cmd '' \
+	--env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
+[ "${name%-python}" = "$name" ] || b config --env PYTHONUNBUFFERED=1 --env PYTHONDONTWRITEBYTECODE=1 "$container"
+commit "$container" "localhost/$name:latest"
+
+# Layers stay uncompressed: an emulated machine hashes faster than it unpacks,
+# and nothing has to be compressed here. buildah compresses whatever it pushes
+# to an oci: layout, so push to a plain folder and lay that out.
+b push --quiet --disable-compression --format oci "localhost/$name:latest" "dir:$made"
+rm -f "$made/version"
+blobs=$made/blobs/sha256 pool=$FUTON_WORK/blobs
+mkdir -p "$blobs" "$pool"
+digest=$(sha256sum "$made/manifest.json" | cut -c1-64)
+size=$(wc -c <"$made/manifest.json")
+mv "$made/manifest.json" "$made/$digest"
+for blob in "$made"/????????????????????????????????????????????????????????????????; do
+	id=${blob##*/}
+	# One file for a layer that several layouts hold, where links work.
+	ln -f "$pool/$id" "$blob" 2>/dev/null || ln "$blob" "$pool/$id" 2>/dev/null || true
+	mv "$blob" "$blobs/$id"
+done
+find "$pool" -type f -links 1 -delete
+printf '{"schemaVersion":2,"manifests":[{"mediaType":"%s","digest":"sha256:%s","size":%s,"annotations":{"%s":"%s"}}]}' \
+	application/vnd.oci.image.manifest.v1+json "$digest" "$size" \
+	org.opencontainers.image.ref.name latest >"$made/index.json"
+printf '{"imageLayoutVersion":"1.0.0"}' >"$made/oci-layout"

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Everything that must hold: lint, unit tests, the engine on the fake machine, then real virtual machines.
+set -eu
+cd "$(dirname "$0")/.."
+say() { sh scripts/say.sh "$@"; }
+say "lint"
+sh scripts/lint.sh
+say "tests without virtual machines"
+cargo test --release --locked --workspace
+say "sample functions against their test vectors"
+sh functions/test/check.sh
+say "tests in real virtual machines"
+FUTON_TEST_QEMU=1 cargo test --release --locked -p futon --test qemu -- --test-threads=2
