@@ -1,3 +1,153 @@
 #!/bin/sh
-# <__IMAGE_NAME__>
+# futon's run script: runs in the guest, as root, when gem5.service has found it.
+#
+# Fetches the guest tools, pulls the function image, starts the container, waits until it serves, invokes it, saves the container's
+# log, stops it, uploads results.log and switches the machine off. The first step that fails decides; the container's log is saved and the
+# container stopped all the same. Works with futon's exchange and, with less proof, with any server that takes curl's uploads:
+#
+#     python3 -m uploadserver -d tmp/ 3003    # tmp/ holds run.sh, futon-guest, test-client and, if wanted, functions.yaml and run.env
+#
+# What a container says goes to results.log and container.log, never to the console: there the kernel alone is heard.
+set -u
+
+IMAGE='<__IMAGE_NAME__>'
 FUTON_TOKEN='<__FUTON_TOKEN__>'
+
+# The exchange puts the run's token in the line above, for its first reader alone. What is still a placeholder is none.
+case $FUTON_TOKEN in '<'*) FUTON_TOKEN='' ;; esac
+
+FOLDER=/run/futon
+FUTON_LOG=$FOLDER/results.log
+PATH=$FOLDER:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+HOME=${HOME:-/root}
+export FUTON_TOKEN FUTON_LOG PATH HOME
+umask 077
+mkdir -p $FOLDER
+cd $FOLDER || exit 1
+rm -f "$FUTON_LOG" no-events client.json container.log
+
+# --- The exchange and the guest tool, with nothing but curl.
+find_tool() {
+    gateway=$(ip -4 route show default 2>/dev/null | sed -n 's/.* via \([0-9.]*\).*/\1/p' | head -n 1)
+    for try in 1 2 3 4 5; do
+        for url in ${FUTON_URL:-} ${gateway:+http://$gateway:3003} http://10.0.2.2:3003; do
+            if curl -fsS --connect-timeout 3 --max-time 60 -H "x-futon-token: $FUTON_TOKEN" -o futon-guest.part "$url/futon-guest" 2>curl.log; then
+                chmod 755 futon-guest.part && mv futon-guest.part futon-guest
+                FUTON_URL=$url
+                return 0
+            fi
+        done
+        # The image's own tool will do where the server has none.
+        command -v futon-guest >/dev/null && return 0
+        sleep "$try"
+    done
+    return 1
+}
+if ! find_tool; then
+    {
+        echo '=== step fetch'
+        cat curl.log
+        echo "FAIL: step fetch: cannot get futon-guest from ${url:-the exchange}"
+    } >>"$FUTON_LOG"
+    echo "futon: cannot get futon-guest from ${url:-the exchange}"
+    curl -fsS --max-time 30 -H "x-futon-token: $FUTON_TOKEN" -F "files=@$FUTON_LOG" "$url/upload" || echo 'futon: no upload either'
+    sync
+    poweroff -f || echo o >/proc/sysrq-trigger
+    exit 1
+fi
+[ -z "${FUTON_URL:-}" ] || export FUTON_URL
+
+# --- Steps. status and why are those of the first that failed.
+status=0
+why=''
+step() {
+    name=$1 limit=$2
+    shift 2
+    futon-guest step "$name" --timeout "$limit" -- "$@"
+    code=$?
+    if [ $code -ne 0 ] && [ $status -eq 0 ]; then
+        status=$code
+        case $code in
+        124) why="step $name: time limit of $limit struck" ;;
+        *) why="step $name: exit status $code" ;;
+        esac
+    fi
+    return $code
+}
+
+# What futon's exchange promises must be there; from other servers the last two files are optional.
+# shellcheck disable=SC2016 # the inner shell expands
+step fetch 60s sh -c '
+    futon-guest get test-client || exit
+    futon-guest get functions.yaml run.env && exit
+    [ -z "$FUTON_TOKEN" ] || exit 1
+    echo "no functions.yaml and run.env: the defaults will do"
+    rm -f functions.yaml run.env
+'
+
+# The defaults for an image of which nothing else is known; run.env, which futon writes, has its own values for all of them.
+name=${IMAGE##*/}
+name=${name%%[:@]*}
+IMAGES=$IMAGE SERVICE='' CONTAINER=function PORT=50000
+CLIENT_ARGS="-function-name $name -url 127.0.0.1 -port $PORT -n 20"
+LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s LIMIT_STOP=60s
+# shellcheck source=/dev/null # written by the host
+[ $status -ne 0 ] || ! [ -f run.env ] || . ./run.env
+
+if [ $status -eq 0 ]; then
+    # shellcheck disable=SC2086 # a list of names
+    step pull "$LIMIT_PULL" futon-guest pull $IMAGES
+fi
+
+started=no
+if [ $status -eq 0 ]; then
+    started=yes
+    # shellcheck disable=SC2016 # the inner shell expands
+    step start "$LIMIT_START" sh -c '
+        if [ -n "$1" ]; then
+            docker compose -f functions.yaml up -d --pull never --no-build "$1"
+        else
+            docker run -d --pull never --name "$2" -p "$3:50051" "$4"
+        fi && futon-guest container "$2"
+    ' sh "$SERVICE" "$CONTAINER" "$PORT" "$IMAGE"
+fi
+
+if [ $status -eq 0 ]; then
+    step ready "$LIMIT_READY" futon-guest ready --container "$CONTAINER" --port "$PORT" --timeout "$LIMIT_READY"
+fi
+
+if [ $status -eq 0 ]; then
+    # Quoted by the host for just this.
+    eval "set -- $CLIENT_ARGS"
+    step invoke "$LIMIT_INVOKE" test-client "$@" -report client.json
+    # The client's report matters most when a call went wrong.
+    [ ! -f client.json ] || futon-guest put client.json >>"$FUTON_LOG" 2>&1
+fi
+
+if [ $started = yes ]; then
+    futon-guest state "$CONTAINER" >>"$FUTON_LOG" 2>&1
+    # As much of it as is good for anybody: a container may print without end.
+    # shellcheck disable=SC2016 # the inner shell expands
+    step log "$LIMIT_LOG" sh -c '
+        { docker logs "$1" 2>&1; echo $? >logs-status; } | head -c 16777216 >container.log
+        futon-guest put container.log || exit
+        # No status, or that of a broken pipe: there was more than was wanted.
+        case $(cat logs-status 2>/dev/null) in 0 | 141 | "") exit 0 ;; esac
+        exit 1
+    ' sh "$CONTAINER"
+    # shellcheck disable=SC2016 # the inner shell expands
+    step stop "$LIMIT_STOP" sh -c '
+        if [ -n "$1" ]; then
+            docker compose -f functions.yaml down
+        else
+            docker stop "$2" && docker rm "$2"
+        fi
+    ' sh "$SERVICE" "$CONTAINER"
+fi
+
+if [ $status -eq 0 ]; then
+    futon-guest finish --status 0
+else
+    futon-guest finish --status $status --why "$why"
+fi || echo 'futon: results.log could not be uploaded'
+futon-guest poweroff

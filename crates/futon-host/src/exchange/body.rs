@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +18,7 @@ use tokio::task::JoinHandle;
 use super::connection::Busy;
 
 /// How much of a file is read at once, bytes.
-const CHUNK: usize = 256 << 10;
+const CHUNK: usize = 128 << 10;
 
 /// The type of answers.
 pub(super) type Answer = Response<Body>;
@@ -108,24 +109,39 @@ impl Body {
         self.left
     }
 
-    /// Starts to read the next chunk of the file in front.
-    fn read_ahead(&mut self) {
-        let Some(Piece::File { file, at, size }) = self.pieces.front_mut() else { return };
-        if self.reading.is_some() {
-            return;
-        }
+    /// The next chunk of the file in front, if the system has it in memory: most files of a run are, and
+    /// a change of threads for each chunk would cost more than the copy.
+    fn read_now(&mut self) -> Option<Bytes> {
+        let Some(Piece::File { file, at, size }) = self.pieces.front() else { return None };
+        let want = usize::try_from(*size).unwrap_or(CHUNK).min(CHUNK);
+        let mut chunk = self.buffers.take(want);
+        chunk.used = read_cached(file, &mut chunk.bytes[..want], *at)?;
+        self.advance(chunk.used);
+        Some(Bytes::from_owner(chunk))
+    }
+
+    /// Starts to read the next chunk of the file in front on a thread that may wait for the disk.
+    fn read_later(&mut self) {
+        let Some(Piece::File { file, at, size }) = self.pieces.front() else { return };
         let want = usize::try_from(*size).unwrap_or(CHUNK).min(CHUNK);
         let (source, offset, pool) = (Arc::clone(file), *at, self.buffers.clone());
-        *at += want as u64;
-        *size -= want as u64;
-        if *size == 0 {
-            self.pieces.pop_front();
-        }
+        self.advance(want);
         self.reading = Some(tokio::task::spawn_blocking(move || {
             let mut chunk = pool.take(want);
             source.read_exact_at(&mut chunk.bytes[..want], offset)?;
             Ok(Bytes::from_owner(chunk))
         }));
+    }
+
+    /// Leaves `bytes` of the file in front behind.
+    fn advance(&mut self, bytes: usize) {
+        if let Some(Piece::File { at, size, .. }) = self.pieces.front_mut() {
+            *at += bytes as u64;
+            *size = size.saturating_sub(bytes as u64);
+            if *size == 0 {
+                self.pieces.pop_front();
+            }
+        }
     }
 
     fn give(&mut self, bytes: Bytes) -> Bytes {
@@ -157,20 +173,24 @@ impl hyper::body::Body for Body {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = &mut *self;
-        if this.reading.is_none()
-            && let Some(Piece::Bytes(_)) = this.pieces.front()
-            && let Some(Piece::Bytes(bytes)) = this.pieces.pop_front()
-        {
-            this.read_ahead();
-            return Poll::Ready(Some(Ok(Frame::data(this.give(bytes)))));
+        if this.reading.is_none() {
+            let at_hand = match this.pieces.pop_front() {
+                Some(Piece::Bytes(bytes)) => Some(bytes),
+                Some(file) => {
+                    this.pieces.push_front(file);
+                    this.read_now()
+                }
+                None => return Poll::Ready(None),
+            };
+            if let Some(bytes) = at_hand {
+                return Poll::Ready(Some(Ok(Frame::data(this.give(bytes)))));
+            }
+            this.read_later();
         }
-        this.read_ahead();
         let Some(reading) = &mut this.reading else { return Poll::Ready(None) };
         let read = ready!(Pin::new(reading).poll(cx));
         this.reading = None;
         let bytes = read.unwrap_or_else(|e| Err(io::Error::other(e)))?;
-        // The next chunk is read while the client takes this one.
-        this.read_ahead();
         Poll::Ready(Some(Ok(Frame::data(this.give(bytes)))))
     }
 
@@ -181,6 +201,15 @@ impl hyper::body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left)
     }
+}
+
+/// Reads what is in memory, without waiting for the disk. `None`: nothing is, or the file system cannot tell.
+fn read_cached(file: &File, into: &mut [u8], at: u64) -> Option<usize> {
+    let vector = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
+    let offset = libc::off_t::try_from(at).ok()?;
+    // SAFETY: the vector describes `into`, which lives and is borrowed mutably for the whole call.
+    let read = unsafe { libc::preadv2(file.as_raw_fd(), &raw const vector, 1, offset, libc::RWF_NOWAIT) };
+    usize::try_from(read).ok().filter(|n| *n > 0)
 }
 
 /// Buffers that come back when the client has their content.
