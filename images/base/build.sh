@@ -75,7 +75,7 @@ trap 'exit 143' TERM
 # What goes into the root beside packages, as one archive: files of this folder and the guest tool.
 mkdir -p "$stage/add/usr/local/sbin" "$stage/add/futon-build" "$stage/made"
 cp -R "$here/root/." "$stage/add/"
-cp "$here/customize.sh" "$stage/add/futon-build/"
+cp "$here/customize.sh" "$here/unsign.sh" "$stage/add/futon-build/"
 cp "$guest" "$stage/add/usr/local/sbin/futon-guest"
 chmod -R u=rwX,go=rX "$stage/add"
 tar -C "$stage/add" --owner=0 --group=0 --numeric-owner -cf "$stage/add.tar" .
@@ -105,10 +105,12 @@ cp "$here/cmdline" "$stage/made/cmdline"
 
 say "writing the disk image ($size)"
 # The inode tables are written (as holes) now, or every boot would spend time on them.
+# shellcheck disable=SC2016 # the inner shell expands
 make_disk='mke2fs -q -t ext4 -F -L futon-base -m 0 -E lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0 -d "$1" "$2" "$3"'
 if [ $as_root = yes ]; then
     sh -ec "$make_disk" mke2fs "$target" "$stage/made/base-disk-image.img" "$size"
 else
+    # shellcheck disable=SC2016 # the inner shell expands
     # Inside the namespace the archive's owners are the ids that the image is to hold.
     buildah unshare sh -ec 'mkdir "$1"; tar -C "$1" --numeric-owner --xattrs --xattrs-include="*" -xpf "$1.tar"'"; $make_disk" \
         mke2fs "$stage/root" "$stage/made/base-disk-image.img" "$size"

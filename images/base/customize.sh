@@ -12,12 +12,14 @@ dpkg-deb -x linux-image-*.deb kernel-files
 version=$(ls kernel-files/usr/lib/modules)
 mkdir -p /usr/lib/modules
 mv "kernel-files/usr/lib/modules/$version" "/usr/lib/modules/$version"
+# shellcheck disable=SC2016 # dpkg-deb expands
 dpkg-deb -W --showformat='${Package}\t${Version}\n' linux-image-*.deb >kernel-package
 
-# Uncompressed modules and kernel: under emulation decompression costs seconds at every boot.
+# Modules and kernel uncompressed, modules without their signatures: under emulation to unpack and to verify them costs
+# seconds at every boot. The kernel does not insist on signatures; it notes that modules have none.
 modules=/usr/lib/modules/$version
 find "$modules" -name '*.ko.xz' -exec xz -d {} +
-# The file for the boot loader to look the modules up in names them by their new names.
+find "$modules" -name '*.ko' -exec sh "$PWD/unsign.sh" {} +
 sed -i 's/\.ko\.xz/.ko/' "$modules/modules.order"
 depmod "$version"
 
@@ -52,20 +54,35 @@ done
 
 # --- Services.
 ln -sf futon-guest /usr/local/sbin/m5
-systemctl enable --quiet gem5.service systemd-networkd.service docker.service
-systemctl disable --quiet systemd-networkd-wait-online.service || true
-# What wakes by the calendar disturbs measurements; what only takes time at boot, or writes what nobody reads, takes time.
-for unit in \
-    apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer logrotate.timer \
-    man-db.timer systemd-tmpfiles-clean.timer \
-    systemd-networkd-wait-online.service systemd-firstboot.service systemd-machine-id-commit.service systemd-journal-flush.service \
-    systemd-journal-catalog-update.service systemd-update-done.service systemd-hwdb-update.service systemd-pstore.service \
-    systemd-pcrphase-sysinit.service systemd-random-seed.service systemd-remount-fs.service systemd-ask-password-console.path \
-    systemd-ask-password-wall.path dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount \
-    sys-fs-fuse-connections.mount kmod-static-nodes.service modprobe@.service \
-    systemd-timesyncd.service systemd-logind.service systemd-update-utmp.service systemd-update-utmp-runlevel.service; do
-    ln -sf /dev/null "/etc/systemd/system/$unit"
+systemctl --quiet set-default multi-user.target
+systemctl --quiet enable gem5.service systemd-networkd.service docker.service
+mask() { for unit in "$@"; do ln -sf /dev/null "/etc/systemd/system/$unit"; done; }
+# What wakes by the calendar would disturb measurements.
+mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer logrotate.timer man-db.timer \
+    systemd-tmpfiles-clean.timer
+# What waits for a network, for people, or for a first boot that was never meant to be.
+mask systemd-networkd-wait-online.service getty-static.service getty@tty1.service autovt@.service systemd-ask-password-console.path \
+    systemd-ask-password-wall.path systemd-firstboot.service systemd-machine-id-commit.service systemd-sysusers.service ldconfig.service \
+    systemd-hwdb-update.service systemd-journal-catalog-update.service systemd-update-done.service
+# What writes or reads what nobody needs here.
+mask e2scrub_reap.service systemd-journal-flush.service systemd-pstore.service systemd-random-seed.service systemd-remount-fs.service \
+    systemd-update-utmp.service systemd-update-utmp-runlevel.service systemd-user-sessions.service systemd-logind.service \
+    systemd-timesyncd.service systemd-networkd-persistent-storage.service systemd-network-generator.service \
+    systemd-udev-load-credentials.service systemd-binfmt.service systemd-pcrphase-sysinit.service \
+    systemd-tmpfiles-setup-dev-early.service systemd-tmpfiles-setup-dev.service kmod-static-nodes.service modprobe@.service
+mask dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount sys-fs-fuse-connections.mount \
+    proc-sys-fs-binfmt_misc.automount systemd-hostnamed.socket systemd-creds.socket systemd-sysext.socket systemd-pcrextend.socket \
+    systemd-pcrlock.socket systemd-bootctl.socket systemd-initctl.socket
+mkdir -p /etc/systemd/system-generators
+for generator in debug gpt-auto hibernate-resume rc-local run ssh system-update sysv tpm2; do
+    ln -sf /dev/null "/etc/systemd/system-generators/systemd-$generator-generator"
 done
+
+# The engine need not wait until containerd has started: it waits for containerd's socket itself.
+sed -e '/^After=/s/ containerd\.service//' -e '/^After=/s/ network-online\.target//' -e '/^Wants=network-online\.target/d' \
+    /usr/lib/systemd/system/docker.service >/etc/systemd/system/docker.service
+# It calls iptables dozens of times while it starts; the older interface answers in half the time.
+update-alternatives --quiet --set iptables /usr/sbin/iptables-legacy
 
 # --- Small things.
 echo futon >/etc/hostname
@@ -89,3 +106,5 @@ cat kernel-package >>packages.txt
 rm -rf kernel-files linux-image-*.deb vmlinux.zst initrd-root kernel-package
 rm -rf /usr/share/doc/* /usr/share/man/* /usr/share/info/* /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/log/*.log /var/log/apt
 rm -f /etc/dpkg/dpkg.cfg.d/99mmdebstrap
+# Up to date, says systemd, when these are not older than /usr.
+touch -r /usr /etc/.updated /var/.updated

@@ -25,6 +25,7 @@ use crate::{
 /// One driver a line: its file, then optionally the start of the `root=` values that need it.
 const MODULE_LIST: &str = "/modules.list";
 const NEW_ROOT: &str = "/root";
+const READ_AHEAD_KIB: &str = "1024";
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const SPEAK_EVERY: Duration = Duration::from_secs(5);
 
@@ -42,6 +43,7 @@ pub(crate) fn run() -> Result<()> {
         .ok_or_else(|| Error::new("no root=/dev/… on the kernel command line"))?;
     load_modules(root)?;
     wait_for(root);
+    read_ahead_far(root);
     let flags = if cmdline.has("ro") && !cmdline.has("rw") { MsFlags::MS_RDONLY } else { MsFlags::empty() };
     let kind = cmdline.value("rootfstype").unwrap_or("ext4");
     make_dir(NEW_ROOT)?;
@@ -112,6 +114,14 @@ fn wait_for(device: &str) {
             ));
         }
         thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Large programs are read from the disk piece by piece as they are touched: few large pieces are much faster where
+/// every access to the disk is emulated. A disk that has no such setting (a partition) is left as it is.
+fn read_ahead_far(device: &str) {
+    if let Some(name) = Path::new(device).file_name().and_then(|name| name.to_str()) {
+        let _ = fs::write(format!("/sys/block/{name}/queue/read_ahead_kb"), READ_AHEAD_KIB);
     }
 }
 

@@ -35,7 +35,8 @@ fn memory_does_not_grow_with_the_size_of_a_file() {
         std::fs::File::create(uploads.join("zeros")).unwrap().set_len(SIZE).unwrap();
         ExchangeConfig::folder(uploads, events)
     });
-    let _warm = (curl(&[&server.url("/")]), curl_in(&server.served(""), &["-T", "/etc/hostname", &server.url("/warm")]));
+    let _warm =
+        (curl(&[&server.url("/")]), curl_in(&server.served(""), &["-T", "/etc/hostname", &server.url("/warm")]));
     let before = peak_kib();
     assert_eq!(curl_in(&server.served(""), &["-T", "zeros", &server.url("/put")]).status, 201);
     assert_eq!(curl_in(&server.served(""), &["-F", "files=@zeros;filename=form", &server.url("/upload")]).status, 204);
@@ -82,6 +83,7 @@ fn a_full_disk_is_said_and_leaves_nothing() {
     assert!(put.text().contains("no space left on the host") && put.text().contains("hint:"), "{}", put.text());
     let names: Vec<_> = support::tree(&server.served("")).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["small"]);
-    let failed = server.events().into_iter().filter(|e| matches!(e, EventKind::UploadFailed { status: 507, .. })).count();
+    let failed =
+        server.events().into_iter().filter(|e| matches!(e, EventKind::UploadFailed { status: 507, .. })).count();
     assert_eq!(failed, 3, "the form fails with both of its files");
 }

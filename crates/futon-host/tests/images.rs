@@ -44,7 +44,12 @@ fn an_added_image_is_found_by_all_its_names() {
         assert!(planned.is(&made.config) && planned.is(&made.manifest) && planned.index.is_none());
         assert_eq!(planned.reference.written(), text);
     }
-    for text in ["fibonacci-go", "vhiveease/fibonacci-go:2", "ghcr.io/vhiveease/fibonacci-go", &format!("x/y@{}", made.manifest)] {
+    for text in [
+        "fibonacci-go",
+        "vhiveease/fibonacci-go:2",
+        "ghcr.io/vhiveease/fibonacci-go",
+        &format!("x/y@{}", made.manifest),
+    ] {
         assert!(store.resolve(&name(text)).unwrap().is_none(), "{text}");
     }
     let again = store.add_oci_layout(&made.layout, &name("vhiveease/fibonacci-go:latest")).unwrap();
@@ -54,7 +59,10 @@ fn an_added_image_is_found_by_all_its_names() {
     let changed = image(&scratch.path().join("changed"), "changed");
     let added = other.add_oci_layout(&changed.layout, &name("vhiveease/fibonacci-go")).unwrap();
     assert_eq!(added.replaced.unwrap().as_str(), made.manifest);
-    assert_eq!(store.resolve(&name("vhiveease/fibonacci-go")).unwrap().unwrap().manifest.digest.as_str(), changed.manifest);
+    assert_eq!(
+        store.resolve(&name("vhiveease/fibonacci-go")).unwrap().unwrap().manifest.digest.as_str(),
+        changed.manifest
+    );
 }
 
 #[test]
@@ -66,17 +74,29 @@ fn the_old_docker_archive_keeps_its_image_id() {
     let configuration = config("amd64", &[sha256(&one), sha256(&two)]);
     let id = sha256(&configuration);
     let config_name = format!("{}.json", &id[7..]);
-    let manifest = |tags: &str| format!(r#"[{{"Config":"{config_name}","RepoTags":{tags},"Layers":["1/layer.tar","2/layer.tar"]}}]"#);
+    let manifest = |tags: &str| {
+        format!(r#"[{{"Config":"{config_name}","RepoTags":{tags},"Layers":["1/layer.tar","2/layer.tar"]}}]"#)
+    };
     let packed = gzip(&two);
     let write = |manifest: &str, second: &[u8]| {
-        tar_of(&at("saved.tar"), &[("1/layer.tar", &one), ("2/layer.tar", second), (&config_name, &configuration), ("manifest.json", manifest.as_bytes())]);
+        tar_of(
+            &at("saved.tar"),
+            &[
+                ("1/layer.tar", &one),
+                ("2/layer.tar", second),
+                (&config_name, &configuration),
+                ("manifest.json", manifest.as_bytes()),
+            ],
+        );
     };
     write(&manifest(r#"["x/y:1","x/y:2"]"#), &packed);
     let added = store.add_docker_archive(&at("saved.tar"), None).unwrap();
     let names: Vec<_> = added.iter().map(|a| a.image.reference.written()).collect();
     assert_eq!(names, ["x/y:1", "x/y:2"]);
     assert!(added.iter().all(|a| a.image.config.digest.as_str() == id));
-    assert!(added[0].image.layers[0].media_type.ends_with(".tar") && added[0].image.layers[1].media_type.ends_with("+gzip"));
+    assert!(
+        added[0].image.layers[0].media_type.ends_with(".tar") && added[0].image.layers[1].media_type.ends_with("+gzip")
+    );
     std::fs::write(at("saved.tar.gz"), gzip(&std::fs::read(at("saved.tar")).unwrap())).unwrap();
     let zipped = store.add_docker_archive(&at("saved.tar.gz"), Some(&name("z"))).unwrap();
     assert_eq!(zipped[0].image.manifest, added[0].image.manifest);
@@ -107,11 +127,15 @@ fn oci_archives_with_and_without_docker_names() {
     // What docker save of today writes: both forms in one; the manifest is kept.
     let blob = |digest: &str| format!("blobs/sha256/{}", &digest[7..]);
     let layers: Vec<String> = made.layers.iter().map(|l| blob(l)).collect();
-    let manifest = serde_json::json!([{"Config": blob(&made.config), "RepoTags": ["a/b:1"], "Layers": layers}]).to_string();
+    let manifest =
+        serde_json::json!([{"Config": blob(&made.config), "RepoTags": ["a/b:1"], "Layers": layers}]).to_string();
     members.push(("manifest.json", manifest.as_bytes()));
     tar_of(&at("new.tar"), &members);
     let added = store.add_docker_archive(&at("new.tar"), None).unwrap();
-    assert_eq!((added[0].image.reference.written(), added[0].image.manifest.digest.as_str()), ("a/b:1", &made.manifest[..]));
+    assert_eq!(
+        (added[0].image.reference.written(), added[0].image.manifest.digest.as_str()),
+        ("a/b:1", &made.manifest[..])
+    );
 }
 
 #[test]

@@ -188,8 +188,10 @@ impl FromStr for ImageReference {
             Some((path, tag)) => (path, Some(tag)),
             None => (path, None),
         };
-        if registry.is_empty() || !registry.bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b)) {
-            return Err(bad("the registry has a character that host names do not have"));
+        let edge = |c: char| c.is_ascii_alphanumeric() || c == '[' || c == ']';
+        let inside = |b: u8| b.is_ascii_alphanumeric() || b".-:[]".contains(&b);
+        if !registry.bytes().all(inside) || !registry.starts_with(edge) || !registry.ends_with(edge) {
+            return Err(bad("the registry is no host name"));
         }
         let part_ok = |part: &str| {
             part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))

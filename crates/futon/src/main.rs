@@ -18,6 +18,7 @@ fn main() -> ExitCode {
     if let Command::Guard(args) = &cli.command {
         return commands::guard::guard(args);
     }
+    commands::prepare_process();
     let mut ui = Ui::new(cli.quiet, cli.command.prints_json());
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,

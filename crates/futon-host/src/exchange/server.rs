@@ -19,7 +19,7 @@ use super::error::ExchangeError;
 use super::route::{self, State};
 
 /// Largest piece that is read from a connection at once, bytes.
-const READ_BUFFER: usize = 128 << 10;
+const READ_BUFFER: usize = 512 << 10;
 
 /// Pause after the system refused a connection (no file handles, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

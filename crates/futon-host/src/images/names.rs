@@ -94,7 +94,7 @@ impl Names {
 
     /// Writes the file whole or not at all.
     pub fn write(&self, path: &Path) -> Result<(), StoreError> {
-        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
         let names = Self { schema: SCHEMA.to_owned(), images: self.images.clone() };
         let mut file = tempfile::Builder::new()
             .prefix(".names-")

@@ -102,6 +102,7 @@ pub fn write_report(path: &Path, report: &Report) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
     serde_json::to_writer_pretty(file.as_file(), report).context(failed)?;
+    crate::resources::readable(file.path()).context(failed)?;
     file.persist(path).context(failed)?;
     Ok(())
 }

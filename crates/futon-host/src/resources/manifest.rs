@@ -93,6 +93,7 @@ impl Manifest {
         let failed = || format!("cannot write {}", path.display());
         let file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
         serde_json::to_writer_pretty(file.as_file(), self).context(failed)?;
+        readable(file.path()).context(failed)?;
         file.persist(&path).context(failed)?;
         Ok(())
     }
@@ -133,6 +134,12 @@ impl Manifest {
         }
         Ok((sha256_file(&path)? != resource.sha256).then_some(Problem::Damaged))
     }
+}
+
+/// Lets everybody read a file that was made as a private temporary one.
+pub(crate) fn readable(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
 }
 
 fn stamp(path: &Path) -> std::io::Result<(u64, u64)> {

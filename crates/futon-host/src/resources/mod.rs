@@ -10,6 +10,7 @@ mod tools;
 pub use build::{BaseOptions, Built, build_base};
 pub use functions::build_function_images;
 pub use hash::sha256_file;
+pub(crate) use manifest::readable;
 pub use manifest::{Manifest, Problem, Resource};
 pub use source::{FoundBase, find_base, source_root};
 pub use tools::install_tools;

@@ -81,13 +81,18 @@ impl<'a> Watch<'a> {
         let limits = &self.plan.limits;
         match event {
             EventKind::MachineExited { .. } => return Next::Gone,
-            EventKind::RunScriptRequested { status: 200, authentic: true } => {
-                self.last_seen = "the guest fetched its run script".into();
-                match self.plan.script {
-                    ScriptKind::Own => self.enter(steps::FETCH, limits.fetch + GUEST_FIRST, now),
-                    ScriptKind::Foreign => self.enter(steps::RUN, limits.run, now),
+            EventKind::RunScriptRequested { status: 200, authentic } => match self.plan.script {
+                ScriptKind::Own if *authentic => {
+                    self.last_seen = "the guest fetched its run script".into();
+                    self.enter(steps::FETCH, limits.fetch + GUEST_FIRST, now);
                 }
-            }
+                // Only the first can be the service's.
+                ScriptKind::Foreign if self.step == steps::BOOT => {
+                    self.last_seen = "the guest fetched its run script".into();
+                    self.enter(steps::RUN, limits.run, now);
+                }
+                _ => {}
+            },
             // A guest that does not get its script ends its service; nothing will follow.
             EventKind::RunScriptRequested { status: 400.., .. } => return Next::EndMachine,
             EventKind::Guest { authentic: true, guest } if self.plan.script == ScriptKind::Own => {

@@ -38,11 +38,11 @@ pub(super) fn step_at(plan: &Plan, events: &[Event]) -> String {
     let mut step = steps::BOOT.to_owned();
     for event in events {
         match &event.kind {
-            EventKind::RunScriptRequested { status: 200, authentic: true } => {
-                step = match plan.script {
-                    ScriptKind::Own => steps::FETCH.to_owned(),
-                    ScriptKind::Foreign => steps::RUN.to_owned(),
-                };
+            EventKind::RunScriptRequested { status: 200, authentic: true } if plan.script == ScriptKind::Own => {
+                step = steps::FETCH.to_owned();
+            }
+            EventKind::RunScriptRequested { status: 200, .. } if plan.script == ScriptKind::Foreign => {
+                step = steps::RUN.to_owned();
             }
             EventKind::Guest { authentic: true, guest } if plan.script == ScriptKind::Own => match guest {
                 GuestEvent::StepStarted { name } => step.clone_from(name),

@@ -34,7 +34,9 @@ fn events_say_whether_they_are_authentic() {
         assert_eq!(curl(&[&[url.as_str(), "-d", finish], &header[..]].concat()).status, 204);
         assert_eq!(server.events(), [guest(false, GuestEvent::Finish { status: 0 })], "{token:?}");
     }
-    for (body, status) in [("", 400), ("{}", 400), ("not json", 400), (r#"{"kind":"reboot"}"#, 400), (&"x".repeat(10_001), 413)] {
+    for (body, status) in
+        [("", 400), ("{}", 400), ("not json", 400), (r#"{"kind":"reboot"}"#, 400), (&"x".repeat(10_001), 413)]
+    {
         assert_eq!(curl(&[&url, "-H", &right, "-d", body]).status, status, "{body}");
         assert!(matches!(&server.events()[..], [EventKind::MalformedGuestEvent { authentic: true, .. }]), "{body}");
     }

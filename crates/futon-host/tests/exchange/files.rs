@@ -9,10 +9,15 @@ use crate::support::{Server, curl, curl_in};
 
 #[test]
 fn files_are_served_as_the_python_server_does() {
-    let mut server = Server::folder(&[("config.json", "{\"a\":1}"), ("sub/f", "deep"), ("ü b.txt", "odd"), ("empty", "")]);
+    let mut server =
+        Server::folder(&[("config.json", "{\"a\":1}"), ("sub/f", "deep"), ("ü b.txt", "odd"), ("empty", "")]);
     let got = curl(&[&server.url("/config.json"), "-f"]);
     assert_eq!((got.status, got.text().as_str()), (200, "{\"a\":1}"));
-    assert!(got.headers.contains("content-type: application/json") && got.headers.contains("content-length: 7"), "{}", got.headers);
+    assert!(
+        got.headers.contains("content-type: application/json") && got.headers.contains("content-length: 7"),
+        "{}",
+        got.headers
+    );
     let head = curl(&["-I", &server.url("/config.json")]);
     assert_eq!(head.status, 200);
     assert!(head.headers.contains("content-length: 7"), "{}", head.headers);
@@ -59,8 +64,17 @@ fn nothing_outside_the_folder_is_served() {
     symlink("/etc", server.served("etc")).unwrap();
     symlink("f", server.served("inside")).unwrap();
     for path in [
-        "/../secret", "/%2e%2e/secret", "/..%2fsecret", "/sub/../../secret", "/%2e%2e%2f%2e%2e%2fetc/passwd",
-        "/f%00", "/..%5c..%5csecret", "/link", "/etc/passwd", "//etc/passwd", "/%ff",
+        "/../secret",
+        "/%2e%2e/secret",
+        "/..%2fsecret",
+        "/sub/../../secret",
+        "/%2e%2e%2f%2e%2e%2fetc/passwd",
+        "/f%00",
+        "/..%5c..%5csecret",
+        "/link",
+        "/etc/passwd",
+        "//etc/passwd",
+        "/%ff",
     ] {
         let got = curl(&[&server.url(path)]);
         assert!((400..=404).contains(&got.status) && !got.text().contains("secret\n"), "{path}: {got:?}");

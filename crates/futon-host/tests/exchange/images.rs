@@ -39,7 +39,8 @@ fn multi(layout: &std::path::Path) {
     let arm64 = serde_json::json!({"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": sha256(b"arm"), "size": 3,
         "platform": {"os": "linux", "architecture": "arm64"}});
     let media_type = "application/vnd.oci.image.index.v1+json";
-    let index = serde_json::json!({"schemaVersion": 2, "mediaType": media_type, "manifests": [arm64, amd64]}).to_string();
+    let index =
+        serde_json::json!({"schemaVersion": 2, "mediaType": media_type, "manifests": [arm64, amd64]}).to_string();
     let digest = put_blob(layout, index.as_bytes());
     put_index(layout, &[serde_json::json!({"mediaType": media_type, "digest": digest, "size": index.len()})]);
 }
@@ -53,7 +54,11 @@ fn the_registry_answers_as_the_protocol_says() {
     assert!(base.headers.contains("docker-distribution-api-version: registry/2.0"), "{}", base.headers);
     let manifest = get("/v2/vhiveease/fibonacci-go/manifests/latest", &[]);
     assert_eq!((manifest.status, sha256(&manifest.body)), (200, go.manifest.clone()));
-    assert!(manifest.headers.contains("content-type: application/vnd.oci.image.manifest.v1+json"), "{}", manifest.headers);
+    assert!(
+        manifest.headers.contains("content-type: application/vnd.oci.image.manifest.v1+json"),
+        "{}",
+        manifest.headers
+    );
     assert!(manifest.headers.contains(&format!("docker-content-digest: {}", go.manifest)), "{}", manifest.headers);
     let head = get(&format!("/v2/vhiveease/fibonacci-go/manifests/{}", go.manifest), &["-I"]);
     assert_eq!(head.status, 200);
@@ -62,11 +67,18 @@ fn the_registry_answers_as_the_protocol_says() {
     assert_eq!((blob.status, sha256(&blob.body)), (200, go.layers[1].clone()));
     let part = get(&format!("/v2/vhiveease/fibonacci-go/blobs/{}", go.layers[1]), &["-r", "3-6"]);
     assert_eq!((part.status, &part.body[..]), (206, &blob.body[3..7]));
-    assert_eq!(get("/v2/vhiveease/fibonacci-go/tags/list", &[]).text(), r#"{"name":"vhiveease/fibonacci-go","tags":["latest"]}"#);
+    assert_eq!(
+        get("/v2/vhiveease/fibonacci-go/tags/list", &[]).text(),
+        r#"{"name":"vhiveease/fibonacci-go","tags":["latest"]}"#
+    );
     assert!(get("/v2/_catalog", &[]).text().contains("ghcr.io/x/other"));
     let told = server.events();
     assert_eq!(told.len(), 2, "{told:?}");
-    let event = EventKind::ImageRequested { reference: NAME.to_owned(), digest: Some(go.manifest.parse().unwrap()), status: 200 };
+    let event = EventKind::ImageRequested {
+        reference: NAME.to_owned(),
+        digest: Some(go.manifest.parse().unwrap()),
+        status: 200,
+    };
     assert_eq!(told[0], event);
 }
 
@@ -101,10 +113,15 @@ fn names_mean_what_docker_means() {
     }
     let missing = curl(&[&server.url("/v2/vhiveease/fibonacci-go/manifests/v9")]).text();
     assert!(missing.contains("MANIFEST_UNKNOWN") && missing.contains("hint"), "{missing}");
-    assert_eq!(curl(&["-X", "DELETE", &server.url(&format!("/v2/vhiveease/fibonacci-go/manifests/{}", go.manifest))]).status, 405);
+    assert_eq!(
+        curl(&["-X", "DELETE", &server.url(&format!("/v2/vhiveease/fibonacci-go/manifests/{}", go.manifest))]).status,
+        405
+    );
     // An index goes to clients that can read one, the manifest to those that cannot.
     let image = store.resolve(&name("memcached")).unwrap().unwrap();
-    let ask = |accept: &str| curl(&["-H", &format!("Accept: {accept}"), &server.url("/v2/library/memcached/manifests/latest")]);
+    let ask = |accept: &str| {
+        curl(&["-H", &format!("Accept: {accept}"), &server.url("/v2/library/memcached/manifests/latest")])
+    };
     assert_eq!(sha256(&ask("application/vnd.oci.image.index.v1+json").body), image.index.unwrap().digest.as_str());
     assert_eq!(sha256(&ask("application/vnd.oci.image.manifest.v1+json").body), image.manifest.digest.as_str());
 }
@@ -126,11 +143,23 @@ fn skopeo_pulls_what_was_added() {
     }
     let (server, go, store) = with_images();
     let out = tempfile::tempdir().unwrap();
-    for (which, image) in [(NAME, name(NAME)), ("ghcr.io/x/other:1.2", name("ghcr.io/x/other:1.2")), ("library/memcached", name("memcached"))] {
+    for (which, image) in [
+        (NAME, name(NAME)),
+        ("ghcr.io/x/other:1.2", name("ghcr.io/x/other:1.2")),
+        ("library/memcached", name("memcached")),
+    ] {
         let expected = store.resolve(&image).unwrap().unwrap();
         let layout = out.path().join(image.base_name());
         let from = format!("docker://{}/{which}", server.address);
-        skopeo(&["copy", "-q", "--src-tls-verify=false", "--override-os=linux", "--override-arch=amd64", &from, &format!("oci:{}:x", layout.display())]);
+        skopeo(&[
+            "copy",
+            "-q",
+            "--src-tls-verify=false",
+            "--override-os=linux",
+            "--override-arch=amd64",
+            &from,
+            &format!("oci:{}:x", layout.display()),
+        ]);
         let copied = ImageStore::open(out.path().join("store")).unwrap().add_oci_layout(&layout, &image).unwrap();
         assert_eq!(copied.image.manifest.digest, expected.manifest.digest, "{which}");
         assert_eq!(copied.image.config.digest, expected.config.digest);
@@ -150,7 +179,11 @@ fn the_archive_is_what_docker_load_reads() {
     assert!(head.headers.contains(&format!("content-length: {}", got.body.len())), "{}", head.headers);
     let mut tar = tar::Archive::new(&got.body[..]);
     let names: Vec<String> = tar.entries().unwrap().map(|e| e.unwrap().path().unwrap().display().to_string()).collect();
-    let unique = [format!("{}.tar", &go.layers[0][7..]), format!("{}.tar", &go.layers[1][7..]), format!("{}.json", &go.config[7..])];
+    let unique = [
+        format!("{}.tar", &go.layers[0][7..]),
+        format!("{}.tar", &go.layers[1][7..]),
+        format!("{}.json", &go.config[7..]),
+    ];
     assert_eq!(names[..3], unique);
     assert_eq!(names[3..], ["manifest.json"]);
     let again = tempfile::tempdir().unwrap();
@@ -189,7 +222,11 @@ fn an_exchange_is_a_registry_to_add_from() {
         let reference = name(&format!("{}/{path}", server.address));
         let added = store.add_registry(&reference, &options, &mut |line| said.push(line.to_owned())).unwrap();
         let original = source.resolve(&name(original)).unwrap().unwrap();
-        assert_eq!(added.image.planned(&reference), original.planned(&reference), "index, manifest and config byte for byte");
+        assert_eq!(
+            added.image.planned(&reference),
+            original.planned(&reference),
+            "index, manifest and config byte for byte"
+        );
         assert!(added.new_bytes > 0);
     }
     assert!(!said.is_empty());

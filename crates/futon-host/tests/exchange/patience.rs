@@ -11,7 +11,8 @@ use crate::support::{LIMIT, Server, curl};
 fn impatient() -> Server {
     Server::start(|scratch, events| {
         std::fs::write(scratch.join("big"), vec![0; 64 << 20]).unwrap();
-        let mut config = ExchangeConfig::run([("big".to_owned(), scratch.join("big"))].into(), scratch.join("served"), events);
+        let mut config =
+            ExchangeConfig::run([("big".to_owned(), scratch.join("big"))].into(), scratch.join("served"), events);
         config.limits.header = Duration::from_millis(300);
         config.limits.idle = Duration::from_millis(300);
         config.limits.connections = 8;
@@ -81,7 +82,13 @@ fn a_stop_is_quick_whatever_is_going_on() {
 #[test]
 fn nonsense_does_not_end_the_exchange() {
     let server = impatient();
-    for junk in [&b"\x16\x03\x01\x02\x00\x01"[..], b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\0\0\0\0\r\n\r\n", &[b'x'; 100_000]] {
+    for junk in [
+        &b"\x16\x03\x01\x02\x00\x01"[..],
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\0\0\0\0\r\n\r\n",
+        &[b'x'; 100_000],
+    ] {
         let mut stream = server.connect();
         let _ = stream.write_all(junk);
         until_closed(&mut stream);

@@ -29,14 +29,16 @@ fn the_token_is_given_once_whoever_asks_first() {
             let server = &server;
             scope.spawn(move || {
                 let mut stream = server.connect();
-                write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nRange: bytes=0-5\r\nConnection: close\r\n\r\n").unwrap();
+                write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nRange: bytes=0-5\r\nConnection: close\r\n\r\n")
+                    .unwrap();
                 let mut answer = String::new();
                 stream.read_to_string(&mut answer).unwrap();
                 assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
                 answer
             })
         };
-        let asking: Vec<_> = ["/run.sh", "/%72un.sh", "//run.sh", "/./run.sh?x"].into_iter().cycle().take(50).map(ask).collect();
+        let asking: Vec<_> =
+            ["/run.sh", "/%72un.sh", "//run.sh", "/./run.sh?x"].into_iter().cycle().take(50).map(ask).collect();
         asking.into_iter().map(|a| a.join().unwrap()).collect()
     });
     let with = |a: &&String| a.ends_with(&format!("#!/bin/sh\nT={TOKEN}\nU={TOKEN}\n"));

@@ -58,8 +58,15 @@ fn forms_get_the_python_servers_answers() {
     assert_eq!(curl_in(here, &[&server.url("/other"), "-F", "files=@results.log"]).status, 404);
     assert_eq!(curl_in(here, &[&server.url("/other"), "-X", "PUT", "-F", "files=@results.log"]).status, 404);
     let expected = [
-        "p.log", "results.log", "results.log.2", "results.log.3", "results.log.4", "results.log.5", "results.log.6",
-        "results.log.7", "two.txt",
+        "p.log",
+        "results.log",
+        "results.log.2",
+        "results.log.3",
+        "results.log.4",
+        "results.log.5",
+        "results.log.6",
+        "results.log.7",
+        "two.txt",
     ];
     assert_eq!(names(&server), expected, "a form is stored whole or not at all");
 }
@@ -74,14 +81,18 @@ fn both_of_two_uploads_of_one_name_are_kept_and_reported() {
     assert_eq!(got.status, 201);
     assert!(got.headers.contains("location: /results.log.2"), "{}", got.headers);
     let wrong = format!("{TOKEN_HEADER}: {TOKEN}x");
-    assert_eq!(curl_in(here, &["-F", "files=@two.txt;filename=results.log", "-H", &wrong, &server.url("/upload")]).status, 204);
+    assert_eq!(
+        curl_in(here, &["-F", "files=@two.txt;filename=results.log", "-H", &wrong, &server.url("/upload")]).status,
+        204
+    );
     let read = |name: &str| std::fs::read_to_string(server.served(name)).unwrap();
     assert_eq!((read("results.log").as_str(), read("results.log.2").as_str()), ("SUCCESS\n", "two"));
     let stored = |stored_as: &str, bytes, authentic| {
         let (name, stored_as) = ("results.log".to_owned(), stored_as.to_owned());
         EventKind::Uploaded { name, stored_as, bytes, authentic }
     };
-    let expected = [stored("results.log", 8, false), stored("results.log.2", 3, true), stored("results.log.3", 3, false)];
+    let expected =
+        [stored("results.log", 8, false), stored("results.log.2", 3, true), stored("results.log.3", 3, false)];
     assert_eq!(server.events(), expected);
 }
 
@@ -91,9 +102,24 @@ fn bad_names_store_nothing_anywhere() {
     let before = tree(server.scratch.path());
     let long = format!("/{}", "x".repeat(256));
     for (path, status) in [
-        ("/../evil", 400), ("/%2e%2e/evil", 400), ("/..%2fevil", 400), ("/%2e%2e", 400), ("/.", 400), ("/..", 400),
-        ("//etc/evil", 400), ("/sub/evil", 400), ("/a%2fb", 400), ("/a%5cb", 400), ("/a%00b", 400), ("/a%0ab", 400),
-        ("/%1b[31m", 400), ("/%ff", 400), ("/", 400), (&long, 400), ("/run.sh", 403), ("/%72un.sh", 403),
+        ("/../evil", 400),
+        ("/%2e%2e/evil", 400),
+        ("/..%2fevil", 400),
+        ("/%2e%2e", 400),
+        ("/.", 400),
+        ("/..", 400),
+        ("//etc/evil", 400),
+        ("/sub/evil", 400),
+        ("/a%2fb", 400),
+        ("/a%5cb", 400),
+        ("/a%00b", 400),
+        ("/a%0ab", 400),
+        ("/%1b[31m", 400),
+        ("/%ff", 400),
+        ("/", 400),
+        (&long, 400),
+        ("/run.sh", 403),
+        ("/%72un.sh", 403),
         ("/.futon-partial-x", 403),
     ] {
         // A given method and body rather than -T: curl would complete an address that ends with a slash.
@@ -122,8 +148,13 @@ fn a_client_that_stops_half_way_leaves_nothing() {
     let form = "--X\r\nContent-Disposition: form-data; name=\"files\"; filename=\"half.log\"\r\n\r\n";
     let requests = [
         "PUT /half.log HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n".to_owned(),
-        format!("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=X\r\nContent-Length: 1000000\r\n\r\n{form}"),
-        format!("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=X\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{form}\r\n", form.len()),
+        format!(
+            "POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=X\r\nContent-Length: 1000000\r\n\r\n{form}"
+        ),
+        format!(
+            "POST /upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=X\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{form}\r\n",
+            form.len()
+        ),
     ];
     for request in requests {
         let mut stream = server.connect();
@@ -132,7 +163,8 @@ fn a_client_that_stops_half_way_leaves_nothing() {
             stream.write_all(&vec![b'x'; 400_000]).unwrap();
         }
         drop(stream);
-        let event = server.wait_event(|e| matches!(e, EventKind::UploadFailed { name, status: 400, .. } if name == "half.log"));
+        let event =
+            server.wait_event(|e| matches!(e, EventKind::UploadFailed { name, status: 400, .. } if name == "half.log"));
         assert!(matches!(event, EventKind::UploadFailed { authentic: false, .. }), "{event:?}");
         assert_eq!(names(&server), [""; 0]);
     }
@@ -149,7 +181,8 @@ fn limits_have_clear_answers_and_strangers_cannot_starve_the_run() {
         std::fs::write(here.join(size.to_string()), vec![b'x'; size]).unwrap();
     }
     let token = format!("{TOKEN_HEADER}: {TOKEN}");
-    let put = |arguments: &[&str], file: &str| curl_in(&here, &[arguments, &["-T", file, &server.url("/f")]].concat()).status;
+    let put =
+        |arguments: &[&str], file: &str| curl_in(&here, &[arguments, &["-T", file, &server.url("/f")]].concat()).status;
     let form = |arguments: &[&str], file: &str| {
         let field = format!("files=@{file}");
         curl_in(&here, &[arguments, &["-F", &field, &server.url("/upload")]].concat()).status
@@ -186,7 +219,10 @@ fn many_files_in_one_form() {
     assert_eq!(curl_in(&here, &arguments).status, 204);
     let files = tree(&server.served(""));
     assert_eq!(files.len(), 100);
-    assert!(files.iter().enumerate().all(|(i, (name, text))| *name == format!("f{i:03}") && text == b"two"), "{files:?}");
+    assert!(
+        files.iter().enumerate().all(|(i, (name, text))| *name == format!("f{i:03}") && text == b"two"),
+        "{files:?}"
+    );
     assert_eq!(server.events().len(), 100);
     let mut arguments = arguments.clone();
     arguments.extend(["-F", "files=text"]);
@@ -221,7 +257,8 @@ fn a_hundred_uploads_at_once_of_one_name() {
             let server = &server;
             scope.spawn(move || {
                 let mut stream = server.connect();
-                write!(stream, "PUT /same HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\n{i:03}").unwrap();
+                write!(stream, "PUT /same HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\n{i:03}")
+                    .unwrap();
                 let mut answer = String::new();
                 stream.read_to_string(&mut answer).unwrap();
                 assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");

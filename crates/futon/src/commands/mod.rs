@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::Command;
 use crate::ui::Ui;
 
-pub use signals::cancel_on_signals;
+pub use signals::{cancel_on_signals, prepare_process};
 
 /// Does what the command says.
 pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {

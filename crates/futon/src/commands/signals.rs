@@ -27,3 +27,15 @@ pub fn cancel_on_signals() -> CancellationToken {
     });
     token
 }
+
+/// What futon wants of its process: as many open files as it may have, and write errors in place of signals when a
+/// limit on file size strikes.
+pub fn prepare_process() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    // Without it the exchange answers 500 where it runs out; nothing else depends on it.
+    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+    }
+    // SAFETY: ignoring a signal installs no handler.
+    let _ = unsafe { nix::sys::signal::signal(nix::sys::signal::Signal::SIGXFSZ, nix::sys::signal::SigHandler::SigIgn) };
+}

@@ -1,5 +1,6 @@
 //! Progress and messages.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub struct Ui {
     json: bool,
     terminal: bool,
     bar: Option<ProgressBar>,
+    /// Whether this run's boot was told: a second request for run.sh is somebody else's.
+    booted: AtomicBool,
 }
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -24,7 +27,7 @@ const FAINT: Style = Style::new().dimmed();
 impl Ui {
     /// `json`: standard output is for a program.
     pub fn new(quiet: bool, json: bool) -> Self {
-        Self { quiet, json, terminal: std::io::stderr().is_terminal(), bar: None }
+        Self { quiet, json, terminal: std::io::stderr().is_terminal(), bar: None, booted: AtomicBool::new(false) }
     }
 
     /// Whether standard output is for a program.
@@ -103,8 +106,11 @@ impl Ui {
         };
         let seconds = Duration::from_millis(event.at_ms).as_secs_f64();
         match &event.kind {
-            EventKind::MachineStarted { .. } => now("boot"),
-            EventKind::RunScriptRequested { status: 200, authentic: true } => {
+            EventKind::MachineStarted { .. } => {
+                self.booted.store(false, Ordering::Relaxed);
+                now("boot");
+            }
+            EventKind::RunScriptRequested { status: 200, .. } if !self.booted.swap(true, Ordering::Relaxed) => {
                 self.line(&format!("  {function}: {GOOD}booted{GOOD:#} after {seconds:.1} s"));
                 now("fetch");
             }

@@ -1,0 +1,122 @@
+//! Faults of the function and of the guest: each ends within its limit with the right verdict.
+
+use crate::real::{Bench, enabled};
+
+/// Arguments for a fault service, with few calls: the fault comes early.
+fn fault<'a>(name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    [&[name, "--functions", "functions/faults.yaml", "-n", "8"][..], more].concat()
+}
+
+macro_rules! fault_test {
+    ($test:ident, $name:literal, $more:expr, $outcome:literal, $step:expr, $exit:literal, $code:literal, $why:literal) => {
+        #[test]
+        fn $test() {
+            if !enabled(stringify!($test)) {
+                return;
+            }
+            let bench = Bench::new();
+            let run = bench.expect(&fault($name, &$more), $outcome, $step, $exit);
+            let verdict = run.verdict(0);
+            assert_eq!(verdict["code"], $code, "{}", run.all());
+            assert!(verdict["why"].as_str().unwrap().contains($why), "{}", run.all());
+        }
+    };
+}
+
+fault_test!(missing_image, "fault-missing-image", [], "failed", Some("pull"), 1, "image_not_found", "does-not-exist");
+fault_test!(exits_at_once, "fault-exit-at-once", [], "failed", Some("ready"), 1, "container_exited", "exited");
+fault_test!(never_listens, "fault-never-listen", ["--limit", "ready=20s"], "failed", Some("ready"), 1, "never_ready", "");
+fault_test!(listens_late, "fault-slow-start", [], "passed", None, 0, "all_witnesses_agree", "");
+fault_test!(wrong_reply, "fault-wrong-reply", [], "failed", Some("invoke"), 1, "wrong_reply", "call 1");
+fault_test!(wrong_after_three, "fault-wrong-after", [], "failed", Some("invoke"), 1, "wrong_reply", "call 4 (invocation 3 of 8)");
+fault_test!(crashes_after_three, "fault-crash-after", [], "failed", Some("invoke"), 1, "call_failed", "call 4");
+fault_test!(hangs_on_the_fifth, "fault-hang-on", [], "timed_out", Some("invoke"), 1, "call_timed_out", "call 5");
+fault_test!(prints_success, "fault-success-liar", [], "failed", Some("invoke"), 1, "wrong_reply", "expected");
+fault_test!(out_of_memory, "fault-memory-hog", ["--memory", "1024"], "crashed", Some("invoke"), 1, "out_of_memory", "Killed process");
+fault_test!(ignores_sigterm, "fault-ignore-term", [], "passed", None, 0, "all_witnesses_agree", "");
+
+#[test]
+fn forged_events_prove_nothing_and_are_reported() {
+    if !enabled("forged_events_prove_nothing_and_are_reported") {
+        return;
+    }
+    let bench = Bench::new();
+    let run = bench.expect(&fault("fault-forge", &[]), "failed", Some("invoke"), 1);
+    let remarks = run.report["functions"][0]["remarks"].to_string();
+    assert!(remarks.contains("forgery"), "{}", run.all());
+    assert!(remarks.contains("run.sh was fetched"), "{}", run.all());
+}
+
+#[test]
+fn a_step_of_the_script_fails() {
+    if !enabled("a_step_of_the_script_fails") {
+        return;
+    }
+    let bench = Bench::new();
+    let template = bench.template("step invoke ", "    step start 10s sh -c 'echo no luck; exit 1'");
+    let run = bench.expect(&["fibonacci-go", "--template", &template], "failed", Some("start"), 1);
+    assert!(run.verdict(0)["why"].as_str().unwrap().contains("no luck"), "{}", run.all());
+}
+
+#[test]
+fn the_guest_powers_off_half_way() {
+    if !enabled("the_guest_powers_off_half_way") {
+        return;
+    }
+    let bench = Bench::new();
+    let template = bench.template("step invoke ", "    echo o >/proc/sysrq-trigger; sleep 60");
+    bench.expect(&["fibonacci-go", "--template", &template], "crashed", Some("invoke"), 1);
+}
+
+#[test]
+fn the_guest_panics() {
+    if !enabled("the_guest_panics") {
+        return;
+    }
+    let bench = Bench::new();
+    let template = bench.template("step pull ", "    echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger; sleep 60");
+    let run = bench.expect(&["fibonacci-go", "--template", &template], "crashed", Some("pull"), 1);
+    assert_eq!(run.verdict(0)["code"], "guest_panic", "{}", run.all());
+    assert!(run.report["functions"][0]["console_tail"].to_string().contains("Kernel panic"), "{}", run.all());
+}
+
+#[test]
+fn no_space_in_the_guest_while_pulling() {
+    if !enabled("no_space_in_the_guest_while_pulling") {
+        return;
+    }
+    let bench = Bench::new();
+    let fill = "    fallocate -l $(($(df --output=avail -k / | tail -n 1) - 4096))k /fill";
+    let template = bench.template("step pull ", fill);
+    let run = bench.expect(&["fibonacci-go", "--template", &template], "failed", Some("pull"), 1);
+    assert_eq!(run.verdict(0)["code"], "guest_disk_full", "{}", run.all());
+}
+
+#[test]
+fn the_guest_never_boots() {
+    if !enabled("the_guest_never_boots") {
+        return;
+    }
+    let bench = Bench::new();
+    let args = ["fibonacci-go", "--root", "/dev/vdz", "--limit", "boot=25s"];
+    let run = bench.expect(&args, "timed_out", Some("boot"), 3);
+    assert!(run.report["functions"][0]["console_tail"].to_string().contains("vda"), "{}", run.all());
+}
+
+#[test]
+fn the_first_passes_and_the_second_fails() {
+    if !enabled("the_first_passes_and_the_second_fails") {
+        return;
+    }
+    let bench = Bench::new();
+    let compose = std::fs::read_to_string(crate::real::root().join("functions/faults.yaml")).unwrap();
+    let good = "services:\n  fibonacci-go:\n    image: vhiveease/fibonacci-go:latest\n    container_name: function\n    \
+                entrypoint: [\"/app/server\", \"-addr=0.0.0.0:50051\"]\n    ports: [\"50000:50051\"]\n\n";
+    std::fs::write(bench.path("both.yaml"), compose.replacen("services:\n", good, 1)).unwrap();
+    let file = bench.path("both.yaml");
+    let run = bench.test(&["fibonacci-go", "fault-wrong-reply", "--functions", file.to_str().unwrap(), "-n", "8"]);
+    assert_eq!(run.verdict(0)["outcome"], "passed", "{}", run.all());
+    assert_eq!(run.verdict(1)["outcome"], "failed", "{}", run.all());
+    assert_eq!(run.code, Some(1));
+    bench.nothing_left();
+}

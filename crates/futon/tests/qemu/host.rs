@@ -1,0 +1,163 @@
+//! Faults of the host: never blamed on the function, and nothing is left behind.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::real::{Bench, Run, enabled, root, wait_for};
+
+const BOOTED: Duration = Duration::from_secs(150);
+
+#[test]
+fn the_script_is_missing() {
+    if !enabled("the_script_is_missing") {
+        return;
+    }
+    let bench = Bench::new();
+    let dir = bench.path("work");
+    let dir = dir.to_str().unwrap();
+    let built = bench.command(&["build", "fibonacci-go", "--dir", dir]).output().unwrap();
+    assert!(built.status.success(), "{}", Run::of(built).stderr);
+    fs::remove_file(bench.path("work/run.sh")).unwrap();
+    let run = Run::of(bench.command(&["run", "--dir", dir, "--json"]).output().unwrap());
+    assert_eq!((&run.verdict(0)["outcome"], &run.verdict(0)["step"]), (&"infra".into(), &"fetch".into()), "{}", run.all());
+    assert_eq!(run.code, Some(3));
+    bench.nothing_left();
+}
+
+#[test]
+fn qemu_is_killed() {
+    if !enabled("qemu_is_killed") {
+        return;
+    }
+    let bench = Bench::new();
+    let child = bench.test_command(&["fibonacci-go"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let qemu = || bench.processes().into_iter().find(|p| p.contains("qemu-system-x86_64 -name"));
+    assert!(wait_for(Duration::from_secs(30), || qemu().is_some()));
+    let pid: i32 = qemu().unwrap().split(':').next().unwrap().parse().unwrap();
+    kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
+    let run = Run::of(child.wait_with_output().unwrap());
+    assert_eq!((&run.verdict(0)["outcome"], run.code), (&"infra".into(), Some(3)), "{}", run.all());
+    assert_eq!(run.verdict(0)["code"], "machine_died");
+    bench.nothing_left();
+}
+
+#[test]
+fn qemu_is_missing() {
+    if !enabled("qemu_is_missing") {
+        return;
+    }
+    let bench = Bench::new();
+    let output = bench.test_command(&["fibonacci-go"]).env("PATH", "/nowhere").output().unwrap();
+    let run = Run::of(output);
+    assert_eq!(run.code, Some(3), "{}", run.all());
+    assert!(run.stderr.contains("qemu-system-x86_64") && run.stderr.contains("hint:"), "{}", run.all());
+}
+
+#[test]
+fn the_base_image_is_missing_or_damaged() {
+    if !enabled("the_base_image_is_missing_or_damaged") {
+        return;
+    }
+    let bench = Bench::new();
+    let run = bench.test(&["fibonacci-go", "--base-image", "/nowhere/disk.img"]);
+    assert_eq!(run.code, Some(3), "{}", run.all());
+    assert!(run.stderr.contains("/nowhere/disk.img") && run.stderr.contains("hint:"), "{}", run.all());
+    let damaged = bench.path("damaged.img");
+    fs::write(&damaged, vec![0xA5; 4 << 20]).unwrap();
+    let run = bench.expect(&["fibonacci-go", "--base-image", damaged.to_str().unwrap()], "infra", Some("boot"), 3);
+    assert!(run.verdict(0)["why"].as_str().unwrap().contains("damaged"), "{}", run.all());
+}
+
+#[test]
+fn a_stranger_on_port_3003_survives() {
+    if !enabled("a_stranger_on_port_3003_survives") {
+        return;
+    }
+    // Another program of this machine may hold the port already: that is a stranger, too.
+    let stranger = TcpListener::bind(("127.0.0.1", 3003));
+    let bench = Bench::new();
+    bench.expect(&["fibonacci-go", "-n", "8"], "passed", None, 0);
+    assert!(TcpListener::bind(("127.0.0.1", 3003)).is_err(), "the stranger is gone");
+    drop(stranger);
+}
+
+#[test]
+fn no_space_for_uploads_on_the_host() {
+    if !enabled("no_space_for_uploads_on_the_host") {
+        return;
+    }
+    let bench = Bench::new();
+    let out = bench.path("out");
+    fs::create_dir(&out).unwrap();
+    let futon = env!("CARGO_BIN_EXE_futon");
+    // The overlay fits, and nothing more: the guest's own writes go to another folder than its uploads.
+    let script = format!(
+        "mount -t tmpfs -o size=24m tmpfs {out} && mkdir -p {out}/w && {futon} build fibonacci-go --dir {out}/w --template {template} && \
+         rm -f {out}/w/disk.qcow2 && ln -s {disk} {out}/w/disk.qcow2 && {futon} run --dir {out}/w --json",
+        out = out.display(),
+        template = bench.template("if [ $started = yes ]", "dd if=/dev/zero of=filler bs=1M count=30 2>/dev/null; futon-guest put filler"),
+        disk = disk(&bench),
+    );
+    let output = Command::new("unshare")
+        .args(["-Urm", "sh", "-c", &script])
+        .current_dir(root())
+        .env("RESOURCES", root().join("resources"))
+        .output()
+        .unwrap();
+    let run = Run::of(output);
+    assert_eq!((&run.verdict(0)["outcome"], &run.verdict(0)["step"]), (&"infra".into(), &"upload".into()), "{}", run.all());
+    assert_eq!((&run.verdict(0)["code"], run.code), (&"host_disk_full".into(), Some(3)));
+    bench.nothing_left();
+}
+
+/// A disk outside the output folder.
+fn disk(bench: &Bench) -> String {
+    let disk = bench.path("disk.qcow2");
+    let base = root().join("resources/base-disk-image.img");
+    let status = Command::new("qemu-img")
+        .args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b", base.to_str().unwrap(), disk.to_str().unwrap()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    disk.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn ctrl_c_leaves_nothing() {
+    if !enabled("ctrl_c_leaves_nothing") {
+        return;
+    }
+    let bench = Bench::new();
+    let mut command = bench.test_command(&["fibonacci-go", "aes-go"]);
+    // A process group of its own, to which the terminal's Ctrl-C goes.
+    let child = command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let journal = bench.path("out/fibonacci-go/results/events.jsonl");
+    let booted = || fs::read_to_string(&journal).is_ok_and(|t| t.contains("run_script_requested"));
+    assert!(wait_for(BOOTED, booted), "no boot");
+    nix::sys::signal::killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+    let run = Run::of(child.wait_with_output().unwrap());
+    assert_eq!(run.code, Some(130), "{}", run.all());
+    assert_eq!(run.verdict(0)["code"], "interrupted", "{}", run.all());
+    assert_eq!(run.verdict(1)["outcome"], "not_run");
+    bench.nothing_left();
+}
+
+#[test]
+fn kill_minus_nine_leaves_nothing() {
+    if !enabled("kill_minus_nine_leaves_nothing") {
+        return;
+    }
+    let bench = Bench::new();
+    let mut child = bench.test_command(&["fibonacci-go"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let running = || bench.processes().iter().any(|p| p.contains("qemu-system-x86_64 -name"));
+    assert!(wait_for(Duration::from_secs(30), running));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    bench.nothing_left();
+}

@@ -1,0 +1,167 @@
+//! What must pass: all nine functions, as anybody, side by side, and the seed's own way.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
+
+use crate::real::{Bench, Run, enabled, root};
+
+const NINE: [&str; 9] = [
+    "fibonacci-go",
+    "fibonacci-python",
+    "fibonacci-nodejs",
+    "aes-go",
+    "aes-python",
+    "aes-nodejs",
+    "auth-go",
+    "auth-python",
+    "auth-nodejs",
+];
+
+#[test]
+fn all_nine_functions_pass() {
+    if !enabled("all_nine_functions_pass") {
+        return;
+    }
+    let bench = Bench::new();
+    let run = bench.test(&NINE);
+    assert_eq!(run.code, Some(0), "{}", run.all());
+    for (i, name) in NINE.iter().enumerate() {
+        let function = &run.report["functions"][i];
+        assert_eq!(function["name"], *name);
+        assert_eq!(function["verdict"]["outcome"], "passed", "{}", run.all());
+        assert_eq!(function["proof"], "full");
+        assert_eq!(function["invocations"]["verified"], 20);
+        assert_eq!(function["machine"]["kind"], "qemu");
+        let steps: Vec<_> = function["steps"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+        assert_eq!(steps, ["boot", "fetch", "pull", "start", "ready", "invoke", "log", "stop", "upload", "shutdown"]);
+        let results = bench.path("out").join(name).join("results");
+        for file in ["results.log", "console.log", "events.jsonl", "uploads/container.log", "uploads/client.json", "qemu.command"] {
+            assert!(results.join(file).is_file(), "{name}: no {file}");
+        }
+        assert!(!results.join("../disk.qcow2").exists(), "the disk was kept");
+    }
+    bench.nothing_left();
+}
+
+#[test]
+fn two_machines_run_side_by_side() {
+    if !enabled("two_machines_run_side_by_side") {
+        return;
+    }
+    let (one, two) = (Bench::new(), Bench::new());
+    let start = |bench: &Bench, name| {
+        bench.test_command(&[name, "-n", "8"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let (first, second) = (start(&one, "fibonacci-go"), start(&two, "aes-go"));
+    for child in [first, second] {
+        let run = Run::of(child.wait_with_output().unwrap());
+        assert_eq!(run.code, Some(0), "{}", run.all());
+    }
+    one.nothing_left();
+    two.nothing_left();
+}
+
+#[test]
+fn an_unprivileged_user_can_do_it() {
+    if !enabled("an_unprivileged_user_can_do_it") {
+        return;
+    }
+    // What nobody may read: the repository may lie in a folder of root's.
+    let bench = Bench::new();
+    let open = |path: &std::path::Path| fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+    open(&bench.path(""));
+    let copy = |from: &str, to: &str| {
+        let status = Command::new("cp")
+            .args(["-r", "--sparse=always", "--reflink=auto"])
+            .args([root().join(from), bench.path(to)])
+            .status()
+            .unwrap();
+        assert!(status.success(), "{from}");
+    };
+    fs::create_dir(bench.path("resources")).unwrap();
+    for name in ["base-disk-image.img", "kernel", "initrd", "cmdline", "futon-guest", "test-client", "images"] {
+        copy(&format!("resources/{name}"), "resources/");
+    }
+    copy("functions", "functions");
+    fs::copy(env!("CARGO_BIN_EXE_futon"), bench.path("futon")).unwrap();
+    let futon = bench.path("futon");
+    let mut words = vec![futon.to_str().unwrap(), "test", "fibonacci-go", "--json", "--out", "out", "-n", "8"];
+    if nix::unistd::getuid().is_root() {
+        words.splice(0..0, ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
+    }
+    let output = Command::new(words[0]).args(&words[1..]).current_dir(bench.path("")).env_remove("RESOURCES").output().unwrap();
+    let run = Run::of(output);
+    assert_eq!(run.code, Some(0), "{}", run.all());
+    assert!(!run.report["functions"][0]["remarks"].to_string().contains("port 3003"), "no namespace: {}", run.all());
+    bench.nothing_left();
+}
+
+#[test]
+fn exec_runs_any_script_and_collects_what_it_uploads() {
+    if !enabled("exec_runs_any_script_and_collects_what_it_uploads") {
+        return;
+    }
+    let bench = Bench::new();
+    let script = "#!/bin/sh\ncd /root\ncurl -fsS http://10.0.2.2:3003/greeting.txt -o greeting.txt\n\
+                  tr a-z A-Z <greeting.txt >answer.txt\n\
+                  curl -fsS http://10.0.2.2:3003/upload -F 'files=@answer.txt'\n\
+                  echo 'SUCCESS: All commands completed successfully' >results.log\n\
+                  curl -fsS http://10.0.2.2:3003/upload -F 'files=@results.log'\npoweroff -f\n";
+    fs::write(bench.path("work.sh"), script).unwrap();
+    fs::write(bench.path("greeting.txt"), "hello\n").unwrap();
+    let path = |name: &str| bench.path(name).to_str().unwrap().to_owned();
+    let output = bench
+        .command(&["exec", &path("work.sh"), "--file", &path("greeting.txt"), "--out", &path("collected"), "--json"])
+        .output()
+        .unwrap();
+    let run = Run::of(output);
+    assert_eq!(run.code, Some(0), "{}", run.all());
+    assert_eq!(run.report["functions"][0]["proof"], "log", "a foreign script proves less");
+    assert_eq!(fs::read_to_string(bench.path("collected/answer.txt")).unwrap(), "HELLO\n");
+}
+
+/// The seed's way, without futon: a bare QEMU, Python's upload server, a run script written by hand.
+#[test]
+fn the_base_image_works_without_futon() {
+    if !enabled("the_base_image_works_without_futon") {
+        return;
+    }
+    let bench = Bench::new();
+    let (served, venv) = (bench.path("tmp"), root().join("target/uploadserver-venv"));
+    fs::create_dir(&served).unwrap();
+    let script = "#!/bin/sh\nuname -r >/root/results.log\ncurl -fsS http://10.0.2.2:3003/upload -F 'files=@/root/results.log'\npoweroff -f\n";
+    fs::write(served.join("run.sh"), script).unwrap();
+    let resources = root().join("resources");
+    let cmdline = fs::read_to_string(resources.join("cmdline")).unwrap();
+    // In a namespace of the test's own: the server listens on every address of it, and the port is free.
+    let run = format!(
+        "set -e; ip link set lo up; [ -x {venv}/bin/python ] || {{ echo no upload server; exit 9; }}; \
+         {venv}/bin/python -m uploadserver -d {served} 3003 & server=$!; \
+         qemu-img create -q -f qcow2 -F raw -b {resources}/base-disk-image.img {disk}; \
+         timeout 150 qemu-system-x86_64 -nographic -no-reboot -machine q35 -cpu max -smp 2 -m 2G -kernel {resources}/kernel \
+         -initrd {resources}/initrd -append '{cmdline} root=/dev/vda rw' -drive file={disk},if=virtio \
+         -nic user,model=virtio-net-pci </dev/null; kill $server",
+        venv = venv.display(),
+        served = served.display(),
+        resources = resources.display(),
+        disk = bench.path("disk.qcow2").display(),
+        cmdline = cmdline.trim(),
+    );
+    install_upload_server(&venv);
+    let output = Command::new("unshare").args(["-Urn", "sh", "-c", &run]).output().unwrap();
+    let log = fs::read_to_string(served.join("results.log"));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(log.is_ok_and(|l| l.contains("amd64")), "no results.log: {said}\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn install_upload_server(venv: &std::path::Path) {
+    if venv.join("bin/uploadserver").exists() {
+        return;
+    }
+    let run = |program: &std::path::Path, args: &[&str]| {
+        assert!(Command::new(program).args(args).status().unwrap().success(), "{args:?}");
+    };
+    run("/usr/bin/python3".as_ref(), &["-m", "venv", venv.to_str().unwrap()]);
+    run(&venv.join("bin/pip"), &["install", "-q", "--disable-pip-version-check", "uploadserver==6.0.3"]);
+}
