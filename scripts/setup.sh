@@ -71,7 +71,7 @@ fi
 
 if ! command -v cargo >/dev/null; then
     printf 'error: there is no Rust toolchain\n' >&2
-    hint "install Rust 1.88 or newer, as its site says"
+    hint "install Rust 1.89 or newer, as its site says"
     exit 3
 fi
 

@@ -83,7 +83,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_ref().map(|e| -> &(dyn std::error::Error + 'static) { &**e })
+        self.source.as_deref().map(|e| e as &(dyn std::error::Error + 'static))
     }
 }
 

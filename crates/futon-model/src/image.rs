@@ -132,7 +132,7 @@ impl ImageReference {
     /// The tag, `latest` where neither tag nor digest is written.
     #[must_use]
     pub fn tag(&self) -> Option<&str> {
-        self.tag.as_deref().or(if self.digest.is_none() { Some("latest") } else { None })
+        self.tag.as_deref().or_else(|| self.digest.is_none().then_some("latest"))
     }
 
     /// The digest, where one is written.

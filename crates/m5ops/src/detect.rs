@@ -20,22 +20,13 @@ pub fn evidence() -> Evidence {
 /// Puts the brand string of CPUID leaves 0x80000002 to 0x80000004 together (EAX, EBX, ECX, EDX of each in order).
 #[must_use]
 pub fn brand_of_leaves(leaves: [[u32; 4]; 3]) -> String {
-    text(
-        leaves
-            .iter()
-            .flatten()
-            .flat_map(|register| register.to_le_bytes()),
-    )
+    text(leaves.iter().flatten().flat_map(|register| register.to_le_bytes()))
 }
 
 /// Puts the vendor string of CPUID leaf 0 together from EBX, EDX and ECX.
 #[must_use]
 pub fn vendor_of_leaf(ebx: u32, edx: u32, ecx: u32) -> String {
-    text(
-        [ebx, edx, ecx]
-            .iter()
-            .flat_map(|register| register.to_le_bytes()),
-    )
+    text([ebx, edx, ecx].iter().flat_map(|register| register.to_le_bytes()))
 }
 
 /// True for the brand strings of gem5's releases.
@@ -53,22 +44,12 @@ pub fn vendor_is_gem5(vendor: &str) -> bool {
 /// True when the `compatible` property of a device tree's processor (words ended by zero bytes) names gem5's.
 #[must_use]
 pub fn compatible_is_gem5(property: &[u8]) -> bool {
-    property
-        .split(|&byte| byte == 0)
-        .any(|word| word == b"gem5,arm-cpu")
+    property.split(|&byte| byte == 0).any(|word| word == b"gem5,arm-cpu")
 }
 
 fn text(bytes: impl Iterator<Item = u8>) -> String {
-    let printable: String = bytes
-        .take_while(|&byte| byte != 0)
-        .map(|byte| {
-            if byte.is_ascii() {
-                char::from(byte)
-            } else {
-                '?'
-            }
-        })
-        .collect();
+    let printable: String =
+        bytes.take_while(|&byte| byte != 0).map(|byte| if byte.is_ascii() { char::from(byte) } else { '?' }).collect();
     printable.trim().to_owned()
 }
 
@@ -91,10 +72,7 @@ mod platform {
         } else {
             String::new()
         };
-        Evidence {
-            gem5: brand_is_gem5(&brand) || vendor_is_gem5(&vendor),
-            words: format!("{vendor}, {brand}"),
-        }
+        Evidence { gem5: brand_is_gem5(&brand) || vendor_is_gem5(&vendor), words: format!("{vendor}, {brand}") }
     }
 }
 
@@ -109,10 +87,7 @@ mod platform {
         let mut words = String::from("no device tree");
         for entry in fs::read_dir(cpus).into_iter().flatten().flatten() {
             if let Ok(property) = fs::read(entry.path().join("compatible")) {
-                words = String::from_utf8_lossy(&property)
-                    .replace('\0', " ")
-                    .trim()
-                    .to_owned();
+                words = String::from_utf8_lossy(&property).replace('\0', " ").trim().to_owned();
                 if compatible_is_gem5(&property) {
                     return Evidence { gem5: true, words };
                 }
@@ -147,12 +122,7 @@ mod tests {
 
     #[test]
     fn other_brands_are_not() {
-        for brand in [
-            "AMD EPYC 7R13 Processor",
-            "QEMU TCG CPU version 2.5+",
-            "Hygon C86 7185 32-core Processor",
-            "",
-        ] {
+        for brand in ["AMD EPYC 7R13 Processor", "QEMU TCG CPU version 2.5+", "Hygon C86 7185 32-core Processor", ""] {
             assert!(!brand_is_gem5(&brand_of_leaves(leaves(brand))), "{brand}");
         }
     }

@@ -50,10 +50,7 @@ impl fmt::Display for Error {
                 "cannot {what}: {source}; hint: be root, and boot with iomem=relaxed where the kernel restricts /dev/mem"
             ),
             Self::Lock(source) => write!(f, "cannot lock the transfer buffer in memory: {source}"),
-            Self::Name(name) => write!(
-                f,
-                "{name:?} is no name for a file on the host: it must be one plain component"
-            ),
+            Self::Name(name) => write!(f, "{name:?} is no name for a file on the host: it must be one plain component"),
             Self::Short { expected, got } => {
                 write!(f, "the simulator moved {got} of {expected} bytes")
             }
@@ -66,9 +63,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Window { source, .. } | Self::Lock(source) | Self::Io(source) => Some(source),
-            Self::NotGem5 { .. } | Self::NoAnswer { .. } | Self::Name(_) | Self::Short { .. } => {
-                None
-            }
+            Self::NotGem5 { .. } | Self::NoAnswer { .. } | Self::Name(_) | Self::Short { .. } => None,
         }
     }
 }

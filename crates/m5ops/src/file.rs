@@ -77,11 +77,7 @@ impl Drop for Buffer {
 
 /// Checks a name for the simulator's output folder: one plain component.
 pub(crate) fn host_name(name: &str) -> Result<CString, Error> {
-    let plain = !name.is_empty()
-        && name != "."
-        && name != ".."
-        && !name.contains('/')
-        && name.len() < NAME_ROOM;
+    let plain = !name.is_empty() && name != "." && name != ".." && !name.contains('/') && name.len() < NAME_ROOM;
     match CString::new(name) {
         Ok(checked) if plain => Ok(checked),
         _ => Err(Error::Name(name.to_owned())),
@@ -94,15 +90,7 @@ mod tests {
 
     #[test]
     fn names_that_leave_the_folder_are_refused() {
-        for name in [
-            "",
-            ".",
-            "..",
-            "/etc/passwd",
-            "a/b",
-            "a\0b",
-            &"x".repeat(256),
-        ] {
+        for name in ["", ".", "..", "/etc/passwd", "a/b", "a\0b", &"x".repeat(256)] {
             assert!(host_name(name).is_err(), "{name:?}");
         }
         assert_eq!(host_name("results.log").unwrap().as_bytes(), b"results.log");

@@ -15,16 +15,12 @@ mod m5;
 mod op;
 #[cfg_attr(target_arch = "x86_64", path = "raw_x86_64.rs")]
 #[cfg_attr(target_arch = "aarch64", path = "raw_arm64.rs")]
-#[cfg_attr(
-    not(any(target_arch = "x86_64", target_arch = "aarch64")),
-    path = "raw_none.rs"
-)]
+#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), path = "raw_none.rs")]
 mod raw;
 mod window;
 
 pub use detect::{
-    Evidence, brand_is_gem5, brand_of_leaves, compatible_is_gem5, evidence, vendor_is_gem5,
-    vendor_of_leaf,
+    Evidence, brand_is_gem5, brand_of_leaves, compatible_is_gem5, evidence, vendor_is_gem5, vendor_of_leaf,
 };
 pub use error::Error;
 pub use m5::{Form, M5};

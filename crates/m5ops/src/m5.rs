@@ -45,9 +45,7 @@ impl M5 {
     pub fn open_form(form: Form) -> Result<Self, Error> {
         let evidence = detect::evidence();
         if !evidence.gem5 {
-            return Err(Error::NotGem5 {
-                found: evidence.words,
-            });
+            return Err(Error::NotGem5 { found: evidence.words });
         }
         let window = match form {
             Form::Address => Some(Window::map()?),
@@ -145,10 +143,7 @@ impl M5 {
             let piece = usize::try_from(got)
                 .ok()
                 .and_then(|length| buffer.get(length))
-                .ok_or(Error::Short {
-                    expected: PIECE,
-                    got,
-                })?;
+                .ok_or(Error::Short { expected: PIECE, got })?;
             if piece.is_empty() {
                 return Ok(offset);
             }
@@ -177,10 +172,7 @@ impl M5 {
             let args = [buffer.address(), length as u64, offset, name, 0, 0];
             let got = self.call(Op::WriteFile, args);
             if got != length as u64 {
-                return Err(Error::Short {
-                    expected: length,
-                    got,
-                });
+                return Err(Error::Short { expected: length, got });
             }
             if length == 0 {
                 return Ok(0);

@@ -25,10 +25,7 @@ impl Window {
             .write(true)
             .custom_flags(libc::O_SYNC)
             .open("/dev/mem")
-            .map_err(|source| Error::Window {
-                what: "open /dev/mem",
-                source,
-            })?;
+            .map_err(|source| Error::Window { what: "open /dev/mem", source })?;
         // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
         let base = unsafe {
             libc::mmap(
@@ -40,24 +37,16 @@ impl Window {
                 raw::WINDOW_BASE,
             )
         };
-        let failed = || Error::Window {
-            what: "map gem5's window of /dev/mem",
-            source: io::Error::last_os_error(),
-        };
+        let failed = || Error::Window { what: "map gem5's window of /dev/mem", source: io::Error::last_os_error() };
         if base == libc::MAP_FAILED {
             return Err(failed());
         }
-        Ok(Self {
-            base: ptr::NonNull::new(base.cast()).ok_or_else(failed)?,
-        })
+        Ok(Self { base: ptr::NonNull::new(base.cast()).ok_or_else(failed)? })
     }
 
     /// Where `op` is called.
     pub(crate) fn address(&self, op: Op) -> *const u8 {
-        self.base
-            .as_ptr()
-            .wrapping_add(op.window_offset())
-            .cast_const()
+        self.base.as_ptr().wrapping_add(op.window_offset()).cast_const()
     }
 }
 

@@ -99,7 +99,7 @@ pub fn report(functions: Vec<FunctionReport>, started: SystemTime, duration: Dur
 /// When it cannot be written.
 pub fn write_report(path: &Path, report: &Report) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
     serde_json::to_writer_pretty(file.as_file(), report).context(failed)?;
     crate::resources::readable(file.path()).context(failed)?;

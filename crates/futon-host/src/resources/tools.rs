@@ -14,7 +14,7 @@ use crate::{Context, Error, Result};
 /// When they were not built, or the folder cannot be written.
 pub fn install_tools(resources: &Path) -> Result<Vec<&'static str>> {
     let program = std::env::current_exe().context(|| "cannot tell where futon's program is".into())?;
-    let beside = program.parent().unwrap_or(Path::new("."));
+    let beside = program.parent().unwrap_or_else(|| Path::new("."));
     fs::create_dir_all(resources).context(|| format!("cannot make {}", resources.display()))?;
     let mut manifest = Manifest::read(resources)?;
     let mut replaced = Vec::new();

@@ -37,5 +37,6 @@ pub fn prepare_process() {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
     }
     // SAFETY: ignoring a signal installs no handler.
-    let _ = unsafe { nix::sys::signal::signal(nix::sys::signal::Signal::SIGXFSZ, nix::sys::signal::SigHandler::SigIgn) };
+    let _ =
+        unsafe { nix::sys::signal::signal(nix::sys::signal::Signal::SIGXFSZ, nix::sys::signal::SigHandler::SigIgn) };
 }

@@ -1,7 +1,7 @@
 //! Progress and messages.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -134,10 +134,10 @@ impl Ui {
             }
             EventKind::Guest { authentic: true, guest: GuestEvent::Finish { .. } } => now("shutdown"),
             EventKind::ConsoleAlarm { line, .. } => {
-                self.line(&format!("  {function}: {BAD}console:{BAD:#} {}", line.trim()))
+                self.line(&format!("  {function}: {BAD}console:{BAD:#} {}", line.trim()));
             }
             EventKind::LimitStruck { limit, .. } => {
-                self.line(&format!("  {function}: {BAD}limit {limit} struck{BAD:#} after {seconds:.1} s"))
+                self.line(&format!("  {function}: {BAD}limit {limit} struck{BAD:#} after {seconds:.1} s"));
             }
             _ => {}
         }

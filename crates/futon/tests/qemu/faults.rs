@@ -25,14 +25,41 @@ macro_rules! fault_test {
 
 fault_test!(missing_image, "fault-missing-image", [], "failed", Some("pull"), 1, "image_not_found", "does-not-exist");
 fault_test!(exits_at_once, "fault-exit-at-once", [], "failed", Some("ready"), 1, "container_exited", "exited");
-fault_test!(never_listens, "fault-never-listen", ["--limit", "ready=20s"], "failed", Some("ready"), 1, "never_ready", "");
+fault_test!(
+    never_listens,
+    "fault-never-listen",
+    ["--limit", "ready=20s"],
+    "failed",
+    Some("ready"),
+    1,
+    "never_ready",
+    ""
+);
 fault_test!(listens_late, "fault-slow-start", [], "passed", None, 0, "all_witnesses_agree", "");
 fault_test!(wrong_reply, "fault-wrong-reply", [], "failed", Some("invoke"), 1, "wrong_reply", "call 1");
-fault_test!(wrong_after_three, "fault-wrong-after", [], "failed", Some("invoke"), 1, "wrong_reply", "call 4 (invocation 3 of 8)");
+fault_test!(
+    wrong_after_three,
+    "fault-wrong-after",
+    [],
+    "failed",
+    Some("invoke"),
+    1,
+    "wrong_reply",
+    "call 4 (invocation 3 of 8)"
+);
 fault_test!(crashes_after_three, "fault-crash-after", [], "failed", Some("invoke"), 1, "call_failed", "call 4");
 fault_test!(hangs_on_the_fifth, "fault-hang-on", [], "timed_out", Some("invoke"), 1, "call_timed_out", "call 5");
 fault_test!(prints_success, "fault-success-liar", [], "failed", Some("invoke"), 1, "wrong_reply", "expected");
-fault_test!(out_of_memory, "fault-memory-hog", ["--memory", "1024"], "crashed", Some("invoke"), 1, "out_of_memory", "Killed process");
+fault_test!(
+    out_of_memory,
+    "fault-memory-hog",
+    ["--memory", "1024"],
+    "crashed",
+    Some("invoke"),
+    1,
+    "out_of_memory",
+    "Killed process"
+);
 fault_test!(ignores_sigterm, "fault-ignore-term", [], "passed", None, 0, "all_witnesses_agree", "");
 
 #[test]
@@ -74,7 +101,8 @@ fn the_guest_panics() {
         return;
     }
     let bench = Bench::new();
-    let template = bench.template("step pull ", "    echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger; sleep 60");
+    let template =
+        bench.template("step pull ", "    echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger; sleep 60");
     let run = bench.expect(&["fibonacci-go", "--template", &template], "crashed", Some("pull"), 1);
     assert_eq!(run.verdict(0)["code"], "guest_panic", "{}", run.all());
     assert!(run.report["functions"][0]["console_tail"].to_string().contains("Kernel panic"), "{}", run.all());

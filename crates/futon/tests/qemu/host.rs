@@ -25,7 +25,12 @@ fn the_script_is_missing() {
     assert!(built.status.success(), "{}", Run::of(built).stderr);
     fs::remove_file(bench.path("work/run.sh")).unwrap();
     let run = Run::of(bench.command(&["run", "--dir", dir, "--json"]).output().unwrap());
-    assert_eq!((&run.verdict(0)["outcome"], &run.verdict(0)["step"]), (&"infra".into(), &"fetch".into()), "{}", run.all());
+    assert_eq!(
+        (&run.verdict(0)["outcome"], &run.verdict(0)["step"]),
+        (&"infra".into(), &"fetch".into()),
+        "{}",
+        run.all()
+    );
     assert_eq!(run.code, Some(3));
     bench.nothing_left();
 }
@@ -101,7 +106,10 @@ fn no_space_for_uploads_on_the_host() {
         "mount -t tmpfs -o size=24m tmpfs {out} && mkdir -p {out}/w && {futon} build fibonacci-go --dir {out}/w --template {template} && \
          rm -f {out}/w/disk.qcow2 && ln -s {disk} {out}/w/disk.qcow2 && {futon} run --dir {out}/w --json",
         out = out.display(),
-        template = bench.template("if [ $started = yes ]", "dd if=/dev/zero of=filler bs=1M count=30 2>/dev/null; futon-guest put filler"),
+        template = bench.template(
+            "if [ $started = yes ]",
+            "dd if=/dev/zero of=filler bs=1M count=30 2>/dev/null; futon-guest put filler"
+        ),
         disk = disk(&bench),
     );
     let output = Command::new("unshare")
@@ -111,7 +119,12 @@ fn no_space_for_uploads_on_the_host() {
         .output()
         .unwrap();
     let run = Run::of(output);
-    assert_eq!((&run.verdict(0)["outcome"], &run.verdict(0)["step"]), (&"infra".into(), &"upload".into()), "{}", run.all());
+    assert_eq!(
+        (&run.verdict(0)["outcome"], &run.verdict(0)["step"]),
+        (&"infra".into(), &"upload".into()),
+        "{}",
+        run.all()
+    );
     assert_eq!((&run.verdict(0)["code"], run.code), (&"host_disk_full".into(), Some(3)));
     bench.nothing_left();
 }

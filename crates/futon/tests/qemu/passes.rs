@@ -36,7 +36,14 @@ fn all_nine_functions_pass() {
         let steps: Vec<_> = function["steps"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
         assert_eq!(steps, ["boot", "fetch", "pull", "start", "ready", "invoke", "log", "stop", "upload", "shutdown"]);
         let results = bench.path("out").join(name).join("results");
-        for file in ["results.log", "console.log", "events.jsonl", "uploads/container.log", "uploads/client.json", "qemu.command"] {
+        for file in [
+            "results.log",
+            "console.log",
+            "events.jsonl",
+            "uploads/container.log",
+            "uploads/client.json",
+            "qemu.command",
+        ] {
             assert!(results.join(file).is_file(), "{name}: no {file}");
         }
         assert!(!results.join("../disk.qcow2").exists(), "the disk was kept");
@@ -90,7 +97,8 @@ fn an_unprivileged_user_can_do_it() {
     if nix::unistd::getuid().is_root() {
         words.splice(0..0, ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
     }
-    let output = Command::new(words[0]).args(&words[1..]).current_dir(bench.path("")).env_remove("RESOURCES").output().unwrap();
+    let output =
+        Command::new(words[0]).args(&words[1..]).current_dir(bench.path("")).env_remove("RESOURCES").output().unwrap();
     let run = Run::of(output);
     assert_eq!(run.code, Some(0), "{}", run.all());
     assert!(!run.report["functions"][0]["remarks"].to_string().contains("port 3003"), "no namespace: {}", run.all());
@@ -152,7 +160,11 @@ fn the_base_image_works_without_futon() {
     let output = Command::new("unshare").args(["-Urn", "sh", "-c", &run]).output().unwrap();
     let log = fs::read_to_string(served.join("results.log"));
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(log.is_ok_and(|l| l.contains("amd64")), "no results.log: {said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        log.is_ok_and(|l| l.contains("amd64")),
+        "no results.log: {said}\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 fn install_upload_server(venv: &std::path::Path) {

@@ -9,8 +9,8 @@ fn judged(kinds: Vec<EventKind>) -> Judgement {
     judged_with(kinds, Some(client()), &[LOG.to_owned()])
 }
 
-fn judged_with(kinds: Vec<EventKind>, client: Option<ClientReport>, logs: &[String]) -> Judgement {
-    let (plan, events) = (plan(), timed(kinds));
+fn judged_with(kinds: Vec<EventKind>, client: impl Into<Option<ClientReport>>, logs: &[String]) -> Judgement {
+    let (plan, events, client) = (plan(), timed(kinds), client.into());
     judge(&Witnesses { plan: &plan, events: &events, client: client.as_ref(), results_logs: logs, native_speed: false })
 }
 
