@@ -1,5 +1,7 @@
 //! The whole program on the fake machine: engine, exchange, verdict, report and exit code in milliseconds.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 mod common;
 
 use common::{Project, text};

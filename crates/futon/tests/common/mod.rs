@@ -1,5 +1,6 @@
 //! What the end-to-end tests share: a project in a temporary folder, and the real program.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -22,9 +22,9 @@ fn the_script_is_missing() {
     let dir = bench.path("work");
     let dir = dir.to_str().unwrap();
     let built = bench.command(&["build", "fibonacci-go", "--dir", dir]).output().unwrap();
-    assert!(built.status.success(), "{}", Run::of(built).stderr);
+    assert!(built.status.success(), "{}", Run::of(&built).stderr);
     fs::remove_file(bench.path("work/run.sh")).unwrap();
-    let run = Run::of(bench.command(&["run", "--dir", dir, "--json"]).output().unwrap());
+    let run = Run::of(&bench.command(&["run", "--dir", dir, "--json"]).output().unwrap());
     assert_eq!(
         (&run.verdict(0)["outcome"], &run.verdict(0)["step"]),
         (&"infra".into(), &"fetch".into()),
@@ -46,7 +46,7 @@ fn qemu_is_killed() {
     assert!(wait_for(Duration::from_secs(30), || qemu().is_some()));
     let pid: i32 = qemu().unwrap().split(':').next().unwrap().parse().unwrap();
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
-    let run = Run::of(child.wait_with_output().unwrap());
+    let run = Run::of(&child.wait_with_output().unwrap());
     assert_eq!((&run.verdict(0)["outcome"], run.code), (&"infra".into(), Some(3)), "{}", run.all());
     assert_eq!(run.verdict(0)["code"], "machine_died");
     bench.nothing_left();
@@ -59,7 +59,7 @@ fn qemu_is_missing() {
     }
     let bench = Bench::new();
     let output = bench.test_command(&["fibonacci-go"]).env("PATH", "/nowhere").output().unwrap();
-    let run = Run::of(output);
+    let run = Run::of(&output);
     assert_eq!(run.code, Some(3), "{}", run.all());
     assert!(run.stderr.contains("qemu-system-x86_64") && run.stderr.contains("hint:"), "{}", run.all());
 }
@@ -118,7 +118,7 @@ fn no_space_for_uploads_on_the_host() {
         .env("RESOURCES", root().join("resources"))
         .output()
         .unwrap();
-    let run = Run::of(output);
+    let run = Run::of(&output);
     assert_eq!(
         (&run.verdict(0)["outcome"], &run.verdict(0)["step"]),
         (&"infra".into(), &"upload".into()),
@@ -154,7 +154,7 @@ fn ctrl_c_leaves_nothing() {
     let booted = || fs::read_to_string(&journal).is_ok_and(|t| t.contains("run_script_requested"));
     assert!(wait_for(BOOTED, booted), "no boot");
     nix::sys::signal::killpg(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
-    let run = Run::of(child.wait_with_output().unwrap());
+    let run = Run::of(&child.wait_with_output().unwrap());
     assert_eq!(run.code, Some(130), "{}", run.all());
     assert_eq!(run.verdict(0)["code"], "interrupted", "{}", run.all());
     assert_eq!(run.verdict(1)["outcome"], "not_run");

@@ -62,7 +62,7 @@ fn two_machines_run_side_by_side() {
     };
     let (first, second) = (start(&one, "fibonacci-go"), start(&two, "aes-go"));
     for child in [first, second] {
-        let run = Run::of(child.wait_with_output().unwrap());
+        let run = Run::of(&child.wait_with_output().unwrap());
         assert_eq!(run.code, Some(0), "{}", run.all());
     }
     one.nothing_left();
@@ -99,7 +99,7 @@ fn an_unprivileged_user_can_do_it() {
     }
     let output =
         Command::new(words[0]).args(&words[1..]).current_dir(bench.path("")).env_remove("RESOURCES").output().unwrap();
-    let run = Run::of(output);
+    let run = Run::of(&output);
     assert_eq!(run.code, Some(0), "{}", run.all());
     assert!(!run.report["functions"][0]["remarks"].to_string().contains("port 3003"), "no namespace: {}", run.all());
     bench.nothing_left();
@@ -123,7 +123,7 @@ fn exec_runs_any_script_and_collects_what_it_uploads() {
         .command(&["exec", &path("work.sh"), "--file", &path("greeting.txt"), "--out", &path("collected"), "--json"])
         .output()
         .unwrap();
-    let run = Run::of(output);
+    let run = Run::of(&output);
     assert_eq!(run.code, Some(0), "{}", run.all());
     assert_eq!(run.report["functions"][0]["proof"], "log", "a foreign script proves less");
     assert_eq!(fs::read_to_string(bench.path("collected/answer.txt")).unwrap(), "HELLO\n");

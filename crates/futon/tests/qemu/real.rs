@@ -53,7 +53,7 @@ impl Bench {
 
     /// `futon test NAME --json …`.
     pub fn test(&self, args: &[&str]) -> Run {
-        Run::of(self.test_command(args).output().unwrap())
+        Run::of(&self.test_command(args).output().unwrap())
     }
 
     /// Runs one fault and compares outcome, step and exit code. A verdict that is no pass must come with a hint.
@@ -121,7 +121,7 @@ pub struct Run {
 }
 
 impl Run {
-    pub fn of(output: Output) -> Self {
+    pub fn of(output: &Output) -> Self {
         Self {
             code: output.status.code(),
             report: serde_json::from_slice(&output.stdout).unwrap_or(Value::Null),
