@@ -38,7 +38,7 @@ find_tool() {
             fi
         done
         # The image's own tool will do where the server has none.
-        command -v futon-guest >/dev/null && return 0
+        [ "$try" -gt 1 ] && command -v futon-guest >/dev/null && return 0
         sleep "$try"
     done
     return 1
@@ -56,6 +56,13 @@ if ! find_tool; then
     exit 1
 fi
 [ -z "${FUTON_URL:-}" ] || export FUTON_URL
+
+# Compose without the docker command before it, which only starts it after asking every plugin what it is: seconds, under emulation.
+COMPOSE='docker compose'
+for program in /usr/libexec/docker/cli-plugins/docker-compose /usr/lib/docker/cli-plugins/docker-compose; do
+    [ ! -x $program ] || COMPOSE=$program
+done
+export COMPOSE
 
 # --- Steps. status and why are those of the first that failed.
 status=0
@@ -105,7 +112,7 @@ if [ $status -eq 0 ]; then
     # shellcheck disable=SC2016 # the inner shell expands
     step start "$LIMIT_START" sh -c '
         if [ -n "$1" ]; then
-            docker compose -f functions.yaml up -d --pull never --no-build "$1"
+            $COMPOSE -f functions.yaml up -d --pull never --no-build "$1"
         else
             docker run -d --pull never --name "$2" -p "$3:50051" "$4"
         fi && futon-guest container "$2"
@@ -126,23 +133,10 @@ fi
 
 if [ $started = yes ]; then
     futon-guest state "$CONTAINER" >>"$FUTON_LOG" 2>&1
-    # As much of it as is good for anybody: a container may print without end.
     # shellcheck disable=SC2016 # the inner shell expands
-    step log "$LIMIT_LOG" sh -c '
-        { docker logs "$1" 2>&1; echo $? >logs-status; } | head -c 16777216 >container.log
-        futon-guest put container.log || exit
-        # No status, or that of a broken pipe: there was more than was wanted.
-        case $(cat logs-status 2>/dev/null) in 0 | 141 | "") exit 0 ;; esac
-        exit 1
-    ' sh "$CONTAINER"
-    # shellcheck disable=SC2016 # the inner shell expands
-    step stop "$LIMIT_STOP" sh -c '
-        if [ -n "$1" ]; then
-            docker compose -f functions.yaml down
-        else
-            docker stop "$2" && docker rm "$2"
-        fi
-    ' sh "$SERVICE" "$CONTAINER"
+    step log "$LIMIT_LOG" sh -c 'futon-guest logs "$1" >container.log && futon-guest put container.log' sh "$CONTAINER"
+    # The function's container alone: whatever runs beside it goes with the machine.
+    step stop "$LIMIT_STOP" futon-guest stop "$CONTAINER"
 fi
 
 if [ $status -eq 0 ]; then

@@ -63,6 +63,19 @@ pub(crate) enum Verb {
         /// Name of the container.
         name: String,
     },
+    /// Print a container's log.
+    Logs {
+        /// Name of the container.
+        name: String,
+        /// Bytes to print at most.
+        #[arg(long, default_value_t = 16 << 20)]
+        limit: u64,
+    },
+    /// Stop a container with the grace it declares, and remove it.
+    Stop {
+        /// Name of the container.
+        name: String,
+    },
     /// Wait until a container serves gRPC on a port of this machine, or has exited.
     Ready {
         /// Name of the container.

@@ -66,6 +66,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Verb::Pull { images } => engine::pull(&Engine::local(), &Exchange::find()?, &images)?,
         Verb::Container { name } => engine::report_image(&Engine::local(), &name, &log)?,
         Verb::State { name } => engine::report_state(&Engine::local(), &name, &log)?,
+        Verb::Logs { name, limit } => engine::print_log(&Engine::local(), &name, limit)?,
+        Verb::Stop { name } => engine::stop(&Engine::local(), &name)?,
         Verb::Ready { container, port, timeout } => {
             engine::wait_until_ready(&Engine::local(), &container, port, timeout)?;
         }

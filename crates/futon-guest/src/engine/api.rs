@@ -174,6 +174,35 @@ impl Engine {
         follow(http::send(&self.target, LONG, request).context("the archive did not get through")?, say)
     }
 
+    /// A container's log so far, both streams, in the engine's frames.
+    pub(crate) fn log(&self, name: &str) -> Result<impl Read> {
+        let path = format!("/containers/{}/logs?stdout=1&stderr=1", percent_encode(name));
+        let mut response = http::send(&self.target, SHORT, Request::get(&path)).context("no answer")?;
+        match response.status {
+            200 => Ok(response.body),
+            _ => Err(Error::new(message(&response.body.text(LARGEST)?))),
+        }
+    }
+
+    /// Stops a container; one that has stopped already is well, too.
+    pub(crate) fn stop(&self, name: &str) -> Result<()> {
+        self.act("POST", &format!("/containers/{}/stop", percent_encode(name)), &[204, 304])
+    }
+
+    /// Removes a container with its anonymous volumes.
+    pub(crate) fn remove(&self, name: &str) -> Result<()> {
+        self.act("DELETE", &format!("/containers/{}?v=1", percent_encode(name)), &[204])
+    }
+
+    fn act(&self, method: &str, path: &str, wanted: &[u16]) -> Result<()> {
+        let request = Request { method, ..Request::post(path, Payload::None) };
+        let mut response = http::send(&self.target, LONG, request).context("no answer")?;
+        if wanted.contains(&response.status) {
+            return Ok(());
+        }
+        Err(Error::new(message(&response.body.text(LARGEST)?)))
+    }
+
     /// A JSON answer; none for status 404.
     fn object<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
         let asked = format!("cannot ask the engine for {path}");

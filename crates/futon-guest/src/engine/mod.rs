@@ -2,10 +2,12 @@
 
 mod api;
 mod container;
+mod logs;
 mod pull;
 mod ready;
 
 pub(crate) use api::Engine;
 pub(crate) use container::{report_image, report_state};
+pub(crate) use logs::{print_log, stop};
 pub(crate) use pull::pull;
 pub(crate) use ready::wait_until_ready;

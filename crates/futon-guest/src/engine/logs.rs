@@ -1,0 +1,84 @@
+//! `logs` and `stop`: the container's own words, and its end, without the engine's slow command-line programs.
+
+use std::io::{self, Read, Write};
+
+use super::Engine;
+use crate::error::{Context, Result};
+
+/// Prints a container's log, at most `limit` bytes of it.
+pub(crate) fn print_log(engine: &Engine, name: &str, limit: u64) -> Result<()> {
+    let mut stream = engine.log(name)?;
+    let mut out = io::stdout().lock();
+    let written = copy_frames(&mut stream, &mut out, limit).context(format!("the log of {name} broke off"))?;
+    if written == limit {
+        writeln!(out, "\n[cut by futon after {limit} bytes]").context("standard output")?;
+    }
+    Ok(())
+}
+
+/// Stops a container with the grace it declares, and removes it.
+pub(crate) fn stop(engine: &Engine, name: &str) -> Result<()> {
+    engine.stop(name)?;
+    engine.remove(name)?;
+    println!("container {name}: stopped and removed");
+    Ok(())
+}
+
+/// Copies the payload of the engine's log frames (one byte of stream, three of nothing, four of length, big endian).
+/// A container with a terminal has no frames: what does not look like one is taken as it is.
+fn copy_frames(stream: &mut dyn Read, out: &mut dyn Write, limit: u64) -> io::Result<u64> {
+    let mut written = 0;
+    loop {
+        let mut header = [0; 8];
+        let read = read_up_to(stream, &mut header)?;
+        if read == 0 || written >= limit {
+            return Ok(written);
+        }
+        let framed = read == 8 && header[0] <= 2 && header[1..4] == [0, 0, 0];
+        if !framed {
+            out.write_all(&header[..read])?;
+            return Ok(written + read as u64 + io::copy(&mut stream.take(limit - written), out)?);
+        }
+        let length = u64::from(u32::from_be_bytes([header[4], header[5], header[6], header[7]]));
+        let kept = length.min(limit - written);
+        written += io::copy(&mut stream.take(kept), out)?;
+        io::copy(&mut stream.take(length - kept), &mut io::sink())?;
+    }
+}
+
+/// Fills a buffer as far as the stream goes.
+fn read_up_to(stream: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match stream.read(&mut buffer[filled..])? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn copied(stream: &[u8], limit: u64) -> (Vec<u8>, u64) {
+        let mut out = Vec::new();
+        let written = copy_frames(&mut &stream[..], &mut out, limit).unwrap();
+        (out, written)
+    }
+
+    #[test]
+    fn frames_are_taken_off() {
+        let stream = b"\x01\0\0\0\0\0\0\x03out\x02\0\0\0\0\0\0\x04err\n";
+        assert_eq!(copied(stream, 100), (b"outerr\n".to_vec(), 7));
+        assert_eq!(copied(stream, 5), (b"outer".to_vec(), 5));
+        assert_eq!(copied(b"", 5), (Vec::new(), 0));
+    }
+
+    #[test]
+    fn a_terminals_log_has_none() {
+        assert_eq!(copied(b"plain text, no frames", 100), (b"plain text, no frames".to_vec(), 21));
+        assert_eq!(copied(b"abc", 100), (b"abc".to_vec(), 3));
+    }
+}
