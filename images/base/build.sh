@@ -13,7 +13,7 @@ set -eu
 umask 022
 
 SUITE=trixie
-PACKAGES="systemd,systemd-sysv,udev,kmod,login,libnss-myhostname,docker.io,docker-cli,docker-compose,iptables,iproute2"
+PACKAGES="systemd,systemd-sysv,udev,kmod,login,libnss-myhostname,docker.io,docker-cli,docker-compose,crun,iptables,iproute2"
 PACKAGES="$PACKAGES,curl,ca-certificates,procps,xz-utils,cpio"
 
 say() { printf 'base image: %s\n' "$*" >&2; }

@@ -8,7 +8,7 @@ use futon_model::ImageReference;
 use super::Engine;
 use crate::{
     error::{Context, Error, Result},
-    exchange::{Exchange, TRANSFER},
+    exchange::{Exchange, SHORT, TRANSFER},
     http::{Request, percent_encode},
 };
 
@@ -29,7 +29,14 @@ pub(crate) fn pull(engine: &Engine, exchange: &Exchange, names: &[String]) -> Re
 
 fn pull_one(engine: &Engine, exchange: &Exchange, reference: &ImageReference, mirrored: bool) -> Result<()> {
     if mirrored && reference.is_default_registry() {
-        return create(engine, reference);
+        return create(engine, reference).map_err(|error| match manifest_status(exchange, reference) {
+            // The engine tells of the last registry it tried; the first one is what matters.
+            Some(status) if status != 200 => Error::new(format!(
+                "{} does not have it (status {status}); the engine then: {error}; hint: futon images add",
+                exchange.target()
+            )),
+            _ => error,
+        });
     }
     match load(engine, exchange, reference)? {
         Loaded::Yes => Ok(()),
@@ -38,6 +45,13 @@ fn pull_one(engine: &Engine, exchange: &Exchange, reference: &ImageReference, mi
             create(engine, reference)
         }
     }
+}
+
+/// What the exchange's registry says about an image.
+fn manifest_status(exchange: &Exchange, reference: &ImageReference) -> Option<u16> {
+    let path = format!("/v2/{}/manifests/{}", reference.repository(), engine_names(reference).1);
+    let request = Request { method: "HEAD", ..Request::get(&path) };
+    exchange.send_plain(SHORT, request).ok().map(|response| response.status)
 }
 
 enum Loaded {
