@@ -70,27 +70,15 @@ pub struct Function {
 }
 
 const fn known(name: &'static str, service: Service, language: Option<Language>) -> Function {
-    Function {
-        name,
-        service,
-        language,
-    }
+    Function { name, service, language }
 }
 
 const KNOWN: [Function; 14] = [
     known("helloworld", Service::HelloWorld, None),
     known("fibonacci", Service::Fibonacci, None),
     known("fibonacci-go", Service::Fibonacci, Some(Language::Go)),
-    known(
-        "fibonacci-python",
-        Service::Fibonacci,
-        Some(Language::Python),
-    ),
-    known(
-        "fibonacci-nodejs",
-        Service::Fibonacci,
-        Some(Language::NodeJs),
-    ),
+    known("fibonacci-python", Service::Fibonacci, Some(Language::Python)),
+    known("fibonacci-nodejs", Service::Fibonacci, Some(Language::NodeJs)),
     known("fibonacci-cpp", Service::Fibonacci, Some(Language::Cpp)),
     known("aes", Service::Aes, None),
     known("aes-go", Service::Aes, Some(Language::Go)),
@@ -129,10 +117,7 @@ pub fn find(name: &str) -> Result<Function, Unknown> {
         .filter(|(edits, _)| *edits <= 1 + name.chars().count() / 4)
         .map_or_else(String::new, |(_, known)| format!("did you mean {known}? "));
     let names: Vec<_> = KNOWN.iter().map(|known| known.name).collect();
-    Err(Unknown(format!(
-        "unknown function '{name}'; hint: {nearest}known are {}",
-        names.join(", ")
-    )))
+    Err(Unknown(format!("unknown function '{name}'; hint: {nearest}known are {}", names.join(", "))))
 }
 
 /// Checks `-function-method`: the four services have one method each.
@@ -145,9 +130,7 @@ pub fn check_method(function: &Function, method: &str) -> Result<(), Unknown> {
         return Ok(());
     }
     let service = function.service.name();
-    Err(Unknown(format!(
-        "unknown method '{method}' of {service}; hint: its only method is 0 or {only}"
-    )))
+    Err(Unknown(format!("unknown method '{method}' of {service}; hint: its only method is 0 or {only}")))
 }
 
 /// Levenshtein distance.
@@ -156,17 +139,9 @@ fn distance(from: &str, to: &str) -> usize {
     let mut row: Vec<usize> = (0..=to.len()).collect();
     for (i, a) in from.chars().enumerate() {
         let mut next = vec![i + 1];
-        for (j, (b, (diagonal, above))) in to
-            .iter()
-            .zip(row.iter().zip(row.iter().skip(1)))
-            .enumerate()
-        {
+        for (j, (b, (diagonal, above))) in to.iter().zip(row.iter().zip(row.iter().skip(1))).enumerate() {
             let left = next.get(j).copied().unwrap_or(usize::MAX - 1);
-            next.push(
-                (above + 1)
-                    .min(left + 1)
-                    .min(diagonal + usize::from(a != *b)),
-            );
+            next.push((above + 1).min(left + 1).min(diagonal + usize::from(a != *b)));
         }
         row = next;
     }
@@ -180,15 +155,9 @@ mod tests {
     #[test]
     fn a_name_selects_service_and_language() {
         let function = find("aes-nodejs").unwrap();
-        assert_eq!(
-            (function.service, function.language),
-            (Service::Aes, Some(Language::NodeJs))
-        );
+        assert_eq!((function.service, function.language), (Service::Aes, Some(Language::NodeJs)));
         assert_eq!(find("fibonacci").unwrap().language, None);
-        assert_eq!(
-            find("fibonacci-cpp").unwrap().service.path(),
-            "/fibonacci.Greeter/SayHello"
-        );
+        assert_eq!(find("fibonacci-cpp").unwrap().service.path(), "/fibonacci.Greeter/SayHello");
     }
 
     #[test]

@@ -41,13 +41,9 @@ pub fn histogram(latencies: &[Duration]) -> Vec<Bucket> {
     let mut buckets = Vec::new();
     for bound in bounds() {
         if bound >= *min {
-            let inside =
-                |latency: &&Duration| **latency <= bound && (**latency > below || below.is_zero());
+            let inside = |latency: &&Duration| **latency <= bound && (**latency > below || below.is_zero());
             let count = latencies.iter().filter(inside).count();
-            buckets.push(Bucket {
-                le_ms: millis(bound),
-                count: count as u64,
-            });
+            buckets.push(Bucket { le_ms: millis(bound), count: count as u64 });
         }
         if bound >= *max {
             break;
@@ -59,9 +55,7 @@ pub fn histogram(latencies: &[Duration]) -> Vec<Bucket> {
 
 /// 1 µs to 50 minutes and more, in steps of 1, 2, 5.
 fn bounds() -> impl Iterator<Item = Duration> {
-    (0..10).flat_map(|exponent| {
-        [1, 2, 5].map(|digit| Duration::from_micros(digit * 10_u64.pow(exponent)))
-    })
+    (0..10).flat_map(|exponent| [1, 2, 5].map(|digit| Duration::from_micros(digit * 10_u64.pow(exponent))))
 }
 
 #[cfg(test)]
@@ -69,10 +63,7 @@ mod tests {
     use super::*;
 
     fn ms(values: &[u64]) -> Vec<Duration> {
-        values
-            .iter()
-            .map(|value| Duration::from_millis(*value))
-            .collect()
+        values.iter().map(|value| Duration::from_millis(*value)).collect()
     }
 
     #[test]
@@ -88,21 +79,8 @@ mod tests {
     #[test]
     fn every_value_is_in_one_bucket() {
         let values = ms(&[1, 1, 2, 3, 9, 40]);
-        let found: Vec<_> = histogram(&values)
-            .iter()
-            .map(|bucket| (bucket.le_ms, bucket.count))
-            .collect();
-        assert_eq!(
-            found,
-            [
-                (1.0, 2),
-                (2.0, 1),
-                (5.0, 1),
-                (10.0, 1),
-                (20.0, 0),
-                (50.0, 1)
-            ]
-        );
+        let found: Vec<_> = histogram(&values).iter().map(|bucket| (bucket.le_ms, bucket.count)).collect();
+        assert_eq!(found, [(1.0, 2), (2.0, 1), (5.0, 1), (10.0, 1), (20.0, 0), (50.0, 1)]);
         assert!(histogram(&[]).is_empty());
         assert_eq!(histogram(&[Duration::ZERO]).len(), 1);
     }

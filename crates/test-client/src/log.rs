@@ -59,9 +59,7 @@ pub struct Log {
 
 impl fmt::Debug for Log {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Log")
-            .field("terminal", &self.terminal)
-            .finish_non_exhaustive()
+        out.debug_struct("Log").field("terminal", &self.terminal).finish_non_exhaustive()
     }
 }
 
@@ -76,21 +74,12 @@ impl Log {
             let terminal = err.is_terminal();
             return Ok(Self::to(Box::new(err), terminal, debug));
         }
-        let file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o644)
-            .open(path)?;
+        let file = OpenOptions::new().append(true).create(true).mode(0o644).open(path)?;
         Ok(Self::to(Box::new(file), false, debug))
     }
 
     fn to(out: Box<dyn Write>, terminal: bool, debug: bool) -> Self {
-        Self {
-            out: RefCell::new(out),
-            terminal,
-            debug,
-            start: Instant::now(),
-        }
+        Self { out: RefCell::new(out), terminal, debug, start: Instant::now() }
     }
 
     /// Writes one line.
@@ -130,11 +119,7 @@ impl Log {
 
 fn plain(level: Level, message: &str, now: SystemTime) -> String {
     let time = humantime::format_rfc3339_seconds(now);
-    format!(
-        "time=\"{time}\" level={} msg={}\n",
-        level.name(),
-        go_quote(message)
-    )
+    format!("time=\"{time}\" level={} msg={}\n", level.name(), go_quote(message))
 }
 
 fn coloured(level: Level, message: &str, seconds: u64) -> String {
@@ -145,10 +130,8 @@ fn coloured(level: Level, message: &str, seconds: u64) -> String {
 
 /// A reply must not paint on the terminal, nor begin a line that looks like one of the log's.
 fn tame(message: &str) -> String {
-    let lines: Vec<_> = message
-        .split('\n')
-        .map(|line| line.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}"))
-        .collect();
+    let lines: Vec<_> =
+        message.split('\n').map(|line| line.replace(|c: char| c.is_control() && c != '\t', "\u{fffd}")).collect();
     lines.join("\n    ")
 }
 
@@ -172,31 +155,16 @@ mod tests {
     fn a_line_for_terminals() {
         assert_eq!(
             coloured(Level::Info, "Connect to  localhost:50000\n", 3),
-            format!(
-                "\x1b[36mINFO\x1b[0m[0003] Connect to  localhost:50000{} \n",
-                " ".repeat(17)
-            )
+            format!("\x1b[36mINFO\x1b[0m[0003] Connect to  localhost:50000{} \n", " ".repeat(17))
         );
         assert!(coloured(Level::Error, "x", 12).starts_with("\x1b[31mERRO\x1b[0m[0012] x"));
     }
 
     #[test]
     fn a_reply_cannot_forge_a_line_on_a_terminal() {
-        let line = coloured(
-            Level::Info,
-            "Greeting: x\nSUCCESS: all\x1b[2J\rSUCCESS: all\n",
-            0,
-        );
-        assert!(
-            line.contains("x\n    SUCCESS: all\u{fffd}[2J\u{fffd}SUCCESS"),
-            "{line:?}"
-        );
-        assert_eq!(
-            line.lines()
-                .filter(|line| line.starts_with("SUCCESS"))
-                .count(),
-            0
-        );
+        let line = coloured(Level::Info, "Greeting: x\nSUCCESS: all\x1b[2J\rSUCCESS: all\n", 0);
+        assert!(line.contains("x\n    SUCCESS: all\u{fffd}[2J\u{fffd}SUCCESS"), "{line:?}");
+        assert_eq!(line.lines().filter(|line| line.starts_with("SUCCESS")).count(), 0);
     }
 
     #[test]
@@ -210,10 +178,7 @@ mod tests {
         Log::open(path, false).unwrap().error("last");
         let text = std::fs::read_to_string(path).unwrap();
         assert_eq!(text.lines().count(), 2, "{text}");
-        assert!(
-            text.contains("shown") && text.ends_with("level=error msg=\"last\"\n"),
-            "{text}"
-        );
+        assert!(text.contains("shown") && text.ends_with("level=error msg=\"last\"\n"), "{text}");
         assert!(Log::open("/nonexistent/dir/log", false).is_err());
     }
 }

@@ -36,15 +36,10 @@ fn main() -> ExitCode {
         }
     };
     // One thread: the client must not disturb what it measures.
-    let verdict = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let verdict = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(drive(&setup)),
         Err(error) => {
-            setup
-                .log
-                .line(Level::Fatal, format!("Fail to init client: {error}\n"));
+            setup.log.line(Level::Fatal, format!("Fail to init client: {error}\n"));
             Verdict::Wrong
         }
     };
@@ -53,9 +48,7 @@ fn main() -> ExitCode {
 
 /// The whole story, from the first line to the report.
 async fn drive(setup: &Setup) -> Verdict {
-    let Setup {
-        log, plan, options, ..
-    } = setup;
+    let Setup { log, plan, options, .. } = setup;
     let mut tally = Tally::new(plan.measured, plan.warmups, plan.verify);
 
     log.info("-- Invokation test --");
@@ -92,9 +85,7 @@ fn conclude(log: &Log, tally: &Tally, setup: &Setup) {
             log.info(format!("SUCCESS: Calling functions for {times} times"));
         }
         Verdict::Right => {
-            log.info(format!(
-                "DONE: Called functions for {times} times, replies not verified"
-            ));
+            log.info(format!("DONE: Called functions for {times} times, replies not verified"));
         }
         _ => log.error(tally.complaint()),
     }
@@ -110,14 +101,8 @@ fn write_report(setup: &Setup, tally: &Tally) -> Verdict {
     match tally.report(&setup.plan.function, setup.seed).write(path) {
         Ok(()) => verdict,
         Err(error) => {
-            setup
-                .log
-                .error(format!("cannot write report {}: {error}", path.display()));
-            if verdict == Verdict::Right {
-                Verdict::Wrong
-            } else {
-                verdict
-            }
+            setup.log.error(format!("cannot write report {}: {error}", path.display()));
+            if verdict == Verdict::Right { Verdict::Wrong } else { verdict }
         }
     }
 }

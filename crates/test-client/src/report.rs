@@ -153,14 +153,9 @@ impl Report {
     /// # Errors
     /// Its folder cannot be written to.
     pub fn write(&self, path: &Path) -> io::Result<()> {
-        let name = path
-            .file_name()
-            .ok_or(io::ErrorKind::InvalidInput)?
-            .to_string_lossy();
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
         let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-        let written = self
-            .write_to(&temporary)
-            .and_then(|()| fs::rename(&temporary, path));
+        let written = self.write_to(&temporary).and_then(|()| fs::rename(&temporary, path));
         if written.is_err() {
             // The error to tell is the one above.
             let _ = fs::remove_file(&temporary);
@@ -207,10 +202,7 @@ mod tests {
             }),
             latency_ms: None,
             latencies_ms: vec![Some(0.5), None],
-            histogram: vec![Bucket {
-                le_ms: 0.5,
-                count: 1,
-            }],
+            histogram: vec![Bucket { le_ms: 0.5, count: 1 }],
         }
     }
 
@@ -235,11 +227,7 @@ mod tests {
         let path = dir.path().join("client.json");
         fs::write(&path, "old").unwrap();
         report().write(&path).unwrap();
-        assert!(
-            fs::read_to_string(&path)
-                .unwrap()
-                .starts_with("{\"schema\"")
-        );
+        assert!(fs::read_to_string(&path).unwrap().starts_with("{\"schema\""));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         // A folder in the way: nothing may be left behind.
         fs::create_dir(dir.path().join("folder")).unwrap();

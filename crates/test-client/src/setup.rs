@@ -25,10 +25,7 @@ pub struct Exit {
 
 impl Exit {
     fn usage(text: impl std::fmt::Display) -> Self {
-        Self {
-            status: 2,
-            text: format!("test-client: {text}\n"),
-        }
+        Self { status: 2, text: format!("test-client: {text}\n") }
     }
 }
 
@@ -56,12 +53,8 @@ impl Setup {
     /// A usage error with status 2; help or version with status 0.
     pub fn from_command_line(raw: impl IntoIterator<Item = OsString>) -> Result<Self, Exit> {
         let (flags, ignored) = normalise(raw).map_err(Exit::usage)?;
-        let options =
-            Options::try_parse_from(std::iter::once("test-client".to_owned()).chain(flags))
-                .map_err(|error| Exit {
-                    status: u8::try_from(error.exit_code()).unwrap_or(2),
-                    text: error.to_string(),
-                })?;
+        let options = Options::try_parse_from(std::iter::once("test-client".to_owned()).chain(flags))
+            .map_err(|error| Exit { status: u8::try_from(error.exit_code()).unwrap_or(2), text: error.to_string() })?;
         if options.version {
             let text = format!("v{}-futon\n", env!("CARGO_PKG_VERSION"));
             return Err(Exit { status: 0, text });
@@ -94,22 +87,11 @@ impl Setup {
         }
         let seed = match options.seed {
             Some(seed) => seed,
-            None => random_seed().map_err(|error| {
-                Exit::usage(format!("cannot take a seed: /dev/urandom: {error}"))
-            })?,
+            None => random_seed().map_err(|error| Exit::usage(format!("cannot take a seed: /dev/urandom: {error}")))?,
         };
-        let log = Log::open(&options.logging, options.v).map_err(|error| {
-            Exit::usage(format!("cannot open log {}: {error}", options.logging))
-        })?;
-        Ok(Self {
-            options,
-            log,
-            plan,
-            address,
-            seed,
-            recipe,
-            ignored,
-        })
+        let log = Log::open(&options.logging, options.v)
+            .map_err(|error| Exit::usage(format!("cannot open log {}: {error}", options.logging)))?;
+        Ok(Self { options, log, plan, address, seed, recipe, ignored })
     }
 
     /// A generator of the values to send.
@@ -152,19 +134,13 @@ fn gen_type(name: &str) -> Option<GenType> {
 
 /// Better now than after an hour of calls.
 fn check_report_path(path: &Path) -> Result<(), String> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or_else(|| Path::new("."));
     if path.file_name().is_none() || path.is_dir() {
         return Err(format!("-report {} is no file name", path.display()));
     }
     if !folder.is_dir() {
-        return Err(format!(
-            "-report {}: no folder {}",
-            path.display(),
-            folder.display()
-        ));
+        return Err(format!("-report {}: no folder {}", path.display(), folder.display()));
     }
     Ok(())
 }

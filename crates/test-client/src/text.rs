@@ -69,10 +69,7 @@ mod tests {
             go_quote("a\u{a0}b\u{200b}\u{301}é\u{1}\u{7f}\t\u{2028}😀\u{7}\u{b}\u{c}'\"\\"),
             "\"a\\u00a0b\\u200b\u{301}é\\x01\\x7f\\t\\u2028😀\\a\\v\\f'\\\"\\\\\""
         );
-        assert_eq!(
-            go_quote("Connection established.\n"),
-            "\"Connection established.\\n\""
-        );
+        assert_eq!(go_quote("Connection established.\n"), "\"Connection established.\\n\"");
     }
 
     #[test]

@@ -24,9 +24,7 @@ impl Error for Bad {}
 ///
 /// # Errors
 /// An argument that is not UTF-8, or a flag without a name (`-=3`, `---n`).
-pub fn normalise(
-    raw: impl IntoIterator<Item = OsString>,
-) -> Result<(Vec<String>, Vec<String>), Bad> {
+pub fn normalise(raw: impl IntoIterator<Item = OsString>) -> Result<(Vec<String>, Vec<String>), Bad> {
     let mut flags = Vec::new();
     let mut raw = raw.into_iter().map(text);
     while let Some(argument) = raw.next() {
@@ -55,15 +53,10 @@ pub fn normalise(
 }
 
 fn text(argument: OsString) -> Result<String, Bad> {
-    argument
-        .into_string()
-        .map_err(|argument| Bad(format!("argument is not UTF-8: {}", argument.display())))
+    argument.into_string().map_err(|argument| Bad(format!("argument is not UTF-8: {}", argument.display())))
 }
 
-fn rest(
-    first: String,
-    others: impl Iterator<Item = Result<String, Bad>>,
-) -> Result<Vec<String>, Bad> {
+fn rest(first: String, others: impl Iterator<Item = Result<String, Bad>>) -> Result<Vec<String>, Bad> {
     std::iter::once(Ok(first)).chain(others).collect()
 }
 
@@ -78,16 +71,7 @@ mod tests {
     #[test]
     fn one_or_two_dashes_value_beside_or_after() {
         let (flags, rest) = split("-n 5 --n=6 -input=-3 -port 0x10 --url 1.2.3.4").unwrap();
-        assert_eq!(
-            flags,
-            [
-                "--n=5",
-                "--n=6",
-                "--input=-3",
-                "--port=0x10",
-                "--url=1.2.3.4"
-            ]
-        );
+        assert_eq!(flags, ["--n=5", "--n=6", "--input=-3", "--port=0x10", "--url=1.2.3.4"]);
         assert!(rest.is_empty());
     }
 
@@ -100,10 +84,7 @@ mod tests {
     #[test]
     fn bools_take_a_value_only_with_an_equals_sign() {
         let (flags, rest) = split("-v -m5ops=false --no-verify -n 2").unwrap();
-        assert_eq!(
-            flags,
-            ["--v=true", "--m5ops=false", "--no-verify=true", "--n=2"]
-        );
+        assert_eq!(flags, ["--v=true", "--m5ops=false", "--no-verify=true", "--n=2"]);
         assert!(rest.is_empty());
         let (flags, rest) = split("-v false -n 2").unwrap();
         assert_eq!(flags, ["--v=true"]);

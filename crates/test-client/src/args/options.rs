@@ -48,12 +48,7 @@ pub struct Options {
     #[arg(long, default_value = "50051", value_name = "PORT")]
     pub port: String,
     /// Value that `-genType unique` sends to fibonacci
-    #[arg(
-        long,
-        default_value = "1",
-        value_name = "VALUE",
-        allow_hyphen_values = true
-    )]
+    #[arg(long, default_value = "1", value_name = "VALUE", allow_hyphen_values = true)]
     pub input: String,
     /// unique, linear or random
     #[arg(long = "genType", default_value = "unique", value_name = "TYPE")]
@@ -74,12 +69,7 @@ pub struct Options {
     #[arg(long, default_value = "0", value_name = "US", value_parser = count)]
     pub delay: u64,
     /// Append the log to this file instead of standard error
-    #[arg(
-        long,
-        default_value = "",
-        value_name = "FILE",
-        hide_default_value = true
-    )]
+    #[arg(long, default_value = "", value_name = "FILE", hide_default_value = true)]
     pub logging: String,
     /// Mark calls with gem5's m5 operations
     #[arg(long, action = ArgAction::Set, default_value = "false", value_parser = boolean)]
@@ -175,23 +165,11 @@ mod tests {
     #[test]
     fn defaults_are_those_of_the_table() {
         let o = parse("").unwrap();
-        assert_eq!(
-            (o.function_name.as_str(), o.function_method.as_str()),
-            ("helloworld", "0")
-        );
-        assert_eq!(
-            (o.url.as_str(), o.port.as_str(), o.input.as_str()),
-            ("0.0.0.0", "50051", "1")
-        );
-        assert_eq!(
-            (o.gen_type.as_str(), o.lower_bound, o.upper_bound),
-            ("unique", 1, 100)
-        );
+        assert_eq!((o.function_name.as_str(), o.function_method.as_str()), ("helloworld", "0"));
+        assert_eq!((o.url.as_str(), o.port.as_str(), o.input.as_str()), ("0.0.0.0", "50051", "1"));
+        assert_eq!((o.gen_type.as_str(), o.lower_bound, o.upper_bound), ("unique", 1, 100));
         assert_eq!((o.n, o.w, o.delay, o.logging.as_str()), (10, 0, 0, ""));
-        assert_eq!(
-            (o.m5ops, o.v, o.version, o.no_verify),
-            (false, false, false, false)
-        );
+        assert_eq!((o.m5ops, o.v, o.version, o.no_verify), (false, false, false, false));
         assert_eq!((o.seed, o.report), (None, None));
         assert_eq!((o.connect_timeout.as_secs(), o.timeout.as_secs()), (60, 10));
     }
@@ -200,20 +178,14 @@ mod tests {
     fn the_seeds_own_lines_parse() {
         let o = parse("-function-name fibonacci-go -url localhost -port 50000 -n 20 -input 1");
         let o = o.unwrap();
-        assert_eq!(
-            (o.function_name.as_str(), o.url.as_str()),
-            ("fibonacci-go", "localhost")
-        );
+        assert_eq!((o.function_name.as_str(), o.url.as_str()), ("fibonacci-go", "localhost"));
         assert_eq!((o.port.as_str(), o.n, o.input.as_str()), ("50000", 20, "1"));
     }
 
     #[test]
     fn bools_and_the_last_of_a_flag_given_twice() {
         let o = parse("-v -m5ops=T --no-verify=1 -version=false -n 3 -n=4").unwrap();
-        assert_eq!(
-            (o.v, o.m5ops, o.no_verify, o.version, o.n),
-            (true, true, true, false, 4)
-        );
+        assert_eq!((o.v, o.m5ops, o.no_verify, o.version, o.n), (true, true, true, false, 4));
         assert_eq!(parse("-v=maybe").unwrap_err().exit_code(), 2);
     }
 
@@ -233,33 +205,14 @@ mod tests {
         ] {
             assert_eq!(int(text), Ok(value), "{text}");
         }
-        for text in [
-            "",
-            "-",
-            "_1",
-            "1_",
-            "1__0",
-            "0x",
-            "08",
-            "1.5",
-            "9223372036854775808",
-            "--1",
-        ] {
+        for text in ["", "-", "_1", "1_", "1__0", "0x", "08", "1.5", "9223372036854775808", "--1"] {
             assert!(int(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn unknown_flags_missing_values_and_bad_values_are_usage_errors() {
-        for line in [
-            "-nope",
-            "-nope=1",
-            "-n",
-            "-n x",
-            "-n -1",
-            "-timeout 0s",
-            "-timeout soon",
-        ] {
+        for line in ["-nope", "-nope=1", "-n", "-n x", "-n -1", "-timeout 0s", "-timeout soon"] {
             let error = parse(line).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{line}");
         }

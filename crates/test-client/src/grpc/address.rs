@@ -7,10 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// # Errors
 /// A name that is not `localhost`, or a port that is no number.
 pub fn resolve(url: &str, port: &str) -> Result<SocketAddr, String> {
-    let host = url
-        .strip_prefix('[')
-        .and_then(|url| url.strip_suffix(']'))
-        .unwrap_or(url);
+    let host = url.strip_prefix('[').and_then(|url| url.strip_suffix(']')).unwrap_or(url);
     let ip = match host {
         "" | "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
         _ => host.parse().map_err(|_not_an_address| {

@@ -57,11 +57,7 @@ impl fmt::Display for CallError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Deadline(limit) => {
-                write!(
-                    out,
-                    "no reply within {}",
-                    humantime::format_duration(*limit)
-                )
+                write!(out, "no reply within {}", humantime::format_duration(*limit))
             }
             Self::Status { code, message } if message.is_empty() => write!(out, "status {code}"),
             Self::Status { code, message } => write!(out, "status {code}: {message}"),
@@ -80,11 +76,7 @@ pub struct Client {
 impl Client {
     /// Calls `path` over an open connection.
     pub fn new(address: SocketAddr, path: &'static str, sender: SendRequest<Body>) -> Self {
-        Self {
-            address,
-            path: PathAndQuery::from_static(path),
-            sender,
-        }
+        Self { address, path: PathAndQuery::from_static(path), sender }
     }
 
     async fn exchange(&mut self, text: &str) -> Result<Reply, Status> {
@@ -96,18 +88,11 @@ impl Client {
             .map_err(|error| Status::internal(error.to_string()))?;
         let mut grpc = Grpc::with_origin(Wire(self.sender.clone()), origin);
         let start = Instant::now();
-        grpc.ready()
-            .await
-            .map_err(|error| Status::unavailable(chain(&error)))?;
-        let request = tonic::Request::new(Ask {
-            text: text.to_owned(),
-        });
+        grpc.ready().await.map_err(|error| Status::unavailable(chain(&error)))?;
+        let request = tonic::Request::new(Ask { text: text.to_owned() });
         let codec = ProstCodec::<Ask, Answer>::default();
         let answer = grpc.unary(request, self.path.clone(), codec).await?;
-        Ok(Reply {
-            text: answer.into_inner().text,
-            took: start.elapsed(),
-        })
+        Ok(Reply { text: answer.into_inner().text, took: start.elapsed() })
     }
 }
 
@@ -117,10 +102,7 @@ impl Transport for Client {
         if self.sender.is_closed() {
             self.sender = try_once(self.address, limit).await.map_err(|reason| {
                 let message = format!("connection lost, and not to be had again: {reason}");
-                CallError::Status {
-                    code: name(Code::Unavailable),
-                    message,
-                }
+                CallError::Status { code: name(Code::Unavailable), message }
             })?;
         }
         match timeout(limit, self.exchange(text)).await {
@@ -141,15 +123,9 @@ impl Client {
         };
         if lost {
             let code = name(Code::Unavailable);
-            CallError::Status {
-                code,
-                message: format!("the connection was lost: {message}"),
-            }
+            CallError::Status { code, message: format!("the connection was lost: {message}") }
         } else {
-            CallError::Status {
-                code: name(status.code()),
-                message,
-            }
+            CallError::Status { code: name(status.code()), message }
         }
     }
 }
@@ -160,8 +136,7 @@ struct Wire(SendRequest<Body>);
 impl Service<Request<Body>> for Wire {
     type Response = Response<Incoming>;
     type Error = hyper::Error;
-    type Future =
-        std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+    type Future = std::pin::Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.0.poll_ready(context)

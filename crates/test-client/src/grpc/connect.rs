@@ -34,9 +34,7 @@ pub async fn connect(address: SocketAddr, limit: Duration) -> Result<SendRequest
         };
         if Instant::now() + pause >= end {
             let limit = humantime::format_duration(limit);
-            return Err(format!(
-                "no gRPC server at {address} within {limit} ({tries} tries, the last: {error})"
-            ));
+            return Err(format!("no gRPC server at {address} within {limit} ({tries} tries, the last: {error})"));
         }
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -49,16 +47,12 @@ pub async fn connect(address: SocketAddr, limit: Duration) -> Result<SendRequest
 /// What was in the way.
 pub async fn try_once(address: SocketAddr, limit: Duration) -> Result<SendRequest<Body>, String> {
     let attempt = async {
-        let stream = TcpStream::connect(address)
-            .await
-            .map_err(|error| chain(&error))?;
+        let stream = TcpStream::connect(address).await.map_err(|error| chain(&error))?;
         // Requests are small and wait for each other: no waiting for more to send.
         stream.set_nodelay(true).map_err(|error| chain(&error))?;
         let (stream, sign) = Watched::new(stream);
-        let (sender, connection) = Builder::new(TokioExecutor::new())
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| chain(&error))?;
+        let (sender, connection) =
+            Builder::new(TokioExecutor::new()).handshake(TokioIo::new(stream)).await.map_err(|error| chain(&error))?;
         // Ends with the connection; what it says, the calls say too.
         tokio::spawn(connection);
         match sign.await {
@@ -69,10 +63,7 @@ pub async fn try_once(address: SocketAddr, limit: Duration) -> Result<SendReques
     };
     match timeout(limit, attempt).await {
         Ok(result) => result,
-        Err(_elapsed) => Err(format!(
-            "the server did not speak within {}",
-            humantime::format_duration(limit)
-        )),
+        Err(_elapsed) => Err(format!("the server did not speak within {}", humantime::format_duration(limit))),
     }
 }
 

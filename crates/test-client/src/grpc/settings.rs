@@ -34,22 +34,14 @@ impl Watched {
     /// Watches `stream`.
     pub fn new(stream: TcpStream) -> (Self, Sign) {
         let (sign, receiver) = oneshot::channel();
-        (
-            Self {
-                stream,
-                header: Vec::new(),
-                sign: Some(sign),
-            },
-            receiver,
-        )
+        (Self { stream, header: Vec::new(), sign: Some(sign) }, receiver)
     }
 
     fn notice(&mut self, bytes: &[u8]) {
         if self.sign.is_none() {
             return;
         }
-        self.header
-            .extend(bytes.iter().take(HEADER - self.header.len()));
+        self.header.extend(bytes.iter().take(HEADER - self.header.len()));
         let verdict = match self.header.get(3) {
             _ if bytes.is_empty() => Err("the server closed the connection at once"),
             _ if self.header.len() < HEADER => return,
@@ -77,11 +69,7 @@ impl AsyncRead for Watched {
 }
 
 impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 

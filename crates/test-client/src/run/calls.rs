@@ -53,14 +53,7 @@ pub async fn run(
     log: &Log,
     tally: &mut Tally,
 ) {
-    let mut session = Session {
-        plan,
-        transport,
-        generator,
-        marks,
-        log,
-        tally,
-    };
+    let mut session = Session { plan, transport, generator, marks, log, tally };
     let greeting = session.greet().await;
     if plan.warmups > 0 && !session.tally.is_hopeless() {
         session.warm_up().await;
@@ -90,8 +83,7 @@ impl<T: Transport, M: Marks> Session<'_, T, M> {
 
     async fn warm_up(&mut self) {
         let warmups = self.plan.warmups;
-        self.log
-            .info(format!("Invoke functions {warmups} times for warming"));
+        self.log.info(format!("Invoke functions {warmups} times for warming"));
         self.marks.point(WARMUP_BEGINS);
         for _ in 0..warmups {
             self.pause().await;
@@ -145,16 +137,7 @@ impl<T: Transport, M: Marks> Session<'_, T, M> {
         let shown = shorten(&input, 40);
         let failure = |kind, status, wrong: Option<(String, String)>, message| {
             let (expected, got) = wrong.unzip();
-            Failure {
-                call,
-                phase,
-                invocation,
-                kind,
-                status,
-                expected,
-                got,
-                message,
-            }
+            Failure { call, phase, invocation, kind, status, expected, got, message }
         };
         match result {
             Ok(reply) => {
@@ -165,8 +148,7 @@ impl<T: Transport, M: Marks> Session<'_, T, M> {
                         self.complain(|log| log.error(&message));
                         let expected = shorten(&expected, REPORT_CHARS);
                         let wrong = Some((expected, shorten(&reply.text, REPORT_CHARS)));
-                        self.tally
-                            .failed(failure(Kind::WrongReply, None, wrong, message));
+                        self.tally.failed(failure(Kind::WrongReply, None, wrong, message));
                     }
                 }
                 Some(reply.text)
@@ -179,9 +161,7 @@ impl<T: Transport, M: Marks> Session<'_, T, M> {
                 });
                 self.tally.failed(match error {
                     CallError::Deadline(_) => failure(Kind::Deadline, None, None, message),
-                    CallError::Status { code, .. } => {
-                        failure(Kind::RpcError, Some(code), None, message)
-                    }
+                    CallError::Status { code, .. } => failure(Kind::RpcError, Some(code), None, message),
                 });
                 None
             }

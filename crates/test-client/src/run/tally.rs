@@ -53,18 +53,9 @@ impl Tally {
             warmups,
             verify,
             calls: 0,
-            greeting: Counts {
-                right: 0,
-                failed: 0,
-            },
-            warmup: Counts {
-                right: 0,
-                failed: 0,
-            },
-            measured: Counts {
-                right: 0,
-                failed: 0,
-            },
+            greeting: Counts { right: 0, failed: 0 },
+            warmup: Counts { right: 0, failed: 0 },
+            measured: Counts { right: 0, failed: 0 },
             latencies: Vec::new(),
             connected: None,
             first: None,
@@ -163,11 +154,7 @@ impl Tally {
             0 => String::new(),
             left => format!("; {left} calls not made"),
         };
-        format!(
-            "FAIL: {} of {all} calls failed: {}{not_made}",
-            self.failures(),
-            first.message
-        )
+        format!("FAIL: {} of {all} calls failed: {}{not_made}", self.failures(), first.message)
     }
 
     /// The report, if the run ends here.
@@ -184,11 +171,7 @@ impl Tally {
             verified: verified(self.measured),
             failed: self.measured.failed,
             not_made: self.planned - self.measured.right - self.measured.failed,
-            warmup: Warmup {
-                planned: self.warmups,
-                verified: verified(self.warmup),
-                failed: self.warmup.failed,
-            },
+            warmup: Warmup { planned: self.warmups, verified: verified(self.warmup), failed: self.warmup.failed },
             greeting: match self.greeting {
                 Counts { failed: 1.., .. } => Greeting::Failed,
                 Counts { right: 0, .. } => Greeting::NotMade,

@@ -26,38 +26,27 @@ pub fn expected(language: Option<Language>, input: &str) -> Expectation {
 
 fn go(plain: &str) -> Expectation {
     let cipher = hex(&ctr_go(plain));
-    Expectation::exact(format!(
-        "fn: AES | plaintext: {plain} | ciphertext: {cipher} | runtime: golang"
-    ))
+    Expectation::exact(format!("fn: AES | plaintext: {plain} | ciphertext: {cipher} | runtime: golang"))
 }
 
 fn python(plain: &str) -> Expectation {
     // Characters above U+00FF raise there, and the call fails: no reply is right.
-    let Ok(latin1) = plain
-        .chars()
-        .map(|c| u8::try_from(u32::from(c)))
-        .collect::<Result<_, _>>()
-    else {
+    let Ok(latin1) = plain.chars().map(|c| u8::try_from(u32::from(c))).collect::<Result<_, _>>() else {
         return Expectation::default();
     };
     let cipher = bytes_repr(&ctr_python(latin1));
-    Expectation::exact(format!(
-        "fn: AES | plaintext: {plain} | ciphertext: {cipher} | runtime: Python"
-    ))
+    Expectation::exact(format!("fn: AES | plaintext: {plain} | ciphertext: {cipher} | runtime: Python"))
 }
 
 fn node(plain: &str) -> Expectation {
     // No bar between plaintext and ciphertext: this one differs.
     let cipher = hex(&cbc_node(plain));
-    Expectation::exact(format!(
-        "fn: AES | plaintext: {plain} ciphertext: {cipher} | runtime: NodeJS"
-    ))
+    Expectation::exact(format!("fn: AES | plaintext: {plain} ciphertext: {cipher} | runtime: NodeJS"))
 }
 
 fn ctr_go(plain: &str) -> Vec<u8> {
     let mut bytes = plain.as_bytes().to_vec();
-    ctr::Ctr128BE::<aes::Aes128>::new(KEY_DECODED.into(), &[0; 16].into())
-        .apply_keystream(&mut bytes);
+    ctr::Ctr128BE::<aes::Aes128>::new(KEY_DECODED.into(), &[0; 16].into()).apply_keystream(&mut bytes);
     bytes
 }
 
@@ -128,10 +117,7 @@ mod tests {
         ] {
             assert!(expected(Some(language), p).accepts(reply), "{reply}");
             assert!(expected(None, p).accepts(reply), "{reply}");
-            assert!(
-                !expected(Some(language), "A linear message").accepts(reply),
-                "{reply}"
-            );
+            assert!(!expected(Some(language), "A linear message").accepts(reply), "{reply}");
             assert!(!expected(None, p).accepts(&reply.replace("runtime", "Runtime")));
         }
         let go = expected(Some(Language::Go), p);
@@ -140,12 +126,7 @@ mod tests {
 
     #[test]
     fn the_default_plaintext_stands_for_nothing_and_world() {
-        for language in [
-            None,
-            Some(Language::Go),
-            Some(Language::Python),
-            Some(Language::NodeJs),
-        ] {
+        for language in [None, Some(Language::Go), Some(Language::Python), Some(Language::NodeJs)] {
             let default = expected(language, "defaultplaintext");
             assert_eq!(expected(language, ""), default);
             assert_eq!(expected(language, "world"), default);
@@ -154,13 +135,7 @@ mod tests {
 
     #[test]
     fn python_cannot_take_wide_characters() {
-        assert_eq!(
-            expected(Some(Language::Python), "a€"),
-            Expectation::default()
-        );
-        assert_ne!(
-            expected(Some(Language::Python), "é"),
-            Expectation::default()
-        );
+        assert_eq!(expected(Some(Language::Python), "a€"), Expectation::default());
+        assert_ne!(expected(Some(Language::Python), "é"), Expectation::default());
     }
 }

@@ -60,9 +60,7 @@ fn reply(token: &str, runtime: &str, policy: fn(&str) -> String) -> Expectation 
         "unauthorized" => "Unauthorized".to_owned(),
         _ => "Error: Invalid token".to_owned(),
     };
-    Expectation::exact(format!(
-        "fn: Auth | token: {token} | resp: {response} | runtime: {runtime}"
-    ))
+    Expectation::exact(format!("fn: Auth | token: {token} | resp: {response} | runtime: {runtime}"))
 }
 
 /// Python looks for the words anywhere in the token, and its policy holds an object whose address
@@ -91,30 +89,10 @@ mod tests {
     #[test]
     fn policies_have_the_known_lengths_and_hashes() {
         for (language, token, length, hash) in [
-            (
-                Language::Go,
-                "allow",
-                329,
-                "6616b1d8b88544ff6c1690dfe8fbbfd7c7609eb348b2d7fda25445527c8e843f",
-            ),
-            (
-                Language::Go,
-                "deny",
-                327,
-                "93ab9d0392f0bb63af6023d381d7a1e88cc9c3c62f5f9b3f0b1fa464f7a122b6",
-            ),
-            (
-                Language::NodeJs,
-                "allow",
-                461,
-                "12eea3f5ffbf5db58af3b67af496d4ddb54e5ec976a2e2b69e8b9b9a0186c9c3",
-            ),
-            (
-                Language::NodeJs,
-                "deny",
-                459,
-                "f5962b71e60b229a88b50d373ec69f92917e8ec37fdf53305cecd5214a75fc58",
-            ),
+            (Language::Go, "allow", 329, "6616b1d8b88544ff6c1690dfe8fbbfd7c7609eb348b2d7fda25445527c8e843f"),
+            (Language::Go, "deny", 327, "93ab9d0392f0bb63af6023d381d7a1e88cc9c3c62f5f9b3f0b1fa464f7a122b6"),
+            (Language::NodeJs, "allow", 461, "12eea3f5ffbf5db58af3b67af496d4ddb54e5ec976a2e2b69e8b9b9a0186c9c3"),
+            (Language::NodeJs, "deny", 459, "f5962b71e60b229a88b50d373ec69f92917e8ec37fdf53305cecd5214a75fc58"),
         ] {
             let text = expected(Some(language), token).describe();
             assert_eq!(text.len(), length, "{text}");
@@ -133,18 +111,12 @@ mod tests {
             let right = |token| expected(Some(language), token);
             assert!(right("unauthorized").accepts(&reply("unauthorized", "Unauthorized")));
             for token in ["A unique message", "bla bla", "disallowed", ""] {
-                assert!(
-                    right(token).accepts(&reply(token, "Error: Invalid token")),
-                    "{token}"
-                );
+                assert!(right(token).accepts(&reply(token, "Error: Invalid token")), "{token}");
                 assert!(!right(token).accepts("Unauthorized"), "{token}");
             }
         }
         for token in ["unauthorized", "A unique message", "bla bla", ""] {
-            assert!(
-                expected(Some(Language::Python), token).accepts("Unauthorized"),
-                "{token}"
-            );
+            assert!(expected(Some(Language::Python), token).accepts("Unauthorized"), "{token}");
         }
     }
 

@@ -31,11 +31,7 @@ enum Form {
     /// Exactly this text.
     Exact(String),
     /// `before`, then one or more characters of the kind `inside`, then `after`.
-    Around {
-        before: String,
-        inside: Unknown,
-        after: String,
-    },
+    Around { before: String, inside: Unknown, after: String },
     /// Any text that contains this one.
     Contains(String),
 }
@@ -57,11 +53,7 @@ impl Expectation {
 
     /// `before`, one or more characters that only the server knows, `after`.
     pub fn around(before: impl Into<String>, inside: Unknown, after: impl Into<String>) -> Self {
-        Self(vec![Form::Around {
-            before: before.into(),
-            inside,
-            after: after.into(),
-        }])
+        Self(vec![Form::Around { before: before.into(), inside, after: after.into() }])
     }
 
     /// This, or else `other`.
@@ -80,16 +72,10 @@ impl Expectation {
         self.0.iter().any(|form| match form {
             Form::Exact(text) => text == reply,
             Form::Contains(text) => reply.contains(text.as_str()),
-            Form::Around {
-                before,
-                inside,
-                after,
-            } => reply
+            Form::Around { before, inside, after } => reply
                 .strip_prefix(before.as_str())
                 .and_then(|rest| rest.strip_suffix(after.as_str()))
-                .is_some_and(|middle| {
-                    !middle.is_empty() && middle.chars().all(|c| inside.takes(c))
-                }),
+                .is_some_and(|middle| !middle.is_empty() && middle.chars().all(|c| inside.takes(c))),
         })
     }
 
@@ -101,11 +87,7 @@ impl Expectation {
             .map(|form| match form {
                 Form::Exact(text) => text.clone(),
                 Form::Contains(text) => format!("a text that contains \"{text}\""),
-                Form::Around {
-                    before,
-                    inside,
-                    after,
-                } => {
+                Form::Around { before, inside, after } => {
                     format!("{before}{}{after}", inside.shown())
                 }
             })

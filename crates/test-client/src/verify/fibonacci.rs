@@ -14,17 +14,10 @@ const MAX_X: i64 = 100_000;
 
 /// Says why replies for `input` cannot be verified.
 pub fn check_input(input: &str) -> Result<(), String> {
-    match [
-        go_int(input),
-        node_int(input).unwrap_or(0),
-        python_int(input).unwrap_or(0),
-    ]
-    .into_iter()
-    .max()
-    {
-        Some(x) if x > MAX_X => Err(format!(
-            "fib({x}) is too large to verify; hint: stay at or below {MAX_X}, or give -no-verify"
-        )),
+    match [go_int(input), node_int(input).unwrap_or(0), python_int(input).unwrap_or(0)].into_iter().max() {
+        Some(x) if x > MAX_X => {
+            Err(format!("fib({x}) is too large to verify; hint: stay at or below {MAX_X}, or give -no-verify"))
+        }
         _ => Ok(()),
     }
 }
@@ -41,9 +34,7 @@ pub fn expected(language: Option<Language>, input: &str) -> Expectation {
 }
 
 fn text(x: &str, y: &str, runtime: &str) -> Expectation {
-    Expectation::exact(format!(
-        "fn: Fib: y = fib(x) | x: {x} y: {y} | runtime: {runtime}"
-    ))
+    Expectation::exact(format!("fn: Fib: y = fib(x) | x: {x} y: {y} | runtime: {runtime}"))
 }
 
 fn go(input: &str) -> Expectation {
@@ -64,9 +55,7 @@ fn python(input: &str) -> Expectation {
     let today = text(&x.to_string(), &y, "python");
     // `%.1f` rounds the exact number once; one too large for a double raises.
     match y.parse::<f64>() {
-        Ok(old) if old.is_finite() => {
-            today.or(text(&x.to_string(), &format!("{old:.1}"), "python"))
-        }
+        Ok(old) if old.is_finite() => today.or(text(&x.to_string(), &format!("{old:.1}"), "python")),
         _ => today,
     }
 }
@@ -83,14 +72,13 @@ fn node(input: &str) -> Expectation {
 /// taken as well.
 fn cpp(input: &str) -> Expectation {
     let x = go_int(input);
-    let old = format!(
-        " Invoke C++ Fib: y = fib(x) | x: {x} y: {:.6}",
-        in_doubles(x)
-    );
+    let old = format!(" Invoke C++ Fib: y = fib(x) | x: {x} y: {:.6}", in_doubles(x));
     let gid = "Hello: this is gid: ";
-    Expectation::around(gid, Unknown::Digits, old)
-        .or(text(&x.to_string(), &exact(x), "C++"))
-        .or(text(&x.to_string(), &exact(x), "cpp"))
+    Expectation::around(gid, Unknown::Digits, old).or(text(&x.to_string(), &exact(x), "C++")).or(text(
+        &x.to_string(),
+        &exact(x),
+        "cpp",
+    ))
 }
 
 /// F(x), 0 for x ≤ 0.
@@ -130,9 +118,7 @@ fn node_int(input: &str) -> Option<i64> {
         Some(digits) => (if input.starts_with('-') { "-" } else { "" }, digits),
         None => ("", input),
     };
-    let end = digits
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(digits.len());
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
     match digits.get(..end) {
         None | Some("") => None,
         Some(digits) => Some(go_int(&format!("{sign}{digits}"))),
@@ -144,9 +130,7 @@ fn python_int(input: &str) -> Option<i64> {
     let input = input.trim();
     let digits = input.strip_prefix(['-', '+']).unwrap_or(input);
     let tidy = !digits.is_empty()
-        && digits
-            .split('_')
-            .all(|group| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit()));
+        && digits.split('_').all(|group| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit()));
     tidy.then(|| go_int(&input.replace('_', "")))
 }
 
@@ -156,11 +140,7 @@ fn js_number(value: f64) -> String {
         return "Infinity".to_owned();
     }
     // Both languages take the shortest digits that read back as the same double.
-    if value < 1e21 {
-        format!("{value}")
-    } else {
-        format!("{value:e}").replace('e', "e+")
-    }
+    if value < 1e21 { format!("{value}") } else { format!("{value:e}").replace('e', "e+") }
 }
 
 #[cfg(test)]
@@ -177,11 +157,8 @@ mod tests {
         ("93", "12200160415121876738"),
         ("100", "354224848179261915075"),
     ];
-    const RUNTIMES: [(Language, &str); 3] = [
-        (Language::Go, "GoLang"),
-        (Language::Python, "python"),
-        (Language::NodeJs, "NodeJS"),
-    ];
+    const RUNTIMES: [(Language, &str); 3] =
+        [(Language::Go, "GoLang"), (Language::Python, "python"), (Language::NodeJs, "NodeJS")];
 
     fn line(x: &str, y: &str, runtime: &str) -> String {
         format!("fn: Fib: y = fib(x) | x: {x} y: {y} | runtime: {runtime}")
@@ -193,14 +170,8 @@ mod tests {
             for (language, runtime) in RUNTIMES {
                 let right = expected(Some(language), x);
                 assert!(right.accepts(&line(x, y, runtime)), "{x} {runtime}");
-                assert!(
-                    expected(None, x).accepts(&line(x, y, runtime)),
-                    "{x} {runtime}"
-                );
-                assert!(
-                    !right.accepts(&line(x, &format!("{y}0"), runtime)),
-                    "{x} {runtime}"
-                );
+                assert!(expected(None, x).accepts(&line(x, y, runtime)), "{x} {runtime}");
+                assert!(!right.accepts(&line(x, &format!("{y}0"), runtime)), "{x} {runtime}");
                 assert!(!right.accepts(&line(x, y, "Rust")), "{x}");
             }
         }
@@ -223,31 +194,17 @@ mod tests {
             (Language::Go, "GoLang", "1477", "+Inf"),
             (Language::Python, "python", "10", "55.0"),
             (Language::Python, "python", "100", "354224848179261931520.0"),
-            (
-                Language::Python,
-                "python",
-                "110",
-                "43566776258854840696832.0",
-            ),
+            (Language::Python, "python", "110", "43566776258854840696832.0"),
             (Language::NodeJs, "NodeJS", "79", "14472334024676220"),
             (Language::NodeJs, "NodeJS", "93", "12200160415121877000"),
             (Language::NodeJs, "NodeJS", "100", "354224848179262000000"),
             (Language::NodeJs, "NodeJS", "105", "3.9284137646068717e+21"),
             (Language::NodeJs, "NodeJS", "110", "4.356677625885486e+22"),
-            (
-                Language::NodeJs,
-                "NodeJS",
-                "1476",
-                "1.3069892237633987e+308",
-            ),
+            (Language::NodeJs, "NodeJS", "1476", "1.3069892237633987e+308"),
             (Language::NodeJs, "NodeJS", "1477", "Infinity"),
         ] {
             let right = expected(Some(language), x);
-            assert!(
-                right.accepts(&line(x, y, runtime)),
-                "{runtime} {x}: {}",
-                right.describe()
-            );
+            assert!(right.accepts(&line(x, y, runtime)), "{runtime} {x}: {}", right.describe());
         }
         assert!(!expected(Some(Language::NodeJs), "10").accepts(&line("10", "55.0", "NodeJS")));
         assert!(!expected(Some(Language::Go), "10").accepts(&line("10", "55.00", "GoLang")));
@@ -268,10 +225,7 @@ mod tests {
         assert!(expected(Some(Language::Go), "12abc").accepts(&line("0", "0", "GoLang")));
         assert!(expected(Some(Language::NodeJs), "abc").accepts(&line("NaN", "0", "NodeJS")));
         assert!(expected(Some(Language::NodeJs), "12abc").accepts(&line("12", "144", "NodeJS")));
-        assert_eq!(
-            expected(Some(Language::Python), "12abc"),
-            Expectation::default()
-        );
+        assert_eq!(expected(Some(Language::Python), "12abc"), Expectation::default());
         for (language, runtime) in RUNTIMES {
             assert!(expected(Some(language), "-3").accepts(&line("-3", "0", runtime)));
         }
@@ -279,18 +233,9 @@ mod tests {
 
     #[test]
     fn whole_numbers_as_each_language_reads_them() {
-        assert_eq!(
-            (go_int("+5"), go_int(" 5"), go_int("99999999999999999999")),
-            (5, 0, i64::MAX)
-        );
-        assert_eq!(
-            (node_int(" -5 x"), node_int("+"), node_int("")),
-            (Some(-5), None, None)
-        );
-        assert_eq!(
-            (python_int(" 1_0 "), python_int("1__0"), python_int("_1")),
-            (Some(10), None, None)
-        );
+        assert_eq!((go_int("+5"), go_int(" 5"), go_int("99999999999999999999")), (5, 0, i64::MAX));
+        assert_eq!((node_int(" -5 x"), node_int("+"), node_int("")), (Some(-5), None, None));
+        assert_eq!((python_int(" 1_0 "), python_int("1__0"), python_int("_1")), (Some(10), None, None));
     }
 
     #[test]

@@ -4,11 +4,7 @@ use std::fmt::Write;
 
 /// `repr` of a Python bytes object.
 pub fn bytes_repr(bytes: &[u8]) -> String {
-    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') {
-        '"'
-    } else {
-        '\''
-    };
+    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') { '"' } else { '\'' };
     let mut text = format!("b{quote}");
     for byte in bytes {
         match *byte {
@@ -50,10 +46,7 @@ mod tests {
 
     #[test]
     fn escapes_follow_pythons_rule() {
-        assert_eq!(
-            bytes_repr(b"\0\t\n\r\x0b\x1f ~\x7f\x80\xff\\"),
-            r"b'\x00\t\n\r\x0b\x1f ~\x7f\x80\xff\\'"
-        );
+        assert_eq!(bytes_repr(b"\0\t\n\r\x0b\x1f ~\x7f\x80\xff\\"), r"b'\x00\t\n\r\x0b\x1f ~\x7f\x80\xff\\'");
     }
 
     /// The repr of all 256 bytes, as `CPython` 3 printed it: checked by its ends and its length.

@@ -27,10 +27,7 @@ pub struct Run {
 /// The binary, with these flags.
 pub fn command(flags: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_test-client"));
-    command
-        .args(flags.split_whitespace())
-        .env_remove("ENABLE_TRACING")
-        .stdin(Stdio::null());
+    command.args(flags.split_whitespace()).env_remove("ENABLE_TRACING").stdin(Stdio::null());
     command
 }
 
@@ -48,12 +45,8 @@ pub fn client(port: u16, flags: &str) -> Run {
         .unwrap();
     let took = start.elapsed();
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
-    assert!(
-        left.len() <= 1,
-        "a temporary file was left behind: {left:?}"
-    );
-    let report =
-        std::fs::read(&path).map_or(Value::Null, |text| serde_json::from_slice(&text).unwrap());
+    assert!(left.len() <= 1, "a temporary file was left behind: {left:?}");
+    let report = std::fs::read(&path).map_or(Value::Null, |text| serde_json::from_slice(&text).unwrap());
     Run {
         code: output.status.code().unwrap(),
         log: String::from_utf8(output.stderr).unwrap(),
@@ -66,9 +59,7 @@ pub fn client(port: u16, flags: &str) -> Run {
 /// Replies as fibonacci-go, for the inputs 1 to 5.
 pub fn fibonacci(_path: &str, _call: u64, text: &str) -> Deed {
     let y = ["0", "1", "1", "2", "3", "5"][text.parse::<usize>().unwrap()];
-    Deed::Reply(format!(
-        "fn: Fib: y = fib(x) | x: {text} y: {y} | runtime: GoLang"
-    ))
+    Deed::Reply(format!("fn: Fib: y = fib(x) | x: {text} y: {y} | runtime: GoLang"))
 }
 
 /// Seven calls: a greeting and six measured ones.

@@ -13,10 +13,7 @@ fn unverified_runs_never_say_success() {
     let run = client(server.port, "-function-name aes-go -no-verify -n 2");
     assert_eq!(run.code, 0, "{}", run.log);
     assert!(!run.log.contains("SUCCESS"), "{}", run.log);
-    assert_eq!(
-        (&run.report["verified"], &run.report["failed"]),
-        (&json!(0), &json!(0))
-    );
+    assert_eq!((&run.report["verified"], &run.report["failed"]), (&json!(0), &json!(0)));
     assert_eq!(run.report["greeting"], "unverified");
 }
 
@@ -26,14 +23,8 @@ fn a_seed_makes_random_values_again() {
     let values = |seed: &str| {
         let flags = format!("-function-name aes -genType random -no-verify -v {seed}");
         let run = client(server.port, &flags);
-        let lines = run
-            .log
-            .lines()
-            .filter_map(|line| line.split_once("Invocation "));
-        (
-            lines.map(|(_, value)| value.to_owned()).collect::<Vec<_>>(),
-            run,
-        )
+        let lines = run.log.lines().filter_map(|line| line.split_once("Invocation "));
+        (lines.map(|(_, value)| value.to_owned()).collect::<Vec<_>>(), run)
     };
     let (first, _) = values("-seed 7");
     assert_eq!(first.len(), 10);
@@ -42,12 +33,7 @@ fn a_seed_makes_random_values_again() {
     // A seed that was taken is logged, reported, and good for another run.
     let (taken, run) = values("");
     let seed = run.report["seed"].as_u64().unwrap();
-    assert!(
-        run.log
-            .contains(&format!("Random values from -seed {seed}")),
-        "{}",
-        run.log
-    );
+    assert!(run.log.contains(&format!("Random values from -seed {seed}")), "{}", run.log);
     assert_eq!(taken, values(&format!("-seed {seed}")).0);
 }
 
@@ -73,20 +59,10 @@ fn m5_operations_outside_gem5_are_warned_about() {
     let server = Server::start(fibonacci);
     let run = client(server.port, &format!("{FIBONACCI} -m5ops -w 1"));
     assert_eq!(run.code, 0, "{}", run.log);
-    for line in [
-        "M5 magic instructions require root access",
-        "Will not be enabled!!!",
-    ] {
-        assert!(
-            run.log.contains(&format!("level=warning msg=\"{line}\"")),
-            "{}",
-            run.log
-        );
+    for line in ["M5 magic instructions require root access", "Will not be enabled!!!"] {
+        assert!(run.log.contains(&format!("level=warning msg=\"{line}\"")), "{}", run.log);
     }
-    assert_eq!(
-        run.log.matches("level=warning msg=\"M5 disabled\"").count(),
-        3
-    );
+    assert_eq!(run.log.matches("level=warning msg=\"M5 disabled\"").count(), 3);
 }
 
 #[test]
@@ -95,17 +71,10 @@ fn the_log_goes_to_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("client.log");
     for runs in 1..=2 {
-        let run = client(
-            server.port,
-            &format!("{FIBONACCI} -logging {}", path.display()),
-        );
+        let run = client(server.port, &format!("{FIBONACCI} -logging {}", path.display()));
         assert_eq!((run.code, run.log.as_str()), (0, ""));
         let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(
-            text.matches("SUCCESS: Calling functions for 6 times")
-                .count(),
-            runs
-        );
+        assert_eq!(text.matches("SUCCESS: Calling functions for 6 times").count(), runs);
     }
 }
 
@@ -125,9 +94,5 @@ fn usage_errors() {
     }
     let output = command("-help").output().unwrap();
     assert_eq!(output.status.code(), Some(0));
-    assert!(
-        String::from_utf8(output.stdout)
-            .unwrap()
-            .contains("Exit status:")
-    );
+    assert!(String::from_utf8(output.stdout).unwrap().contains("Exit status:"));
 }

@@ -17,23 +17,13 @@ use crate::{
 fn never_listens() {
     // Bound and never listened on would need a socket option; a port that was free a moment ago
     // refuses just as well.
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
     let run = client(port, &format!("{FIBONACCI} -connect-timeout 300ms"));
     assert_eq!(run.code, 3, "{}", run.log);
-    assert!(
-        run.log
-            .contains("level=fatal msg=\"Fail to init client: no gRPC server at 127.0.0.1:")
-    );
+    assert!(run.log.contains("level=fatal msg=\"Fail to init client: no gRPC server at 127.0.0.1:"));
     assert!(run.log.contains("refused"), "{}", run.log);
     let report = &run.report;
-    assert_eq!(
-        (&report["not_made"], &report["greeting"]),
-        (&json!(6), &json!("not_made"))
-    );
+    assert_eq!((&report["not_made"], &report["greeting"]), (&json!(6), &json!("not_made")));
     assert_eq!(report["connect_ms"], Value::Null);
     assert_eq!(report["first_failure"]["kind"], "connect");
     assert!(run.took < Duration::from_secs(3), "{:?}", run.took);
@@ -72,9 +62,7 @@ fn something_else_listens() {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             // The client may be gone already.
-            let _ = stream
-                .unwrap()
-                .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+            let _ = stream.unwrap().write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         }
     });
     let run = client(port, &format!("{FIBONACCI} -connect-timeout 300ms"));
@@ -86,13 +74,8 @@ fn something_else_listens() {
 fn a_server_that_comes_back_is_called_again() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let again = listener.try_clone().unwrap();
-    let first = Server::on(listener, |path, call, text| {
-        if call == 3 {
-            Deed::Die
-        } else {
-            fibonacci(path, call, text)
-        }
-    });
+    let first =
+        Server::on(listener, |path, call, text| if call == 3 { Deed::Die } else { fibonacci(path, call, text) });
     let port = first.port;
     let second = std::thread::spawn(move || {
         first.wait();
@@ -100,9 +83,6 @@ fn a_server_that_comes_back_is_called_again() {
     });
     let run = client(port, FIBONACCI);
     assert_eq!(run.code, 1, "{}", run.log);
-    assert_eq!(
-        (&run.report["verified"], &run.report["failed"]),
-        (&json!(5), &json!(1))
-    );
+    assert_eq!((&run.report["verified"], &run.report["failed"]), (&json!(5), &json!(1)));
     assert_eq!(second.join().unwrap().calls(), 4);
 }

@@ -16,10 +16,7 @@ fn right_replies() {
         assert_eq!(path, "/fibonacci.Greeter/SayHello");
         fibonacci(path, call, text)
     });
-    let run = client(
-        server.port,
-        "-function-name fibonacci-go -n 20 -w 3 -input 5 -v",
-    );
+    let run = client(server.port, "-function-name fibonacci-go -n 20 -w 3 -input 5 -v");
     assert_eq!(run.code, 0, "{}", run.log);
     assert_eq!(server.calls(), 24);
     assert_eq!(run.stdout, "");
@@ -40,47 +37,18 @@ fn right_replies() {
         server.port
     );
     assert_eq!(messages.join("\n"), expected);
-    assert!(
-        run.log
-            .contains(&format!("level=debug msg=\"Invocation 19: {reply}\""))
-    );
+    assert!(run.log.contains(&format!("level=debug msg=\"Invocation 19: {reply}\"")));
 
     let mut report = run.report;
-    for (key, kind) in [
-        ("seed", "number"),
-        ("connect_ms", "number"),
-        ("latency_ms", "object"),
-    ] {
+    for (key, kind) in [("seed", "number"), ("connect_ms", "number"), ("latency_ms", "object")] {
         let taken = report.as_object_mut().unwrap().remove(key).unwrap();
-        assert!(
-            if kind == "number" {
-                taken.is_number()
-            } else {
-                taken.is_object()
-            },
-            "{key}"
-        );
+        assert!(if kind == "number" { taken.is_number() } else { taken.is_object() }, "{key}");
     }
-    let latencies = report
-        .as_object_mut()
-        .unwrap()
-        .remove("latencies_ms")
-        .unwrap();
-    assert!(
-        latencies
-            .as_array()
-            .unwrap()
-            .iter()
-            .all(|ms| ms.as_f64().unwrap() > 0.0)
-    );
+    let latencies = report.as_object_mut().unwrap().remove("latencies_ms").unwrap();
+    assert!(latencies.as_array().unwrap().iter().all(|ms| ms.as_f64().unwrap() > 0.0));
     assert_eq!(latencies.as_array().unwrap().len(), 20);
     let histogram = report.as_object_mut().unwrap().remove("histogram").unwrap();
-    let counted: u64 = histogram
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|b| b["count"].as_u64().unwrap())
-        .sum();
+    let counted: u64 = histogram.as_array().unwrap().iter().map(|b| b["count"].as_u64().unwrap()).sum();
     assert_eq!(counted, 20);
     assert_eq!(
         report,
@@ -95,84 +63,45 @@ fn right_replies() {
 
 #[test]
 fn a_wrong_reply() {
-    let server = Server::start(|_, _, _| {
-        Deed::Reply("fn: Fib: y = fib(x) | x: 1 y: 2 | runtime: GoLang".to_owned())
-    });
+    let server = Server::start(|_, _, _| Deed::Reply("fn: Fib: y = fib(x) | x: 1 y: 2 | runtime: GoLang".to_owned()));
     let run = client(server.port, FIBONACCI);
     assert_eq!(run.code, 1, "{}", run.log);
     assert!(!run.log.contains("SUCCESS"), "{}", run.log);
-    assert!(
-        run.log
-            .contains("level=error msg=\"FAIL: 7 of 7 calls failed: call 1 (greeting)")
-    );
+    assert!(run.log.contains("level=error msg=\"FAIL: 7 of 7 calls failed: call 1 (greeting)"));
     assert_eq!(run.report["failed"], 6);
     assert_eq!(run.report["greeting"], "failed");
-    assert_eq!(
-        run.report["latencies_ms"],
-        json!([null, null, null, null, null, null])
-    );
+    assert_eq!(run.report["latencies_ms"], json!([null, null, null, null, null, null]));
     assert_eq!(run.report["latency_ms"], Value::Null);
 }
 
 #[test]
 fn right_for_three_calls_then_wrong() {
     let server = Server::start(|path, call, text| {
-        if call > 3 {
-            Deed::Reply("SUCCESS: Calling functions".to_owned())
-        } else {
-            fibonacci(path, call, text)
-        }
+        if call > 3 { Deed::Reply("SUCCESS: Calling functions".to_owned()) } else { fibonacci(path, call, text) }
     });
     let run = client(server.port, FIBONACCI);
     assert_eq!(run.code, 1, "{}", run.log);
     assert!(!run.log.contains("msg=\"SUCCESS"), "{}", run.log);
-    assert!(
-        run.log.contains("level=error msg=\"call 4 (invocation 3)"),
-        "{}",
-        run.log
-    );
-    assert_eq!(
-        (&run.report["verified"], &run.report["failed"]),
-        (&json!(2), &json!(4))
-    );
+    assert!(run.log.contains("level=error msg=\"call 4 (invocation 3)"), "{}", run.log);
+    assert_eq!((&run.report["verified"], &run.report["failed"]), (&json!(2), &json!(4)));
     let first = &run.report["first_failure"];
     assert_eq!(first["call"], 4);
     assert_eq!(first["invocation"], 3);
-    assert_eq!(
-        (&first["phase"], &first["kind"]),
-        (&json!("measured"), &json!("wrong_reply"))
-    );
+    assert_eq!((&first["phase"], &first["kind"]), (&json!("measured"), &json!("wrong_reply")));
     assert_eq!(first["got"], "SUCCESS: Calling functions");
-    assert!(
-        first["expected"]
-            .as_str()
-            .unwrap()
-            .contains("x: 1 y: 1 | runtime: GoLang")
-    );
+    assert!(first["expected"].as_str().unwrap().contains("x: 1 y: 1 | runtime: GoLang"));
     assert_eq!(first["status"], Value::Null);
 }
 
 #[test]
 fn dies_after_three_calls() {
-    let server = Server::start(|path, call, text| {
-        if call > 3 {
-            Deed::Die
-        } else {
-            fibonacci(path, call, text)
-        }
-    });
+    let server = Server::start(|path, call, text| if call > 3 { Deed::Die } else { fibonacci(path, call, text) });
     let run = client(server.port, FIBONACCI);
     assert_eq!(run.code, 1, "{}", run.log);
     let report = &run.report;
-    assert_eq!(
-        (&report["verified"], &report["failed"], &report["not_made"]),
-        (&json!(2), &json!(2), &json!(2))
-    );
+    assert_eq!((&report["verified"], &report["failed"], &report["not_made"]), (&json!(2), &json!(2), &json!(2)));
     let first = &report["first_failure"];
-    assert_eq!(
-        (&first["call"], &first["kind"]),
-        (&json!(4), &json!("rpc_error"))
-    );
+    assert_eq!((&first["call"], &first["kind"]), (&json!(4), &json!("rpc_error")));
     assert_eq!(first["status"], "UNAVAILABLE", "{}", run.log);
     assert!(run.log.contains("2 calls not made"), "{}", run.log);
     assert!(run.took < Duration::from_secs(3), "{:?}", run.took);
@@ -180,26 +109,14 @@ fn dies_after_three_calls() {
 
 #[test]
 fn hangs_on_the_fifth_call() {
-    let server = Server::start(|path, call, text| {
-        if call == 5 {
-            Deed::Hang
-        } else {
-            fibonacci(path, call, text)
-        }
-    });
+    let server = Server::start(|path, call, text| if call == 5 { Deed::Hang } else { fibonacci(path, call, text) });
     let run = client(server.port, &format!("{FIBONACCI} -timeout 300ms"));
     assert_eq!(run.code, 4, "{}", run.log);
     assert_eq!(server.calls(), 5);
     let report = &run.report;
-    assert_eq!(
-        (&report["verified"], &report["failed"], &report["not_made"]),
-        (&json!(3), &json!(1), &json!(2))
-    );
+    assert_eq!((&report["verified"], &report["failed"], &report["not_made"]), (&json!(3), &json!(1), &json!(2)));
     let first = &report["first_failure"];
-    assert_eq!(
-        (&first["invocation"], &first["kind"]),
-        (&json!(4), &json!("deadline"))
-    );
+    assert_eq!((&first["invocation"], &first["kind"]), (&json!(4), &json!("deadline")));
     assert!(run.took < Duration::from_secs(4), "{:?}", run.took);
 }
 
@@ -211,23 +128,11 @@ fn an_error_status() {
     });
     let run = client(server.port, FIBONACCI);
     assert_eq!(run.code, 1, "{}", run.log);
-    assert!(
-        run.log
-            .contains("level=warning msg=\"Fail to invoke: call 3 (invocation 2)")
-    );
-    assert!(
-        run.log
-            .contains("status UNKNOWN: Exception calling application: boom")
-    );
+    assert!(run.log.contains("level=warning msg=\"Fail to invoke: call 3 (invocation 2)"));
+    assert!(run.log.contains("status UNKNOWN: Exception calling application: boom"));
     let first = &run.report["first_failure"];
-    assert_eq!(
-        (&first["kind"], &first["status"]),
-        (&json!("rpc_error"), &json!("UNKNOWN"))
-    );
-    assert_eq!(
-        (&run.report["verified"], &run.report["failed"]),
-        (&json!(5), &json!(1))
-    );
+    assert_eq!((&first["kind"], &first["status"]), (&json!("rpc_error"), &json!("UNKNOWN")));
+    assert_eq!((&run.report["verified"], &run.report["failed"]), (&json!(5), &json!(1)));
 }
 
 #[test]
@@ -236,11 +141,7 @@ fn the_wrong_service() {
     let server = Server::start(|_, _, _| Deed::Fail(Status::unimplemented("unknown service")));
     let run = client(server.port, "-n 3");
     assert_eq!(run.code, 1, "{}", run.log);
-    assert!(
-        run.log.contains("level=error msg=\"Fail to send request: "),
-        "{}",
-        run.log
-    );
+    assert!(run.log.contains("level=error msg=\"Fail to send request: "), "{}", run.log);
     assert!(run.log.contains("msg=\"Greeting: \""), "{}", run.log);
     assert_eq!(run.report["first_failure"]["status"], "UNIMPLEMENTED");
 }
@@ -269,10 +170,7 @@ fn the_other_services() {
     ] {
         let run = client(server.port, &format!("-function-name {function} -n 2"));
         assert_eq!(run.code, code, "{function}: {}", run.log);
-        assert_eq!(
-            run.log.contains("SUCCESS: Calling functions for 2 times"),
-            code == 0
-        );
+        assert_eq!(run.log.contains("SUCCESS: Calling functions for 2 times"), code == 0);
         assert_eq!(run.report["function"], function);
     }
 }

@@ -62,21 +62,12 @@ impl Server {
     /// Starts a server on a port that was bound before.
     pub fn on(listener: TcpListener, script: Script) -> Self {
         listener.set_nonblocking(true).unwrap();
-        let SocketAddr::V4(address) = listener.local_addr().unwrap() else {
-            panic!("not IPv4")
-        };
+        let SocketAddr::V4(address) = listener.local_addr().unwrap() else { panic!("not IPv4") };
         let (end, calls) = (Arc::new(Notify::new()), Arc::default());
-        let method = Method {
-            script,
-            calls: Arc::clone(&calls),
-            die: Arc::clone(&end),
-        };
+        let method = Method { script, calls: Arc::clone(&calls), die: Arc::clone(&end) };
         let stop = Arc::clone(&end);
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             // Dropping the runtime drops all connections, in the middle of whatever they do.
             runtime.block_on(async {
                 tokio::select! {
@@ -85,12 +76,7 @@ impl Server {
                 }
             });
         });
-        Self {
-            port: address.port(),
-            end,
-            calls,
-            thread: Some(thread),
-        }
+        Self { port: address.port(), end, calls, thread: Some(thread) }
     }
 
     /// Waits until a [`Deed::Die`] has ended it.
@@ -121,10 +107,7 @@ async fn accept(listener: TcpListener, method: Method) {
         let (stream, _) = listener.accept().await.unwrap();
         let method = method.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            let call = Call {
-                path: request.uri().path().to_owned(),
-                method: method.clone(),
-            };
+            let call = Call { path: request.uri().path().to_owned(), method: method.clone() };
             async move {
                 let codec = ProstCodec::<Message, Message>::default();
                 let response = tonic::server::Grpc::new(codec).unary(call, request).await;

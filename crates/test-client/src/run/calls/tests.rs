@@ -20,10 +20,7 @@ impl Transport for Scripted {
     async fn call(&mut self, text: &str, _limit: Duration) -> Result<Reply, CallError> {
         self.2 += 1;
         self.0.borrow_mut().push(format!("call {text}"));
-        (self.1)(self.2, text).map(|text| Reply {
-            text,
-            took: Duration::from_millis(self.2),
-        })
+        (self.1)(self.2, text).map(|text| Reply { text, took: Duration::from_millis(self.2) })
     }
 }
 
@@ -48,16 +45,11 @@ fn right(_call: u64, text: &str) -> Result<String, CallError> {
         "4" => "3",
         _ => "5",
     };
-    Ok(format!(
-        "fn: Fib: y = fib(x) | x: {text} y: {y} | runtime: GoLang"
-    ))
+    Ok(format!("fn: Fib: y = fib(x) | x: {text} y: {y} | runtime: GoLang"))
 }
 
 fn lost() -> CallError {
-    CallError::Status {
-        code: "UNAVAILABLE",
-        message: "gone".to_owned(),
-    }
+    CallError::Status { code: "UNAVAILABLE", message: "gone".to_owned() }
 }
 
 fn play(
@@ -67,43 +59,23 @@ fn play(
 ) -> (Vec<String>, Report, Verdict, String) {
     let function = find("fibonacci-go").unwrap();
     let (pause, limit) = (Duration::ZERO, Duration::from_secs(1));
-    let plan = Plan {
-        function,
-        measured,
-        warmups,
-        pause,
-        limit,
-        verify,
-    };
-    let recipe = Recipe {
-        service: function.service,
-        gen_type: GenType::Linear,
-        input: "1".to_owned(),
-        lower: 1,
-        upper: 100,
-    };
+    let plan = Plan { function, measured, warmups, pause, limit, verify };
+    let recipe =
+        Recipe { service: function.service, gen_type: GenType::Linear, input: "1".to_owned(), lower: 1, upper: 100 };
     let story = Story::default();
     let mut tally = Tally::new(measured, warmups, verify);
     let log = Log::open("/dev/null", false).unwrap();
     let mut transport = Scripted(Rc::clone(&story), script, 0);
-    tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap()
-        .block_on(run(
-            &plan,
-            &mut transport,
-            &mut Generator::new(recipe, 0),
-            &Recorder(Rc::clone(&story)),
-            &log,
-            &mut tally,
-        ));
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run(
+        &plan,
+        &mut transport,
+        &mut Generator::new(recipe, 0),
+        &Recorder(Rc::clone(&story)),
+        &log,
+        &mut tally,
+    ));
     let story = story.borrow().clone();
-    (
-        story,
-        tally.report(&function, 0),
-        tally.verdict(),
-        tally.complaint(),
-    )
+    (story, tally.report(&function, 0), tally.verdict(), tally.complaint())
 }
 
 #[test]
@@ -125,39 +97,22 @@ fn marks_stand_around_the_measured_calls_only() {
             "end 101"
         ]
     );
-    assert_eq!(
-        (report.verified, report.warmup.verified, report.not_made),
-        (2, 2, 0)
-    );
-    assert_eq!(
-        (report.greeting, verdict),
-        (Greeting::Verified, Verdict::Right)
-    );
+    assert_eq!((report.verified, report.warmup.verified, report.not_made), (2, 2, 0));
+    assert_eq!((report.greeting, verdict), (Greeting::Verified, Verdict::Right));
     assert_eq!(report.latencies_ms, [Some(4.0), Some(5.0)]);
     assert_eq!(complaint, "");
 }
 
 #[test]
 fn without_warm_up_there_are_no_points() {
-    assert_eq!(
-        play((0, 1), true, right).0,
-        ["call 1", "begin 100", "call 2", "end 100"]
-    );
+    assert_eq!(play((0, 1), true, right).0, ["call 1", "begin 100", "call 2", "end 100"]);
 }
 
 #[test]
 fn a_failed_call_ends_its_work_item_and_the_run_goes_on() {
-    let (story, report, verdict, complaint) = play((0, 3), true, |call, text| {
-        if call == 3 {
-            Err(lost())
-        } else {
-            right(call, text)
-        }
-    });
-    assert_eq!(
-        story.iter().filter(|line| line.starts_with("end")).count(),
-        3
-    );
+    let (story, report, verdict, complaint) =
+        play((0, 3), true, |call, text| if call == 3 { Err(lost()) } else { right(call, text) });
+    assert_eq!(story.iter().filter(|line| line.starts_with("end")).count(), 3);
     assert_eq!((report.verified, report.failed, report.not_made), (2, 1, 0));
     assert_eq!(report.latencies_ms, [Some(2.0), None, Some(4.0)]);
     assert_eq!(verdict, Verdict::Wrong);
@@ -166,13 +121,8 @@ fn a_failed_call_ends_its_work_item_and_the_run_goes_on() {
 
 #[test]
 fn a_lost_server_ends_the_run_at_the_second_call() {
-    let (story, report, verdict, complaint) = play((3, 5), true, |call, text| {
-        if call > 2 {
-            Err(lost())
-        } else {
-            right(call, text)
-        }
-    });
+    let (story, report, verdict, complaint) =
+        play((3, 5), true, |call, text| if call > 2 { Err(lost()) } else { right(call, text) });
     assert_eq!(story, ["call 1", "point 31", "call 2", "call 3", "call 4"]);
     assert_eq!((report.warmup.verified, report.warmup.failed), (1, 2));
     assert_eq!((report.verified, report.failed, report.not_made), (0, 0, 5));
@@ -196,33 +146,18 @@ fn wrong_replies_count_in_every_phase() {
     for bad in 1..=3 {
         let script: fn(u64, &str) -> _ = match bad {
             1 => |call, text| {
-                if call == 1 {
-                    Ok(String::new())
-                } else {
-                    right(call, text)
-                }
+                if call == 1 { Ok(String::new()) } else { right(call, text) }
             },
             2 => |call, text| {
-                if call == 2 {
-                    Ok("x".to_owned())
-                } else {
-                    right(call, text)
-                }
+                if call == 2 { Ok("x".to_owned()) } else { right(call, text) }
             },
             _ => |call, text| {
-                if call == 3 {
-                    Ok("y".to_owned())
-                } else {
-                    right(call, text)
-                }
+                if call == 3 { Ok("y".to_owned()) } else { right(call, text) }
             },
         };
         let (_, report, verdict, _) = play((1, 1), true, script);
         let first = report.first_failure.unwrap();
-        assert_eq!(
-            (first.call, first.kind, verdict),
-            (bad, Kind::WrongReply, Verdict::Wrong)
-        );
+        assert_eq!((first.call, first.kind, verdict), (bad, Kind::WrongReply, Verdict::Wrong));
         assert!(first.expected.unwrap().contains("runtime: GoLang"));
     }
 }
@@ -230,14 +165,8 @@ fn wrong_replies_count_in_every_phase() {
 #[test]
 fn without_verification_nothing_is_verified() {
     let (_, report, verdict, _) = play((1, 2), false, |_, _| Ok("anything".to_owned()));
-    assert_eq!(
-        (report.verified, report.warmup.verified, report.failed),
-        (0, 0, 0)
-    );
-    assert_eq!(
-        (report.greeting, verdict),
-        (Greeting::Unverified, Verdict::Right)
-    );
+    assert_eq!((report.verified, report.warmup.verified, report.failed), (0, 0, 0));
+    assert_eq!((report.greeting, verdict), (Greeting::Unverified, Verdict::Right));
     assert_eq!(report.latencies_ms.len(), 2);
 }
 
@@ -245,8 +174,5 @@ fn without_verification_nothing_is_verified() {
 fn no_measured_calls_still_means_a_greeting() {
     let (story, report, verdict, _) = play((0, 0), true, right);
     assert_eq!(story, ["call 1"]);
-    assert_eq!(
-        (report.planned, report.latency_ms, verdict),
-        (0, None, Verdict::Right)
-    );
+    assert_eq!((report.planned, report.latency_ms, verdict), (0, None, Verdict::Right));
 }
