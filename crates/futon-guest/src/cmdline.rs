@@ -43,7 +43,7 @@ impl CommandLine {
 
     /// The last value given to `name`, as the kernel takes the last one too.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
-        self.words.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+        self.words.iter().rev().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
     }
 }
 
