@@ -102,8 +102,14 @@ LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s 
 [ $status -ne 0 ] || ! [ -f run.env ] || . ./run.env
 
 if [ $status -eq 0 ]; then
-    # shellcheck disable=SC2086 # a list of names
-    step pull "$LIMIT_PULL" futon-guest pull $IMAGES
+    # The engine reports the last registry it tried, not that the first one's image found no room on the disk.
+    # shellcheck disable=SC2016,SC2086 # the inner shell expands; a list of names
+    step pull "$LIMIT_PULL" sh -c '
+        futon-guest pull "$@" && exit
+        left=$(df --output=avail -k /var/lib/docker | tail -n 1)
+        [ "$left" -gt 65536 ] || echo "no space left on device: $left KiB are free in /var/lib/docker"
+        exit 1
+    ' sh $IMAGES
 fi
 
 started=no
