@@ -108,12 +108,13 @@ say "writing the disk image ($size)"
 # shellcheck disable=SC2016 # the inner shell expands
 make_disk='mke2fs -q -t ext4 -F -L futon-base -m 0 -E lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0 -d "$1" "$2" "$3"'
 if [ $as_root = yes ]; then
-    sh -ec "$make_disk" mke2fs "$target" "$stage/made/base-disk-image.img" "$size"
+    sh -ec "$make_disk" mke2fs "$target" "$stage/made/base-disk-image.img" "$size" >&2
 else
     # shellcheck disable=SC2016 # the inner shell expands
-    # Inside the namespace the archive's owners are the ids that the image is to hold.
-    buildah unshare sh -ec 'mkdir "$1"; tar -C "$1" --numeric-owner --xattrs --xattrs-include="*" -xpf "$1.tar"'"; $make_disk" \
-        mke2fs "$stage/root" "$stage/made/base-disk-image.img" "$size"
+    # Inside the namespace the archive's owners are the ids that the image is to hold. Device nodes cannot be made there; the guest's
+    # kernel fills /dev by itself.
+    buildah unshare sh -ec 'mkdir "$1"; tar -C "$1" --numeric-owner --xattrs --xattrs-include="*" --exclude="./dev/*" -xpf "$1.tar"'"; $make_disk" \
+        mke2fs "$stage/root" "$stage/made/base-disk-image.img" "$size" >&2
 fi
 
 for file in base-disk-image.img kernel initrd cmdline packages.txt; do

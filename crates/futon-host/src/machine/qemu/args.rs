@@ -84,7 +84,8 @@ fn accelerator(accelerator: Accelerator) -> &'static str {
 fn cpu(accelerator: Accelerator) -> &'static str {
     match accelerator {
         Accelerator::Kvm => "host",
-        Accelerator::Tcg | Accelerator::None => "max",
+        // Without the flags of fast string moves the guest copies in wide loops: TCG executes `rep movsb` byte by byte.
+        Accelerator::Tcg | Accelerator::None => "max,erms=off,fsrm=off",
     }
 }
 
@@ -122,7 +123,7 @@ mod tests {
         assert_eq!(
             line,
             "-name futon-fibonacci-go -nodefaults -no-user-config -display none -machine q35 \
-             -accel tcg,thread=multi,tb-size=256 -cpu max -smp 2 -m 2048M -no-reboot -kernel /r/kernel -initrd /r/initrd \
+             -accel tcg,thread=multi,tb-size=256 -cpu max,erms=off,fsrm=off -smp 2 -m 2048M -no-reboot -kernel /r/kernel -initrd /r/initrd \
              -append console=ttyS0 root=/dev/vda -drive if=none,id=disk0,format=qcow2,cache=unsafe,file=/w,,1/disk.qcow2 \
              -device virtio-blk-pci,drive=disk0 -netdev user,id=net0 -device virtio-net-pci,netdev=net0,romfile= \
              -object rng-random,id=rng0,filename=/dev/urandom -device virtio-rng-pci,rng=rng0 \
