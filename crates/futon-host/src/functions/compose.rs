@@ -7,6 +7,8 @@ use futon_model::ImageReference;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::settings::service_settings;
+use crate::bundle::ServiceSettings;
 use crate::{Error, Result};
 
 /// A compose file: where it is, its text, and its services.
@@ -33,6 +35,8 @@ pub struct Service {
     pub depends_on: Vec<String>,
     /// futon's own settings.
     pub hints: FunctionHints,
+    /// How it is to be run, where futon and not the guest's engine sees to that.
+    pub settings: ServiceSettings,
 }
 
 /// futon's extension of a service: the key `x-futon`.
@@ -59,6 +63,8 @@ struct RawService {
     #[serde(default)]
     ports: Vec<Value>,
     depends_on: Option<Value>,
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
     #[serde(rename = "x-futon", default)]
     hints: FunctionHints,
 }
@@ -101,19 +107,22 @@ impl Compose {
     /// A service and all it depends on, the service first.
     #[must_use]
     pub fn closure(&self, name: &str) -> Vec<&Service> {
-        let mut names = vec![name];
+        self.closure_names(name).iter().filter_map(|name| self.services.get(name)).collect()
+    }
+
+    /// Names of a service and all it depends on, the service first.
+    #[must_use]
+    pub fn closure_names(&self, name: &str) -> Vec<String> {
+        let mut names = vec![name.to_owned()];
         let mut next = 0;
         while let Some(name) = names.get(next) {
             next += 1;
-            if let Some(service) = self.services.get(*name) {
-                for needed in &service.depends_on {
-                    if !names.contains(&needed.as_str()) {
-                        names.push(needed);
-                    }
-                }
+            if let Some(service) = self.services.get(name) {
+                let more: Vec<String> = service.depends_on.iter().filter(|n| !names.contains(n)).cloned().collect();
+                names.extend(more);
             }
         }
-        names.into_iter().filter_map(|name| self.services.get(name)).collect()
+        names
     }
 }
 
@@ -126,7 +135,10 @@ impl RawService {
             Some(Value::Object(map)) => map.keys().cloned().collect(),
             Some(other) => return Err(format!("`depends_on` is {other}, not a list or a map")),
         };
+        let mut settings = service_settings(&self.others)?;
+        settings.container_port = self.ports.iter().find_map(container_port);
         Ok(Service {
+            settings,
             image: image.parse().map_err(|e: futon_model::ReferenceError| e.to_string())?,
             container: self.container_name.unwrap_or_else(|| name.to_owned()),
             host_port: self.ports.iter().find_map(host_port),
@@ -150,6 +162,16 @@ fn host_port(entry: &Value) -> Option<u16> {
             Value::Number(number) => number.as_u64().and_then(|n| u16::try_from(n).ok()),
             _ => None,
         },
+        _ => None,
+    }
+}
+
+/// Port in the container of one entry of `ports`.
+fn container_port(entry: &Value) -> Option<u16> {
+    match entry {
+        Value::String(text) => text.split('/').next()?.rsplit(':').next()?.parse().ok(),
+        Value::Number(number) => number.as_u64().and_then(|n| u16::try_from(n).ok()),
+        Value::Object(map) => map.get("target")?.as_u64().and_then(|n| u16::try_from(n).ok()),
         _ => None,
     }
 }
@@ -186,6 +208,7 @@ mod tests {
             (serde_json::json!({"target": 50051, "published": 50003}), Some(50003)),
         ] {
             assert_eq!(host_port(&entry), port, "{entry}");
+            assert_eq!(container_port(&entry), Some(50051), "{entry}");
         }
     }
 

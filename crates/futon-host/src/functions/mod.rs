@@ -3,6 +3,7 @@
 mod compose;
 mod list;
 mod select;
+mod settings;
 
 pub use compose::{Compose, FunctionHints, Service};
 pub use list::parse_list;

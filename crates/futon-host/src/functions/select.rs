@@ -2,6 +2,8 @@
 
 use futon_model::ImageReference;
 
+use crate::bundle::ServiceSettings;
+
 use super::{Compose, FunctionHints, Service};
 use crate::{Error, Result};
 
@@ -29,6 +31,8 @@ pub struct Selection {
     pub service: Service,
     /// Images of the services that it depends on.
     pub dependencies: Vec<ImageReference>,
+    /// The same services by name, nearest first.
+    pub needed: Vec<(String, Service)>,
     /// Compose file for the guest.
     pub compose: String,
     /// Defaults taken; for the report.
@@ -60,12 +64,16 @@ const KNOWN_CLIENTS: [&str; 15] = [
 /// When it is neither.
 pub fn select(compose: &Compose, wanted: &str) -> Result<Selection> {
     if let Some(service) = compose.services.get(wanted) {
-        let dependencies = compose.closure(wanted).into_iter().skip(1).map(|s| s.image.clone()).collect();
+        let names = compose.closure_names(wanted);
+        let needed: Vec<(String, Service)> =
+            names.iter().skip(1).filter_map(|n| Some((n.clone(), compose.services.get(n)?.clone()))).collect();
+        let dependencies = needed.iter().map(|(_, service)| service.image.clone()).collect();
         return Ok(Selection {
             name: wanted.to_owned(),
             service_name: wanted.to_owned(),
             service: service.clone(),
             dependencies,
+            needed,
             compose: compose.text.clone(),
             remarks: Vec::new(),
         });
@@ -84,6 +92,10 @@ pub fn select(compose: &Compose, wanted: &str) -> Result<Selection> {
         host_port: Some(ClientDefaults::HOST_PORT),
         depends_on: Vec::new(),
         hints: FunctionHints::default(),
+        settings: ServiceSettings {
+            container_port: Some(ClientDefaults::CONTAINER_PORT),
+            ..ServiceSettings::default()
+        },
     };
     let name = image.base_name().to_owned();
     let compose = format!(
@@ -103,6 +115,7 @@ pub fn select(compose: &Compose, wanted: &str) -> Result<Selection> {
         name,
         service,
         dependencies: Vec::new(),
+        needed: Vec::new(),
         compose,
         remarks: vec![remark],
     })

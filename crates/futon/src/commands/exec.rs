@@ -31,6 +31,7 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     let request = PlanRequest {
         config: &config,
         machine: prepared.kind,
+        base: prepared.base,
         base_image: prepared.base_image.clone(),
         kernel: prepared.kernel.clone(),
         client: None,
@@ -40,7 +41,14 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     };
     let plan = foreign_plan(&name, &request);
     let files = named_files(&args.files)?;
-    let contents = Contents { plan: &plan, template: &script, compose: None, tools: &tools(resources), files: &files };
+    let contents = Contents {
+        plan: &plan,
+        template: &script,
+        compose: None,
+        tools: &tools(resources),
+        files: &files,
+        bundle: None,
+    };
     let workdir = WorkDir::create(&folder.join(&name), &contents)?;
     let started = SystemTime::now();
     let function = run_one(&workdir, &*prepared.machine, Some(store), ui, cancel).await?;
