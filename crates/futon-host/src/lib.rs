@@ -14,6 +14,7 @@ pub mod machine;
 pub mod report;
 pub mod resources;
 pub mod run;
+pub mod stats;
 pub mod verdict;
 pub mod workdir;
 

@@ -1,0 +1,20 @@
+//! Statistics of a simulated run: from gem5's `stats.txt` to one tidy row an invocation, and to charts.
+//!
+//! `text` reads the file, `names` knows what a figure is called in which version of gem5, `rows` makes rows from dumps and
+//! labels, `csv` keeps them, `chart` draws them. Nothing here knows how the simulator was run.
+
+mod chart;
+mod core;
+mod csv;
+mod line;
+mod names;
+mod rows;
+mod text;
+
+pub use chart::{Chart, charts_page};
+pub use core::CoreModel;
+pub use csv::{read_rows, write_rows};
+pub use line::{Cell, Line, Stat, parse_line};
+pub use names::{Figure, Layout};
+pub use rows::{COLUMNS, Context as RowContext, DumpLabel, Row, comparable, converged, rows};
+pub use text::{Dump, Item, Summary, read_dumps, read_stats};

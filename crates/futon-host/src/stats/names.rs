@@ -1,0 +1,202 @@
+//! What a figure is called in which version of gem5. Names are looked up, never guessed: what a dump lacks stays absent.
+
+use std::collections::HashMap;
+
+/// A figure of one dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Figure {
+    /// Ticks in this dump.
+    SimTicks,
+    /// Ticks a second.
+    SimFreq,
+    /// Host seconds in this dump.
+    HostSeconds,
+    /// Instructions of all cores.
+    AllInsts,
+    /// Instructions of the measured core.
+    Insts,
+    /// Of them those in user mode (gem5 v24.1 and later).
+    UserInsts,
+    /// Cycles of the core's own account.
+    Cycles,
+    /// Cycles in which the out-of-order core was quiesced; not among its cycles.
+    QuiesceCycles,
+    /// Cycles in which a simple core was idle; among its cycles.
+    IdleCycles,
+    /// Cycles in which a simple core was busy.
+    BusyCycles,
+    /// Misses and accesses of the first-level instruction cache.
+    L1i(Access),
+    /// First-level data cache.
+    L1d(Access),
+    /// The core's own second-level cache.
+    L2(Access),
+    /// The shared last-level cache, for the measured core's requests alone.
+    Llc(Access),
+    /// Instruction TLB.
+    Itlb(Access),
+    /// Data TLB.
+    Dtlb(Access),
+    /// Branches that the core had predicted wrongly, found at commit.
+    BranchMispredicts,
+}
+
+/// What a cache or TLB counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// All accesses.
+    All,
+    /// Misses.
+    Misses,
+}
+
+/// Where a configuration has put what is measured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    /// Full name of the measured core (`system.cpu1`).
+    pub core: String,
+    /// Full name of the shared last-level cache, where there is one (`system.llc`).
+    pub llc: Option<String>,
+}
+
+/// Looks names up.
+#[derive(Debug)]
+pub(super) struct Names {
+    exact: HashMap<String, (Figure, u8)>,
+    llc: Option<String>,
+    /// The measured core as requestors call it, with and without the system's name.
+    requestors: [String; 2],
+}
+
+impl Names {
+    pub(super) fn new(layout: &Layout) -> Self {
+        let core = &layout.core;
+        let mut exact = HashMap::new();
+        // Of several names for one figure a dump may hold more than one: the first in the list is the best.
+        let mut add = |figure: Figure, names: &[String]| {
+            for (rank, name) in (0_u8..).zip(names) {
+                exact.insert(name.clone(), (figure, rank));
+            }
+        };
+        let own = |names: &[&str]| names.iter().map(|n| format!("{core}.{n}")).collect::<Vec<_>>();
+        let global = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        add(Figure::SimTicks, &global(&["simTicks", "sim_ticks"]));
+        add(Figure::SimFreq, &global(&["simFreq", "sim_freq"]));
+        add(Figure::HostSeconds, &global(&["hostSeconds", "host_seconds"]));
+        add(Figure::AllInsts, &global(&["simInsts", "sim_insts"]));
+        add(
+            Figure::Insts,
+            &own(&["commitStats0.numInsts", "exec_context.thread_0.numInsts", "committedInsts::total", "committedInsts"]),
+        );
+        add(Figure::UserInsts, &own(&["commitStats0.numUserInsts"]));
+        add(Figure::Cycles, &own(&["numCycles"]));
+        add(Figure::QuiesceCycles, &own(&["quiesceCycles"]));
+        add(Figure::IdleCycles, &own(&["exec_context.thread_0.numIdleCycles", "num_idle_cycles"]));
+        add(Figure::BusyCycles, &own(&["exec_context.thread_0.numBusyCycles", "num_busy_cycles"]));
+        add(Figure::BranchMispredicts, &own(&["commit.branchMispredicts"]));
+        type Of = fn(Access) -> Figure;
+        let caches: [(Of, &[&str]); 3] =
+            [(Figure::L1i, &["icache"]), (Figure::L1d, &["dcache"]), (Figure::L2, &["l2cache", "l2"])];
+        for (of, caches) in caches {
+            for (access, stats) in ACCESS_NAMES {
+                let names: Vec<String> = caches
+                    .iter()
+                    .flat_map(|cache| stats.iter().map(move |stat| format!("{core}.{cache}.{stat}::total")))
+                    .collect();
+                add(of(access), &names);
+            }
+        }
+        let llc = layout.llc.clone();
+        let short = core.split_once('.').map_or(core.as_str(), |(_, rest)| rest);
+        let requestors = [format!("{core}."), format!("{short}.")];
+        Self { exact, llc, requestors }
+    }
+
+    /// The figure that a statistic is or belongs to, and how good a source it is (0 is best). Those of equal rank
+    /// are parts of a sum.
+    pub(super) fn find(&self, name: &str) -> Option<(Figure, u8)> {
+        if let Some(found) = self.exact.get(name) {
+            return Some(*found);
+        }
+        self.tlb(name).or_else(|| self.shared_cache(name))
+    }
+
+    /// Reads and writes are counted apart; the figure is their sum.
+    fn tlb(&self, name: &str) -> Option<(Figure, u8)> {
+        let rest = name.strip_prefix(self.requestors[0].as_str())?;
+        // v21.1 put the TLBs under the memory management unit.
+        let rest = rest.strip_prefix("mmu.").unwrap_or(rest);
+        let (tlb, stat) = rest.split_once('.')?;
+        let of: fn(Access) -> Figure = match tlb {
+            "itb" => Figure::Itlb,
+            "dtb" => Figure::Dtlb,
+            _ => return None,
+        };
+        match stat {
+            "rdAccesses" | "wrAccesses" => Some((of(Access::All), 0)),
+            "rdMisses" | "wrMisses" => Some((of(Access::Misses), 0)),
+            _ => None,
+        }
+    }
+
+    fn shared_cache(&self, name: &str) -> Option<(Figure, u8)> {
+        let rest = name.strip_prefix(self.llc.as_deref()?)?.strip_prefix('.')?;
+        let (stat, requestor) = rest.split_once("::")?;
+        let access = ACCESS_NAMES.iter().find(|(_, names)| names.contains(&stat))?.0;
+        let requestor = requestor.strip_prefix('.').unwrap_or(requestor);
+        self.requestors.iter().any(|own| requestor.starts_with(own.as_str())).then_some((Figure::Llc(access), 0))
+    }
+}
+
+const ACCESS_NAMES: [(Access, &[&str]); 2] = [
+    (Access::All, &["demandAccesses", "demand_accesses"]),
+    (Access::Misses, &["demandMisses", "demand_misses"]),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Names {
+        Names::new(&Layout { core: "system.cpu1".into(), llc: Some("system.llc".into()) })
+    }
+
+    #[test]
+    fn names_of_all_versions() {
+        let names = names();
+        for (name, figure) in [
+            ("simTicks", Figure::SimTicks),
+            ("sim_ticks", Figure::SimTicks),
+            ("system.cpu1.commitStats0.numInsts", Figure::Insts),
+            ("system.cpu1.exec_context.thread_0.numInsts", Figure::Insts),
+            ("system.cpu1.committedInsts", Figure::Insts),
+            ("system.cpu1.icache.demandMisses::total", Figure::L1i(Access::Misses)),
+            ("system.cpu1.dcache.demand_misses::total", Figure::L1d(Access::Misses)),
+            ("system.cpu1.l2cache.demandAccesses::total", Figure::L2(Access::All)),
+            ("system.cpu1.mmu.dtb.wrMisses", Figure::Dtlb(Access::Misses)),
+            ("system.cpu1.itb.rdAccesses", Figure::Itlb(Access::All)),
+            ("system.llc.demandMisses::system.cpu1.data", Figure::Llc(Access::Misses)),
+            ("system.llc.demandMisses::cpu1.inst", Figure::Llc(Access::Misses)),
+            ("system.llc.demand_misses::.cpu1.dtb.walker", Figure::Llc(Access::Misses)),
+        ] {
+            assert_eq!(names.find(name).map(|f| f.0), Some(figure), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_other_core_and_the_sum_of_all_are_not_ours() {
+        let names = names();
+        for name in [
+            "system.cpu0.numCycles",
+            "system.cpu10.numCycles",
+            "system.llc.demandMisses::cpu0.data",
+            "system.llc.demandMisses::cpu10.data",
+            "system.llc.demandMisses::total",
+            "system.cpu1.icache.demandMissRate::total",
+            "system.cpu1.icache.demandMisses::cpu1.inst",
+            "system.llcx.demandMisses::cpu1.inst",
+        ] {
+            assert_eq!(names.find(name), None, "{name}");
+        }
+    }
+}
