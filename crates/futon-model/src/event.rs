@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Accelerator, Digest, GuestEvent};
+use crate::{Accelerator, Code, Digest, GuestEvent, Outcome};
 
 /// Something that happened, and when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,6 +104,24 @@ pub enum EventKind {
         signal: Option<i32>,
         /// Last lines of its standard error.
         stderr: String,
+    },
+    /// The machine ended in a way that it can name.
+    MachineFailed {
+        /// How the run is to be counted.
+        outcome: Outcome,
+        /// The reason, for programs.
+        code: Code,
+        /// The reason, for people.
+        why: String,
+        /// What the user can do about it.
+        hint: Option<String>,
+    },
+    /// A part of the run on the simulator began: `boot`, `setup`, `evaluate` or `run`.
+    SimulationPhase {
+        /// Name of the phase.
+        phase: String,
+        /// What it starts from, for people.
+        from: String,
     },
     /// A limit struck and the machine was ended.
     LimitStruck {

@@ -13,6 +13,7 @@ mod lean;
 mod limits;
 mod plan;
 mod report;
+mod simulation;
 mod verdict;
 
 pub use client::{ClientFailure, ClientFailureKind, ClientReport, HistogramBucket, LatencyMs, Phase, PhaseCount};
@@ -26,4 +27,5 @@ pub use plan::{
     Accelerator, Base, ClientPlan, MachineKind, MachinePlan, Network, Plan, PlannedStep, ScriptKind, steps,
 };
 pub use report::{FunctionReport, InvocationReport, MachineReport, REPORT_SCHEMA, Report, StepReport, Summary};
+pub use simulation::{PhaseReport, SimulationReport};
 pub use verdict::{Code, Judgement, Outcome, Proof, Verdict};

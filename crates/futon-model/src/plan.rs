@@ -122,6 +122,8 @@ pub enum Base {
 pub enum MachineKind {
     /// QEMU, x86_64, q35.
     Qemu,
+    /// gem5, x86_64, full system.
+    Gem5,
     /// No machine: a script of events, for tests of the engine. Never proof of anything.
     Fake,
 }
@@ -134,6 +136,8 @@ pub enum Accelerator {
     Kvm,
     /// QEMU's translator. Times measured under it say nothing about the function's performance.
     Tcg,
+    /// gem5's core models: the only times that mean something are simulated ones.
+    Simulated,
     /// None: the fake machine.
     None,
 }
@@ -145,6 +149,7 @@ impl Accelerator {
         match self {
             Self::Kvm => "kvm",
             Self::Tcg => "tcg",
+            Self::Simulated => "simulated",
             Self::None => "none",
         }
     }

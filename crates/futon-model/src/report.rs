@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Accelerator, ClientFailure, LatencyMs, MachineKind, PlannedImage, Proof, Verdict};
+use crate::{Accelerator, ClientFailure, LatencyMs, MachineKind, PlannedImage, Proof, SimulationReport, Verdict};
 
 /// Name and version of the report's form.
 pub const REPORT_SCHEMA: &str = "futon.report/1";
@@ -66,6 +66,9 @@ pub struct FunctionReport {
     pub duration_ms: u64,
     /// Folder with the results log, consoles, container log and events.
     pub folder: String,
+    /// What was simulated, where a simulator ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulation: Option<SimulationReport>,
     /// Last console lines, where the function did not pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub console_tail: Vec<String>,

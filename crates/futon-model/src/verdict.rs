@@ -97,6 +97,12 @@ pub enum Code {
     HostFailed,
     /// The whole run's limit struck.
     RunTimedOut,
+    /// The simulation went on and nothing came of it.
+    NoProgress,
+    /// The guest tried to write where it may not.
+    ForbiddenWrite,
+    /// The simulator ended for a reason that nobody knows.
+    UnknownExit,
     /// Somebody stopped futon.
     Interrupted,
 }

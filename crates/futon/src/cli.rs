@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+mod gem5;
+
+pub use gem5::{Gem5Args, StatsCommand};
+
 /// Run serverless functions under test on a virtual machine, and say with proof whether they work there.
 #[derive(Debug, Parser)]
 #[command(name = "futon", version, propagate_version = true, after_help = EXIT_CODES)]
@@ -46,6 +50,13 @@ pub enum Command {
     Check(CheckArgs),
     /// Build, run and check functions; without names, those of the list file
     Test(TestArgs),
+    /// Simulate functions up to their checkpoints: booted, started, warmed up (gem5)
+    Setup(TestArgs),
+    /// Invoke functions on the measured core, from the checkpoints that `setup` made (gem5)
+    Evaluate(TestArgs),
+    /// Read statistics and draw charts of simulated invocations
+    #[command(subcommand)]
+    Stats(StatsCommand),
     /// Run any script in the guest and collect what it uploads
     Exec(ExecArgs),
     /// Serve a folder as the exchange does: downloads and uploads
@@ -69,7 +80,7 @@ impl Command {
             Self::Doctor(a) => a.json,
             Self::Run(a) => a.json,
             Self::Check(a) => a.json,
-            Self::Test(a) => a.output.json,
+            Self::Test(a) | Self::Evaluate(a) => a.output.json,
             Self::Exec(a) => a.json,
             Self::Resources(ResourcesCommand::List { json, .. }) | Self::Images(ImagesCommand::List { json, .. }) => {
                 *json
@@ -251,11 +262,14 @@ pub struct ClientArgs {
 #[derive(Debug, Clone, Args)]
 pub struct MachineArgs {
     /// Machine to run on
-    #[arg(long, default_value = "qemu", value_name = "MACHINE", hide = true)]
+    #[arg(long, default_value = "qemu", value_name = "MACHINE", help = "Machine to run on: qemu or gem5")]
     pub on: String,
     /// What the guest is: Debian with the Docker Engine, or a kernel and crun alone, which boots in a second
     #[arg(long, value_enum, default_value_t = BaseArg::Docker, value_name = "BASE")]
     pub base: BaseArg,
+    /// The simulated machine
+    #[command(flatten)]
+    pub gem5: Gem5Args,
     /// Accelerator; auto takes KVM only if a probe boots under it
     #[arg(long, value_enum, default_value_t = Accel::Auto, value_name = "ACCEL")]
     pub accel: Accel,

@@ -20,7 +20,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::unistd::{Pid, setsid};
 use serde::{Deserialize, Serialize};
 
-use super::namespace;
+use super::{confine, namespace};
 
 /// Descriptor on which the guard finds its control socket.
 pub(super) const CONTROL_FD: i32 = 3;
@@ -39,6 +39,9 @@ pub struct GuardArguments {
     pub last_fd: i32,
     /// Program and arguments of the machine.
     pub command: Vec<String>,
+    /// Folders and files that the machine may write to; everywhere when absent.
+    #[serde(default)]
+    pub writable: Option<Vec<PathBuf>>,
 }
 
 /// What the guard tells futon, one JSON object a line.
@@ -84,6 +87,12 @@ pub fn run_guard(arguments: &GuardArguments) -> io::Result<()> {
             Ok(listener) => send(&control, &GuardMessage::Listening, Some(listener.as_fd()))?,
             Err(e) => return send(&control, &GuardMessage::Refused { why: e.to_string() }, None),
         }
+    }
+    // The guard itself writes nothing but the log, which `spawn` opens: the confinement may hold for both.
+    if let Some(writable) = &arguments.writable
+        && let Err(why) = confine::to(writable, &arguments.log)
+    {
+        return send(&control, &GuardMessage::NotStarted { why }, None);
     }
     let child = match spawn(arguments) {
         Ok(child) => child,

@@ -1,6 +1,8 @@
 //! Machines: started, watched and ended. Nothing that futon starts outlives it.
 
+mod confine;
 mod fake;
+pub mod gem5;
 mod guard;
 mod namespace;
 mod process;
@@ -10,11 +12,12 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use futon_model::{EventKind, MachineReport, Plan};
+use futon_model::{EventKind, Limits, MachineReport, Plan, SimulationReport};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::Result;
 
+pub use confine::confinement_works;
 pub use fake::{FakeMachine, Scenario};
 pub use guard::{GuardArguments, run_guard};
 pub use namespace::{HOST_PORT, port_is_taken};
@@ -36,6 +39,17 @@ pub struct Launch {
 pub trait Machine: Send + Sync {
     /// What the report says about it.
     fn report(&self) -> MachineReport;
+
+    /// The limits that the host keeps to. A simulator's guest keeps its own in simulated time, which says nothing about
+    /// the host's.
+    fn host_limits(&self, limits: Limits) -> Limits {
+        limits
+    }
+
+    /// Whether the guest talks to an exchange; a simulator's guest does not.
+    fn has_exchange(&self) -> bool {
+        true
+    }
 
     /// Makes the disk of a run: an overlay over the base image, which is never written.
     ///
@@ -59,6 +73,11 @@ pub trait Running: Send {
     /// Remarks on how it was started, for the report.
     fn remarks(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// What was simulated; asked when the run is over.
+    fn simulation(&self) -> Option<SimulationReport> {
+        None
     }
 
     /// Ends the machine if it still runs: asks, waits for a grace, then kills its process group.

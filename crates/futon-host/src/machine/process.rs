@@ -138,7 +138,8 @@ fn receive(control: &UnixStream) -> std::io::Result<(Vec<u8>, Option<OwnedFd>)> 
 /// When the guard itself cannot be started.
 pub async fn namespace_works() -> Result<std::result::Result<(), String>> {
     let command = vec!["true".to_owned()];
-    let arguments = GuardArguments { own_namespace: true, log: "/dev/null".into(), last_fd: CONTROL_FD, command };
+    let arguments =
+        GuardArguments { own_namespace: true, log: "/dev/null".into(), last_fd: CONTROL_FD, command, writable: None };
     Ok(match start(arguments, Vec::new()).await? {
         Start::Running(mut guarded) => {
             guarded.end().await;

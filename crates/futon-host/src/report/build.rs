@@ -5,7 +5,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use futon_model::{
-    Accelerator, ExitCode, FunctionReport, MachineReport, Outcome, Plan, REPORT_SCHEMA, Report, Summary, steps,
+    Accelerator, ExitCode, FunctionReport, MachineReport, Outcome, Plan, REPORT_SCHEMA, Report, SimulationReport,
+    Summary, steps,
 };
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,9 @@ pub struct RunMeta {
     pub remarks: Vec<String>,
     /// Length of the run.
     pub duration: Duration,
+    /// What was simulated, where a simulator ran.
+    #[serde(default)]
+    pub simulation: Option<SimulationReport>,
 }
 
 /// Judges the run whose witnesses are in a working directory and makes its report.
@@ -58,6 +62,7 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
         remarks,
         duration_ms: u64::try_from(meta.duration.as_millis()).unwrap_or(u64::MAX),
         folder: workdir.results().display().to_string(),
+        simulation: meta.simulation.clone(),
         console_tail: tail(&workdir.results().join("console.log")),
         container_tail: tail(&workdir.uploads().join("container.log")),
     }

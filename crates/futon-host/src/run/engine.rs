@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futon_model::{Event, EventKind, MachineReport, Plan, steps};
+use futon_model::{Event, EventKind, MachineReport, Plan, SimulationReport, steps};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
@@ -52,6 +52,8 @@ pub struct RunRecord {
     pub machine: MachineReport,
     /// Remarks on how the machine was started.
     pub remarks: Vec<String>,
+    /// What was simulated, where a simulator ran.
+    pub simulation: Option<SimulationReport>,
 }
 
 /// Makes one run.
@@ -60,6 +62,7 @@ pub async fn run(setup: RunSetup<'_>) -> RunRecord {
     let machine = setup.machine.report();
     let mut journal = Journal { begin, file: None, events: Vec::new(), sink: setup.sink };
     let mut remarks = Vec::new();
+    let mut simulation = None;
     let parts = Parts {
         plan: setup.plan,
         workdir: setup.workdir,
@@ -67,11 +70,11 @@ pub async fn run(setup: RunSetup<'_>) -> RunRecord {
         store: setup.store,
         cancel: setup.cancel,
     };
-    if let Err(e) = drive(parts, &mut journal, &mut remarks).await {
+    if let Err(e) = drive(parts, &mut journal, &mut remarks, &mut simulation).await {
         let why = e.hint_text().map_or_else(|| e.to_string(), |hint| format!("{e} (hint: {hint})"));
         journal.record(EventKind::HostFailed { step: steps::BOOT.into(), why });
     }
-    RunRecord { events: journal.events, duration: begin.elapsed(), machine, remarks }
+    RunRecord { events: journal.events, duration: begin.elapsed(), machine, remarks, simulation }
 }
 
 struct Parts<'a> {
@@ -82,7 +85,12 @@ struct Parts<'a> {
     cancel: CancellationToken,
 }
 
-async fn drive(parts: Parts<'_>, journal: &mut Journal<'_>, remarks: &mut Vec<String>) -> Result<()> {
+async fn drive(
+    parts: Parts<'_>,
+    journal: &mut Journal<'_>,
+    remarks: &mut Vec<String>,
+    simulation: &mut Option<SimulationReport>,
+) -> Result<()> {
     let workdir = parts.workdir;
     workdir.prepare_results()?;
     journal.open(workdir)?;
@@ -98,21 +106,25 @@ async fn drive(parts: Parts<'_>, journal: &mut Journal<'_>, remarks: &mut Vec<St
     let served = match listener {
         Some(listener) => {
             let config = exchange_config(&parts, events.clone())?;
-            tokio::spawn(exchange::serve(listener, config, stop_exchange.clone()))
+            Some(tokio::spawn(exchange::serve(listener, config, stop_exchange.clone())))
         }
+        None if !parts.machine.has_exchange() => None,
         None => return Err(Error::infra("the machine gave no socket for its exchange")),
     };
     drop(events);
-    watch(parts.plan, &parts.cancel, &mut *running, &mut incoming, journal).await;
+    let watched = Plan { limits: parts.machine.host_limits(parts.plan.limits), ..parts.plan.clone() };
+    watch(&watched, &parts.cancel, &mut *running, &mut incoming, journal).await;
     stop_exchange.cancel();
     // Transfers that are under way when the machine is gone cannot end.
-    let ended = tokio::time::timeout(Duration::from_secs(5), served).await;
-    if let Ok(Ok(Err(e))) = ended {
+    if let Some(served) = served
+        && let Ok(Ok(Err(e))) = tokio::time::timeout(Duration::from_secs(5), served).await
+    {
         journal.record(EventKind::HostFailed { step: steps::FETCH.into(), why: format!("the exchange failed: {e}") });
     }
     while let Ok(event) = incoming.try_recv() {
         journal.record(event);
     }
+    *simulation = running.simulation();
     Ok(())
 }
 

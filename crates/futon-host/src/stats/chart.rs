@@ -41,13 +41,7 @@ pub fn charts_page(rows: &[Row]) -> Result<String> {
     );
     let _ = writeln!(page, "<p>{}</p>", escape(&describe(rows)));
     for chart in [cpi_chart(rows), instructions_chart(rows)] {
-        let _ = writeln!(
-            page,
-            "<h2>{}</h2>\n<p>{}</p>\n{}",
-            escape(&chart.title),
-            escape(&chart.note),
-            chart.svg
-        );
+        let _ = writeln!(page, "<h2>{}</h2>\n<p>{}</p>\n{}", escape(&chart.title), escape(&chart.note), chart.svg);
     }
     page.push_str("</html>\n");
     Ok(page)
@@ -60,7 +54,13 @@ fn describe(rows: &[Row]) -> String {
         values.dedup();
         values.join(", ")
     };
-    format!("core {} · system {} · gem5 {} · {} invocations", one("core"), one("system"), one("gem5_version"), rows.len())
+    format!(
+        "core {} · system {} · gem5 {} · {} invocations",
+        one("core"),
+        one("system"),
+        one("gem5_version"),
+        rows.len()
+    )
 }
 
 /// Rows by function, in the order in which functions first appear.
@@ -189,7 +189,8 @@ fn instructions_chart(rows: &[Row]) -> Chart {
         middle += slot;
     }
     svg.push_str("</svg>");
-    let note = "Mean over the measured invocations, on the function's core; the line spans the least and the most.".into();
+    let note =
+        "Mean over the measured invocations, on the function's core; the line spans the least and the most.".into();
     Chart { title, note, svg }
 }
 
@@ -230,10 +231,8 @@ fn labelled(last: f64) -> impl Iterator<Item = f64> {
 
 fn frame(ticks: &[f64], axis: &Axis, label: &str, series: usize) -> String {
     let more = if series > 1 { 22.0 } else { 0.0 };
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {}\" role=\"img\">\n",
-        HEIGHT + more
-    );
+    let mut svg =
+        format!("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {}\" role=\"img\">\n", HEIGHT + more);
     let digits = if ticks.get(1).is_some_and(|t| *t < 0.1) {
         3
     } else if ticks.iter().all(|t| t.fract() == 0.0) {

@@ -186,23 +186,33 @@ mod tests {
         );
         assert_eq!((s.name, s.value, s.unit), ("hostInstRate", 247_382.0, Some("(Count/Second)")));
         assert_eq!(s.description, "Simulator instruction rate (inst/s)");
-        let s = one("simSeconds                                   0.000490                       # Number of seconds simulated (Second)");
+        let s = one(
+            "simSeconds                                   0.000490                       # Number of seconds simulated (Second)",
+        );
         assert_eq!((s.value, s.unit), (0.00049, Some("Second")));
         // v20.1 and before: no units, and parentheses that are none.
-        let s = one("host_inst_rate                                 247382                       # Simulator instruction rate (inst/s)");
+        let s = one(
+            "host_inst_rate                                 247382                       # Simulator instruction rate (inst/s)",
+        );
         assert_eq!((s.description, s.unit), ("Simulator instruction rate (inst/s)", None));
-        let s = one("system.cpu.dcache.demandMissRate::total      0.064127                       # miss rate for demand accesses (Ratio)");
+        let s = one(
+            "system.cpu.dcache.demandMissRate::total      0.064127                       # miss rate for demand accesses (Ratio)",
+        );
         assert_eq!((s.name, s.unit), ("system.cpu.dcache.demandMissRate::total", Some("Ratio")));
     }
 
     #[test]
     fn vectors_distributions_and_odd_numbers() {
-        let s = one("system.cpu.statIssuedInstType_0::IntAlu   75  62.50%  75.00% # Number of instructions issued per FU type, per thread (Count)");
+        let s = one(
+            "system.cpu.statIssuedInstType_0::IntAlu   75  62.50%  75.00% # Number of instructions issued per FU type, per thread (Count)",
+        );
         let cells: Vec<Cell> = s.cells().collect();
         assert_eq!(cells, [Cell { value: 75.0, percent: Some(62.5), cumulative: Some(75.0) }]);
         let s = one("system.mem.dist::-5--1  3  1.00%  2.00% # negative buckets (Count)");
         assert_eq!(s.name, "system.mem.dist::-5--1");
-        let s = one("system.ruby.outstanding_req_hist_seqr    |        3     30.00%     30.00% |        7     70.00%    100.00% # text (Unspecified)");
+        let s = one(
+            "system.ruby.outstanding_req_hist_seqr    |        3     30.00%     30.00% |        7     70.00%    100.00% # text (Unspecified)",
+        );
         assert!(s.is_one_line());
         assert_eq!(s.cells().map(|c| c.value).collect::<Vec<_>>(), [3.0, 7.0]);
         assert_eq!(s.cells().last().and_then(|c| c.cumulative), Some(100.0));

@@ -86,7 +86,12 @@ impl Names {
         add(Figure::AllInsts, &global(&["simInsts", "sim_insts"]));
         add(
             Figure::Insts,
-            &own(&["commitStats0.numInsts", "exec_context.thread_0.numInsts", "committedInsts::total", "committedInsts"]),
+            &own(&[
+                "commitStats0.numInsts",
+                "exec_context.thread_0.numInsts",
+                "committedInsts::total",
+                "committedInsts",
+            ]),
         );
         add(Figure::UserInsts, &own(&["commitStats0.numUserInsts"]));
         add(Figure::Cycles, &own(&["numCycles"]));
@@ -148,10 +153,8 @@ impl Names {
     }
 }
 
-const ACCESS_NAMES: [(Access, &[&str]); 2] = [
-    (Access::All, &["demandAccesses", "demand_accesses"]),
-    (Access::Misses, &["demandMisses", "demand_misses"]),
-];
+const ACCESS_NAMES: [(Access, &[&str]); 2] =
+    [(Access::All, &["demandAccesses", "demand_accesses"]), (Access::Misses, &["demandMisses", "demand_misses"])];
 
 #[cfg(test)]
 mod tests {

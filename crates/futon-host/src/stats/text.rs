@@ -52,10 +52,7 @@ pub struct Summary {
 ///
 /// # Errors
 /// When reading fails.
-pub fn read_stats(
-    reader: impl Read,
-    mut visit: impl FnMut(Item<'_>) -> ControlFlow<()>,
-) -> io::Result<Summary> {
+pub fn read_stats(reader: impl Read, mut visit: impl FnMut(Item<'_>) -> ControlFlow<()>) -> io::Result<Summary> {
     let mut reader = BufReader::with_capacity(BUFFER, reader);
     let mut state = State { summary: Summary::default(), open: None };
     // A line that spans two fills of the buffer is put together here.

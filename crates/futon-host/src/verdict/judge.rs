@@ -69,6 +69,7 @@ fn decide(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
         .or_else(|| host_failed(w))
         .or_else(|| upload_failed(w))
         .or_else(|| kernel_trouble(w))
+        .or_else(|| machine_failed(w, timeline))
         .or_else(|| no_run_script(w))
         .or_else(|| limit_struck(w, timeline))
         .or_else(|| machine_died(w, timeline))
@@ -150,6 +151,19 @@ fn kernel_trouble(w: &Witnesses<'_>) -> Option<Verdict> {
         Alarm::OutOfMemoryKill => (Code::OutOfMemory, "give the machine more memory with --memory MIB"),
     };
     Some(hint(verdict(Outcome::Crashed, &step, code, line.trim()), help))
+}
+
+/// The machine itself says what went wrong: a simulator knows more than an exit status.
+fn machine_failed(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
+    let (outcome, code, why, help) = find(w, |e| match e {
+        EventKind::MachineFailed { outcome, code, why, hint } => Some((*outcome, *code, why, hint)),
+        _ => None,
+    })?;
+    let v = verdict(outcome, &timeline.last, code, why);
+    Some(match help {
+        Some(help) => hint(v, help),
+        None => v,
+    })
 }
 
 fn no_run_script(w: &Witnesses<'_>) -> Option<Verdict> {

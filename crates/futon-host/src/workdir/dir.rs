@@ -157,6 +157,12 @@ impl WorkDir {
         &self.plan
     }
 
+    /// Files that the guest gets, by name.
+    #[must_use]
+    pub fn served(&self) -> &BTreeMap<String, PathBuf> {
+        &self.served
+    }
+
     /// The run's disk.
     #[must_use]
     pub fn disk(&self) -> PathBuf {

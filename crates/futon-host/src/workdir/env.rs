@@ -1,6 +1,6 @@
 //! `run.env`: what the run script needs to know, as assignments that any shell can read.
 
-use futon_model::{ClientPlan, Plan};
+use futon_model::{ClientPlan, MachineKind, Plan};
 
 use crate::{Context, Result};
 
@@ -58,6 +58,9 @@ fn client_arguments(client: &ClientPlan, plan: &Plan) -> Result<String> {
         "-timeout".into(),
         format!("{}ms", plan.limits.call.as_millis()),
     ];
+    if plan.machine.kind == MachineKind::Gem5 {
+        words.push("-m5ops".into());
+    }
     if let Some(seed) = client.seed {
         words.extend(["-seed".to_owned(), seed.to_string()]);
     }

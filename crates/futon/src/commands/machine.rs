@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use futon_host::config::Config;
+use futon_host::machine::gem5::Goal;
 use futon_host::machine::qemu::{AcceleratorChoice, AcceleratorRequest, QemuMachine, choose_accelerator, qemu_version};
 use futon_host::machine::{FakeMachine, Machine};
 use futon_host::resources::{FoundLean, KernelUse, check_kernel, find_base, find_lean};
@@ -48,6 +49,7 @@ pub fn apply(args: &MachineArgs, config: &mut Config) {
             NetworkArg::Host => Network::Host,
         };
     }
+    super::gem5::apply_machine(args, config);
 }
 
 /// What a machine is for.
@@ -55,6 +57,8 @@ pub fn apply(args: &MachineArgs, config: &mut Config) {
 pub enum Purpose {
     /// A run: nobody logs in.
     Run,
+    /// The same; says how far a simulator is to go.
+    Simulate(Goal),
     /// A shell on the console.
     Shell,
 }
@@ -79,8 +83,15 @@ pub async fn prepare(
             seccomp: None,
         });
     }
+    if super::gem5::wanted(args) {
+        let goal = match purpose {
+            Purpose::Simulate(goal) => goal,
+            Purpose::Run | Purpose::Shell => Goal::Test,
+        };
+        return super::gem5::prepare_gem5(args, resources, config, goal, ui).await;
+    }
     if args.base == BaseArg::Lean {
-        let lean = lean(args, resources)?;
+        let lean = lean(args, resources, KernelUse::LeanQemu)?;
         let machine = lean_qemu(&lean, args, resources, config, purpose, ui).await?;
         return Ok(Prepared {
             kind: MachineKind::Qemu,
@@ -111,10 +122,10 @@ pub async fn prepare_qemu(
     ui: &mut Ui,
 ) -> Result<QemuMachine> {
     if args.on != "qemu" {
-        return Err(Error::usage(format!("no machine is called {:?}", args.on)).hint("--on qemu"));
+        return Err(Error::usage(format!("no machine is called {:?}", args.on)).hint("--on qemu or --on gem5"));
     }
     if args.base == BaseArg::Lean {
-        return lean_qemu(&lean(args, resources)?, args, resources, config, purpose, ui).await;
+        return lean_qemu(&lean(args, resources, KernelUse::LeanQemu)?, args, resources, config, purpose, ui).await;
     }
     let base = find_base(
         resources,
@@ -166,13 +177,13 @@ async fn accelerator(
 }
 
 /// The lean guest that the flags ask for. A kernel of the user's is looked at first: it would fail without a word.
-fn lean(args: &MachineArgs, resources: &Path) -> Result<FoundLean> {
+pub fn lean(args: &MachineArgs, resources: &Path, using: KernelUse) -> Result<FoundLean> {
     if args.base_image.is_some() {
         return Err(Error::usage("--base-image goes with --base docker").hint("the lean guest has no disk"));
     }
     let lean = find_lean(resources, args.kernel.as_deref(), args.initrd.as_deref(), args.cmdline.as_deref())?;
     if let Some(kernel) = &args.kernel {
-        check_kernel(kernel, KernelUse::LeanQemu)?.require(kernel)?;
+        check_kernel(kernel, using)?.require(kernel)?;
     }
     Ok(lean)
 }
@@ -226,9 +237,9 @@ const NO_GETTY: &str = "systemd.getty_auto=no";
 
 fn cmdline(recommended: &str, args: &MachineArgs, config: &Config, purpose: Purpose) -> String {
     // The recommended line is for runs, where nobody logs in.
-    let wanted = |word: &&str| purpose == Purpose::Run || *word != NO_GETTY;
+    let wanted = |word: &&str| purpose != Purpose::Shell || *word != NO_GETTY;
     let mut words: Vec<&str> = recommended.split_whitespace().filter(wanted).collect();
-    if purpose == Purpose::Run && !words.contains(&NO_GETTY) {
+    if purpose != Purpose::Shell && !words.contains(&NO_GETTY) {
         words.push(NO_GETTY);
     }
     let mut line = format!("{} root={} rw", words.join(" "), args.root);

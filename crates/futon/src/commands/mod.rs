@@ -5,6 +5,7 @@ mod check;
 mod completions;
 mod doctor;
 mod exec;
+mod gem5;
 pub mod guard;
 mod images;
 mod machine;
@@ -13,11 +14,14 @@ mod resources;
 mod run;
 mod rundir;
 mod serve;
+mod setup;
 mod shell;
 mod signals;
+mod stats;
 mod test;
 
 use futon_host::Result;
+use futon_host::machine::gem5::Goal;
 use futon_model::ExitCode;
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +39,16 @@ pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) 
         Command::Build(args) => build::build(&args, ui).await,
         Command::Run(args) => run::run(&args, ui, cancel).await,
         Command::Check(args) => check::check(&args, ui),
-        Command::Test(args) => test::test(&args, ui, cancel).await,
+        Command::Test(args) => test::test(&args, Goal::Test, ui, cancel).await,
+        Command::Setup(mut args) => {
+            "gem5".clone_into(&mut args.machine.on);
+            setup::setup(&args, ui, cancel).await
+        }
+        Command::Evaluate(mut args) => {
+            "gem5".clone_into(&mut args.machine.on);
+            test::test(&args, Goal::Evaluate, ui, cancel).await
+        }
+        Command::Stats(command) => stats::stats(&command, ui),
         Command::Exec(args) => exec::exec(&args, ui, cancel).await,
         Command::Serve(args) => serve::serve(&args, ui, cancel).await,
         Command::Shell(args) => shell::shell(&args, ui, cancel).await,

@@ -40,7 +40,8 @@ impl Project {
         c.method = client.method.clone().unwrap_or_else(|| c.method.clone());
         c.input = client.input.clone().unwrap_or_else(|| c.input.clone());
         c.gen_type = client.gen_type.clone().unwrap_or_else(|| c.gen_type.clone());
-        if c.invocations == 0 {
+        super::gem5::apply_client(machine, client, &mut config);
+        if config.client.invocations == 0 {
             return Err(Error::usage("0 invocations prove nothing").hint("-n takes a number from 1"));
         }
         let template = match &args.template {

@@ -55,7 +55,12 @@ pub async fn run_one(
     let mut sink = |event: &futon_model::Event| shown.event(&name, event);
     let record = run_engine(RunSetup { plan: workdir.plan(), workdir, machine, store, cancel, sink: &mut sink }).await;
     ui.stop();
-    let meta = RunMeta { machine: record.machine, remarks: record.remarks, duration: record.duration };
+    let meta = RunMeta {
+        machine: record.machine,
+        remarks: record.remarks,
+        duration: record.duration,
+        simulation: record.simulation,
+    };
     save_meta(workdir, &meta)?;
     let function = function_report(workdir, &record.events, &meta);
     keep_results_log(workdir, &record.events);

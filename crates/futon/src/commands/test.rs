@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use futon_host::functions::{client_name, select};
+use futon_host::machine::gem5::Goal;
 use futon_host::report::{junit, report, write_report};
 use futon_host::{Context, Result};
 use futon_model::{Code, ExitCode, FunctionReport, Outcome, Proof, Verdict};
@@ -18,7 +19,7 @@ use crate::cli::TestArgs;
 use crate::ui::Ui;
 
 /// Tests functions, one after another.
-pub async fn test(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     let resources = &args.resources.resources;
     let project = Project::read(&args.project, &args.client, &args.machine)?;
     let names = project.names(&args.names, args.list.as_deref())?;
@@ -27,7 +28,7 @@ pub async fn test(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
         client_name(&select(&project.compose, name)?, args.client.client.as_deref())?;
     }
     let out = run_folder(args.output.out.as_deref())?;
-    let prepared = prepare(&args.machine, resources, &project.config, Purpose::Run, ui).await?;
+    let prepared = prepare(&args.machine, resources, &project.config, Purpose::Simulate(goal), ui).await?;
     let store = Arc::new(store(resources)?);
     let started = SystemTime::now();
     let mut functions: Vec<FunctionReport> = Vec::new();
@@ -52,6 +53,7 @@ pub async fn test(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
         fs::write(path, junit(&report)).context(|| format!("cannot write {}", path.display()))?;
     }
     ui.result(&report)?;
+    super::gem5::gather(&report.functions, &out, ui)?;
     ui.line(&format!("report: {}", out.join("report.json").display()));
     Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))
 }
@@ -75,6 +77,7 @@ fn not_run(name: &str, prepared: &Prepared, interrupted: bool) -> FunctionReport
         remarks: Vec::new(),
         duration_ms: 0,
         folder: String::new(),
+        simulation: None,
         console_tail: Vec::new(),
         container_tail: Vec::new(),
     }

@@ -136,6 +136,10 @@ impl Ui {
             EventKind::ConsoleAlarm { line, .. } => {
                 self.line(&format!("  {function}: {BAD}console:{BAD:#} {}", line.trim()));
             }
+            EventKind::SimulationPhase { phase, from } => {
+                self.line(&format!("  {function}: {phase}, from {from}"));
+                now(phase);
+            }
             EventKind::LimitStruck { limit, .. } => {
                 self.line(&format!("  {function}: {BAD}limit {limit} struck{BAD:#} after {seconds:.1} s"));
             }

@@ -80,7 +80,7 @@ fn accelerator(accelerator: Accelerator) -> &'static str {
     match accelerator {
         Accelerator::Kvm => "kvm",
         // The translation buffer is given: QEMU's own default is an eighth of the guest's memory or more.
-        Accelerator::Tcg | Accelerator::None => "tcg,thread=multi,tb-size=256",
+        Accelerator::Tcg | Accelerator::Simulated | Accelerator::None => "tcg,thread=multi,tb-size=256",
     }
 }
 
@@ -88,7 +88,7 @@ fn cpu(accelerator: Accelerator) -> &'static str {
     match accelerator {
         Accelerator::Kvm => "host",
         // Without the flags of fast string moves the guest copies in wide loops: TCG executes `rep movsb` byte by byte.
-        Accelerator::Tcg | Accelerator::None => "max,erms=off,fsrm=off",
+        Accelerator::Tcg | Accelerator::Simulated | Accelerator::None => "max,erms=off,fsrm=off",
     }
 }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 const PERIOD: Duration = Duration::from_millis(100);
 
 /// Longest line that is kept whole; a longer one is cut.
-const LINE_MAX: usize = 4096;
+const LINE_MAX: usize = 16 << 10;
 
 /// Kernel messages that mean trouble. Text that a container prints never gets to the console by futon's run
 /// script, and kernel lines carry a time stamp that a program's own output has no reason to have.
@@ -39,8 +39,8 @@ pub fn alarm_in(line: &str) -> Option<Alarm> {
 }
 
 /// Follows a console file until `stop`, then reads what is left.
-pub(super) async fn follow(file: PathBuf, events: UnboundedSender<EventKind>, stop: CancellationToken) {
-    let mut follower = Follower { file, offset: 0, partial: Vec::new() };
+pub(in crate::machine) async fn follow(file: PathBuf, events: UnboundedSender<EventKind>, stop: CancellationToken) {
+    let mut follower = Follower::new(file);
     loop {
         let last = tokio::select! {
             () = stop.cancelled() => true,
@@ -58,15 +58,21 @@ pub(super) async fn follow(file: PathBuf, events: UnboundedSender<EventKind>, st
     }
 }
 
-struct Follower {
+/// Reads a file that grows, line by line.
+#[derive(Debug)]
+pub(in crate::machine) struct Follower {
     file: PathBuf,
     offset: u64,
     partial: Vec<u8>,
 }
 
 impl Follower {
+    pub(in crate::machine) fn new(file: PathBuf) -> Self {
+        Self { file, offset: 0, partial: Vec::new() }
+    }
+
     /// Lines that were completed since the last call; with `last` also the one that has no end yet.
-    fn new_lines(&mut self, last: bool) -> Vec<String> {
+    pub(in crate::machine) fn new_lines(&mut self, last: bool) -> Vec<String> {
         let mut fresh = Vec::new();
         let read = std::fs::File::open(&self.file).and_then(|mut file| {
             file.seek(SeekFrom::Start(self.offset))?;
@@ -130,7 +136,7 @@ mod tests {
     #[test]
     fn a_line_counts_when_it_is_whole_or_the_console_has_ended() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        let mut follower = Follower { file: file.path().to_owned(), offset: 0, partial: Vec::new() };
+        let mut follower = Follower::new(file.path().to_owned());
         file.write_all(b"one\r\ntw").unwrap();
         assert_eq!(follower.new_lines(false), ["one"]);
         file.write_all(b"o\nthree").unwrap();

@@ -160,8 +160,13 @@ impl QemuMachine {
         log: PathBuf,
         inherited: Vec<OwnedFd>,
     ) -> Result<(Guarded, Vec<String>)> {
-        let mut arguments =
-            GuardArguments { own_namespace: self.network == Network::Isolated, log, last_fd: 3, command };
+        let mut arguments = GuardArguments {
+            own_namespace: self.network == Network::Isolated,
+            log,
+            last_fd: 3,
+            command,
+            writable: None,
+        };
         let mut remarks = Vec::new();
         if arguments.own_namespace {
             let copies = inherited

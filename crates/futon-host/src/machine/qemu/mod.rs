@@ -10,5 +10,6 @@ mod qmp;
 pub use accel::{AcceleratorChoice, AcceleratorRequest, choose_accelerator};
 pub use args::{ConsoleTo, QemuArguments, qemu_arguments};
 pub use console::alarm_in;
+pub(in crate::machine) use console::{Follower, follow};
 pub use disk::{make_overlay, probe_image};
 pub use machine::{QEMU, QemuMachine, qemu_version};

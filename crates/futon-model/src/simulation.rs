@@ -1,0 +1,61 @@
+//! What a report says of a simulated run.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A simulated run: everything that its figures depend on, and how long it took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SimulationReport {
+    /// gem5's version.
+    pub gem5: String,
+    /// System that was simulated.
+    pub system: String,
+    /// Core model of the measured invocations.
+    pub core: String,
+    /// Core model of everything before them.
+    pub boot_core: String,
+    /// Parameters of the system, by name.
+    pub params: BTreeMap<String, String>,
+    /// Digest of those parameters, short.
+    pub params_hash: String,
+    /// Seed that token, time and entropy of the guest come from.
+    pub seed: String,
+    /// Invocations before the checkpoint.
+    pub software_warmup: u64,
+    /// Invocations after the restore that were discarded.
+    pub uarch_warmup: u64,
+    /// Key of the checkpoint of the booted guest.
+    pub parked_checkpoint: Option<String>,
+    /// Key of the function's checkpoint, from which the measured invocations started.
+    pub function_checkpoint: Option<String>,
+    /// What the simulated processor tells programs about itself.
+    pub cpuid: String,
+    /// True with one core, where client and function share it: the figures are for tests only.
+    pub test_only: bool,
+    /// False where gem5 could write anywhere.
+    pub confined: bool,
+    /// Parts of the run, in order.
+    pub phases: Vec<PhaseReport>,
+    /// Rows of measured invocations written.
+    pub rows: usize,
+    /// Whether the last five measured invocations agree within 2 per cent; absent with fewer than five.
+    pub converged: Option<bool>,
+}
+
+/// One part of a simulated run: one gem5 process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhaseReport {
+    /// `boot`, `setup`, `evaluate` or `run`.
+    pub name: String,
+    /// Host seconds.
+    pub host_s: f64,
+    /// Simulated seconds.
+    pub sim_s: Option<f64>,
+    /// Simulated instructions of all cores.
+    pub insts: Option<u64>,
+    /// Tick at its end.
+    pub final_tick: Option<u64>,
+    /// Simulated instructions when the run script began, counted from the start of this phase.
+    pub insts_to_script: Option<u64>,
+}

@@ -1,0 +1,93 @@
+//! Flags of `--on gem5`, and the commands that only a simulator has.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use futon_host::machine::gem5::Seed;
+use futon_host::stats::CoreModel;
+
+/// The simulated machine.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "gem5 (with --on gem5)")]
+pub struct Gem5Args {
+    /// The gem5 program [default: gem5 in the resources folder]
+    #[arg(long, env = "GEM5", value_name = "FILE", hide_env_values = true)]
+    pub gem5: Option<PathBuf>,
+    /// System to simulate: simple, skylake, or what your own script knows
+    #[arg(long, default_value = "simple", value_name = "SYSTEM")]
+    pub system: String,
+    /// Parameter of the system, as in l2.size=2MB (docs/gem5.md has them all)
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
+    pub params: Vec<String>,
+    /// Core for everything but the measured invocations: atomic or kvm
+    #[arg(long, default_value = "atomic", value_name = "CORE", value_parser = ["atomic", "kvm"])]
+    pub boot_cpu: String,
+    /// Core for the measured invocations: atomic (none are measured), timing or o3
+    #[arg(long, default_value = "atomic", value_name = "CORE", value_parser = core)]
+    pub cpu: CoreModel,
+    /// Invocations before the function's checkpoint, on the boot core (same as --warmup)
+    #[arg(long, value_name = "N", conflicts_with = "warmup")]
+    pub software_warmup: Option<u64>,
+    /// Invocations on the measured core that are discarded: a restored checkpoint has cold caches
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub uarch_warmup: u64,
+    /// Your own gem5 configuration script (docs/gem5.md has its contract)
+    #[arg(long, value_name = "FILE")]
+    pub gem5_config: Option<PathBuf>,
+    /// Seed of token, time and entropy in the guest [default: from the plan]
+    #[arg(long, value_name = "SEED")]
+    pub sim_seed: Option<Seed>,
+    /// Limit that the host keeps to: boot, host, progress (host time), simulated
+    #[arg(long = "watchdog", value_name = "NAME=DURATION", value_parser = watchdog)]
+    pub watchdogs: Vec<(String, Duration)>,
+    /// Boot from nothing and keep no checkpoint
+    #[arg(long)]
+    pub no_checkpoint: bool,
+    /// Let gem5 write wherever you may, where the host cannot confine it
+    #[arg(long)]
+    pub unconfined: bool,
+}
+
+/// `futon stats …`.
+#[derive(Debug, Subcommand)]
+pub enum StatsCommand {
+    /// Read a stats.txt and say what is in it
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+    /// Draw charts of rows (invocations.csv) of one or several runs
+    Chart {
+        /// Files of rows
+        #[arg(required = true, value_name = "CSV")]
+        rows: Vec<PathBuf>,
+        /// Page to write
+        #[arg(long, short, default_value = "charts.html", value_name = "FILE")]
+        output: PathBuf,
+    },
+}
+
+fn core(text: &str) -> Result<CoreModel, String> {
+    match text.parse()? {
+        CoreModel::Kvm => Err("KVM executes on the host's processor: nothing could be measured".into()),
+        core => Ok(core),
+    }
+}
+
+fn param(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok(text.to_owned()),
+        _ => Err("write it as NAME=VALUE, as in l2.size=2MB".into()),
+    }
+}
+
+fn watchdog(text: &str) -> Result<(String, Duration), String> {
+    const NAMES: [&str; 4] = ["boot", "host", "simulated", "progress"];
+    let (name, length) = text.split_once('=').ok_or("write it as NAME=DURATION, as in boot=10m")?;
+    if !NAMES.contains(&name) {
+        return Err(format!("no watchdog is called {name:?}; there are {}", NAMES.join(", ")));
+    }
+    let length = humantime::parse_duration(length).map_err(|e| format!("{length:?} is no duration: {e}"))?;
+    if length.is_zero() { Err("0 would strike at once".into()) } else { Ok((name.to_owned(), length)) }
+}

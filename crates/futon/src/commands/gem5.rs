@@ -1,0 +1,164 @@
+//! From flags to a simulated machine, and what a simulated run leaves beside its report.
+
+use std::fs::{self, File};
+use std::io::BufReader;
+use std::path::Path;
+
+use futon_host::config::{ClientConfig, Config, MachineConfig};
+use futon_host::machine::gem5::{
+    BootCore, ConfigScript, Gem5Machine, Gem5Settings, Goal, Watchdogs, find_gem5, probe_gem5,
+};
+use futon_host::resources::{IMAGES, KernelUse, LEAN_KERNEL};
+use futon_host::stats::{Row, charts_page, read_rows, write_rows};
+use futon_host::{Context, Error, Result};
+use futon_model::{Base, FunctionReport, MachineKind};
+
+use super::machine::{Prepared, lean};
+use crate::cli::{ClientArgs, Gem5Args, MachineArgs};
+use crate::ui::Ui;
+
+/// Memory of a simulated machine, MiB: writing a checkpoint takes time with it, and the lean guest needs little.
+const MEMORY: u32 = 1024;
+
+/// Measured invocations where the user says nothing: each takes seconds on a detailed core.
+const INVOCATIONS: u64 = 5;
+
+/// Whether the flags ask for gem5.
+pub fn wanted(args: &MachineArgs) -> bool {
+    args.on == "gem5"
+}
+
+/// What a simulated machine has in place of the general defaults.
+pub fn apply_machine(args: &MachineArgs, config: &mut Config) {
+    if wanted(args) && args.memory.is_none() && config.machine.memory_mib == MachineConfig::default().memory_mib {
+        config.machine.memory_mib = MEMORY;
+    }
+}
+
+/// The same for the client: the calls that only warm the core up are its calls, too.
+pub fn apply_client(args: &MachineArgs, client: &ClientArgs, config: &mut Config) {
+    if !wanted(args) {
+        return;
+    }
+    let settings = &mut config.client;
+    if client.invocations.is_none() && settings.invocations == ClientConfig::default().invocations {
+        settings.invocations = INVOCATIONS;
+    }
+    settings.invocations += args.gem5.uarch_warmup;
+    settings.warmup = args.gem5.software_warmup.unwrap_or(settings.warmup);
+}
+
+/// Makes the simulated machine that the flags ask for.
+pub async fn prepare_gem5(
+    args: &MachineArgs,
+    resources: &Path,
+    config: &Config,
+    goal: Goal,
+    ui: &mut Ui,
+) -> Result<Prepared> {
+    let g = &args.gem5;
+    if goal != Goal::Test && !g.cpu.has_cycles() {
+        return Err(
+            Error::usage("only the measured cores have a checkpoint of the function").hint("--cpu timing or --cpu o3")
+        );
+    }
+    if g.uarch_warmup > 0 && !g.cpu.has_cycles() {
+        return Err(Error::usage("--uarch-warmup warms nothing up on the atomic core").hint("--cpu timing or --cpu o3"));
+    }
+    ui.start("asking gem5 what it is");
+    let program = find_gem5(g.gem5.as_deref(), resources)?;
+    let gem5 = probe_gem5(&program, resources).await;
+    ui.stop();
+    let gem5 = gem5?;
+    let disk = args.base_image.clone();
+    // One kernel serves the lean guest and disk images; only the lean guest has the rest.
+    let found = match &disk {
+        Some(_) => None,
+        None => Some(lean(args, resources, KernelUse::LeanGem5)?),
+    };
+    let kernel = match (&found, &args.kernel) {
+        (Some(found), _) => found.kernel.clone(),
+        (None, Some(given)) => given.clone(),
+        (None, None) => resources.join(LEAN_KERNEL),
+    };
+    let settings = Gem5Settings {
+        gem5,
+        config: g.gem5_config.clone().map_or(ConfigScript::Own, ConfigScript::File),
+        system: g.system.clone(),
+        params: g.params.clone(),
+        boot_core: if g.boot_cpu == "kvm" { BootCore::Kvm } else { BootCore::Atomic },
+        core: g.cpu,
+        cpus: config.machine.vcpus,
+        memory_mib: config.machine.memory_mib,
+        kernel,
+        initrd: found.as_ref().map(|f| f.initrd.clone()).or_else(|| args.initrd.clone()),
+        disk,
+        recommended: found.as_ref().map(|f| f.cmdline.clone()).unwrap_or_default(),
+        cmdline: args.cmdline.clone(),
+        root: (args.root != "/dev/vda").then(|| args.root.clone()),
+        append: args.append.clone(),
+        uarch_warmup: g.uarch_warmup,
+        seed: g.sim_seed.clone(),
+        cold: g.no_checkpoint,
+        goal,
+        watchdogs: watchdogs(g),
+        unconfined: g.unconfined,
+        checkpoints: resources.join("checkpoints"),
+        images: resources.join(IMAGES),
+    };
+    settings.check()?;
+    ui.line(&format!(
+        "gem5 {} · {} core, system {} · {} cores, {} MiB",
+        settings.gem5.version, settings.core, settings.system, settings.cpus, settings.memory_mib
+    ));
+    let base_image =
+        settings.initrd.as_ref().or(settings.disk.as_ref()).map_or_else(String::new, |p| p.display().to_string());
+    Ok(Prepared {
+        kind: MachineKind::Gem5,
+        base_image,
+        kernel: settings.kernel.display().to_string(),
+        base: if found.is_some() { Base::Lean } else { Base::Docker },
+        seccomp: found.map(|f| f.seccomp),
+        machine: Box::new(Gem5Machine { settings }),
+    })
+}
+
+fn watchdogs(args: &Gem5Args) -> Watchdogs {
+    let mut limits = Watchdogs::default();
+    for (name, length) in &args.watchdogs {
+        let limit = match name.as_str() {
+            "boot" => &mut limits.boot,
+            "host" => &mut limits.host,
+            "progress" => &mut limits.progress,
+            // The command line's grammar lets no other name through.
+            _ => &mut limits.simulated,
+        };
+        *limit = *length;
+    }
+    limits
+}
+
+/// Gathers the rows of all functions in one file, and draws them.
+pub fn gather(functions: &[FunctionReport], out: &Path, ui: &mut Ui) -> Result<()> {
+    let mut rows: Vec<Row> = Vec::new();
+    for function in functions.iter().filter(|f| f.simulation.as_ref().is_some_and(|s| s.rows > 0)) {
+        rows.extend(read(&Path::new(&function.folder).join("invocations.csv"))?);
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let (table, page) = (out.join("invocations.csv"), out.join("charts.html"));
+    let file = File::create(&table).context(|| format!("cannot write {}", table.display()))?;
+    write_rows(file, &rows).context(|| format!("cannot write {}", table.display()))?;
+    fs::write(&page, charts_page(&rows)?).context(|| format!("cannot write {}", page.display()))?;
+    ui.line(&format!("rows: {} · charts: {}", table.display(), page.display()));
+    Ok(())
+}
+
+/// Reads a file of rows.
+pub fn read(path: &Path) -> Result<Vec<Row>> {
+    let file = File::open(path).map_err(|e| {
+        Error::usage(format!("cannot read {}", path.display())).caused_by(e).hint("name an invocations.csv")
+    })?;
+    read_rows(BufReader::new(file), &path.display().to_string())
+}

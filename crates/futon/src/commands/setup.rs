@@ -1,0 +1,59 @@
+//! `futon setup` and `futon evaluate`: a simulated test in two commands, with the function's checkpoint between them.
+
+use std::sync::Arc;
+
+use futon_host::Result;
+use futon_host::functions::{client_name, select};
+use futon_host::machine::gem5::Goal;
+use futon_model::{ExitCode, FunctionReport};
+use tokio_util::sync::CancellationToken;
+
+use super::machine::{Purpose, prepare};
+use super::project::{Project, store};
+use super::run::run_one;
+use super::rundir::run_folder;
+use crate::cli::TestArgs;
+use crate::ui::Ui;
+
+/// Makes the checkpoint of each function: booted, started, warmed up.
+pub async fn setup(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    let resources = &args.resources.resources;
+    let project = Project::read(&args.project, &args.client, &args.machine)?;
+    let names = project.names(&args.names, args.list.as_deref())?;
+    for name in &names {
+        client_name(&select(&project.compose, name)?, args.client.client.as_deref())?;
+    }
+    let out = run_folder(args.output.out.as_deref())?;
+    let prepared = prepare(&args.machine, resources, &project.config, Purpose::Simulate(Goal::Setup), ui).await?;
+    let store = Arc::new(store(resources)?);
+    let mut exit = ExitCode::Passed;
+    for name in &names {
+        if cancel.is_cancelled() {
+            return Ok(ExitCode::Interrupted);
+        }
+        let dir = out.join(select(&project.compose, name)?.name);
+        let workdir = project.working_directory(name, &dir, &args.client, &prepared, resources, Some(&store))?;
+        let function = run_one(&workdir, &*prepared.machine, Some(Arc::clone(&store)), ui, cancel.clone()).await?;
+        match checkpoint(&function) {
+            Some(key) => ui.out(&format!("{}: checkpoint {key}; next: futon evaluate {0}", function.name))?,
+            None => {
+                ui.out(&format!(
+                    "{}: {}: {}",
+                    function.name,
+                    function.verdict.step.as_deref().unwrap_or("run"),
+                    function.verdict.why
+                ))?;
+                if exit == ExitCode::Passed {
+                    exit = ExitCode::of(&function.verdict);
+                }
+            }
+        }
+    }
+    Ok(exit)
+}
+
+/// The function's checkpoint, where the run came to it.
+fn checkpoint(function: &FunctionReport) -> Option<&str> {
+    let simulation = function.simulation.as_ref()?;
+    simulation.function_checkpoint.as_deref()
+}

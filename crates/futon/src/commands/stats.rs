@@ -1,0 +1,54 @@
+//! `futon stats`: statistics without a run.
+
+use std::fs::{self, File};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::time::Instant;
+
+use futon_host::stats::{Item, charts_page, read_stats};
+use futon_host::{Context, Error, Result};
+use futon_model::ExitCode;
+
+use crate::cli::StatsCommand;
+use crate::ui::Ui;
+
+/// Does what the command says.
+pub fn stats(command: &StatsCommand, ui: &mut Ui) -> Result<ExitCode> {
+    match command {
+        StatsCommand::Check { file } => check(file, ui),
+        StatsCommand::Chart { rows, output } => {
+            let mut all = Vec::new();
+            for path in rows {
+                all.extend(super::gem5::read(path)?);
+            }
+            fs::write(output, charts_page(&all)?).context(|| format!("cannot write {}", output.display()))?;
+            ui.line(&format!("{} rows are drawn in {}", all.len(), output.display()));
+            Ok(ExitCode::Passed)
+        }
+    }
+}
+
+fn check(path: &Path, ui: &Ui) -> Result<ExitCode> {
+    let file = File::open(path).map_err(|e| {
+        Error::usage(format!("cannot read {}", path.display())).caused_by(e).hint("name gem5's stats.txt")
+    })?;
+    let begin = Instant::now();
+    let mut stats = 0_u64;
+    let mut odd = 0_u64;
+    let summary = read_stats(file, |item| {
+        if let Item::Stat(stat) = item {
+            stats += 1;
+            odd += u64::from(!stat.value.is_finite());
+        }
+        ControlFlow::Continue(())
+    })
+    .context(|| format!("cannot read {}", path.display()))?;
+    let seconds = begin.elapsed().as_secs_f64();
+    ui.out(&format!(
+        "{} dumps ({} broken off), {stats} statistics ({odd} not finite), {} malformed lines; {} bytes in {seconds:.2} s",
+        summary.dumps, summary.broken_off, summary.malformed, summary.bytes
+    ))?;
+    // A file that breaks off or holds other things is told, and fails the check.
+    let whole = summary.dumps > 0 && summary.broken_off == 0 && summary.malformed == 0;
+    Ok(if whole { ExitCode::Passed } else { ExitCode::Failed })
+}

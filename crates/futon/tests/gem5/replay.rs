@@ -1,0 +1,115 @@
+//! Recorded runs through the whole program: phases, checkpoints, verdict, rows, charts.
+
+use serde_json::Value;
+
+use crate::common::text;
+use crate::support::{Simulated, verdict};
+
+fn phases(report: &Value) -> Vec<&str> {
+    let phases = report["functions"][0]["simulation"]["phases"].as_array().unwrap();
+    phases.iter().map(|p| p["name"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_run_on_the_atomic_core_passes_with_full_proof() {
+    let simulated = Simulated::new();
+    let (code, report) = simulated.test("pass", &["fibonacci-go"]);
+    assert_eq!((code, verdict(&report).0), (Some(0), "passed"), "{report:#}");
+    let function = &report["functions"][0];
+    assert_eq!((function["proof"].as_str(), function["machine"]["kind"].as_str()), (Some("full"), Some("gem5")));
+    assert_eq!(function["invocations"]["verified"], 5);
+    assert_eq!(phases(&report), ["boot", "run"]);
+    assert_eq!(function["simulation"]["rows"], 5);
+    // Everything is kept, and can be done again by hand.
+    for file in ["boot/gem5.command", "run/gem5.command", "run/gem5.log", "config/run.py", "payload"] {
+        assert!(simulated.project.path(&format!("out/fibonacci-go/results/gem5/{file}")).exists(), "{file}");
+    }
+    let console = simulated.read("out/fibonacci-go/results/console.log");
+    assert_eq!(console.matches("Linux version").count(), 2, "the consoles of all parts are one");
+}
+
+#[test]
+fn the_parked_guest_is_booted_once() {
+    let simulated = Simulated::new();
+    let (_, first) = simulated.test("pass", &["fibonacci-go"]);
+    let (code, second) = simulated.test("pass", &["aes-go"]);
+    assert_eq!((phases(&second), code), (vec!["run"], Some(0)));
+    let key = |report: &Value| report["functions"][0]["simulation"]["parked_checkpoint"].clone();
+    assert_eq!(key(&first), key(&second));
+    // Another memory is another machine; a limit is not.
+    let (_, third) = simulated.test("pass", &["aes-go", "--memory", "512"]);
+    assert_eq!(phases(&third), ["boot", "run"]);
+    let (_, fourth) = simulated.test("pass", &["aes-go", "--watchdog", "boot=7m", "--limit", "pull=9m"]);
+    assert_eq!(phases(&fourth), ["run"]);
+    let (_, cold) = simulated.test("pass", &["aes-go", "--no-checkpoint"]);
+    assert_eq!(phases(&cold), ["run"]);
+    assert_eq!(key(&cold), Value::Null);
+}
+
+#[test]
+fn measured_invocations_have_a_row_each_and_warm_ones_none() {
+    let simulated = Simulated::new();
+    let args = ["fibonacci-go", "--cpu", "o3", "--system", "skylake", "-n", "5", "--software-warmup", "3"];
+    let (code, report) = simulated.test("pass", &[&args[..], &["--uarch-warmup", "2", "--sim-seed", "7"]].concat());
+    assert_eq!((code, verdict(&report).0), (Some(0), "passed"), "{report:#}");
+    assert_eq!(phases(&report), ["boot", "setup", "evaluate"]);
+    let table = simulated.read("out/invocations.csv");
+    let lines: Vec<&str> = table.lines().collect();
+    assert_eq!(lines.len(), 6, "{table}");
+    assert!(lines[0].starts_with("run_id,function,image_digest,language,system,params_hash,"), "{table}");
+    assert!(lines[1].contains(",fibonacci-go,sha256:") && lines[1].contains(",go,skylake,"), "{table}");
+    assert!(lines[1].contains(",o3,3,2,0,7,,,"), "insts_user and insts_kernel are absent, not 0: {table}");
+    assert!(lines[5].ends_with(",true,true"), "converged and verified: {table}");
+    assert!(simulated.read("out/charts.html").contains("<svg"));
+    let simulation = &report["functions"][0]["simulation"];
+    assert_eq!((simulation["rows"].as_u64(), simulation["converged"].as_bool()), (Some(5), Some(true)));
+    assert_eq!(report["functions"][0]["invocations"]["planned"], 7, "the client makes the warm-up calls, too");
+}
+
+#[test]
+fn setup_and_evaluate_are_the_halves_of_test() {
+    let simulated = Simulated::new();
+    let shared = ["fibonacci-go", "--cpu", "o3", "--sim-seed", "7"];
+    let evaluate = || {
+        simulated.command("pass", &[&["evaluate", "--json", "--out", "out"], &shared[..]].concat()).output().unwrap()
+    };
+    let none = evaluate();
+    let report: Value = serde_json::from_slice(&none.stdout).unwrap();
+    assert!(report["functions"][0]["verdict"]["hint"].as_str().unwrap().contains("futon setup"), "{report:#}");
+
+    let made = simulated.command("pass", &[&["setup", "--out", "s"], &shared[..]].concat()).output().unwrap();
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+    assert!(text(&made).contains("fibonacci-go: checkpoint "), "{}", text(&made));
+    let run = evaluate();
+    let report: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!((run.status.code(), verdict(&report).0), (Some(0), "passed"), "{report:#}");
+    assert_eq!(phases(&report), ["evaluate"]);
+    // Other parameters of the system start from the same checkpoint.
+    let words = [&["evaluate", "--json", "--out", "out2"], &shared[..], &["--param", "llc.size=1MiB"]].concat();
+    assert_eq!(simulated.command("pass", &words).output().unwrap().status.code(), Some(0));
+}
+
+#[test]
+fn rows_of_different_core_models_are_not_drawn_together() {
+    let simulated = Simulated::new();
+    for (core, out) in [("o3", "a"), ("timing", "b")] {
+        let words = ["test", "--on", "gem5", "fibonacci-go", "--cpu", core, "--out", out];
+        assert_eq!(simulated.command("pass", &words).output().unwrap().status.code(), Some(0));
+    }
+    let chart = |files: &[&str]| simulated.project.futon(&[&["stats", "chart", "-o", "c.html"], files].concat());
+    assert_eq!(chart(&["a/invocations.csv"]).status.code(), Some(0));
+    let mixed = chart(&["a/invocations.csv", "b/invocations.csv"]);
+    assert_eq!(mixed.status.code(), Some(2));
+    assert!(text(&mixed).contains("different core models (o3, timing)"), "{}", text(&mixed));
+    let stats = "a/fibonacci-go/results/gem5/evaluate/m5out/stats.txt";
+    let checked = simulated.project.futon(&["stats", "check", stats]);
+    assert!(text(&checked).starts_with("5 dumps (0 broken off)"), "{}", text(&checked));
+}
+
+#[test]
+fn one_core_is_for_tests_only() {
+    let simulated = Simulated::new();
+    let (_, report) = simulated.test("pass", &["fibonacci-go", "--vcpus", "1"]);
+    assert_eq!(report["functions"][0]["simulation"]["test_only"], true);
+    assert!(report["functions"][0]["remarks"].to_string().contains("tests only"), "{report:#}");
+}
