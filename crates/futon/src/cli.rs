@@ -157,6 +157,15 @@ pub enum ResourcesCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Describe the resources as gem5 does its own (JSON, for GEM5_RESOURCE_JSON_APPEND)
+    ExportGem5 {
+        /// Where resources are
+        #[command(flatten)]
+        resources: ResourcesArg,
+        /// File to write [default: standard output]
+        #[arg(long, short, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Compare all resources and function images with their hashes
     Verify {
         /// Where resources are

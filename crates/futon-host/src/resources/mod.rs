@@ -2,6 +2,7 @@
 
 mod build;
 mod functions;
+mod gem5_json;
 mod hash;
 mod kernel;
 mod lean;
@@ -11,6 +12,7 @@ mod tools;
 
 pub use build::{BaseOptions, Built, build_base};
 pub use functions::build_function_images;
+pub use gem5_json::gem5_resources;
 pub use hash::sha256_file;
 pub use kernel::{KernelCheck, KernelUse, check_kernel};
 pub use lean::{FoundLean, LeanPart, build_lean_part, find_lean};

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use futon_host::machine::gem5::{find_gem5, probe_gem5};
 use futon_host::machine::qemu::{AcceleratorRequest, choose_accelerator, qemu_version};
-use futon_host::machine::{HOST_PORT, namespace_works, port_is_taken};
+use futon_host::machine::{HOST_PORT, confinement_works, namespace_works, port_is_taken};
 use futon_host::resources::{BASE_IMAGE, FUTON_GUEST, INITRD, KERNEL, Manifest, TEST_CLIENT};
 use futon_host::{Context, Result};
 use futon_model::ExitCode;
@@ -44,7 +45,7 @@ const PROGRAMS: [(&str, &str, &str); 6] = [
 pub async fn doctor(args: &DoctorArgs, ui: &mut Ui) -> Result<ExitCode> {
     let findings = match args.machine {
         DoctorFor::Qemu => qemu(args, ui).await?,
-        DoctorFor::Gem5 => gem5(&args.resources.resources),
+        DoctorFor::Gem5 => gem5(&args.resources.resources).await,
     };
     if args.json {
         ui.out(&serde_json::to_string_pretty(&findings).context(|| "cannot write the findings".into())?)?;
@@ -128,20 +129,42 @@ fn resource_findings(folder: &Path) -> Vec<Finding> {
         .collect()
 }
 
-fn gem5(folder: &Path) -> Vec<Finding> {
-    let candidates = [std::env::var_os("GEM5").map(PathBuf::from), Some(folder.join("gem5"))];
-    let gem5 = match candidates.into_iter().flatten().find(|p| p.is_file()) {
-        Some(path) => ok("gem5", path.display().to_string()),
-        None => missing(
-            "gem5",
-            format!(
-                "build it as its documentation says, then set GEM5 or link it to {}",
-                folder.join("gem5").display()
-            ),
-        ),
+async fn gem5(folder: &Path) -> Vec<Finding> {
+    let given = std::env::var_os("GEM5").map(PathBuf::from);
+    let mut findings = Vec::new();
+    let found = match find_gem5(given.as_deref(), folder) {
+        Ok(path) => probe_gem5(&path, folder).await,
+        Err(e) => Err(e),
     };
-    let mut findings = vec![gem5];
-    findings.extend(resource_findings(folder));
+    match found {
+        Ok(gem5) => {
+            findings.push(ok("gem5", format!("{} (version {})", gem5.path.display(), gem5.version)));
+            findings.push(match (gem5.kvm, Path::new("/dev/kvm").exists()) {
+                (true, true) => ok("gem5 with KVM", "--boot-cpu kvm may be tried"),
+                (true, false) => note("gem5 with KVM", "this host has no /dev/kvm; nothing needs it"),
+                (false, _) => note("gem5 with KVM", "not built in; nothing needs it"),
+            });
+        }
+        Err(e) => {
+            findings.push(missing("gem5", format!("{e}; {}", e.hint_text().unwrap_or("docs/gem5.md has more"))));
+        }
+    }
+    findings.push(if confinement_works() {
+        ok("Landlock", "gem5 is confined to its run directory")
+    } else {
+        missing(
+            "Landlock",
+            "the kernel cannot confine gem5 (Linux 5.13, lsm=landlock); --unconfined runs it all the same",
+        )
+    });
+    for (name, part) in [("lean-kernel", "kernel"), ("lean-initrd", "lean")] {
+        let path = folder.join(name);
+        findings.push(if path.is_file() {
+            ok(name, path.display().to_string())
+        } else {
+            missing(name, format!("not in {}; `futon resources build {part}` makes it", folder.display()))
+        });
+    }
     findings
 }
 

@@ -1,10 +1,10 @@
 //! `futon resources`.
 
-use futon_host::Result;
 use futon_host::images::ImageStore;
 use futon_host::resources::{
-    BaseOptions, Built, IMAGES, LeanPart, Manifest, build_base, build_lean_part, install_tools,
+    BaseOptions, Built, IMAGES, LeanPart, Manifest, build_base, build_lean_part, gem5_resources, install_tools,
 };
+use futon_host::{Context, Result};
 use futon_model::ExitCode;
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +50,17 @@ pub async fn resources(command: ResourcesCommand, ui: &mut Ui, cancel: &Cancella
                     &resource.sha256[..12],
                     resource.made
                 ))?;
+            }
+            Ok(ExitCode::Passed)
+        }
+        ResourcesCommand::ExportGem5 { resources, output } => {
+            let list = gem5_resources(&resources.resources)?;
+            let text = serde_json::to_string_pretty(&list).context(|| "cannot write the list".into())?;
+            match output {
+                Some(path) => {
+                    std::fs::write(&path, text + "\n").context(|| format!("cannot write {}", path.display()))?;
+                }
+                None => ui.out(&text)?,
             }
             Ok(ExitCode::Passed)
         }

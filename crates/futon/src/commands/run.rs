@@ -10,7 +10,7 @@ use futon_host::report::{RunMeta, function_report, report, write_report};
 use futon_host::run::{RunSetup, run as run_engine};
 use futon_host::workdir::WorkDir;
 use futon_host::{Context, Result};
-use futon_model::{Base, ExitCode, FunctionReport};
+use futon_model::{Base, ExitCode, FunctionReport, MachineKind};
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Purpose, prepare};
@@ -27,17 +27,21 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
     config.machine.vcpus = workdir.plan().machine.vcpus;
     config.machine.memory_mib = workdir.plan().machine.memory_mib;
     config.machine.network = workdir.plan().machine.network;
-    super::machine::apply(&args.machine, &mut config);
     let mut machine = args.machine.clone();
     if workdir.plan().machine.base == Base::Lean {
         machine.base = BaseArg::Lean;
     }
+    if workdir.plan().machine.kind == MachineKind::Gem5 {
+        "gem5".clone_into(&mut machine.on);
+    }
+    super::machine::apply(&machine, &mut config);
     let prepared = prepare(&machine, resources, &config, Purpose::Run, ui).await?;
     let started = SystemTime::now();
     let function = run_one(&workdir, &*prepared.machine, Some(Arc::new(store(resources)?)), ui, cancel).await?;
     let report = report(vec![function], started, started.elapsed().unwrap_or_default());
     write_report(&workdir.results().join("report.json"), &report)?;
     ui.result(&report)?;
+    super::gem5::gather(&report.functions, &workdir.results(), ui)?;
     Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))
 }
 

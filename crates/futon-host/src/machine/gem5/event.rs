@@ -108,7 +108,7 @@ pub enum SimEventKind {
 /// Reads a line of standard output; nothing when it is no event line, an error when it is a malformed one.
 #[must_use]
 pub fn parse_event(line: &str) -> Option<Result<SimEvent, String>> {
-    let json = line.trim_end().strip_prefix(PREFIX)?;
+    let json = line.strip_prefix(PREFIX)?.trim_end();
     Some(serde_json::from_str(json).map_err(|e| format!("{e}: {json}")))
 }
 
