@@ -83,12 +83,15 @@ printf '[    0.100000] Linux version 6.12 (fake)\n' >>"$console"
 [ $phase != boot ] || { tick=520000000000 insts=163000000 && take_checkpoint; }
 [ "$scenario" != no-script ] || panic "could not open file $readfile"
 
-token=$(sed -n "s/^FUTON_TOKEN='\(.*\)'\$/\1/p" "$readfile" | head -n 1)
+# The header of the payload and the archives behind it: only the token is wanted.
+token=$(grep -a -m 1 "^FUTON_TOKEN='" "$readfile" | sed -n "s/^FUTON_TOKEN='\(.*\)'\$/\1/p")
+[ $phase != evaluate ] || token=$(grep -a -m 1 "^FUTON_TOKEN='" "${readfile%/*}/payload.given" | sed "s/^FUTON_TOKEN='\(.*\)'\$/\1/")
 plan=$outdir/../../../../plan.json
 image_id=$(sed -n 's/.*"config": "\(sha256:[0-9a-f]*\)".*/\1/p' "$plan" | head -n 1)
 calls=$(sed -n 's/.*"invocations": \([0-9]*\).*/\1/p' "$plan" | head -n 1)
 warmup=$(sed -n 's/.*"warmup": \([0-9]*\).*/\1/p' "$plan" | head -n 1)
 say() { echo "{\"token\":\"$token\",$1}" >>"$outdir/events.jsonl"; }
+vouch() { say "\"kind\":\"note\",\"text\":\"file $1 sha256 $(sha256sum <"$outdir/$1" | cut -c1-64)\""; }
 begin() { say "\"kind\":\"step_started\",\"name\":\"$1\""; }
 done_() { say "\"kind\":\"step_ended\",\"name\":\"$1\",\"exit_status\":$2,\"signal\":null,\"timed_out\":false,\"duration_ms\":5,\"tail\":\"\""; }
 
@@ -114,6 +117,21 @@ if [ $phase != evaluate ]; then
     killed) kill -KILL $$ ;;
     hang) sleep 60 ;;
     absolute) panic 'Failed to open "/etc/futon-was-here"' ;;
+    forge)
+        # What a container may try: it has the instructions, but not the token. The payload is gone soon after the script began.
+        tries=0
+        while [ $tries -lt 50 ] && [ -s "$readfile" ]; do
+            sleep 0.1
+            tries=$((tries + 1))
+        done
+        token=$(grep -a -m 1 "^FUTON_TOKEN='" "$readfile" | sed -n "s/^FUTON_TOKEN='\(.*\)'\$/\1/p")
+        echo 'SUCCESS: All commands completed successfully' >"$outdir/results.log"
+        vouch results.log
+        for step in invoke log stop; do done_ $step 0; done
+        say '"kind":"finish","status":0'
+        event '"event":"exit"'
+        end 0 'the guest ended the simulation'
+        ;;
     escape)
         # What a guest may try with writefile, for real: nothing outside the output folder may come of it.
         (echo gotcha >"$FAKE_ESCAPE") 2>/dev/null && event '"event":"fail","code":99'
@@ -156,6 +174,7 @@ EOF
 "failed":0,"not_made":0,"warmup":{"planned":$warmup,"verified":$warmup,"failed":0},"greeting":"verified","connect_ms":1.0,
 "first_failure":null,"latency_ms":null,"latencies_ms":[$latencies],"histogram":[]}
 EOF
+    vouch client.json
     done_ invoke 0
 fi
 for step in log stop; do
@@ -168,6 +187,7 @@ else
     last='SUCCESS: All commands completed successfully' status=0
 fi
 echo "$last" >"$outdir/results.log"
+vouch results.log
 say "\"kind\":\"finish\",\"status\":$status"
 event '"event":"exit"'
 end 0 'the guest ended the simulation'

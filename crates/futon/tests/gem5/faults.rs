@@ -17,6 +17,7 @@ fn every_fault_has_its_verdict() {
         ("run:simulated", &[], ("timed_out", "invoke", "run_timed_out"), 1, "--watchdog simulated="),
         ("run:unknown", &[], ("infra", "invoke", "unknown_exit"), 3, "a warp core breach"),
         ("run:failed", &[], ("failed", "invoke", "step_failed"), 1, "m5 fail 77"),
+        ("run:forge", &[], ("crashed", "invoke", "guest_powered_off"), 1, "before its run script had finished"),
         ("run:crash", &[], ("failed", "invoke", "step_failed"), 1, "exit status 1"),
         ("run:hang", &["--watchdog", "progress=1s"], ("timed_out", "invoke", "no_progress"), 1, "limit progress"),
         ("run:hang", &["--watchdog", "host=1s"], ("timed_out", "invoke", "run_timed_out"), 1, "limit host"),
@@ -34,6 +35,8 @@ fn every_fault_has_its_verdict() {
         assert_eq!(verdict(&report), expected, "{scenario}: {report:#}");
         assert_eq!(code, Some(exit), "{scenario}");
         assert!(why(&report).contains(said), "{scenario}: {}", why(&report));
+        let remarks = report["functions"][0]["remarks"].to_string();
+        assert_eq!(remarks.contains("forgery: "), scenario == "run:forge", "{scenario}: {remarks}");
         assert!(begin.elapsed() < Duration::from_secs(20), "{scenario} took {:?}", begin.elapsed());
     }
 }

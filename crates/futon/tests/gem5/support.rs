@@ -18,6 +18,7 @@ impl Simulated {
         project.write("resources/lean-kernel", "kernel");
         project.write("resources/lean-initrd", "initramfs");
         project.write("resources/lean-cmdline", "console=ttyS0 quiet\n");
+        project.write("resources/lean-seccomp.json", r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[]}"#);
         Self { project }
     }
 

@@ -1,9 +1,9 @@
 //! What the guest says by `writefile`: files in gem5's output folder, read while they grow.
 //!
-//! Only root in the guest reaches the operation (it needs /dev/mem); events must carry the run's token all the same, so that
-//! a verdict rests on one rule on every machine.
+//! The operation needs no privilege on a simulated core: a container can use it, too. So an event must carry the run's token, and a
+//! file is a witness only if an event with the token names its hash: a note `file NAME sha256 HEX`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,7 @@ use futon_model::{EventKind, GuestEvent};
 use serde::Deserialize;
 
 use crate::machine::qemu::Follower;
+use crate::resources::sha256_file;
 
 /// File of the guest's events, one JSON object a line.
 const EVENTS: &str = "events.jsonl";
@@ -38,11 +39,13 @@ pub(super) struct Channel {
     /// Lines of the events file that were told already, and are there again after a restore.
     told: usize,
     script: bool,
+    /// Hashes of files, as events with the token told them.
+    vouched: BTreeMap<String, String>,
 }
 
 impl Channel {
     pub(super) fn new(token: String) -> Self {
-        Self { token, follower: None, told: 0, script: false }
+        Self { token, follower: None, told: 0, script: false, vouched: BTreeMap::new() }
     }
 
     /// Whether the run script has begun.
@@ -87,11 +90,20 @@ impl Channel {
                 let mut events = Vec::new();
                 if authentic {
                     events.extend(self.script_began());
+                    self.vouch(&said.guest);
                 }
                 events.push(EventKind::Guest { authentic, guest: said.guest });
                 events
             }
             Err(e) => vec![EventKind::MalformedGuestEvent { authentic: false, why: e.to_string() }],
+        }
+    }
+
+    fn vouch(&mut self, event: &GuestEvent) {
+        let GuestEvent::Note { text } = event else { return };
+        let words: Vec<&str> = text.split(' ').collect();
+        if let ["file", name, "sha256", hash] = words.as_slice() {
+            self.vouched.insert((*name).to_owned(), (*hash).to_owned());
         }
     }
 
@@ -103,8 +115,25 @@ impl Channel {
 
     /// Takes the guest's files into the folder of uploads.
     pub(super) fn collect(&self, outdir: &Path, uploads: &Path) -> Vec<EventKind> {
-        let names = guest_files(outdir);
-        names.into_iter().map(|name| take_upload(outdir, uploads, name)).collect()
+        // The events are told already, one by one.
+        let names = guest_files(outdir).into_iter().filter(|name| name != EVENTS);
+        names.map(|name| self.take_upload(outdir, uploads, name)).collect()
+    }
+
+    fn take_upload(&self, outdir: &Path, uploads: &Path, name: String) -> EventKind {
+        let (source, target) = (outdir.join(&name), uploads.join(&name));
+        let size = fs::metadata(&source).map_or(0, |m| m.len());
+        let hash = if size <= UPLOAD_MAX { sha256_file(&source).ok() } else { None };
+        let authentic = hash.is_some() && hash.as_ref() == self.vouched.get(&name);
+        let failed = |status, why: String, name: String| EventKind::UploadFailed { name, status, why, authentic };
+        if size > UPLOAD_MAX {
+            return failed(413, format!("{size} bytes are too many"), name);
+        }
+        match fs::copy(&source, &target) {
+            Ok(bytes) => EventKind::Uploaded { stored_as: name.clone(), name, bytes, authentic },
+            Err(e) if e.kind() == std::io::ErrorKind::StorageFull => failed(507, e.to_string(), name),
+            Err(e) => failed(400, e.to_string(), name),
+        }
     }
 }
 
@@ -118,20 +147,6 @@ pub(super) fn guest_files(outdir: &Path) -> BTreeSet<String> {
         .filter_map(|e| e.file_name().into_string().ok())
         .filter(|name| plain(name) && !GEM5S.contains(&name.as_str()))
         .collect()
-}
-
-fn take_upload(outdir: &Path, uploads: &Path, name: String) -> EventKind {
-    let (source, target) = (outdir.join(&name), uploads.join(&name));
-    let size = fs::metadata(&source).map_or(0, |m| m.len());
-    let failed = |status, why: String, name: String| EventKind::UploadFailed { name, status, why, authentic: true };
-    if size > UPLOAD_MAX {
-        return failed(413, format!("{size} bytes are too many"), name);
-    }
-    match fs::copy(&source, &target) {
-        Ok(bytes) => EventKind::Uploaded { stored_as: name.clone(), name, bytes, authentic: true },
-        Err(e) if e.kind() == std::io::ErrorKind::StorageFull => failed(507, e.to_string(), name),
-        Err(e) => failed(400, e.to_string(), name),
-    }
 }
 
 #[cfg(test)]
@@ -191,8 +206,21 @@ mod tests {
         }
         fs::create_dir(folder.path().join("checkpoint")).unwrap();
         let uploads = tempfile::tempdir().unwrap();
-        let events = Channel::new("t".into()).collect(folder.path(), uploads.path());
-        assert_eq!(events.len(), 2);
+        let hash = sha256_file(&folder.path().join("results.log")).unwrap();
+        let note =
+            |token: &str, name: &str| line(token, &format!(r#""kind":"note","text":"file {name} sha256 {hash}""#));
+        fs::write(folder.path().join(EVENTS), note("t", "results.log") + &note("x", "client.json")).unwrap();
+        let mut channel = Channel::new("t".into());
+        channel.poll(folder.path(), true);
+        let events = channel.collect(folder.path(), uploads.path());
+        let believed: Vec<_> = events
+            .iter()
+            .filter_map(|e| match e {
+                EventKind::Uploaded { name, authentic, .. } => Some((name.as_str(), *authentic)),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(believed, [("client.json", false), ("results.log", true)]);
         assert!(uploads.path().join("results.log").exists() && !uploads.path().join("stats.txt").exists());
     }
 }

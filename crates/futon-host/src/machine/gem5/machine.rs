@@ -89,7 +89,7 @@ impl Machine for Gem5Machine {
         let plan: Plan = launch.plan.clone();
         let seed = settings.seed.clone().unwrap_or_else(|| Seed::of_plan(&plan));
         let payload = folder.join("payload");
-        write_payload(&payload, &workdir, &plan, &settings, &seed)?;
+        write_payload(&payload, &workdir, &settings, &seed)?;
 
         let cancel = CancellationToken::new();
         let shared = Shared {
@@ -99,6 +99,7 @@ impl Machine for Gem5Machine {
             cancel: cancel.clone(),
             console: launch.folder.join("console.log"),
             exit: None,
+            payload: payload.clone(),
         };
         let mut run = Run { settings, plan, seed, folder, uploads: workdir.uploads(), payload, shared };
         let report: Arc<Mutex<Option<SimulationReport>>> = Arc::default();

@@ -11,7 +11,7 @@ use super::checkpoint::{CheckpointStore, Ingredients, Stored};
 use super::diagnose::{Ending, Failure};
 use super::session::{self, Finished, Shared};
 use super::settings::{Gem5Settings, Goal};
-use super::{Seed, script};
+use super::{Seed, payload, script};
 use crate::resources::sha256_file;
 use crate::{Context, Error, Result};
 
@@ -59,6 +59,8 @@ impl Run {
             self.end(&Ending::CheckpointWritten, None);
             return Ok(outcomes);
         }
+        // The restored guest has read it already.
+        payload::take_back(&self.payload).context(|| "cannot take the payload back".into())?;
         self.last(Phase::Evaluate, &restore, &with, &mut outcomes).await?;
         Ok(outcomes)
     }

@@ -12,6 +12,7 @@ use super::args::{Phase, Restore, Start, gem5_arguments};
 use super::channel::Channel;
 use super::diagnose::{Ending, Failure, Process, diagnose};
 use super::event::{SimEvent, SimEventKind, parse_event};
+use super::payload;
 use super::watchdog::{Strike, Watchdog};
 use crate::machine::guard::GuardArguments;
 use crate::machine::process::{self, Ended, Guarded};
@@ -38,6 +39,19 @@ pub(super) struct Shared {
     pub(super) console: PathBuf,
     /// The run's last event; told when all that follows from the run is done.
     pub(super) exit: Option<EventKind>,
+    /// What the guest gets by `readfile`, once.
+    pub(super) payload: PathBuf,
+}
+
+impl Shared {
+    /// The run script has begun: whoever asks for the payload from now on is not meant to have it.
+    fn script_began(&mut self) {
+        self.watchdog.booted();
+        if let Err(e) = payload::take_back(&self.payload) {
+            let why = format!("the payload cannot be taken back: {e}");
+            let _ = self.events.send(EventKind::HostFailed { step: futon_model::steps::FETCH.into(), why });
+        }
+    }
 }
 
 /// A process that has ended.
@@ -172,7 +186,7 @@ impl Heard {
             }
         }
         if shared.channel.script_seen() {
-            shared.watchdog.booted();
+            shared.script_began();
         }
         if alive {
             shared.watchdog.sign_of_life(Instant::now());
