@@ -2,7 +2,7 @@
 
 use futon_model::ImageReference;
 
-use super::{Compose, FunctionHints, Service};
+use super::{Compose, Service, engine_requests};
 use crate::{Error, Result};
 
 /// What is taken for an image that no service names.
@@ -31,6 +31,8 @@ pub struct Selection {
     pub dependencies: Vec<ImageReference>,
     /// Compose file for the guest.
     pub compose: String,
+    /// The same service as requests to the engine, or why it must be left to `docker compose`.
+    pub engine: Result<serde_json::Value, String>,
     /// Defaults taken; for the report.
     pub remarks: Vec<String>,
 }
@@ -67,6 +69,7 @@ pub fn select(compose: &Compose, wanted: &str) -> Result<Selection> {
             service: service.clone(),
             dependencies,
             compose: compose.text.clone(),
+            engine: engine_requests(compose, wanted),
             remarks: Vec::new(),
         });
     }
@@ -78,15 +81,8 @@ pub fn select(compose: &Compose, wanted: &str) -> Result<Selection> {
     if let Some((name, _)) = compose.services.iter().find(|(_, s)| s.image.canonical() == image.canonical()) {
         return select(compose, &name.clone());
     }
-    let service = Service {
-        image: image.clone(),
-        container: ClientDefaults::CONTAINER.to_owned(),
-        host_port: Some(ClientDefaults::HOST_PORT),
-        depends_on: Vec::new(),
-        hints: FunctionHints::default(),
-    };
     let name = image.base_name().to_owned();
-    let compose = format!(
+    let text = format!(
         "name: futon\nservices:\n  {name}:\n    image: {image}\n    container_name: {}\n    ports:\n      - \"{}:{}\"\n",
         ClientDefaults::CONTAINER,
         ClientDefaults::HOST_PORT,
@@ -98,14 +94,8 @@ pub fn select(compose: &Compose, wanted: &str) -> Result<Selection> {
         ClientDefaults::HOST_PORT,
         name,
     );
-    Ok(Selection {
-        service_name: name.clone(),
-        name,
-        service,
-        dependencies: Vec::new(),
-        compose,
-        remarks: vec![remark],
-    })
+    let made = Compose::parse(&compose.path, text)?;
+    Ok(Selection { remarks: vec![remark], name: name.clone(), ..select(&made, &name)? })
 }
 
 fn unknown(compose: &Compose, wanted: &str) -> Error {

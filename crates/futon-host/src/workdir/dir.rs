@@ -37,6 +37,8 @@ pub struct Contents<'a> {
     pub template: &'a str,
     /// Compose file for the guest.
     pub compose: Option<&'a str>,
+    /// The service as requests to the engine, or why it must be left to `docker compose`.
+    pub engine: Option<&'a std::result::Result<serde_json::Value, String>>,
     /// Guest tools.
     pub tools: &'a GuestTools,
     /// More files for the guest, by name.
@@ -52,8 +54,17 @@ pub struct WorkDir {
 }
 
 /// Everything in a working directory that is futon's, and so may be replaced.
-const OURS: [&str; 8] =
-    ["run.sh", "plan.json", "served.json", "functions.yaml", "run.env", "disk.qcow2", "results", ".futon"];
+const OURS: [&str; 9] = [
+    "run.sh",
+    "plan.json",
+    "served.json",
+    "functions.yaml",
+    "service.json",
+    "run.env",
+    "disk.qcow2",
+    "results",
+    ".futon",
+];
 
 impl WorkDir {
     /// Makes a working directory, in place of an earlier one of futon's.
@@ -76,7 +87,10 @@ impl WorkDir {
         make_executable(&write("run.sh", script.as_bytes())?)?;
         if let Some(compose) = contents.compose {
             write("functions.yaml", compose.as_bytes())?;
-            write("run.env", run_env(plan)?.as_bytes())?;
+            write("run.env", run_env(plan, contents.engine)?.as_bytes())?;
+            if let Some(Ok(requests)) = contents.engine {
+                write("service.json", requests.to_string().as_bytes())?;
+            }
         }
         for (name, path) in [("futon-guest", &contents.tools.futon_guest), ("test-client", &contents.tools.test_client)]
         {
@@ -290,6 +304,7 @@ mod tests {
             plan,
             template: "#!/bin/sh\necho '<__IMAGE_NAME__>'\n",
             compose: Some("services: {}\n"),
+            engine: None,
             tools,
             files: &[],
         }

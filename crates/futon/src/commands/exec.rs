@@ -40,7 +40,14 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     };
     let plan = foreign_plan(&name, &request);
     let files = named_files(&args.files)?;
-    let contents = Contents { plan: &plan, template: &script, compose: None, tools: &tools(resources), files: &files };
+    let contents = Contents {
+        plan: &plan,
+        template: &script,
+        compose: None,
+        engine: None,
+        tools: &tools(resources),
+        files: &files,
+    };
     let workdir = WorkDir::create(&folder.join(&name), &contents)?;
     let started = SystemTime::now();
     let function = run_one(&workdir, &*prepared.machine, Some(store), ui, cancel).await?;
