@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, Subcommand};
 
+use crate::lean::LeanVerb;
+
 /// The tool's command line.
 #[derive(Debug, Parser)]
 #[command(name = "futon-guest", version, about = "futon's tool inside the guest")]
@@ -106,6 +108,19 @@ pub(crate) enum Verb {
     Poweroff,
     /// Print the gateway's address.
     Gateway,
+    /// Unpack a tar archive with owners, modes, links and devices as it has them.
+    Unpack {
+        /// Bytes before the archive.
+        #[arg(long, default_value_t = 0)]
+        skip: u64,
+        /// The file.
+        archive: PathBuf,
+        /// Where to.
+        folder: PathBuf,
+    },
+    /// Containers of the lean guest, where no engine runs.
+    #[command(subcommand)]
+    Lean(LeanVerb),
     /// gem5's guest tool (see `m5` without arguments).
     #[command(disable_help_flag = true)]
     M5 {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use futon_model::GuestEvent;
 
-use crate::{error::Result, exchange::Exchange, report::report, runlog::RunLog, transfer};
+use crate::{error::Result, exchange::Exchange, gem5, report::report, runlog::RunLog, transfer};
 
 /// The name under which hosts look for the results log.
 const NAME: &str = "results.log";
@@ -12,6 +12,11 @@ const NAME: &str = "results.log";
 /// Closes the results log, uploads it and reports the end.
 pub(crate) fn run(status: i32, why: Option<&str>, log: &RunLog) -> Result<()> {
     log.close(status, why)?;
+    if let Some(m5) = gem5::outlet()? {
+        gem5::put(&m5, log.path(), NAME)?;
+        report(&GuestEvent::Finish { status }, log);
+        return gem5::finish(&m5, status);
+    }
     let uploaded = upload(log.path());
     report(&GuestEvent::Finish { status }, log);
     uploaded

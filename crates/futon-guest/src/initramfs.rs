@@ -37,6 +37,9 @@ pub(crate) fn run() -> Result<()> {
         say("futon-probe: ok");
         power::off()?;
     }
+    if cmdline.has("futon.lean") {
+        return crate::lean::init(&cmdline);
+    }
     let root = cmdline
         .value("root")
         .filter(|root| root.starts_with("/dev/"))

@@ -9,8 +9,10 @@ mod engine;
 mod error;
 mod exchange;
 mod finish;
+mod gem5;
 mod http;
 mod initramfs;
+mod lean;
 mod m5tool;
 mod power;
 mod report;
@@ -19,6 +21,7 @@ mod runlog;
 mod service;
 mod step;
 mod transfer;
+mod unpack;
 
 use std::{path::Path, process::ExitCode};
 
@@ -61,7 +64,10 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 Some(name) => name,
                 None => own_name(&file)?,
             };
-            transfer::put(&Exchange::find()?, &file, &name)?;
+            match gem5::outlet()? {
+                Some(m5) => gem5::put(&m5, &file, &name)?,
+                None => transfer::put(&Exchange::find()?, &file, &name)?,
+            }
         }
         Verb::Pull { images } => engine::pull(&Engine::local(), &Exchange::find()?, &images)?,
         Verb::Up { file } => engine::up(&Engine::local(), &file)?,
@@ -78,6 +84,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             let gateway = route::gateway().ok_or_else(|| Error::new("there is no default route"))?;
             println!("{gateway}");
         }
+        Verb::Lean(verb) => lean::run(&verb, &log)?,
+        Verb::Unpack { skip, archive, folder } => unpack::file(&archive, skip, &folder)?,
         Verb::M5 { arguments } => m5tool::run(&arguments)?,
     }
     Ok(ExitCode::SUCCESS)

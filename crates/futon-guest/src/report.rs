@@ -1,11 +1,18 @@
 //! Telling the exchange what happens. A report that cannot be delivered never changes what is done.
 
-use std::{fs, path::PathBuf, thread, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
 
 use futon_model::GuestEvent;
 
 use crate::{
+    error::Result,
     exchange::{Exchange, SHORT},
+    gem5,
     http::{Payload, Request},
     runlog::RunLog,
 };
@@ -27,6 +34,12 @@ enum Outcome {
 
 /// Reports an event; whatever prevents it is written to the results log.
 pub(crate) fn report(event: &GuestEvent, log: &RunLog) {
+    if gem5::is_wanted() {
+        if let Err(error) = write_out(event, log) {
+            drop(log.line(&format!("futon: an event could not be reported: {error}")));
+        }
+        return;
+    }
     let marker = marker(log);
     if marker.exists() {
         return;
@@ -41,6 +54,14 @@ pub(crate) fn report(event: &GuestEvent, log: &RunLog) {
         Outcome::NotOffered => drop(fs::write(marker, "")),
         Outcome::Failed(why) => drop(log.line(&format!("futon: an event could not be reported: {why}"))),
     }
+}
+
+/// Hands an event to the simulator.
+fn write_out(event: &GuestEvent, log: &RunLog) -> Result<()> {
+    let Some(m5) = gem5::outlet()? else { return Ok(()) };
+    let folder = log.path().parent().unwrap_or_else(|| Path::new("."));
+    let token = std::env::var("FUTON_TOKEN").ok().filter(|token| !token.is_empty());
+    gem5::append_event(&m5, folder, token.as_deref(), event)
 }
 
 /// Stands beside the log when the exchange does not take events.

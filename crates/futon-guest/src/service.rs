@@ -15,6 +15,7 @@ use crate::{
     cmdline,
     error::{Context, Result},
     exchange::{addresses, target},
+    gem5,
     http::{self, Limits, Request, Target},
     route,
 };
@@ -58,6 +59,7 @@ fn on_gem5(m5: &M5) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     println!("futon: on gem5, run script of {length} bytes from readfile");
+    gem5::forget(Path::new(FOLDER));
     let status = exec(&path, None)?;
     nix::unistd::sync();
     let code = code_of(status);
@@ -151,9 +153,10 @@ fn exec(path: &Path, from: Option<&Target>) -> Result<ExitStatus> {
             command.env(name, value);
         }
     }
-    if let Some(target) = from {
-        command.env("FUTON_URL", target.to_string());
-    }
+    match from {
+        Some(target) => command.env("FUTON_URL", target.to_string()),
+        None => command.env(gem5::VARIABLE, "1"),
+    };
     io::stdout().flush()?;
     command.status().context(format_args!("cannot run {}", path.display()))
 }

@@ -4,6 +4,7 @@
 //! directory, exchange, machine, run, verdict, report. Nothing here prints or exits; the program `futon` does.
 #![warn(missing_docs)]
 
+pub mod bundle;
 pub mod config;
 mod error;
 pub mod exchange;

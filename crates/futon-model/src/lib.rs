@@ -9,6 +9,7 @@ mod event;
 mod exit;
 mod guest;
 mod image;
+mod lean;
 mod limits;
 mod plan;
 mod report;
@@ -19,7 +20,10 @@ pub use event::{Alarm, Event, EventKind, ShutdownReason};
 pub use exit::ExitCode;
 pub use guest::{GuestEvent, TOKEN_HEADER, TOKEN_PLACEHOLDER};
 pub use image::{Digest, DigestError, ImageReference, PlannedImage, ReferenceError};
+pub use lean::{LeanBundle, LeanContainer};
 pub use limits::Limits;
-pub use plan::{Accelerator, ClientPlan, MachineKind, MachinePlan, Network, Plan, PlannedStep, ScriptKind, steps};
+pub use plan::{
+    Accelerator, Base, ClientPlan, MachineKind, MachinePlan, Network, Plan, PlannedStep, ScriptKind, steps,
+};
 pub use report::{FunctionReport, InvocationReport, MachineReport, REPORT_SCHEMA, Report, StepReport, Summary};
 pub use verdict::{Code, Judgement, Outcome, Proof, Verdict};

@@ -90,12 +90,30 @@ pub struct ClientPlan {
     pub warmup: u64,
     /// `-seed` of random inputs.
     pub seed: Option<u64>,
+    /// `-url`: address in the guest under which the function answers.
+    #[serde(default = "loopback")]
+    pub address: String,
     /// Port on the guest under which the function answers.
     pub port: u16,
     /// Name of the function's container.
     pub container: String,
     /// Compose service of the function.
     pub service: String,
+}
+
+fn loopback() -> String {
+    "127.0.0.1".into()
+}
+
+/// What the guest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Base {
+    /// Debian, systemd, Docker Engine.
+    #[default]
+    Docker,
+    /// futon's own kernel and initramfs; crun runs the image as a bundle that the host made.
+    Lean,
 }
 
 /// Kinds of machines.
@@ -148,6 +166,9 @@ pub enum Network {
 pub struct MachinePlan {
     /// Kind of machine.
     pub kind: MachineKind,
+    /// What the guest is.
+    #[serde(default)]
+    pub base: Base,
     /// Virtual processors.
     pub vcpus: u32,
     /// Memory, MiB.

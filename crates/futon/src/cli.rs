@@ -121,6 +121,9 @@ pub enum DoctorFor {
 pub enum ResourcesCommand {
     /// Build what is missing or out of date, from Debian's packages
     Build {
+        /// What to build [default: base]
+        #[arg(value_enum)]
+        parts: Vec<ResourcePart>,
         /// Where resources are
         #[command(flatten)]
         resources: ResourcesArg,
@@ -149,6 +152,17 @@ pub enum ResourcesCommand {
         #[command(flatten)]
         resources: ResourcesArg,
     },
+}
+
+/// What `futon resources build` can make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ResourcePart {
+    /// The docker base: disk image, Debian's kernel, initrd
+    Base,
+    /// The lean guest's kernel, one vmlinux for QEMU and gem5
+    Kernel,
+    /// The lean guest's initramfs
+    Lean,
 }
 
 /// `futon images …`.
@@ -239,6 +253,9 @@ pub struct MachineArgs {
     /// Machine to run on
     #[arg(long, default_value = "qemu", value_name = "MACHINE", hide = true)]
     pub on: String,
+    /// What the guest is: Debian with the Docker Engine, or a kernel and crun alone, which boots in a second
+    #[arg(long, value_enum, default_value_t = BaseArg::Docker, value_name = "BASE")]
+    pub base: BaseArg,
     /// Accelerator; auto takes KVM only if a probe boots under it
     #[arg(long, value_enum, default_value_t = Accel::Auto, value_name = "ACCEL")]
     pub accel: Accel,
@@ -269,6 +286,15 @@ pub struct MachineArgs {
     /// More kernel arguments
     #[arg(long, value_name = "LINE")]
     pub append: Option<String>,
+}
+
+/// Bases on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum BaseArg {
+    /// Debian, systemd, Docker Engine
+    Docker,
+    /// futon's own kernel and initramfs, crun
+    Lean,
 }
 
 /// Accelerators on the command line.

@@ -160,14 +160,24 @@ impl M5 {
     /// [`Error::Name`] for anything but one plain path component (the simulator would obey `/etc/passwd`),
     /// [`Error::Io`] where the source fails, [`Error::Short`] where the simulator takes less than it was given.
     pub fn write_file(&self, name: &str, source: &mut dyn Read) -> Result<u64, Error> {
+        self.write_file_at(name, 0, source)
+    }
+
+    /// As [`M5::write_file`], from the byte `start` on: a file that is longer keeps what is before it. The file must be there unless
+    /// `start` is 0, which makes it anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`M5::write_file`].
+    pub fn write_file_at(&self, name: &str, start: u64, source: &mut dyn Read) -> Result<u64, Error> {
         let mut buffer = Buffer::new()?;
         let name = buffer.hold_name(&host_name(name)?);
-        let mut offset = 0_u64;
+        let mut offset = start;
         loop {
             buffer.touch();
             let length = buffer.fill(source).map_err(Error::Io)?;
             if length == 0 && offset > 0 {
-                return Ok(offset);
+                return Ok(offset - start);
             }
             let args = [buffer.address(), length as u64, offset, name, 0, 0];
             let got = self.call(Op::WriteFile, args);

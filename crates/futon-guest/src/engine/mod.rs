@@ -11,5 +11,5 @@ pub(crate) use api::Engine;
 pub(crate) use container::{report_image, report_state};
 pub(crate) use logs::{print_log, stop};
 pub(crate) use pull::pull;
-pub(crate) use ready::wait_until_ready;
+pub(crate) use ready::{wait_until_ready, wait_until_served};
 pub(crate) use up::up;

@@ -28,18 +28,31 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) fn wait_until_ready(engine: &Engine, container: &str, port: u16, limit: Duration) -> Result<()> {
     let began = Instant::now();
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let mut alive = || check_container(engine, container, began);
+    wait_until_served(container, address, limit, TICK, &mut || check_container(engine, container, began))
+}
+
+/// Waits until the server at `address` answers, at most for `limit`; `alive` is asked now and then, and its error ends the wait.
+/// Between two attempts there is a `pause`.
+pub(crate) fn wait_until_served(
+    container: &str,
+    address: SocketAddr,
+    limit: Duration,
+    pause: Duration,
+    alive: &mut dyn FnMut() -> Result<()>,
+) -> Result<()> {
+    let began = Instant::now();
+    let port = address.port();
     let mut last = String::from("nothing tried yet");
     while began.elapsed() < limit {
         alive()?;
-        match probe(address, limit.saturating_sub(began.elapsed()).min(PATIENCE), &mut alive)? {
+        match probe(address, limit.saturating_sub(began.elapsed()).min(PATIENCE), alive)? {
             None => {
                 println!("container {container} serves on port {port} after {:.3} s", began.elapsed().as_secs_f64());
                 return Ok(());
             }
             Some(why) => last = why,
         }
-        thread::sleep(TICK);
+        thread::sleep(pause);
     }
     alive()?;
     Err(Error::new(format!(

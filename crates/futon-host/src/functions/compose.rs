@@ -7,6 +7,8 @@ use futon_model::ImageReference;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::settings::service_settings;
+use crate::bundle::ServiceSettings;
 use crate::{Error, Result};
 
 /// A compose file: where it is, its text, and its services.
@@ -35,6 +37,8 @@ pub struct Service {
     pub depends_on: Vec<String>,
     /// futon's own settings.
     pub hints: FunctionHints,
+    /// How it is to be run, where futon and not the guest's engine sees to that.
+    pub settings: ServiceSettings,
 }
 
 /// futon's extension of a service: the key `x-futon`.
@@ -61,6 +65,8 @@ struct RawService {
     #[serde(default)]
     ports: Vec<Value>,
     depends_on: Option<Value>,
+    #[serde(flatten)]
+    others: BTreeMap<String, Value>,
     #[serde(rename = "x-futon", default)]
     hints: FunctionHints,
 }
@@ -109,7 +115,8 @@ impl Compose {
     }
 
     /// Names of a service and of all it depends on, the service first, each after what needs it.
-    pub(super) fn closure_names(&self, name: &str) -> Vec<String> {
+    #[must_use]
+    pub fn closure_names(&self, name: &str) -> Vec<String> {
         let mut names = vec![name.to_owned()];
         let mut next = 0;
         while let Some(name) = names.get(next).cloned() {
@@ -136,7 +143,10 @@ impl RawService {
             Some(Value::Object(map)) => map.keys().cloned().collect(),
             Some(other) => return Err(format!("`depends_on` is {other}, not a list or a map")),
         };
+        let mut settings = service_settings(&self.others)?;
+        settings.container_port = self.ports.iter().find_map(container_port);
         Ok(Service {
+            settings,
             image: image.parse().map_err(|e: futon_model::ReferenceError| e.to_string())?,
             container: self.container_name.unwrap_or_else(|| name.to_owned()),
             host_port: self.ports.iter().find_map(host_port),
@@ -160,6 +170,16 @@ fn host_port(entry: &Value) -> Option<u16> {
             Value::Number(number) => number.as_u64().and_then(|n| u16::try_from(n).ok()),
             _ => None,
         },
+        _ => None,
+    }
+}
+
+/// Port in the container of one entry of `ports`.
+fn container_port(entry: &Value) -> Option<u16> {
+    match entry {
+        Value::String(text) => text.split('/').next()?.rsplit(':').next()?.parse().ok(),
+        Value::Number(number) => number.as_u64().and_then(|n| u16::try_from(n).ok()),
+        Value::Object(map) => map.get("target")?.as_u64().and_then(|n| u16::try_from(n).ok()),
         _ => None,
     }
 }
@@ -196,6 +216,7 @@ mod tests {
             (serde_json::json!({"target": 50051, "published": 50003}), Some(50003)),
         ] {
             assert_eq!(host_port(&entry), port, "{entry}");
+            assert_eq!(container_port(&entry), Some(50051), "{entry}");
         }
     }
 

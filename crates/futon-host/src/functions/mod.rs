@@ -4,6 +4,7 @@ mod compose;
 mod engine;
 mod list;
 mod select;
+mod settings;
 
 pub use compose::{Compose, FunctionHints, Service};
 pub use engine::engine_requests;

@@ -29,6 +29,8 @@ pub struct Selection {
     pub service: Service,
     /// Images of the services that it depends on.
     pub dependencies: Vec<ImageReference>,
+    /// The same services by name, nearest first.
+    pub needed: Vec<(String, Service)>,
     /// Compose file for the guest.
     pub compose: String,
     /// The same service as requests to the engine, or why it must be left to `docker compose`.
@@ -62,12 +64,16 @@ const KNOWN_CLIENTS: [&str; 15] = [
 /// When it is neither.
 pub fn select(compose: &Compose, wanted: &str) -> Result<Selection> {
     if let Some(service) = compose.services.get(wanted) {
-        let dependencies = compose.closure(wanted).into_iter().skip(1).map(|s| s.image.clone()).collect();
+        let names = compose.closure_names(wanted);
+        let needed: Vec<(String, Service)> =
+            names.iter().skip(1).filter_map(|n| Some((n.clone(), compose.services.get(n)?.clone()))).collect();
+        let dependencies = needed.iter().map(|(_, service)| service.image.clone()).collect();
         return Ok(Selection {
             name: wanted.to_owned(),
             service_name: wanted.to_owned(),
             service: service.clone(),
             dependencies,
+            needed,
             compose: compose.text.clone(),
             engine: engine_requests(compose, wanted),
             remarks: Vec::new(),

@@ -52,7 +52,7 @@ pub async fn build_base(
     let inputs = inputs(&root, resources, options)?;
     let mut manifest = Manifest::read(resources)?;
     let reason =
-        if options.force { Some("--force was given".to_owned()) } else { stale(&manifest, resources, &inputs) };
+        if options.force { Some("--force was given".to_owned()) } else { stale(&manifest, resources, &PARTS, &inputs) };
     let Some(reason) = reason else { return Ok(Built::UpToDate) };
     progress(&format!("building the docker base: {reason}"));
 
@@ -86,12 +86,12 @@ pub async fn build_base(
     Ok(Built::Made(reason))
 }
 
-fn absolute(path: &Path) -> Result<std::path::PathBuf> {
+pub(super) fn absolute(path: &Path) -> Result<std::path::PathBuf> {
     std::path::absolute(path).context(|| format!("path of {}", path.display()))
 }
 
 /// One builder at a time in a folder; a second one waits and says so.
-fn lock(resources: &Path, progress: &mut (dyn FnMut(&str) + Send)) -> Result<File> {
+pub(super) fn lock(resources: &Path, progress: &mut (dyn FnMut(&str) + Send)) -> Result<File> {
     let path = resources.join(".lock");
     let failed = || format!("cannot lock {}", path.display());
     let file = File::options().create(true).append(true).open(&path).context(failed)?;
@@ -104,8 +104,16 @@ fn lock(resources: &Path, progress: &mut (dyn FnMut(&str) + Send)) -> Result<Fil
 
 /// What the base is made from: every file of the recipe, the guest tool in it, the options.
 fn inputs(root: &Path, resources: &Path, options: &BaseOptions) -> Result<BTreeMap<String, String>> {
+    let mut inputs = recipe_files(root, "images/base")?;
+    inputs.insert(FUTON_GUEST.into(), sha256_file(&resources.join(FUTON_GUEST))?);
+    inputs.insert("--disk-size".into(), sha256_text(&options.disk_size));
+    Ok(inputs)
+}
+
+/// Every file of a recipe's folder with its hash.
+pub(super) fn recipe_files(root: &Path, folder: &str) -> Result<BTreeMap<String, String>> {
     let mut inputs = BTreeMap::new();
-    let mut folders = vec![root.join("images/base")];
+    let mut folders = vec![root.join(folder)];
     while let Some(folder) = folders.pop() {
         let entries = fs::read_dir(&folder).context(|| format!("cannot read {}", folder.display()))?;
         for entry in entries {
@@ -118,15 +126,18 @@ fn inputs(root: &Path, resources: &Path, options: &BaseOptions) -> Result<BTreeM
             }
         }
     }
-    inputs.insert(FUTON_GUEST.into(), sha256_file(&resources.join(FUTON_GUEST))?);
-    inputs.insert("--disk-size".into(), sha256_text(&options.disk_size));
     Ok(inputs)
 }
 
-/// Why the base must be built; nothing when it need not.
-fn stale(manifest: &Manifest, resources: &Path, inputs: &BTreeMap<String, String>) -> Option<String> {
-    for name in PARTS {
-        let Some(resource) = manifest.resources.get(name) else { return Some(format!("there is no {name} yet")) };
+/// Why parts must be built; nothing when they need not.
+pub(super) fn stale(
+    manifest: &Manifest,
+    resources: &Path,
+    parts: &[&str],
+    inputs: &BTreeMap<String, String>,
+) -> Option<String> {
+    for name in parts {
+        let Some(resource) = manifest.resources.get(*name) else { return Some(format!("there is no {name} yet")) };
         if let Some(problem) = manifest.check(resources, name) {
             return Some(format!("{name} is {problem}"));
         }
@@ -197,17 +208,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut manifest = Manifest::default();
         let inputs = BTreeMap::from([("images/base/build.sh".to_owned(), "1".to_owned())]);
-        assert_eq!(stale(&manifest, folder.path(), &inputs).unwrap(), "there is no base-disk-image.img yet");
+        assert_eq!(stale(&manifest, folder.path(), &PARTS, &inputs).unwrap(), "there is no base-disk-image.img yet");
         for name in PARTS {
             fs::write(folder.path().join(name), "x").unwrap();
             manifest.record(folder.path(), name, "test", &inputs).unwrap();
         }
-        assert_eq!(stale(&manifest, folder.path(), &inputs), None);
+        assert_eq!(stale(&manifest, folder.path(), &PARTS, &inputs), None);
         let newer = BTreeMap::from([("images/base/build.sh".to_owned(), "2".to_owned())]);
-        let why = stale(&manifest, folder.path(), &newer).unwrap();
+        let why = stale(&manifest, folder.path(), &PARTS, &newer).unwrap();
         assert_eq!(why, "changed since the last build: images/base/build.sh");
         fs::write(folder.path().join(KERNEL), "other").unwrap();
-        assert!(stale(&manifest, folder.path(), &inputs).unwrap().starts_with("kernel is changed"));
+        assert!(stale(&manifest, folder.path(), &PARTS, &inputs).unwrap().starts_with("kernel is changed"));
     }
 
     #[tokio::test]

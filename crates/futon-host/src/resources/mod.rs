@@ -3,6 +3,8 @@
 mod build;
 mod functions;
 mod hash;
+mod kernel;
+mod lean;
 mod manifest;
 mod source;
 mod tools;
@@ -10,6 +12,8 @@ mod tools;
 pub use build::{BaseOptions, Built, build_base};
 pub use functions::build_function_images;
 pub use hash::sha256_file;
+pub use kernel::{KernelCheck, KernelUse, check_kernel};
+pub use lean::{FoundLean, LeanPart, build_lean_part, find_lean};
 pub(crate) use manifest::readable;
 pub use manifest::{Manifest, Problem, Resource};
 pub use source::{FoundBase, find_base, source_root};
@@ -29,3 +33,11 @@ pub const FUTON_GUEST: &str = "futon-guest";
 pub const TEST_CLIENT: &str = "test-client";
 /// Folder of the function images' store.
 pub const IMAGES: &str = "images";
+/// File name of the lean guest's kernel.
+pub const LEAN_KERNEL: &str = "lean-kernel";
+/// File name of the lean guest's initramfs.
+pub const LEAN_INITRD: &str = "lean-initrd";
+/// File name of the lean guest's recommended kernel command line.
+pub const LEAN_CMDLINE: &str = "lean-cmdline";
+/// File name of Docker's default seccomp profile.
+pub const SECCOMP: &str = "lean-seccomp.json";

@@ -1,8 +1,8 @@
 //! A good run, to be spoilt by tests.
 
 use futon_model::{
-    Accelerator, ClientPlan, ClientReport, Event, EventKind, GuestEvent, Limits, MachineKind, MachinePlan, Network,
-    PhaseCount, Plan, PlannedImage, PlannedStep, ScriptKind, ShutdownReason, steps,
+    Accelerator, Base, ClientPlan, ClientReport, Event, EventKind, GuestEvent, Limits, MachineKind, MachinePlan,
+    Network, PhaseCount, Plan, PlannedImage, PlannedStep, ScriptKind, ShutdownReason, steps,
 };
 
 pub(crate) const CONFIG: &str = "sha256:1111111111111111111111111111111111111111111111111111111111111111";
@@ -27,12 +27,14 @@ pub(crate) fn plan() -> Plan {
             invocations: 20,
             warmup: 0,
             seed: None,
+            address: "127.0.0.1".into(),
             port: 50000,
             container: "function".into(),
             service: "fibonacci-go".into(),
         }),
         machine: MachinePlan {
             kind: MachineKind::Qemu,
+            base: Base::Docker,
             vcpus: 2,
             memory_mib: 2048,
             network: Network::Isolated,

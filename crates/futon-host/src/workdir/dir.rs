@@ -1,7 +1,8 @@
 //! The folder itself.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use futon_model::{ClientReport, Event, EventKind, Plan, ScriptKind};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::env::run_env;
+use crate::bundle::Bundle;
 use crate::exchange::ExchangeConfig;
 use crate::images::ImageStore;
 use crate::{Context, Error, Result};
@@ -18,6 +20,9 @@ pub const IMAGE_PLACEHOLDER: &str = "<__IMAGE_NAME__>";
 
 /// futon's own template, `test/run_test.template.sh`.
 pub const DEFAULT_TEMPLATE: &str = include_str!("../../../../test/run_test.template.sh");
+
+/// futon's own template for the lean guest, `test/run_lean.template.sh`.
+pub const LEAN_TEMPLATE: &str = include_str!("../../../../test/run_lean.template.sh");
 
 /// Static binaries that the guest fetches.
 #[derive(Debug, Clone)]
@@ -43,6 +48,8 @@ pub struct Contents<'a> {
     pub tools: &'a GuestTools,
     /// More files for the guest, by name.
     pub files: &'a [(String, PathBuf)],
+    /// The images as a bundle, for a guest without an engine.
+    pub bundle: Option<&'a Bundle>,
 }
 
 /// A working directory.
@@ -54,13 +61,14 @@ pub struct WorkDir {
 }
 
 /// Everything in a working directory that is futon's, and so may be replaced.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "run.sh",
     "plan.json",
     "served.json",
     "functions.yaml",
     "service.json",
     "run.env",
+    "bundle.tar",
     "disk.qcow2",
     "results",
     ".futon",
@@ -91,6 +99,15 @@ impl WorkDir {
             if let Some(Ok(requests)) = contents.engine {
                 write("service.json", requests.to_string().as_bytes())?;
             }
+        }
+        if let Some(bundle) = contents.bundle
+            // Without its images the pull fails in the guest, as it would in the field, and the verdict says so.
+            && bundle.missing()?.is_empty()
+        {
+            let path = root.join("bundle.tar");
+            let file = File::create(&path).context(|| format!("cannot write {}", path.display()))?;
+            bundle.write(BufWriter::with_capacity(1 << 20, file))?;
+            served.insert("bundle.tar".to_owned(), path);
         }
         for (name, path) in [("futon-guest", &contents.tools.futon_guest), ("test-client", &contents.tools.test_client)]
         {
@@ -307,6 +324,7 @@ mod tests {
             engine: None,
             tools,
             files: &[],
+            bundle: None,
         }
     }
 

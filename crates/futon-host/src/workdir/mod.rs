@@ -4,5 +4,5 @@ mod dir;
 mod env;
 mod plan;
 
-pub use dir::{Contents, DEFAULT_TEMPLATE, GuestTools, IMAGE_PLACEHOLDER, WorkDir};
+pub use dir::{Contents, DEFAULT_TEMPLATE, GuestTools, IMAGE_PLACEHOLDER, LEAN_TEMPLATE, WorkDir};
 pub use plan::{PlanRequest, foreign_plan, function_plan};

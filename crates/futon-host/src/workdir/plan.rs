@@ -1,7 +1,7 @@
 //! From a selected function, the project's settings and the image store to a plan.
 
 use futon_model::{
-    ClientPlan, ImageReference, MachineKind, MachinePlan, Plan, PlannedImage, PlannedStep, ScriptKind, steps,
+    Base, ClientPlan, ImageReference, MachineKind, MachinePlan, Plan, PlannedImage, PlannedStep, ScriptKind, steps,
 };
 
 use crate::Result;
@@ -16,6 +16,8 @@ pub struct PlanRequest<'a> {
     pub config: &'a Config,
     /// Kind of machine.
     pub machine: MachineKind,
+    /// What the guest is.
+    pub base: Base,
     /// Base image, for the report.
     pub base_image: String,
     /// Kernel, for the report.
@@ -45,6 +47,7 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
         invocations: settings.invocations,
         warmup: settings.warmup,
         seed: request.seed,
+        address: "127.0.0.1".into(),
         port: selection.service.host_port.unwrap_or(ClientDefaults::HOST_PORT),
         container: selection.service.container.clone(),
         service: selection.service_name.clone(),
@@ -74,6 +77,7 @@ pub fn foreign_plan(name: &str, request: &PlanRequest<'_>) -> Plan {
         client: None,
         machine: MachinePlan {
             kind: request.machine,
+            base: request.base,
             vcpus: request.config.machine.vcpus,
             memory_mib: request.config.machine.memory_mib,
             network: request.config.machine.network,

@@ -1,5 +1,7 @@
 //! `futon build`: a working directory for one function.
 
+use std::sync::Arc;
+
 use futon_host::Result;
 use futon_model::ExitCode;
 
@@ -13,7 +15,7 @@ pub async fn build(args: &BuildArgs, ui: &mut Ui) -> Result<ExitCode> {
     let resources = &args.resources.resources;
     let project = Project::read(&args.project, &args.client, &args.machine)?;
     let prepared = prepare(&args.machine, resources, &project.config, Purpose::Run, ui).await?;
-    let store = store(resources)?;
+    let store = Arc::new(store(resources)?);
     let workdir =
         project.working_directory(&args.function, &args.dir, &args.client, &prepared, resources, Some(&store))?;
     prepared.machine.make_disk(&workdir.disk()).await?;

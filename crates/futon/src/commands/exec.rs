@@ -31,6 +31,7 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     let request = PlanRequest {
         config: &config,
         machine: prepared.kind,
+        base: prepared.base,
         base_image: prepared.base_image.clone(),
         kernel: prepared.kernel.clone(),
         client: None,
@@ -47,6 +48,7 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
         engine: None,
         tools: &tools(resources),
         files: &files,
+        bundle: None,
     };
     let workdir = WorkDir::create(&folder.join(&name), &contents)?;
     let started = SystemTime::now();

@@ -1,15 +1,15 @@
 //! From flags to a machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futon_host::config::Config;
-use futon_host::machine::qemu::{AcceleratorRequest, QemuMachine, choose_accelerator, qemu_version};
+use futon_host::machine::qemu::{AcceleratorChoice, AcceleratorRequest, QemuMachine, choose_accelerator, qemu_version};
 use futon_host::machine::{FakeMachine, Machine};
-use futon_host::resources::find_base;
+use futon_host::resources::{FoundLean, KernelUse, check_kernel, find_base, find_lean};
 use futon_host::{Error, Result};
-use futon_model::{MachineKind, Network};
+use futon_model::{Base, MachineKind, Network};
 
-use crate::cli::{Accel, MachineArgs, NetworkArg};
+use crate::cli::{Accel, BaseArg, MachineArgs, NetworkArg};
 use crate::ui::Ui;
 
 /// A machine that is ready, and what the plan says of it.
@@ -22,6 +22,19 @@ pub struct Prepared {
     pub base_image: String,
     /// Kernel, for the plan.
     pub kernel: String,
+    /// What the guest is.
+    pub base: Base,
+    /// Docker's seccomp profile, where the host makes the containers' settings.
+    pub seccomp: Option<PathBuf>,
+}
+
+impl From<BaseArg> for Base {
+    fn from(arg: BaseArg) -> Self {
+        match arg {
+            BaseArg::Docker => Self::Docker,
+            BaseArg::Lean => Self::Lean,
+        }
+    }
 }
 
 /// Puts the machine's flags over the project's settings.
@@ -62,10 +75,26 @@ pub async fn prepare(
             kind: MachineKind::Fake,
             base_image: none(),
             kernel: none(),
+            base: Base::Docker,
+            seccomp: None,
+        });
+    }
+    if args.base == BaseArg::Lean {
+        let lean = lean(args, resources)?;
+        let machine = lean_qemu(&lean, args, resources, config, purpose, ui).await?;
+        return Ok(Prepared {
+            kind: MachineKind::Qemu,
+            base_image: lean.initrd.display().to_string(),
+            kernel: lean.kernel.display().to_string(),
+            base: Base::Lean,
+            seccomp: Some(lean.seccomp),
+            machine: Box::new(machine),
         });
     }
     let machine = prepare_qemu(args, resources, config, purpose, ui).await?;
     Ok(Prepared {
+        base: Base::Docker,
+        seccomp: None,
         kind: MachineKind::Qemu,
         base_image: machine.base_image.display().to_string(),
         kernel: machine.kernel.display().to_string(),
@@ -84,6 +113,9 @@ pub async fn prepare_qemu(
     if args.on != "qemu" {
         return Err(Error::usage(format!("no machine is called {:?}", args.on)).hint("--on qemu"));
     }
+    if args.base == BaseArg::Lean {
+        return lean_qemu(&lean(args, resources)?, args, resources, config, purpose, ui).await;
+    }
     let base = find_base(
         resources,
         args.base_image.as_deref(),
@@ -91,25 +123,9 @@ pub async fn prepare_qemu(
         args.initrd.as_deref(),
         args.cmdline.as_deref(),
     )?;
-    let version = qemu_version().await?;
-    let request = match args.accel {
-        Accel::Auto => AcceleratorRequest::Auto,
-        Accel::Kvm => AcceleratorRequest::Kvm,
-        Accel::Tcg => AcceleratorRequest::Tcg,
-    };
     // The probe's guest is futon's own initrd; with a kernel of the user's there is none to probe with.
     let probe_initrd = if args.kernel.is_none() { base.initrd.as_deref() } else { None };
-    let cache = resources.join(".kvm-probe.json");
-    ui.start("choosing the accelerator");
-    let accelerator = choose_accelerator(request, &version, &base.kernel, probe_initrd, &cache).await;
-    ui.stop();
-    let accelerator = accelerator?;
-    ui.line(&format!(
-        "{version} · {} ({}) · {}",
-        accelerator.accelerator.word(),
-        accelerator.reason,
-        base.image.display()
-    ));
+    let (version, accelerator) = accelerator(args, resources, &base.kernel, probe_initrd, &base.image, ui).await?;
     Ok(QemuMachine {
         version,
         accelerator,
@@ -118,10 +134,91 @@ pub async fn prepare_qemu(
         network: config.machine.network,
         cmdline: cmdline(&base.cmdline, args, config, purpose),
         base_image: base.image,
+        has_disk: true,
         kernel: base.kernel,
         initrd: base.initrd,
         console: None,
     })
+}
+
+/// Probes for the accelerator and says what was chosen.
+async fn accelerator(
+    args: &MachineArgs,
+    resources: &Path,
+    kernel: &Path,
+    probe_initrd: Option<&Path>,
+    shown: &Path,
+    ui: &mut Ui,
+) -> Result<(String, AcceleratorChoice)> {
+    let version = qemu_version().await?;
+    let request = match args.accel {
+        Accel::Auto => AcceleratorRequest::Auto,
+        Accel::Kvm => AcceleratorRequest::Kvm,
+        Accel::Tcg => AcceleratorRequest::Tcg,
+    };
+    let cache = resources.join(".kvm-probe.json");
+    ui.start("choosing the accelerator");
+    let choice = choose_accelerator(request, &version, kernel, probe_initrd, &cache).await;
+    ui.stop();
+    let choice = choice?;
+    ui.line(&format!("{version} · {} ({}) · {}", choice.accelerator.word(), choice.reason, shown.display()));
+    Ok((version, choice))
+}
+
+/// The lean guest that the flags ask for. A kernel of the user's is looked at first: it would fail without a word.
+fn lean(args: &MachineArgs, resources: &Path) -> Result<FoundLean> {
+    if args.base_image.is_some() {
+        return Err(Error::usage("--base-image goes with --base docker").hint("the lean guest has no disk"));
+    }
+    let lean = find_lean(resources, args.kernel.as_deref(), args.initrd.as_deref(), args.cmdline.as_deref())?;
+    if let Some(kernel) = &args.kernel {
+        check_kernel(kernel, KernelUse::LeanQemu)?.require(kernel)?;
+    }
+    Ok(lean)
+}
+
+async fn lean_qemu(
+    lean: &FoundLean,
+    args: &MachineArgs,
+    resources: &Path,
+    config: &Config,
+    purpose: Purpose,
+    ui: &mut Ui,
+) -> Result<QemuMachine> {
+    let probe_initrd = if args.initrd.is_none() { Some(lean.initrd.as_path()) } else { None };
+    let (version, accelerator) = accelerator(args, resources, &lean.kernel, probe_initrd, &lean.initrd, ui).await?;
+    Ok(QemuMachine {
+        version,
+        accelerator,
+        vcpus: config.machine.vcpus,
+        memory_mib: config.machine.memory_mib,
+        network: config.machine.network,
+        cmdline: lean_cmdline(&lean.cmdline, args, config, purpose),
+        base_image: lean.initrd.clone(),
+        has_disk: false,
+        kernel: lean.kernel.clone(),
+        initrd: Some(lean.initrd.clone()),
+        console: None,
+    })
+}
+
+/// Processors of the function, and of nothing else, where there is more than one.
+pub fn function_cpus(config: &Config) -> Option<String> {
+    (config.machine.vcpus > 1).then(|| "1".to_owned())
+}
+
+fn lean_cmdline(recommended: &str, args: &MachineArgs, config: &Config, purpose: Purpose) -> String {
+    let mut line = recommended.to_owned();
+    if let Some(cpus) = function_cpus(config) {
+        line.push_str(&format!(" isolcpus={cpus}"));
+    }
+    if purpose == Purpose::Shell {
+        line.push_str(" futon.shell");
+    }
+    if let Some(more) = &args.append {
+        line.push_str(&format!(" {more}"));
+    }
+    line
 }
 
 /// Keeps systemd from starting a log-in on the console, which takes time and is of no use in a run.

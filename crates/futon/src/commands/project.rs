@@ -1,15 +1,17 @@
 //! From flags to functions, settings and a working directory.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use futon_host::bundle::{Bundle, BundleContainer};
 use futon_host::config::Config;
-use futon_host::functions::{Compose, parse_list, select};
+use futon_host::functions::{ClientDefaults, Compose, Selection, parse_list, select};
 use futon_host::images::ImageStore;
 use futon_host::resources::{FUTON_GUEST, IMAGES, TEST_CLIENT, source_root};
-use futon_host::workdir::{Contents, DEFAULT_TEMPLATE, GuestTools, PlanRequest, WorkDir, function_plan};
+use futon_host::workdir::{Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanRequest, WorkDir, function_plan};
 use futon_host::{Context, Error, Result};
-use futon_model::{Limits, ScriptKind};
+use futon_model::{Base, Limits, ScriptKind};
 
 use super::machine::Prepared;
 use crate::cli::{ClientArgs, MachineArgs, ProjectArgs};
@@ -71,10 +73,14 @@ impl Project {
         client: &ClientArgs,
         prepared: &Prepared,
         resources: &Path,
-        store: Option<&ImageStore>,
+        store: Option<&Arc<ImageStore>>,
     ) -> Result<WorkDir> {
         let selection = select(&self.compose, name)?;
-        let template = self.template.as_ref().map_or(DEFAULT_TEMPLATE, |(_, text)| text.as_str());
+        let own = match prepared.base {
+            Base::Docker => DEFAULT_TEMPLATE,
+            Base::Lean => LEAN_TEMPLATE,
+        };
+        let template = self.template.as_ref().map_or(own, |(_, text)| text.as_str());
         // A script that reports with the token is held to futon's steps, whoever wrote it.
         let script =
             if template.contains(futon_model::TOKEN_PLACEHOLDER) { ScriptKind::Own } else { ScriptKind::Foreign };
@@ -83,12 +89,29 @@ impl Project {
             machine: prepared.kind,
             base_image: prepared.base_image.clone(),
             kernel: prepared.kernel.clone(),
+            base: prepared.base,
             client: client.client.as_deref(),
             seed: client.seed,
-            store,
+            store: store.map(Arc::as_ref),
             script,
         };
-        let plan = function_plan(&selection, &request)?;
+        let mut plan = function_plan(&selection, &request)?;
+        let bundle = match (&prepared.seccomp, store) {
+            (Some(profile), Some(store)) => {
+                Some(bundle(&selection, store, profile, super::machine::function_cpus(&self.config)))
+            }
+            _ => None,
+        };
+        if let (Some(bundle), Some(client)) = (&bundle, &mut plan.client) {
+            // There is no engine that would publish the port: the client goes to the container itself.
+            let (address, port) = bundle.function_address(ClientDefaults::CONTAINER_PORT);
+            (client.address, client.port) = (address.to_string(), port);
+            for container in &bundle.containers {
+                for key in &container.settings.unknown {
+                    plan.remarks.push(format!("service {}: the lean guest does not know `{key}`", container.service));
+                }
+            }
+        }
         let contents = Contents {
             plan: &plan,
             template,
@@ -96,9 +119,25 @@ impl Project {
             engine: Some(&selection.engine),
             tools: &tools(resources),
             files: &self.files,
+            bundle: bundle.as_ref(),
         };
         WorkDir::create(dir, &contents)
     }
+}
+
+/// The function's container and those it depends on, which start first.
+fn bundle(selection: &Selection, store: &Arc<ImageStore>, profile: &Path, cpus: Option<String>) -> Bundle {
+    let needed = selection.needed.iter().rev().map(|(name, service)| (name, service));
+    let containers = needed
+        .chain([(&selection.service_name, &selection.service)])
+        .map(|(name, service)| BundleContainer {
+            service: name.clone(),
+            name: service.container.clone(),
+            image: service.image.clone(),
+            settings: service.settings.clone(),
+        })
+        .collect();
+    Bundle { containers, store: Arc::clone(store), profile: profile.to_owned(), function_cpus: cpus }
 }
 
 /// The guest tools in a resources folder.

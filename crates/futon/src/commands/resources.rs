@@ -2,17 +2,19 @@
 
 use futon_host::Result;
 use futon_host::images::ImageStore;
-use futon_host::resources::{BaseOptions, Built, IMAGES, Manifest, build_base, install_tools};
+use futon_host::resources::{
+    BaseOptions, Built, IMAGES, LeanPart, Manifest, build_base, build_lean_part, install_tools,
+};
 use futon_model::ExitCode;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::ResourcesCommand;
+use crate::cli::{ResourcePart, ResourcesCommand};
 use crate::ui::Ui;
 
 /// Builds, lists or verifies resources.
 pub async fn resources(command: ResourcesCommand, ui: &mut Ui, cancel: &CancellationToken) -> Result<ExitCode> {
     match command {
-        ResourcesCommand::Build { resources, disk_size, force, tools_only } => {
+        ResourcesCommand::Build { parts, resources, disk_size, force, tools_only } => {
             let folder = &resources.resources;
             let replaced = install_tools(folder)?;
             if replaced.is_empty() {
@@ -20,18 +22,13 @@ pub async fn resources(command: ResourcesCommand, ui: &mut Ui, cancel: &Cancella
             } else {
                 ui.line(&format!("guest tools: new {}", replaced.join(" and ")));
             }
-            if tools_only {
-                return Ok(ExitCode::Passed);
-            }
-            ui.start("docker base: looking");
-            let shown: &Ui = ui;
-            let options = BaseOptions { disk_size, force };
-            let built =
-                build_base(folder, &options, cancel, &mut |line| shown.update(&format!("docker base: {line}"))).await;
-            ui.stop();
-            match built? {
-                Built::UpToDate => ui.line("docker base: up to date"),
-                Built::Made(why) => ui.line(&format!("docker base: built ({why})")),
+            let parts = match (tools_only, parts.is_empty()) {
+                (true, _) => Vec::new(),
+                (false, true) => vec![ResourcePart::Base],
+                (false, false) => parts,
+            };
+            for part in parts {
+                build_part(part, folder, &disk_size, force, ui, cancel).await?;
             }
             Ok(ExitCode::Passed)
         }
@@ -58,6 +55,38 @@ pub async fn resources(command: ResourcesCommand, ui: &mut Ui, cancel: &Cancella
         }
         ResourcesCommand::Verify { resources } => verify(&resources.resources, ui),
     }
+}
+
+async fn build_part(
+    part: ResourcePart,
+    folder: &std::path::Path,
+    disk_size: &str,
+    force: bool,
+    ui: &mut Ui,
+    cancel: &CancellationToken,
+) -> Result<()> {
+    let name = match part {
+        ResourcePart::Base => "docker base",
+        ResourcePart::Kernel => LeanPart::Kernel.name(),
+        ResourcePart::Lean => LeanPart::Guest.name(),
+    };
+    ui.start(&format!("{name}: looking"));
+    let shown: &Ui = ui;
+    let mut progress = |line: &str| shown.update(&format!("{name}: {line}"));
+    let built = match part {
+        ResourcePart::Base => {
+            let options = BaseOptions { disk_size: disk_size.to_owned(), force };
+            build_base(folder, &options, cancel, &mut progress).await
+        }
+        ResourcePart::Kernel => build_lean_part(folder, LeanPart::Kernel, force, cancel, &mut progress).await,
+        ResourcePart::Lean => build_lean_part(folder, LeanPart::Guest, force, cancel, &mut progress).await,
+    };
+    ui.stop();
+    match built? {
+        Built::UpToDate => ui.line(&format!("{name}: up to date")),
+        Built::Made(why) => ui.line(&format!("{name}: built ({why})")),
+    }
+    Ok(())
 }
 
 fn verify(folder: &std::path::Path, ui: &mut Ui) -> Result<ExitCode> {

@@ -10,12 +10,12 @@ use futon_host::report::{RunMeta, function_report, report, write_report};
 use futon_host::run::{RunSetup, run as run_engine};
 use futon_host::workdir::WorkDir;
 use futon_host::{Context, Result};
-use futon_model::{ExitCode, FunctionReport};
+use futon_model::{Base, ExitCode, FunctionReport};
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Purpose, prepare};
 use super::project::{settings, store};
-use crate::cli::RunArgs;
+use crate::cli::{BaseArg, RunArgs};
 use crate::ui::Ui;
 
 /// Runs and judges what a working directory holds.
@@ -28,7 +28,11 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
     config.machine.memory_mib = workdir.plan().machine.memory_mib;
     config.machine.network = workdir.plan().machine.network;
     super::machine::apply(&args.machine, &mut config);
-    let prepared = prepare(&args.machine, resources, &config, Purpose::Run, ui).await?;
+    let mut machine = args.machine.clone();
+    if workdir.plan().machine.base == Base::Lean {
+        machine.base = BaseArg::Lean;
+    }
+    let prepared = prepare(&machine, resources, &config, Purpose::Run, ui).await?;
     let started = SystemTime::now();
     let function = run_one(&workdir, &*prepared.machine, Some(Arc::new(store(resources)?)), ui, cancel).await?;
     let report = report(vec![function], started, started.elapsed().unwrap_or_default());

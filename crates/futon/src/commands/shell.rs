@@ -34,6 +34,7 @@ pub async fn shell(args: &ShellArgs, ui: &mut Ui, cancel: CancellationToken) -> 
     let request = PlanRequest {
         config: &config,
         machine: futon_model::MachineKind::Qemu,
+        base: args.machine.base.into(),
         base_image: machine.base_image.display().to_string(),
         kernel: machine.kernel.display().to_string(),
         client: None,

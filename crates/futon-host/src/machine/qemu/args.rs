@@ -21,7 +21,7 @@ pub struct QemuArguments {
     pub initrd: Option<PathBuf>,
     /// Kernel command line.
     pub cmdline: String,
-    /// The run's disk; none for the accelerator's probe.
+    /// The run's disk; none for the lean guest and the accelerator's probe.
     pub disk: Option<PathBuf>,
     /// Where the console goes.
     pub console: ConsoleTo,
@@ -59,6 +59,9 @@ pub fn qemu_arguments(a: &QemuArguments) -> Vec<String> {
         // cache=unsafe: the overlay is thrown away, and a host crash loses the run anyway.
         let drive = format!("if=none,id=disk0,format=qcow2,cache=unsafe,file={}", escape(disk));
         push(&["-drive", &drive, "-device", "virtio-blk-pci,drive=disk0"]);
+    }
+    // The accelerator's probe, which nobody speaks with, has none of these.
+    if a.qmp_fd.is_some() {
         push(&["-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0,romfile="]);
         push(&["-object", "rng-random,id=rng0,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng0"]);
     }
@@ -142,6 +145,12 @@ mod tests {
     fn a_probe_has_neither_disk_nor_network() {
         let line = qemu_arguments(&QemuArguments { disk: None, qmp_fd: None, ..arguments() }).join(" ");
         assert!(!line.contains("-drive") && !line.contains("-netdev") && !line.contains("-mon"), "{line}");
+    }
+
+    #[test]
+    fn the_lean_guest_has_a_network_and_no_disk() {
+        let line = qemu_arguments(&QemuArguments { disk: None, ..arguments() }).join(" ");
+        assert!(!line.contains("-drive") && line.contains("virtio-net-pci") && line.contains("virtio-rng"), "{line}");
     }
 
     #[test]

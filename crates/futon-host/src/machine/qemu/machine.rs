@@ -58,8 +58,10 @@ pub struct QemuMachine {
     pub memory_mib: u32,
     /// Network.
     pub network: Network,
-    /// Base image.
+    /// Base image; for the lean guest, which needs no disk, its initramfs.
     pub base_image: PathBuf,
+    /// Whether the guest has a disk.
+    pub has_disk: bool,
     /// Kernel.
     pub kernel: PathBuf,
     /// Initrd.
@@ -86,7 +88,7 @@ impl Machine for QemuMachine {
     }
 
     async fn make_disk(&self, disk: &Path) -> Result<()> {
-        disk::make_overlay(&self.base_image, disk).await
+        if self.has_disk { disk::make_overlay(&self.base_image, disk).await } else { Ok(()) }
     }
 
     async fn start(&self, launch: &Launch, events: UnboundedSender<EventKind>) -> Result<Box<dyn Running>> {
@@ -119,7 +121,7 @@ impl Machine for QemuMachine {
             kernel: self.kernel.clone(),
             initrd: self.initrd.clone(),
             cmdline: self.cmdline.clone(),
-            disk: Some(launch.disk.clone()),
+            disk: self.has_disk.then(|| launch.disk.clone()),
             console: console_to,
             qmp_fd: Some(4),
         };

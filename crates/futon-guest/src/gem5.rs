@@ -1,0 +1,148 @@
+//! The way out on gem5: files of the simulator's output folder in place of requests to an exchange.
+//!
+//! `events.jsonl` grows by a line an event, each with the run's token: a container can speak to the simulator as well, but does not
+//! know it. Uploads are whole files under their names.
+
+use std::{
+    env,
+    fs::{self, File, OpenOptions},
+    io::{Read, Write},
+    path::Path,
+};
+
+use futon_model::GuestEvent;
+use m5ops::M5;
+use serde_json::Value;
+
+use crate::error::{Context, Result};
+
+/// Set for the run script where the guest runs on gem5.
+pub(crate) const VARIABLE: &str = "FUTON_GEM5";
+
+/// Name of the events' file, at the host and, as far as it was written, in the guest.
+const EVENTS: &str = "events.jsonl";
+
+/// Takes files for the host.
+pub(crate) trait Outlet {
+    /// Writes what `source` holds into the file `name`, from `offset` on; offset 0 makes the file anew.
+    fn write(&self, name: &str, offset: u64, source: &mut dyn Read) -> Result<()>;
+}
+
+impl Outlet for M5 {
+    fn write(&self, name: &str, offset: u64, source: &mut dyn Read) -> Result<()> {
+        self.write_file_at(name, offset, source)?;
+        Ok(())
+    }
+}
+
+/// Whether what is to leave the guest leaves it by the simulator.
+pub(crate) fn is_wanted() -> bool {
+    env::var_os(VARIABLE).is_some_and(|value| !value.is_empty())
+}
+
+/// The simulator, where it is wanted.
+pub(crate) fn outlet() -> Result<Option<M5>> {
+    if is_wanted() { Ok(Some(M5::open()?)) } else { Ok(None) }
+}
+
+/// Appends an event, whose copy stands in `folder`.
+pub(crate) fn append_event(outlet: &dyn Outlet, folder: &Path, token: Option<&str>, event: &GuestEvent) -> Result<()> {
+    let mut line = serde_json::to_value(event).context("event")?;
+    if let (Some(token), Value::Object(fields)) = (token, &mut line) {
+        fields.insert("token".into(), token.into());
+    }
+    let line = format!("{line}\n");
+    let path = folder.join(EVENTS);
+    let mut copy = OpenOptions::new().create(true).append(true).open(&path).context(path.display())?;
+    // Two writers at once would write over one another.
+    copy.lock().context(path.display())?;
+    let offset = copy.metadata().context(path.display())?.len();
+    outlet.write(EVENTS, offset, &mut line.as_bytes())?;
+    copy.write_all(line.as_bytes()).context(path.display())
+}
+
+/// Hands a file over whole.
+pub(crate) fn put(outlet: &dyn Outlet, file: &Path, name: &str) -> Result<()> {
+    let source = File::open(file).context(format_args!("cannot read {}", file.display()))?;
+    let length = source.metadata().context(file.display())?.len();
+    outlet.write(name, 0, &mut source.take(length))
+}
+
+/// Says how the run script ended.
+pub(crate) fn finish(outlet: &dyn Outlet, status: i32) -> Result<()> {
+    let text = serde_json::to_string(&GuestEvent::Finish { status }).context("event")?;
+    outlet.write("finish.json", 0, &mut text.as_bytes())
+}
+
+/// Nothing of an earlier run is in the way of the first event.
+pub(crate) fn forget(folder: &Path) {
+    // Usually there is none.
+    let _ = fs::remove_file(folder.join(EVENTS));
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, collections::BTreeMap, path::PathBuf};
+
+    use super::*;
+
+    /// The simulator's output folder.
+    #[derive(Default)]
+    struct Fake(RefCell<BTreeMap<String, Vec<u8>>>);
+
+    impl Outlet for Fake {
+        fn write(&self, name: &str, offset: u64, source: &mut dyn Read) -> Result<()> {
+            let mut files = self.0.borrow_mut();
+            let file = files.entry(name.to_owned()).or_default();
+            assert!(offset <= file.len() as u64, "gem5 would leave a hole");
+            file.truncate(usize::try_from(offset).unwrap());
+            source.read_to_end(file).unwrap();
+            Ok(())
+        }
+    }
+
+    impl Fake {
+        fn text(&self, name: &str) -> String {
+            String::from_utf8(self.0.borrow()[name].clone()).unwrap()
+        }
+    }
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = env::temp_dir().join(format!("futon-gem5-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    #[test]
+    fn events_are_lines_one_behind_the_other() {
+        let (fake, folder) = (Fake::default(), folder("events"));
+        let begun = GuestEvent::StepStarted { name: "pull".into() };
+        append_event(&fake, &folder, Some("secret"), &begun).unwrap();
+        append_event(&fake, &folder, None, &GuestEvent::Finish { status: 0 }).unwrap();
+        let text = fake.text(EVENTS);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].contains("\"token\":\"secret\"") && !lines[1].contains("token"), "{text}");
+        // The token does not keep the line from being the event that it is.
+        assert_eq!(serde_json::from_str::<GuestEvent>(lines[0]).unwrap(), begun);
+        // A new run begins anew.
+        forget(&folder);
+        append_event(&fake, &folder, None, &GuestEvent::Finish { status: 1 }).unwrap();
+        assert_eq!(fake.text(EVENTS).lines().count(), 1);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn files_go_out_whole_under_their_names() {
+        let (fake, folder) = (Fake::default(), folder("put"));
+        fs::write(folder.join("x"), "long log\n").unwrap();
+        put(&fake, &folder.join("x"), "results.log").unwrap();
+        fs::write(folder.join("x"), "short\n").unwrap();
+        put(&fake, &folder.join("x"), "results.log").unwrap();
+        assert_eq!(fake.text("results.log"), "short\n");
+        finish(&fake, 3).unwrap();
+        assert_eq!(fake.text("finish.json"), "{\"kind\":\"finish\",\"status\":3}");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

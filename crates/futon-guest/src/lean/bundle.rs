@@ -1,0 +1,100 @@
+//! The bundle as it lies in the guest, and what is written down of each container.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use futon_model::{LeanBundle, LeanContainer};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Context, Error, Result};
+
+/// Where the bundle is unpacked.
+pub(super) const FOLDER: &str = "/run/futon/bundle";
+/// Where supervisors write.
+const CONTAINERS: &str = "/run/futon/containers";
+
+/// Reads what the bundle says of its containers.
+pub(super) fn read() -> Result<LeanBundle> {
+    let path = Path::new(FOLDER).join(LeanBundle::FILE);
+    let text = fs::read(&path).context(format_args!("there is no bundle: {}", path.display()))?;
+    let bundle: LeanBundle = serde_json::from_slice(&text).context(path.display())?;
+    if bundle.schema == LeanBundle::SCHEMA {
+        return Ok(bundle);
+    }
+    Err(Error::new(format!(
+        "the bundle has the form {:?}, not {:?}; hint: `futon resources build lean` makes a guest that fits this futon",
+        bundle.schema,
+        LeanBundle::SCHEMA
+    )))
+}
+
+/// A container of the bundle with its place in the order of starting.
+pub(super) fn find<'a>(bundle: &'a LeanBundle, name: &str) -> Result<(usize, &'a LeanContainer)> {
+    let mut containers = bundle.containers.iter().enumerate();
+    containers.find(|(_, c)| c.name == name).ok_or_else(|| Error::new(format!("there is no container {name}")))
+}
+
+/// How a container's process ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct End {
+    /// Exit status as a shell counts it.
+    pub(super) status: i64,
+    /// Whether the kernel ended a process in it for want of memory.
+    pub(super) oom_killed: bool,
+}
+
+/// What a supervisor writes down of its container.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    folder: PathBuf,
+}
+
+impl Record {
+    /// The record of a container.
+    pub(super) fn of(name: &str) -> Self {
+        Self { folder: Path::new(CONTAINERS).join(name) }
+    }
+
+    /// Makes its folder.
+    pub(super) fn create(&self) -> Result<()> {
+        fs::create_dir_all(&self.folder).context(format_args!("cannot make {}", self.folder.display()))
+    }
+
+    /// What the container prints.
+    pub(super) fn log(&self) -> PathBuf {
+        self.folder.join("log")
+    }
+
+    /// What the runtime complains of.
+    pub(super) fn runtime_log(&self) -> PathBuf {
+        self.folder.join("crun.log")
+    }
+
+    /// The container's first process.
+    pub(super) fn pid_file(&self) -> PathBuf {
+        self.folder.join("pid")
+    }
+
+    /// The container's first process, if it was started.
+    pub(super) fn pid(&self) -> Result<i32> {
+        let path = self.pid_file();
+        let text = fs::read_to_string(&path).context("the container was not started")?;
+        text.trim().parse().context(path.display())
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn end(&self) -> Option<End> {
+        serde_json::from_slice(&fs::read(self.folder.join("end")).ok()?).ok()
+    }
+
+    /// Writes down how it ended, whole or not at all.
+    pub(super) fn set_end(&self, end: &End) -> Result<()> {
+        let text = serde_json::to_vec(end).context("end")?;
+        let partial = self.folder.join("end.part");
+        fs::write(&partial, text)
+            .and_then(|()| fs::rename(&partial, self.folder.join("end")))
+            .context(format_args!("cannot write in {}", self.folder.display()))
+    }
+}

@@ -1,0 +1,193 @@
+//! Containers as run scripts see them: started, waited for, looked at, stopped.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::SocketAddr,
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Command, Stdio},
+    str::FromStr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use futon_model::{GuestEvent, LeanContainer};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::{Pid, setsid},
+};
+
+use super::{
+    bundle::{self, Record},
+    supervise::crun,
+};
+use crate::{
+    engine,
+    error::{Context, Error, Result},
+    report::report,
+    runlog::RunLog,
+};
+
+/// Between two looks.
+const TICK: Duration = Duration::from_millis(20);
+/// How long the kernel may take to end what it was told to kill.
+const KILL_LIMIT: Duration = Duration::from_secs(5);
+
+/// Starts a container and all that come before it, and reports which image it runs.
+pub(super) fn start(name: &str, log: &RunLog) -> Result<()> {
+    let bundle = bundle::read()?;
+    let (last, container) = bundle::find(&bundle, name)?;
+    for needed in &bundle.containers[..=last] {
+        start_one(needed).context(format_args!("cannot start {}", needed.name))?;
+        println!("container {}: image {} is {}", needed.name, needed.image, needed.image_id);
+    }
+    report(
+        &GuestEvent::Container {
+            name: name.to_owned(),
+            image: container.image.clone(),
+            image_id: container.image_id.clone(),
+            repo_digests: container.repo_digests.clone(),
+        },
+        log,
+    );
+    Ok(())
+}
+
+fn start_one(container: &LeanContainer) -> Result<()> {
+    let me = std::env::current_exe().context("cannot find myself")?;
+    let mut supervisor = Command::new(me);
+    supervisor.args(["lean", "supervise", &container.name]);
+    supervisor.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).current_dir("/");
+    // SAFETY: setsid is safe between fork and exec: it takes no locks and allocates nothing.
+    unsafe {
+        // It outlives the step, and must not be ended with it.
+        supervisor.pre_exec(|| setsid().map(drop).map_err(io::Error::from));
+    }
+    let mut child = supervisor.spawn().context("cannot start the supervisor")?;
+    let said = child.stdout.take().ok_or_else(|| Error::new("the supervisor has no output"))?;
+    let mut line = String::new();
+    BufReader::new(said).read_line(&mut line).context("the supervisor")?;
+    match line.trim() {
+        "started" => Ok(()),
+        "" => Err(Error::new("the supervisor ended without a word")),
+        other => Err(Error::new(other.strip_prefix("failed: ").unwrap_or(other))),
+    }
+}
+
+/// Waits until the container serves.
+pub(super) fn ready(name: &str, address: SocketAddr, limit: Duration) -> Result<()> {
+    let (record, began) = (Record::of(name), Instant::now());
+    record.pid()?;
+    engine::wait_until_served(name, address, limit, TICK, &mut || match record.end() {
+        None => Ok(()),
+        Some(end) => {
+            let oom = if end.oom_killed { " (out of memory)" } else { "" };
+            Err(Error::new(format!(
+                "container {name} exited with status {}{oom} after {:.1} s, before it served",
+                end.status,
+                began.elapsed().as_secs_f64()
+            )))
+        }
+    })
+}
+
+/// Reports a container's state.
+pub(super) fn state(name: &str, log: &RunLog) -> Result<()> {
+    let record = Record::of(name);
+    let event = match record.end() {
+        Some(end) => {
+            let oom = if end.oom_killed { ", out of memory" } else { "" };
+            println!("container {name}: exited with status {}{oom}", end.status);
+            GuestEvent::ContainerState {
+                name: name.to_owned(),
+                status: "exited".into(),
+                exit_code: Some(end.status),
+                oom_killed: end.oom_killed,
+            }
+        }
+        None => {
+            let status = if record.pid().is_ok() { "running" } else { "created" };
+            println!("container {name}: {status}");
+            GuestEvent::ContainerState {
+                name: name.to_owned(),
+                status: status.into(),
+                exit_code: None,
+                oom_killed: false,
+            }
+        }
+    };
+    report(&event, log);
+    Ok(())
+}
+
+/// Prints a container's log, at most `limit` bytes of it.
+pub(super) fn logs(name: &str, limit: u64) -> Result<()> {
+    let path = Record::of(name).log();
+    let file = File::open(&path).context(format_args!("there is no log of {name}"))?;
+    let mut out = io::stdout().lock();
+    let written = io::copy(&mut file.take(limit), &mut out).context(path.display())?;
+    if written == limit {
+        writeln!(out, "\n[cut by futon after {limit} bytes]").context("standard output")?;
+    }
+    Ok(())
+}
+
+/// Stops a container with the grace it declares, and removes it.
+pub(super) fn stop(name: &str) -> Result<()> {
+    let bundle = bundle::read()?;
+    let (_, container) = bundle::find(&bundle, name)?;
+    let record = Record::of(name);
+    let signal = signal(&container.stop_signal)?;
+    if record.end().is_none() {
+        // ESRCH: it has just ended by itself, which is as well.
+        let _ = kill(Pid::from_raw(record.pid()?), signal);
+        if !wait_for_end(&record, Duration::from_millis(container.stop_grace_ms)) {
+            println!("container {name}: still there after its grace, killed");
+            let group = Path::new("/sys/fs/cgroup/futon").join(name).join("cgroup.kill");
+            std::fs::write(&group, "1").context(format_args!("cannot kill {name}"))?;
+            if !wait_for_end(&record, KILL_LIMIT) {
+                return Err(Error::new(format!("container {name} does not end")));
+            }
+        }
+    }
+    let removed = crun(&record).args(["delete", "--force", name]).status().context("cannot run crun")?;
+    if !removed.success() {
+        return Err(Error::new(format!("cannot remove {name}: crun: {removed}")));
+    }
+    println!("container {name}: stopped and removed");
+    Ok(())
+}
+
+fn wait_for_end(record: &Record, limit: Duration) -> bool {
+    let began = Instant::now();
+    while record.end().is_none() {
+        if began.elapsed() >= limit {
+            return false;
+        }
+        thread::sleep(TICK);
+    }
+    true
+}
+
+/// A signal by name, with or without `SIG`, or by number.
+fn signal(name: &str) -> Result<Signal> {
+    if let Ok(number) = name.parse::<i32>() {
+        return Signal::try_from(number).context(format_args!("stop signal {name}"));
+    }
+    let whole = if name.starts_with("SIG") { name.to_owned() } else { format!("SIG{name}") };
+    Signal::from_str(&whole).context(format_args!("stop signal {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_in_all_forms() {
+        for name in ["SIGINT", "INT", "2"] {
+            assert_eq!(signal(name).unwrap(), Signal::SIGINT);
+        }
+        assert!(signal("SIGNONE").is_err());
+    }
+}

@@ -1,0 +1,83 @@
+//! The lean guest: no engine, no service manager. This tool is its init, and starts the containers of a bundle with crun.
+
+mod bundle;
+mod container;
+mod init;
+mod net;
+mod netlink;
+mod pull;
+mod supervise;
+
+use std::time::Duration;
+
+use clap::Subcommand;
+
+use crate::{error::Result, runlog::RunLog};
+
+pub(crate) use init::run as init;
+
+/// What run scripts do with containers here.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LeanVerb {
+    /// Bring the bundle that holds the images.
+    Pull {
+        /// Names of the images.
+        images: Vec<String>,
+    },
+    /// Start a container and those it depends on, and report which image it runs.
+    Start {
+        /// Name of the container.
+        name: String,
+    },
+    /// Wait until a container serves gRPC, or has exited.
+    Ready {
+        /// Name of the container.
+        name: String,
+        /// Its address.
+        #[arg(long)]
+        address: std::net::IpAddr,
+        /// Port in it.
+        #[arg(long)]
+        port: u16,
+        /// Time limit.
+        #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
+        timeout: Duration,
+    },
+    /// Report a container's state.
+    State {
+        /// Name of the container.
+        name: String,
+    },
+    /// Print a container's log.
+    Logs {
+        /// Name of the container.
+        name: String,
+        /// Bytes to print at most.
+        #[arg(long, default_value_t = 16 << 20)]
+        limit: u64,
+    },
+    /// Stop a container with the grace it declares, and remove it.
+    Stop {
+        /// Name of the container.
+        name: String,
+    },
+    /// Run a container and stay with it to its end.
+    #[command(hide = true)]
+    Supervise {
+        /// Name of the container.
+        name: String,
+    },
+}
+
+/// Does it.
+pub(crate) fn run(verb: &LeanVerb, log: &RunLog) -> Result<()> {
+    match verb {
+        LeanVerb::Pull { images } => pull::run(images),
+        LeanVerb::Start { name } => container::start(name, log),
+        LeanVerb::Ready { name, address, port, timeout } => container::ready(name, (*address, *port).into(), *timeout),
+        LeanVerb::State { name } => container::state(name, log),
+        LeanVerb::Logs { name, limit } => container::logs(name, *limit),
+        LeanVerb::Stop { name } => container::stop(name),
+        LeanVerb::Supervise { name } => supervise::run(name),
+    }
+}

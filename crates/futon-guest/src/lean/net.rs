@@ -1,0 +1,101 @@
+//! The guest's networks: QEMU's user network where there is a card, and a bridge with a cable to each container, as Docker makes them.
+
+use std::{
+    fs::{self, File},
+    net::Ipv4Addr,
+    thread,
+};
+
+use futon_model::{LeanBundle, LeanContainer};
+use nix::sched::{CloneFlags, setns};
+
+use super::netlink::{Body, Netlink, index_of};
+use crate::{
+    error::{Context, Error, Result},
+    route,
+};
+
+/// The guest's address on QEMU's user network, which its DHCP server would give, too.
+const GUEST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
+const GUEST_PREFIX: u8 = 24;
+
+const BRIDGE: &str = "futon0";
+/// The card's name in the guest and in containers.
+const CARD: &str = "eth0";
+
+/// Sets up loopback and the card, if there is one.
+pub(super) fn set_up() -> Result<()> {
+    // Nobody here speaks IPv6 to the outside: no addresses to be made up, no routers to be looked for.
+    let _ = fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+    let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{CARD}/disable_ipv6"), "1");
+    let kernel = Netlink::open()?;
+    up(&kernel, "lo")?;
+    if index_of(CARD).is_some() {
+        up(&kernel, CARD)?;
+        add_address(&kernel, CARD, GUEST, GUEST_PREFIX)?;
+        default_route(&kernel, route::QEMU_GATEWAY)?;
+    }
+    Ok(())
+}
+
+/// Lays a cable between the bridge, which is made for the first, and a container's network namespace.
+pub(super) fn connect(bundle: &LeanBundle, container: &LeanContainer, number: usize, pid: i32) -> Result<()> {
+    let kernel = Netlink::open()?;
+    let bridge = match index_of(BRIDGE) {
+        Some(index) => index,
+        None => make_bridge(&kernel, bundle)?,
+    };
+    let pid = u32::try_from(pid).context("odd process id")?;
+    let inside = Body::link(0, false).with_name(CARD).with_number(libc::IFLA_NET_NS_PID, pid);
+    let cable = Body::link(0, true)
+        .with_name(&format!("veth{number}"))
+        .with_number(libc::IFLA_MASTER, bridge)
+        .with_kind("veth", &Body::peer(&inside));
+    kernel.create(libc::RTM_NEWLINK, &cable).context("cannot make the container's network")?;
+    // Another namespace is entered by a thread alone, which then ends.
+    let (address, prefix, gateway) = (container.address, bundle.prefix, bundle.gateway);
+    let inside = thread::spawn(move || configure_inside(pid, address, prefix, gateway));
+    inside.join().map_err(|_| Error::new("the container's network could not be set up"))?
+}
+
+fn configure_inside(pid: u32, address: Ipv4Addr, prefix: u8, gateway: Ipv4Addr) -> Result<()> {
+    let namespace = File::open(format!("/proc/{pid}/ns/net")).context("the container's network namespace")?;
+    setns(namespace, CloneFlags::CLONE_NEWNET).context("the container's network namespace")?;
+    // Docker gives no IPv6 without being asked, either.
+    let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{CARD}/disable_ipv6"), "1");
+    let kernel = Netlink::open()?;
+    up(&kernel, "lo")?;
+    add_address(&kernel, CARD, address, prefix)?;
+    up(&kernel, CARD)?;
+    default_route(&kernel, gateway)
+}
+
+fn make_bridge(kernel: &Netlink, bundle: &LeanBundle) -> Result<u32> {
+    let body = Body::link(0, true).with_name(BRIDGE).with_kind("bridge", &Body::default());
+    kernel.create(libc::RTM_NEWLINK, &body).context("cannot make the containers' bridge")?;
+    add_address(kernel, BRIDGE, bundle.gateway, bundle.prefix)?;
+    index(BRIDGE)
+}
+
+fn index(name: &str) -> Result<u32> {
+    index_of(name).ok_or_else(|| Error::new(format!("there is no link {name}")))
+}
+
+fn up(kernel: &Netlink, name: &str) -> Result<()> {
+    kernel.change_link(&Body::link(index(name)?, true)).context(format_args!("cannot switch {name} on"))
+}
+
+fn add_address(kernel: &Netlink, name: &str, address: Ipv4Addr, prefix: u8) -> Result<()> {
+    let mask = u32::MAX.checked_shr(u32::from(prefix)).unwrap_or(0);
+    let broadcast = Ipv4Addr::from(u32::from(address) | mask);
+    let body = Body::address(index(name)?, prefix)
+        .with_address(libc::IFA_LOCAL, address)
+        .with_address(libc::IFA_ADDRESS, address)
+        .with_address(libc::IFA_BROADCAST, broadcast);
+    kernel.create(libc::RTM_NEWADDR, &body).context(format_args!("cannot give {name} the address {address}"))
+}
+
+fn default_route(kernel: &Netlink, gateway: Ipv4Addr) -> Result<()> {
+    let body = Body::default_route().with_address(libc::RTA_GATEWAY, gateway);
+    kernel.create(libc::RTM_NEWROUTE, &body).context(format_args!("cannot route by {gateway}"))
+}

@@ -1,0 +1,139 @@
+//! The tree as a tar stream.
+
+use std::io::{self, Read, Write};
+
+use tar::{Builder, EntryType, Header};
+
+use super::layers::Layers;
+use super::tree::{Kind, Node, Tree};
+
+/// Extended attributes in a tar archive's extended headers.
+const XATTR: &str = "SCHILY.xattr.";
+
+/// Appends a tree below `folder`. Hard links come last: what they name is there then.
+pub(super) fn append_tree(
+    archive: &mut Builder<impl Write>,
+    folder: &str,
+    tree: &Tree,
+    layers: &Layers,
+) -> io::Result<()> {
+    let is_link = |node: &Node| matches!(node.kind, Kind::HardLink(_));
+    let first = tree.iter().filter(|(_, node)| !is_link(node));
+    let last = tree.iter().filter(|(_, node)| is_link(node));
+    if tree.get(b"").is_none() {
+        append_folder(archive, folder)?;
+    }
+    for (path, node) in first.chain(last) {
+        let path = below(folder, path);
+        append_node(archive, folder, &path, node, layers)?;
+    }
+    Ok(())
+}
+
+/// Appends a directory of root's.
+pub(super) fn append_folder(archive: &mut Builder<impl Write>, path: &str) -> io::Result<()> {
+    let header = of_root(EntryType::Directory, 0o755, 0);
+    append(archive, header, path.as_bytes(), &mut io::empty())
+}
+
+/// Appends a small file of root's.
+pub(super) fn append_text(archive: &mut Builder<impl Write>, path: &str, mode: u32, text: &[u8]) -> io::Result<()> {
+    let header = of_root(EntryType::Regular, mode, text.len());
+    append(archive, header, path.as_bytes(), &mut &text[..])
+}
+
+fn of_root(kind: EntryType, mode: u32, size: usize) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(size as u64);
+    header
+}
+
+fn below(folder: &str, path: &[u8]) -> Vec<u8> {
+    if path.is_empty() { folder.as_bytes().to_vec() } else { [folder.as_bytes(), b"/", path].concat() }
+}
+
+fn append_node(
+    archive: &mut Builder<impl Write>,
+    folder: &str,
+    path: &[u8],
+    node: &Node,
+    layers: &Layers,
+) -> io::Result<()> {
+    if !node.xattrs.is_empty() {
+        let names: Vec<String> = node.xattrs.keys().map(|name| format!("{XATTR}{name}")).collect();
+        archive.append_pax_extensions(
+            names.iter().map(String::as_str).zip(node.xattrs.values()).map(|(name, value)| (name, value.as_slice())),
+        )?;
+    }
+    let mut header = Header::new_gnu();
+    header.set_mode(node.mode);
+    header.set_uid(node.uid);
+    header.set_gid(node.gid);
+    header.set_mtime(node.mtime);
+    header.set_size(0);
+    let device = |header: &mut Header, kind: EntryType, major: u32, minor: u32| -> io::Result<()> {
+        header.set_entry_type(kind);
+        header.set_device_major(major)?;
+        header.set_device_minor(minor)
+    };
+    match &node.kind {
+        Kind::Directory => header.set_entry_type(EntryType::Directory),
+        Kind::File(content) => {
+            header.set_entry_type(EntryType::Regular);
+            header.set_size(content.size);
+            return append(archive, header, path, &mut layers.reader(*content)?);
+        }
+        Kind::Symlink(target) => return append_link(archive, header, EntryType::Symlink, path, target),
+        Kind::HardLink(target) => {
+            return append_link(archive, header, EntryType::Link, path, &below(folder, target));
+        }
+        Kind::CharDevice(major, minor) => device(&mut header, EntryType::Char, *major, *minor)?,
+        Kind::BlockDevice(major, minor) => device(&mut header, EntryType::Block, *major, *minor)?,
+        Kind::Fifo => header.set_entry_type(EntryType::Fifo),
+    }
+    append(archive, header, path, &mut io::empty())
+}
+
+/// Length of a name in the header itself; longer ones go before it, in an entry of their own.
+const NAME_MAX: usize = 100;
+
+fn append(archive: &mut Builder<impl Write>, mut header: Header, path: &[u8], data: &mut dyn Read) -> io::Result<()> {
+    long(archive, EntryType::GNULongName, path)?;
+    put(&mut header.as_old_mut().name, path);
+    header.set_cksum();
+    archive.append(&header, data)
+}
+
+fn append_link(
+    archive: &mut Builder<impl Write>,
+    mut header: Header,
+    kind: EntryType,
+    path: &[u8],
+    target: &[u8],
+) -> io::Result<()> {
+    header.set_entry_type(kind);
+    long(archive, EntryType::GNULongLink, target)?;
+    put(&mut header.as_old_mut().linkname, target);
+    append(archive, header, path, &mut io::empty())
+}
+
+fn put(field: &mut [u8; NAME_MAX], name: &[u8]) {
+    let length = name.len().min(field.len());
+    field[..length].copy_from_slice(&name[..length]);
+}
+
+/// GNU's way to write a name that is too long for the header: the crate's own takes only paths that it likes.
+fn long(archive: &mut Builder<impl Write>, kind: EntryType, name: &[u8]) -> io::Result<()> {
+    if name.len() <= NAME_MAX {
+        return Ok(());
+    }
+    let mut header = of_root(kind, 0o644, name.len() + 1);
+    put(&mut header.as_old_mut().name, b"././@LongLink");
+    header.set_cksum();
+    archive.append(&header, (&[name, b"\0"].concat()[..]).take(u64::MAX))
+}

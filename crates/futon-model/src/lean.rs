@@ -1,0 +1,44 @@
+//! What a lean guest is told of its containers: `lean.json` at the head of a bundle.
+
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+
+/// A run's containers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeanBundle {
+    /// `futon.lean/1`.
+    pub schema: String,
+    /// The guest's address on the containers' network.
+    pub gateway: Ipv4Addr,
+    /// Length of the network's prefix, bits.
+    pub prefix: u8,
+    /// Containers in the order in which they are started, the function's last.
+    pub containers: Vec<LeanContainer>,
+}
+
+impl LeanBundle {
+    /// Form of the file.
+    pub const SCHEMA: &str = "futon.lean/1";
+    /// Its name in the bundle.
+    pub const FILE: &str = "lean.json";
+}
+
+/// One container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeanContainer {
+    /// Name, and folder in the bundle.
+    pub name: String,
+    /// Image name as it is written in the plan.
+    pub image: String,
+    /// Digest of the image's configuration.
+    pub image_id: String,
+    /// Image name with the digest of its manifest.
+    pub repo_digests: Vec<String>,
+    /// Its address on the containers' network.
+    pub address: Ipv4Addr,
+    /// Signal that stops it.
+    pub stop_signal: String,
+    /// How long a stop may take before it is killed, milliseconds.
+    pub stop_grace_ms: u64,
+}

@@ -1,0 +1,98 @@
+#!/bin/sh
+# futon's run script for the lean guest: the same steps as test/run_test.template.sh, without an engine.
+#
+# The guest's tools are in its initramfs; the image comes as a bundle that the host made. On gem5 this script, run.env and the
+# bundle are unpacked from the payload already, and what is reported leaves by m5 writefile.
+# shellcheck disable=SC2086 # lists of words
+set -u
+
+IMAGE='<__IMAGE_NAME__>'
+FUTON_TOKEN='<__FUTON_TOKEN__>'
+
+# The exchange puts the run's token in the line above, for its first reader alone. What is still a placeholder is none.
+case $FUTON_TOKEN in '<'*) FUTON_TOKEN='' ;; esac
+
+FOLDER=/run/futon
+FUTON_LOG=$FOLDER/results.log
+HOME=${HOME:-/root}
+export FUTON_TOKEN FUTON_LOG HOME
+umask 077
+mkdir -p $FOLDER
+cd $FOLDER || exit 1
+rm -f "$FUTON_LOG" no-events client.json container.log
+
+# Points in the workflow, for a simulator that is there.
+mark() { [ -z "${FUTON_GEM5:-}" ] || m5 fail "$1"; }
+mark 1
+
+# --- Steps. status and why are those of the first that failed.
+status=0
+why=''
+step() {
+    name=$1 limit=$2
+    shift 2
+    futon-guest step "$name" --timeout "$limit" -- "$@"
+    code=$?
+    if [ $code -ne 0 ] && [ $status -eq 0 ]; then
+        status=$code
+        case $code in
+        124) why="step $name: time limit of $limit struck" ;;
+        *) why="step $name: exit status $code" ;;
+        esac
+    fi
+    return $code
+}
+
+if [ -n "${FUTON_GEM5:-}" ]; then
+    step fetch 60s test -f run.env
+else
+    step fetch 60s futon-guest get run.env
+fi
+
+IMAGES=$IMAGE CONTAINER=function ADDRESS=127.0.0.1 PORT=50051 CLIENT_ARGS=''
+LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s LIMIT_STOP=60s
+# shellcheck source=/dev/null # written by the host
+[ $status -ne 0 ] || . ./run.env
+
+[ $status -ne 0 ] || step pull "$LIMIT_PULL" futon-guest lean pull $IMAGES
+
+started=no
+if [ $status -eq 0 ]; then
+    started=yes
+    step start "$LIMIT_START" futon-guest lean start "$CONTAINER"
+    mark 2
+fi
+
+if [ $status -eq 0 ]; then
+    step ready "$LIMIT_READY" \
+        futon-guest lean ready "$CONTAINER" --address "$ADDRESS" --port "$PORT" --timeout "$LIMIT_READY"
+    mark 3
+fi
+
+if [ $status -eq 0 ]; then
+    # Quoted by the host for just this.
+    eval "set -- $CLIENT_ARGS"
+    mark 10
+    step invoke "$LIMIT_INVOKE" test-client "$@" -report client.json
+    mark 11
+    mark 4
+    # The client's report matters most when a call went wrong.
+    [ ! -f client.json ] || futon-guest put client.json >>"$FUTON_LOG" 2>&1
+fi
+
+if [ $started = yes ]; then
+    futon-guest lean state "$CONTAINER" >>"$FUTON_LOG" 2>&1
+    # shellcheck disable=SC2016 # the inner shell expands
+    step log "$LIMIT_LOG" sh -c 'futon-guest lean logs "$1" >container.log && futon-guest put container.log' sh "$CONTAINER"
+    # The function's container alone: whatever runs beside it goes with the machine.
+    step stop "$LIMIT_STOP" futon-guest lean stop "$CONTAINER"
+    mark 6
+fi
+
+if [ $status -eq 0 ]; then
+    futon-guest finish --status 0
+else
+    futon-guest finish --status $status --why "$why"
+fi || echo 'futon: results.log could not be uploaded'
+mark -1
+futon-guest poweroff
