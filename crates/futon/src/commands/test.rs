@@ -43,6 +43,9 @@ pub async fn test(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
         if !args.output.keep_disks {
             // The disk is of no use after the run; the results stay.
             let _ = fs::remove_file(workdir.disk());
+            if let Some(bundle) = workdir.bundle() {
+                let _ = fs::remove_file(bundle);
+            }
         }
         functions.push(function);
     }
