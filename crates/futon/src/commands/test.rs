@@ -44,6 +44,7 @@ pub async fn test(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
             // The disk is of no use after the run; the results stay.
             let _ = fs::remove_file(workdir.disk());
             if let Some(bundle) = workdir.bundle() {
+                // Nor is the bundle.
                 let _ = fs::remove_file(bundle);
             }
         }
