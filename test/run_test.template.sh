@@ -95,7 +95,7 @@ step fetch 60s sh -c '
 # The defaults for an image of which nothing else is known; run.env, which futon writes, has its own values for all of them.
 name=${IMAGE##*/}
 name=${name%%[:@]*}
-IMAGES=$IMAGE SERVICE='' CONTAINER=function PORT=50000
+IMAGES=$IMAGE SERVICE='' REQUESTS='' COMPOSE_WHY='' CONTAINER=function PORT=50000
 CLIENT_ARGS="-function-name $name -url 127.0.0.1 -port $PORT -n 20"
 LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s LIMIT_STOP=60s
 # shellcheck source=/dev/null # written by the host
@@ -115,14 +115,18 @@ fi
 started=no
 if [ $status -eq 0 ]; then
     started=yes
+    # The host has turned the service into the requests that Compose would make, unless it has a key that is Compose's alone.
     # shellcheck disable=SC2016 # the inner shell expands
     step start "$LIMIT_START" sh -c '
-        if [ -n "$1" ]; then
+        if [ -n "$5" ]; then
+            futon-guest get "$5" && futon-guest up "$5"
+        elif [ -n "$1" ]; then
+            [ -z "$6" ] || echo "left to docker compose: $6"
             $COMPOSE -f functions.yaml up -d --pull never --no-build "$1"
         else
             docker run -d --pull never --name "$2" -p "$3:50051" "$4"
         fi && futon-guest container "$2"
-    ' sh "$SERVICE" "$CONTAINER" "$PORT" "$IMAGE"
+    ' sh "$SERVICE" "$CONTAINER" "$PORT" "$IMAGE" "$REQUESTS" "$COMPOSE_WHY"
 fi
 
 if [ $status -eq 0 ]; then

@@ -55,6 +55,11 @@ pub(crate) enum Verb {
         #[arg(required = true)]
         images: Vec<String>,
     },
+    /// Make and start the containers that a file of requests to the engine describes.
+    Up {
+        /// The file, as futon's host side writes it.
+        file: PathBuf,
+    },
     /// Report which image a container runs.
     Container {
         /// Name of the container.

@@ -70,6 +70,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             }
         }
         Verb::Pull { images } => engine::pull(&Engine::local(), &Exchange::find()?, &images)?,
+        Verb::Up { file } => engine::up(&Engine::local(), &file)?,
         Verb::Container { name } => engine::report_image(&Engine::local(), &name, &log)?,
         Verb::State { name } => engine::report_state(&Engine::local(), &name, &log)?,
         Verb::Logs { name, limit } => engine::print_log(&Engine::local(), &name, limit)?,

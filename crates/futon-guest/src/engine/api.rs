@@ -8,6 +8,7 @@ use std::{
 };
 
 use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use crate::{
     error::{Context, Error, Result},
@@ -94,6 +95,14 @@ impl State {
 struct Image {
     #[serde(rename = "RepoDigests", default)]
     repo_digests: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Created {
+    #[serde(rename = "Id")]
+    id: String,
+    #[serde(rename = "Warnings", default)]
+    warnings: Option<Vec<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -184,6 +193,25 @@ impl Engine {
         }
     }
 
+    /// Makes a network; one of that name that is there already will do.
+    pub(crate) fn create_network(&self, body: &Value) -> Result<()> {
+        self.post_json("/networks/create", body, &[201, 409]).map(|_| ())
+    }
+
+    /// Makes a container and returns its id.
+    pub(crate) fn create_container(&self, name: &str, body: &Value) -> Result<String> {
+        let path = format!("/containers/create?name={}", percent_encode(name));
+        let made: Created =
+            serde_json::from_str(&self.post_json(&path, body, &[201])?).context("no id in the answer")?;
+        made.warnings.iter().flatten().for_each(|warning| println!("the engine warns: {warning}"));
+        Ok(made.id)
+    }
+
+    /// Starts a container.
+    pub(crate) fn start(&self, id: &str) -> Result<()> {
+        self.act("POST", &format!("/containers/{}/start", percent_encode(id)), &[204, 304])
+    }
+
     /// Stops a container; one that has stopped already is well, too.
     pub(crate) fn stop(&self, name: &str) -> Result<()> {
         self.act("POST", &format!("/containers/{}/stop", percent_encode(name)), &[204, 304])
@@ -201,6 +229,14 @@ impl Engine {
             return Ok(());
         }
         Err(Error::new(message(&response.body.text(LARGEST)?)))
+    }
+
+    fn post_json(&self, path: &str, body: &Value, wanted: &[u16]) -> Result<String> {
+        let body = body.to_string();
+        let request = Request::post(path, Payload::Bytes(body.as_bytes())).header("Content-Type", "application/json");
+        let mut response = http::send(&self.target, LONG, request).context("no answer")?;
+        let text = response.body.text(LARGEST)?;
+        if wanted.contains(&response.status) { Ok(text) } else { Err(Error::new(message(&text))) }
     }
 
     /// A JSON answer; none for status 404.

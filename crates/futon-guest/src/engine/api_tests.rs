@@ -4,23 +4,37 @@ use super::*;
 
 /// An engine that answers one connection with `answer` and returns the request's first line.
 pub(crate) fn engine(answer: &'static str) -> (Engine, JoinHandle<String>) {
+    let (engine, server) = engine_of(&[answer]);
+    (engine, thread::spawn(move || server.join().unwrap()[0].lines().next().unwrap().to_owned()))
+}
+
+/// An engine that answers one connection after the other with `answers` and returns the requests, heads and bodies.
+pub(crate) fn engine_of(answers: &[&'static str]) -> (Engine, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let engine = Engine::at(Target::Tcp(listener.local_addr().unwrap()));
+    let answers = answers.to_vec();
     let server = thread::spawn(move || {
-        let (stream, _) = listener.accept().unwrap();
-        let mut stream = BufReader::new(stream);
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            stream.read_line(&mut head).unwrap();
-        }
-        if head.contains("chunked") {
-            let mut body = String::new();
-            while !body.ends_with("0\r\n\r\n") {
-                stream.read_line(&mut body).unwrap();
+        let answer = |answer: &str| {
+            let (stream, _) = listener.accept().unwrap();
+            let mut stream = BufReader::new(stream);
+            let mut text = String::new();
+            while !text.ends_with("\r\n\r\n") {
+                stream.read_line(&mut text).unwrap();
             }
-        }
-        stream.get_mut().write_all(answer.as_bytes()).unwrap();
-        head.lines().next().unwrap().to_owned()
+            if text.contains("chunked") {
+                while !text.ends_with("0\r\n\r\n") {
+                    stream.read_line(&mut text).unwrap();
+                }
+            }
+            let length =
+                text.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned));
+            let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+            stream.read_exact(&mut body).unwrap();
+            text.push_str(&String::from_utf8(body).unwrap());
+            stream.get_mut().write_all(answer.as_bytes()).unwrap();
+            text
+        };
+        answers.into_iter().map(answer).collect()
     });
     (engine, server)
 }

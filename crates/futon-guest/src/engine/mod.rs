@@ -5,9 +5,11 @@ mod container;
 mod logs;
 mod pull;
 mod ready;
+mod up;
 
 pub(crate) use api::Engine;
 pub(crate) use container::{report_image, report_state};
 pub(crate) use logs::{print_log, stop};
 pub(crate) use pull::pull;
 pub(crate) use ready::{wait_until_ready, wait_until_served};
+pub(crate) use up::up;

@@ -20,6 +20,8 @@ pub struct Compose {
     pub text: String,
     /// Services by name.
     pub services: BTreeMap<String, Service>,
+    /// The whole file as it was read.
+    pub raw: Value,
 }
 
 /// One service of a compose file.
@@ -88,20 +90,22 @@ impl Compose {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn parse(path: &Path, text: String) -> Result<Self> {
-        let raw: RawFile = serde_saphyr::from_str(&text).map_err(|e| {
+        let malformed = |e: serde_saphyr::Error| {
             Error::usage(format!("malformed compose file {}", path.display())).caused_by(e.to_string()).hint(
                 "a compose file has a map `services`, each with an `image`; `docker compose config` checks it, too",
             )
-        })?;
+        };
+        let file: RawFile = serde_saphyr::from_str(&text).map_err(malformed)?;
+        let raw: Value = serde_saphyr::from_str(&text).map_err(malformed)?;
         let mut services = BTreeMap::new();
-        for (name, service) in raw.services {
+        for (name, service) in file.services {
             let service = service.check(&name).map_err(|why| {
                 Error::usage(format!("malformed compose file {}: service {name}: {why}", path.display()))
                     .hint(format!("correct the service {name}, or name another file with --functions FILE"))
             })?;
             services.insert(name, service);
         }
-        Ok(Self { path: path.to_owned(), text, services })
+        Ok(Self { path: path.to_owned(), text, services, raw })
     }
 
     /// A service and all it depends on, the service first.
@@ -110,16 +114,20 @@ impl Compose {
         self.closure_names(name).iter().filter_map(|name| self.services.get(name)).collect()
     }
 
-    /// Names of a service and all it depends on, the service first.
+    /// Names of a service and of all it depends on, the service first, each after what needs it.
     #[must_use]
     pub fn closure_names(&self, name: &str) -> Vec<String> {
         let mut names = vec![name.to_owned()];
         let mut next = 0;
-        while let Some(name) = names.get(next) {
+        while let Some(name) = names.get(next).cloned() {
             next += 1;
-            if let Some(service) = self.services.get(name) {
-                let more: Vec<String> = service.depends_on.iter().filter(|n| !names.contains(n)).cloned().collect();
-                names.extend(more);
+            for needed in self.services.get(&name).iter().flat_map(|service| &service.depends_on) {
+                // Moved to the end when it is there already: what depends on it comes before it. A file with a circle ends all the same.
+                if names[..next].contains(needed) {
+                    continue;
+                }
+                names.retain(|n| n != needed);
+                names.push(needed.clone());
             }
         }
         names

@@ -2,9 +2,7 @@
 
 use futon_model::ImageReference;
 
-use crate::bundle::ServiceSettings;
-
-use super::{Compose, FunctionHints, Service};
+use super::{Compose, Service, engine_requests};
 use crate::{Error, Result};
 
 /// What is taken for an image that no service names.
@@ -35,6 +33,8 @@ pub struct Selection {
     pub needed: Vec<(String, Service)>,
     /// Compose file for the guest.
     pub compose: String,
+    /// The same service as requests to the engine, or why it must be left to `docker compose`.
+    pub engine: Result<serde_json::Value, String>,
     /// Defaults taken; for the report.
     pub remarks: Vec<String>,
 }
@@ -75,6 +75,7 @@ pub fn select(compose: &Compose, wanted: &str) -> Result<Selection> {
             dependencies,
             needed,
             compose: compose.text.clone(),
+            engine: engine_requests(compose, wanted),
             remarks: Vec::new(),
         });
     }
@@ -86,19 +87,8 @@ pub fn select(compose: &Compose, wanted: &str) -> Result<Selection> {
     if let Some((name, _)) = compose.services.iter().find(|(_, s)| s.image.canonical() == image.canonical()) {
         return select(compose, &name.clone());
     }
-    let service = Service {
-        image: image.clone(),
-        container: ClientDefaults::CONTAINER.to_owned(),
-        host_port: Some(ClientDefaults::HOST_PORT),
-        depends_on: Vec::new(),
-        hints: FunctionHints::default(),
-        settings: ServiceSettings {
-            container_port: Some(ClientDefaults::CONTAINER_PORT),
-            ..ServiceSettings::default()
-        },
-    };
     let name = image.base_name().to_owned();
-    let compose = format!(
+    let text = format!(
         "name: futon\nservices:\n  {name}:\n    image: {image}\n    container_name: {}\n    ports:\n      - \"{}:{}\"\n",
         ClientDefaults::CONTAINER,
         ClientDefaults::HOST_PORT,
@@ -110,15 +100,8 @@ pub fn select(compose: &Compose, wanted: &str) -> Result<Selection> {
         ClientDefaults::HOST_PORT,
         name,
     );
-    Ok(Selection {
-        service_name: name.clone(),
-        name,
-        service,
-        dependencies: Vec::new(),
-        needed: Vec::new(),
-        compose,
-        remarks: vec![remark],
-    })
+    let made = Compose::parse(&compose.path, text)?;
+    Ok(Selection { remarks: vec![remark], name: name.clone(), ..select(&made, &name)? })
 }
 
 fn unknown(compose: &Compose, wanted: &str) -> Error {

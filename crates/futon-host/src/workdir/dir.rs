@@ -42,6 +42,8 @@ pub struct Contents<'a> {
     pub template: &'a str,
     /// Compose file for the guest.
     pub compose: Option<&'a str>,
+    /// The service as requests to the engine, or why it must be left to `docker compose`.
+    pub engine: Option<&'a std::result::Result<serde_json::Value, String>>,
     /// Guest tools.
     pub tools: &'a GuestTools,
     /// More files for the guest, by name.
@@ -59,11 +61,12 @@ pub struct WorkDir {
 }
 
 /// Everything in a working directory that is futon's, and so may be replaced.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "run.sh",
     "plan.json",
     "served.json",
     "functions.yaml",
+    "service.json",
     "run.env",
     "bundle.tar",
     "disk.qcow2",
@@ -92,7 +95,10 @@ impl WorkDir {
         make_executable(&write("run.sh", script.as_bytes())?)?;
         if let Some(compose) = contents.compose {
             write("functions.yaml", compose.as_bytes())?;
-            write("run.env", run_env(plan)?.as_bytes())?;
+            write("run.env", run_env(plan, contents.engine)?.as_bytes())?;
+            if let Some(Ok(requests)) = contents.engine {
+                write("service.json", requests.to_string().as_bytes())?;
+            }
         }
         if let Some(bundle) = contents.bundle
             // Without its images the pull fails in the guest, as it would in the field, and the verdict says so.
@@ -321,6 +327,7 @@ mod tests {
             plan,
             template: "#!/bin/sh\necho '<__IMAGE_NAME__>'\n",
             compose: Some("services: {}\n"),
+            engine: None,
             tools,
             files: &[],
             bundle: None,

@@ -8,14 +8,21 @@ use crate::{Context, Result};
 ///
 /// # Errors
 /// When a value holds a NUL byte.
-pub(super) fn run_env(plan: &Plan) -> Result<String> {
+pub(super) fn run_env(plan: &Plan, engine: Option<&std::result::Result<serde_json::Value, String>>) -> Result<String> {
     let Some(client) = &plan.client else { return Ok(String::new()) };
     let images: Vec<&str> = plan.images.iter().map(|i| i.reference.written()).collect();
     let seconds = |step: &str| format!("{}s", plan.limits.of(step).as_secs().max(1));
     let mut text = String::from("# written by futon; read by run.sh\n");
+    let (requests, compose_why) = match engine {
+        Some(Ok(_)) => ("service.json", String::new()),
+        Some(Err(why)) => ("", why.clone()),
+        None => ("", String::new()),
+    };
     for (name, value) in [
         ("IMAGES", images.join(" ")),
         ("SERVICE", client.service.clone()),
+        ("REQUESTS", requests.to_owned()),
+        ("COMPOSE_WHY", compose_why),
         ("CONTAINER", client.container.clone()),
         ("ADDRESS", client.address.clone()),
         ("PORT", client.port.to_string()),
@@ -75,7 +82,7 @@ mod tests {
         if let Some(client) = &mut plan.client {
             client.input = "it's $(reboot) \"now\"".into();
         }
-        let env = run_env(&plan).unwrap();
+        let env = run_env(&plan, None).unwrap();
         let script =
             format!("{env}\neval \"set -- $CLIENT_ARGS\"; printf '%s\\n' \"$IMAGES\" \"$LIMIT_PULL\" \"${{14}}\"");
         let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();

@@ -45,6 +45,7 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
         plan: &plan,
         template: &script,
         compose: None,
+        engine: None,
         tools: &tools(resources),
         files: &files,
         bundle: None,

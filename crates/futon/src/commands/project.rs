@@ -116,6 +116,7 @@ impl Project {
             plan: &plan,
             template,
             compose: Some(&selection.compose),
+            engine: Some(&selection.engine),
             tools: &tools(resources),
             files: &self.files,
             bundle: bundle.as_ref(),

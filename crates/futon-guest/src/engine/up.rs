@@ -1,0 +1,76 @@
+//! `up`: brings a service up by the requests that the host has made of its compose file.
+
+use std::{fs, path::Path};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Engine;
+use crate::error::{Context, Result};
+
+/// What the host wrote: a network, and containers in the order in which they are to start.
+#[derive(Debug, Deserialize)]
+struct Requests {
+    network: Network,
+    containers: Vec<Container>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Network {
+    #[serde(rename = "Name")]
+    name: String,
+    #[serde(flatten)]
+    rest: serde_json::Map<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Container {
+    name: String,
+    create: Value,
+}
+
+/// Makes the network, then makes and starts each container.
+pub(crate) fn up(engine: &Engine, file: &Path) -> Result<()> {
+    let shown = file.display();
+    let text = fs::read(file).context(format_args!("cannot read {shown}"))?;
+    let requests: Requests = serde_json::from_slice(&text).context(format_args!("{shown} makes no sense"))?;
+    let Network { name, mut rest } = requests.network;
+    rest.insert("Name".into(), name.clone().into());
+    engine.create_network(&rest.into()).context(format_args!("cannot make the network {name}"))?;
+    println!("network {name}: made");
+    for Container { name, create } in &requests.containers {
+        let id = engine.create_container(name, create).context(format_args!("cannot make the container {name}"))?;
+        println!("container {name}: made");
+        engine.start(&id).context(format_args!("cannot start the container {name}"))?;
+        println!("container {name}: started");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_which_container_and_why() {
+        let folder = std::env::temp_dir().join(format!("futon-up-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("service.json");
+        fs::write(
+            &file,
+            r#"{"network":{"Name":"n","Labels":{}},"containers":[{"name":"function","create":{"Image":"x"}}]}"#,
+        )
+        .unwrap();
+        let (engine, server) = super::super::api::tests::engine_of(&[
+            "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}",
+            "HTTP/1.1 404 Not Found\r\nContent-Length: 29\r\n\r\n{\"message\":\"No such image: x\"}",
+        ]);
+        let error = up(&engine, &file).unwrap_err().to_string();
+        assert!(error.contains("container function") && error.contains("No such image"), "{error}");
+        let asked = server.join().unwrap();
+        assert!(asked[0].starts_with("POST /networks/create"), "{asked:?}");
+        assert!(asked[0].contains(r#""Name":"n""#), "{asked:?}");
+        assert!(asked[1].starts_with("POST /containers/create?name=function"), "{asked:?}");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
