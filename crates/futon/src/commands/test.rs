@@ -44,6 +44,10 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
         if !args.output.keep_disks {
             // The disk is of no use after the run; the results stay.
             let _ = fs::remove_file(workdir.disk());
+            if let Some(bundle) = workdir.bundle() {
+                // Nor is the bundle.
+                let _ = fs::remove_file(bundle);
+            }
         }
         functions.push(function);
     }

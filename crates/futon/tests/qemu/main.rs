@@ -5,5 +5,6 @@
 
 mod faults;
 mod host;
+mod lean;
 mod passes;
 mod real;

@@ -122,6 +122,7 @@ impl Machine for QemuMachine {
             initrd: self.initrd.clone(),
             cmdline: self.cmdline.clone(),
             disk: self.has_disk.then(|| launch.disk.clone()),
+            bundle: launch.bundle.clone().filter(|_| !self.has_disk),
             console: console_to,
             qmp_fd: Some(4),
         };
