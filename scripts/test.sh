@@ -7,6 +7,12 @@ say "lint"
 sh scripts/lint.sh
 say "tests without virtual machines"
 cargo test --release --locked --workspace
+if command -v python3 >/dev/null; then
+    say "gem5 configuration, without a simulator"
+    python3 gem5/test_config.py
+else
+    echo "note: python3 is not installed, the gem5 configuration is not tested" >&2
+fi
 say "sample functions against their test vectors"
 sh functions/test/check.sh --work resources/.work/functions --out resources/.work/layouts
 say "tests in real virtual machines"

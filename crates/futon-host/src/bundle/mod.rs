@@ -7,7 +7,6 @@
 mod config;
 mod layers;
 mod make;
-mod payload;
 mod seccomp;
 mod tree;
 mod users;
@@ -15,7 +14,6 @@ mod write;
 
 pub use config::{ContainerConfig, ContainerPlace, ImageSettings, ServiceSettings, oci_config};
 pub use make::{Bundle, BundleContainer};
-pub use payload::{PAYLOAD_MARK, PayloadFile, payload_header, write_payload};
 pub use seccomp::seccomp_of_profile;
 pub use tree::{Content, Kind, Node, Tree};
 pub use users::{User, find_user};

@@ -88,7 +88,8 @@ fn archive(workdir: &WorkDir, settings: &Gem5Settings, seed: &Seed) -> Result<Ve
         head.set_size(content.len() as u64);
         head.set_mode(0o755);
         head.set_mtime(0);
-        (head.set_uid(0), head.set_gid(0));
+        head.set_uid(0);
+        head.set_gid(0);
         archive.append_data(&mut head, name, content.as_slice()).context(|| format!("cannot pack {name}"))?;
     }
     archive.into_inner().context(|| "cannot pack the payload".into())
@@ -149,6 +150,7 @@ mod tests {
             plan: &plan,
             template: script,
             compose: Some("services: {}\n"),
+            engine: None,
             tools: &GuestTools { futon_guest: path("futon-guest"), test_client: path("test-client") },
             files: &[(BUNDLE.to_owned(), path("bundle"))],
             bundle: None,
