@@ -111,7 +111,7 @@ fn header(folder: &str, files: usize, bundle: bool) -> String {
         format!(
             "#!/bin/sh\nset -eu\numask 077\nmkdir -p {folder}\n\
              # The archive brings a run.sh of its own.\n\
-             mv \"$0\" {folder}/payload\ncd {folder}\n\
+             [ \"$0\" = {folder}/payload ] || mv \"$0\" {folder}/payload\ncd {folder}\n\
              if futon-guest unpack --help >/dev/null 2>&1; then\n    futon-guest unpack --skip {first:010} payload .\n{bundle_tool}\
              else\n    tail -c +{:010} payload | tar -xpf -\n{bundle_tar}fi\n\
              rm payload\nexec ./run.sh\n#--futon-payload--\n",
