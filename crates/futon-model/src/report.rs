@@ -93,6 +93,9 @@ pub struct MachineReport {
     pub base_image: String,
     /// Kernel.
     pub kernel: String,
+    /// The saved machine that this one was forked from; absent: it booted from nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_base: Option<String>,
 }
 
 /// One step of a run.

@@ -32,7 +32,7 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
     if workdir.plan().machine.base == Base::Lean {
         machine.base = BaseArg::Lean;
     }
-    let prepared = prepare(&machine, resources, &config, Purpose::Run, ui).await?;
+    let prepared = prepare(&machine, resources, &config, Purpose::Run, ui, &cancel).await?;
     let started = SystemTime::now();
     let function = run_one(&workdir, &*prepared.machine, Some(Arc::new(store(resources)?)), ui, cancel).await?;
     let report = report(vec![function], started, started.elapsed().unwrap_or_default());

@@ -27,7 +27,7 @@ pub async fn test(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
         client_name(&select(&project.compose, name)?, args.client.client.as_deref())?;
     }
     let out = run_folder(args.output.out.as_deref())?;
-    let prepared = prepare(&args.machine, resources, &project.config, Purpose::Run, ui).await?;
+    let prepared = prepare(&args.machine, resources, &project.config, Purpose::Fork, ui, &cancel).await?;
     let store = Arc::new(store(resources)?);
     let started = SystemTime::now();
     let mut functions: Vec<FunctionReport> = Vec::new();
