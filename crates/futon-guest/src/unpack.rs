@@ -127,7 +127,7 @@ impl Target {
             EntryType::Char => self.device(entry, path, SFlag::S_IFCHR, mode)?,
             EntryType::Block => self.device(entry, path, SFlag::S_IFBLK, mode)?,
             EntryType::Fifo => {
-                mknod(path, SFlag::S_IFIFO, Mode::from_bits_truncate(mode), 0).map_err(io::Error::from)?
+                mknod(path, SFlag::S_IFIFO, Mode::from_bits_truncate(mode), 0).map_err(io::Error::from)?;
             }
             EntryType::XGlobalHeader => return Ok(Made::Other),
             other => return Err(Error::new(format!("entries of type {other:?} are not known"))),

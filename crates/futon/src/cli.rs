@@ -438,6 +438,12 @@ pub struct TestArgs {
     /// File with one function a line, used when none is named [default: functions.list beside the compose file]
     #[arg(long, value_name = "FILE")]
     pub list: Option<PathBuf>,
+    /// Machines side by side [default: as processors and free memory allow]
+    #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub jobs: Option<u32>,
+    /// Try a function that does not pass again, up to N times; one that passes then is called flaky
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10))]
+    pub retries: u32,
     /// Stop after the first function that does not pass
     #[arg(long)]
     pub fail_fast: bool,

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::warm::attach;
 use crate::cli::{Accel, BaseArg, MachineArgs, NetworkArg};
-use crate::ui::Ui;
+use crate::ui::{Ui, brief};
 
 /// A machine that is ready, and what the plan says of it.
 pub struct Prepared {
@@ -173,7 +173,7 @@ async fn accelerator(
     let choice = choose_accelerator(request, &version, kernel, probe_initrd, &cache).await;
     ui.stop();
     let choice = choice?;
-    ui.line(&format!("{version} · {} ({}) · {}", choice.accelerator.word(), choice.reason, shown.display()));
+    ui.line(&format!("{version} · {} ({}) · {}", choice.accelerator.word(), brief(&choice.reason), shown.display()));
     Ok((version, choice))
 }
 

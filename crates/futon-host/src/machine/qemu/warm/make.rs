@@ -175,8 +175,10 @@ impl QemuMachine {
         self.arguments(&Boot { name: "warm", disk: &disk, folder, memory, incoming: false }, console)
     }
 
-    /// Whether this machine can be saved and forked at all, or why not.
-    #[must_use]
+    /// Whether this machine can be saved and forked at all.
+    ///
+    /// # Errors
+    /// Why not.
     pub fn can_fork(&self) -> std::result::Result<(), &'static str> {
         if self.network == futon_model::Network::Host {
             return Err("its network is the host's");

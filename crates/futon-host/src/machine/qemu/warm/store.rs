@@ -128,8 +128,10 @@ impl WarmStore {
         Self { folder: std::path::absolute(resources).unwrap_or_else(|_| resources.to_owned()).join("warm") }
     }
 
-    /// The warm base of a key, or why there is none.
-    #[must_use]
+    /// The warm base of a key.
+    ///
+    /// # Errors
+    /// Why there is none.
     pub fn find(&self, key: &WarmKey) -> std::result::Result<WarmBase, String> {
         match WarmBase::read(&self.folder.join(key.id())) {
             Ok(base) => match base.problem() {
