@@ -9,7 +9,7 @@ RESOURCES ?= resources
 WORKING_DIR ?= test_dir
 export RESOURCES WORKING_DIR
 
-.PHONY: help setup programs resources images images-all demo test test-fast bench soak lint build run check shell clean
+.PHONY: help setup programs lean resources images images-all demo test test-fast bench soak lint build run check shell clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ setup: ## Install what is missing on this machine (the only step that needs root
 programs: ## Build futon, its guest tools and the test client
 	@sh scripts/say.sh "building futon (first time: a few minutes)"
 	@$(CARGO) build --release --locked --bins
+
+lean: programs ## Build the lean guest: kernel and initramfs
+	@$(FUTON) resources build kernel lean
 
 resources: programs ## Build base image, kernel, initrd and guest tools
 	@$(FUTON) resources build
@@ -37,7 +40,7 @@ demo: setup ## Everything, from set-up to three functions tested in real virtual
 	@$(FUTON) test fibonacci-go fibonacci-python fibonacci-nodejs
 
 test: setup ## All checks and tests, real virtual machines included
-	@$(MAKE) --no-print-directory images-all
+	@$(MAKE) --no-print-directory images-all lean
 	@sh scripts/test.sh
 
 test-fast: ## Tests without virtual machines

@@ -17,8 +17,8 @@ PACKAGES=base-files,crun,busybox-static
 SOURCE=golang-github-docker-docker-dev
 PROFILE=usr/share/gocode/src/github.com/docker/docker/profiles/seccomp/default.json
 # What run scripts may call. The list is short because a simulated core unpacks each of them.
-APPLETS="sh cat chmod cp date dd df dmesg echo env false grep head hostname id kill ls mkdir mount mv printf ps rm sed sleep sort
-	sync tail tar tee test touch true umount uname wc wget"
+APPLETS="sh cat chmod chroot cp cut date dd df dmesg echo env false grep head hostname id kill ls mkdir mount mv printf ps rm sed sleep sort
+	sync tail tar tee test time touch true umount uname wc wget"
 
 say() { printf 'lean guest: %s\n' "$*" >&2; }
 die() {

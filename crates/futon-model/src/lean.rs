@@ -20,6 +20,8 @@ pub struct LeanBundle {
 impl LeanBundle {
     /// Form of the file.
     pub const SCHEMA: &str = "futon.lean/1";
+    /// Serial number of the disk that holds a bundle, where a disk does.
+    pub const DISK_SERIAL: &str = "futon-bundle";
     /// Its name in the bundle.
     pub const FILE: &str = "lean.json";
 }

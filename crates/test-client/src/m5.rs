@@ -13,10 +13,15 @@ pub const WARMUP_ENDS: i32 = 32;
 /// Work item of the first measured call; the next ones count up.
 pub const FIRST_WORK_ITEM: u64 = 100;
 
+/// Set to 1 where the simulator is to save its state between the warm-up and the measured calls.
+pub const CHECKPOINT: &str = "FUTON_ROI_CHECKPOINT";
+
 /// Takes the marks of a run.
 pub trait Marks {
     /// A point in the run.
     fn point(&self, code: i32);
+    /// All that goes before the measured calls is done.
+    fn measuring(&self);
     /// A measured call begins.
     fn begin(&self, work_item: u64);
     /// It has ended, well or not.
@@ -30,7 +35,12 @@ pub enum Gem5<'a> {
     /// Asked for, and not to be had: every point says so.
     Missing(&'a Log),
     /// Told to the simulator.
-    On(m5ops::M5),
+    On {
+        /// The simulator.
+        m5: m5ops::M5,
+        /// Whether it is to save its state before the measured calls.
+        checkpoint: bool,
+    },
 }
 
 impl fmt::Debug for Gem5<'_> {
@@ -38,7 +48,7 @@ impl fmt::Debug for Gem5<'_> {
         out.write_str(match self {
             Self::Off => "Off",
             Self::Missing(_) => "Missing",
-            Self::On(_) => "On",
+            Self::On { .. } => "On",
         })
     }
 }
@@ -51,7 +61,7 @@ impl<'a> Gem5<'a> {
         }
         log.info("Initialize M5 magic instructions. M5Ops Addr:0xffff0000\n");
         match m5ops::M5::open() {
-            Ok(m5) => Self::On(m5),
+            Ok(m5) => Self::On { m5, checkpoint: std::env::var(CHECKPOINT).is_ok_and(|value| value == "1") },
             Err(error) => {
                 log.warning("M5 magic instructions require root access");
                 log.warning("Will not be enabled!!!");
@@ -67,18 +77,24 @@ impl Marks for Gem5<'_> {
         match self {
             Self::Off => {}
             Self::Missing(log) => log.warning("M5 disabled"),
-            Self::On(m5) => m5.fail(0, code),
+            Self::On { m5, .. } => m5.fail(0, code),
+        }
+    }
+
+    fn measuring(&self) {
+        if let Self::On { m5, checkpoint: true } = self {
+            m5.checkpoint(0, 0);
         }
     }
 
     fn begin(&self, work_item: u64) {
-        if let Self::On(m5) = self {
+        if let Self::On { m5, .. } = self {
             m5.work_begin(work_item, 0);
         }
     }
 
     fn end(&self, work_item: u64) {
-        if let Self::On(m5) = self {
+        if let Self::On { m5, .. } = self {
             m5.work_end(work_item, 0);
         }
     }

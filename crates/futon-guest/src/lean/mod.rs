@@ -2,6 +2,7 @@
 
 mod bundle;
 mod container;
+mod disk;
 mod init;
 mod net;
 mod netlink;

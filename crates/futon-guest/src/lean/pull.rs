@@ -4,7 +4,7 @@ use std::{io::BufReader, path::Path};
 
 use futon_model::ImageReference;
 
-use super::bundle;
+use super::{bundle, disk};
 use crate::{
     error::{Context, Error, Result},
     exchange::{Exchange, SHORT, TRANSFER},
@@ -50,12 +50,18 @@ fn fetch(exchange: &Exchange, images: &[String]) -> Result<()> {
             )));
         }
     }
-    let response = exchange.send(TRANSFER, Request::get(FILE)).context("the exchange does not answer")?;
-    if response.status != 200 {
-        return Err(Error::new(format!("no bundle: {} answered with status {}", exchange.target(), response.status)));
-    }
     let folder = Path::new(bundle::FOLDER);
-    let length = unpack::unpack(&mut BufReader::with_capacity(PIECE, response.body), folder)?;
+    let length = match disk::open().context("the bundle's disk")? {
+        Some(mut disk) => unpack::unpack(&mut disk, folder)?,
+        None => {
+            let response = exchange.send(TRANSFER, Request::get(FILE)).context("the exchange does not answer")?;
+            if response.status != 200 {
+                let status = response.status;
+                return Err(Error::new(format!("no bundle: {} answered with status {status}", exchange.target())));
+            }
+            unpack::unpack(&mut BufReader::with_capacity(PIECE, response.body), folder)?
+        }
+    };
     println!("bundle of {} KiB unpacked", length.div_ceil(1024));
     Ok(())
 }

@@ -111,7 +111,11 @@ fn read_layer(file: &File, layer: usize) -> io::Result<Vec<(Vec<u8>, Node)>> {
         let mut xattrs = BTreeMap::new();
         if let Some(extensions) = entry.pax_extensions()? {
             for extension in extensions {
-                let extension = extension?;
+                // The crate reads line by line: a value with a line feed in it looks malformed.
+                let extension = extension.map_err(|e| {
+                    let name = String::from_utf8_lossy(&path);
+                    io::Error::other(format!("{name}: {e}, or an extended attribute with a line feed in it"))
+                })?;
                 if let Some(name) = extension.key().ok().and_then(|key| key.strip_prefix(XATTR)) {
                     xattrs.insert(name.to_owned(), extension.value_bytes().to_vec());
                 }

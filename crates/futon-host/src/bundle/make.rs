@@ -89,6 +89,16 @@ impl Bundle {
     /// # Errors
     /// When an image is missing or damaged, a service asks for what is not there, or `out` takes no more.
     pub fn write(&self, out: impl Write) -> Result<()> {
+        let mut archive = Builder::new(out);
+        self.append(&mut archive, "")?;
+        archive.into_inner().and_then(|mut out| out.flush()).context(|| "cannot write the bundle".into())
+    }
+
+    /// Appends all of it to an archive, each name with `prefix` before it.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn append(&self, archive: &mut Builder<impl Write>, prefix: &str) -> Result<()> {
         let profile = std::fs::read_to_string(&self.profile)
             .context(|| format!("cannot read the seccomp profile {}", self.profile.display()))?;
         let mut parts = Vec::new();
@@ -102,18 +112,17 @@ impl Bundle {
             containers: parts.iter().map(|part| part.about.clone()).collect(),
         };
         let about = serde_json::to_vec_pretty(&about).context(|| "lean.json".into())?;
-        let written = || -> io::Result<()> {
-            let mut archive = Builder::new(out);
-            append_text(&mut archive, LeanBundle::FILE, 0o644, &about)?;
+        let mut written = || -> io::Result<()> {
+            append_text(archive, &format!("{prefix}{}", LeanBundle::FILE), 0o644, &about)?;
             for part in &parts {
-                let name = &part.about.name;
-                append_folder(&mut archive, name)?;
+                let folder = format!("{prefix}{}", part.about.name);
+                append_folder(archive, &folder)?;
                 for (file, text) in &part.files {
-                    append_text(&mut archive, &format!("{name}/{file}"), 0o644, text)?;
+                    append_text(archive, &format!("{folder}/{file}"), 0o644, text)?;
                 }
-                append_tree(&mut archive, &format!("{name}/rootfs"), &part.tree, &part.layers)?;
+                append_tree(archive, &format!("{folder}/rootfs"), &part.tree, &part.layers)?;
             }
-            archive.into_inner()?.flush()
+            Ok(())
         };
         written().context(|| "cannot write the bundle".into())
     }

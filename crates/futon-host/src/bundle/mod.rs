@@ -15,7 +15,7 @@ mod write;
 
 pub use config::{ContainerConfig, ContainerPlace, ImageSettings, ServiceSettings, oci_config};
 pub use make::{Bundle, BundleContainer};
-pub use payload::{PAYLOAD_MARK, payload_header};
+pub use payload::{PAYLOAD_MARK, PayloadFile, payload_header, write_payload};
 pub use seccomp::seccomp_of_profile;
 pub use tree::{Content, Kind, Node, Tree};
 pub use users::{User, find_user};

@@ -27,6 +27,8 @@ pub struct Launch {
     pub plan: Plan,
     /// The run's disk, an overlay that belongs to this run alone.
     pub disk: PathBuf,
+    /// The lean guest's bundle, where there is one.
+    pub bundle: Option<PathBuf>,
     /// Folder for consoles and the machine's own output.
     pub folder: PathBuf,
 }

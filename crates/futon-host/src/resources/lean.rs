@@ -22,6 +22,9 @@ pub enum LeanPart {
     Guest,
 }
 
+/// A file that a recipe makes, and the name it gets.
+type Made = (&'static str, &'static str);
+
 impl LeanPart {
     /// What people call it.
     #[must_use]
@@ -39,8 +42,8 @@ impl LeanPart {
         }
     }
 
-    /// What the recipe makes, and the name it gets: those that are checked, then those for people.
-    fn files(self) -> (&'static [(&'static str, &'static str)], &'static [(&'static str, &'static str)]) {
+    /// What the recipe makes: files that are checked, then files for people.
+    fn files(self) -> (&'static [Made], &'static [Made]) {
         match self {
             Self::Kernel => (&[("vmlinux", LEAN_KERNEL)], &[("kernel.config", "lean-kernel.config")]),
             Self::Guest => (

@@ -87,7 +87,8 @@ async fn drive(parts: Parts<'_>, journal: &mut Journal<'_>, remarks: &mut Vec<St
     workdir.prepare_results()?;
     journal.open(workdir)?;
     let (events, mut incoming) = unbounded_channel();
-    let launch = Launch { plan: parts.plan.clone(), disk: workdir.disk(), folder: workdir.results() };
+    let launch =
+        Launch { plan: parts.plan.clone(), disk: workdir.disk(), bundle: workdir.bundle(), folder: workdir.results() };
     if !launch.disk.exists() {
         parts.machine.make_disk(&launch.disk).await?;
     }

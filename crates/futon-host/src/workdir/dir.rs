@@ -169,6 +169,12 @@ impl WorkDir {
         self.root.join("disk.qcow2")
     }
 
+    /// The lean guest's bundle, where there is one.
+    #[must_use]
+    pub fn bundle(&self) -> Option<PathBuf> {
+        self.served.get("bundle.tar").filter(|path| path.is_file()).cloned()
+    }
+
     /// Folder of consoles, uploads, events and reports.
     #[must_use]
     pub fn results(&self) -> PathBuf {

@@ -86,10 +86,7 @@ pub async fn prepare(
     }
     if args.base == BaseArg::Lean {
         let lean = lean(args, resources)?;
-        let mut machine = lean_qemu(&lean, args, resources, config, purpose, ui).await?;
-        if purpose == Purpose::Fork && !args.cold {
-            attach(&mut machine, resources, config, ui, cancel).await?;
-        }
+        let machine = lean_qemu(&lean, args, resources, config, purpose, ui).await?;
         return Ok(Prepared {
             kind: MachineKind::Qemu,
             base_image: lean.initrd.display().to_string(),

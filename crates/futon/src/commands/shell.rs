@@ -45,6 +45,7 @@ pub async fn shell(args: &ShellArgs, ui: &mut Ui, cancel: CancellationToken) -> 
     let launch = Launch {
         plan: foreign_plan("shell", &request),
         disk: folder.path().join("disk.qcow2"),
+        bundle: None,
         folder: folder.path().to_owned(),
     };
     machine.make_disk(&launch.disk).await?;

@@ -118,6 +118,10 @@ impl Suite<'_> {
         if !self.args.output.keep_disks {
             // The disk is of no use after the run; the results stay.
             let _ = fs::remove_file(workdir.disk());
+            if let Some(bundle) = workdir.bundle() {
+                // Nor is the bundle.
+                let _ = fs::remove_file(bundle);
+            }
         }
         Ok(function)
     }

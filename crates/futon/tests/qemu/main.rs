@@ -6,5 +6,6 @@
 mod faults;
 mod forks;
 mod host;
+mod lean;
 mod passes;
 mod real;

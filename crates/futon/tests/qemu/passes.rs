@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::real::{Bench, Run, enabled, root};
 
-const NINE: [&str; 9] = [
+pub const NINE: [&str; 9] = [
     "fibonacci-go",
     "fibonacci-python",
     "fibonacci-nodejs",

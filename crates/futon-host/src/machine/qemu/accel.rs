@@ -138,6 +138,7 @@ async fn probe(kernel: &Path, initrd: Option<&Path>) -> Result<Result<u64, Strin
         initrd: Some(initrd.to_owned()),
         cmdline: "console=ttyS0 panic=-1 quiet futon.probe".into(),
         disk: None,
+        bundle: None,
         console: ConsoleTo::File(console.clone()),
         qmp_fd: None,
         memory: Memory::Own,

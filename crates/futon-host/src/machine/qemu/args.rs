@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use futon_model::Accelerator;
+use futon_model::{Accelerator, LeanBundle};
 
 /// What the command line is made of.
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct QemuArguments {
     pub cmdline: String,
     /// The run's disk; none for the lean guest and the accelerator's probe.
     pub disk: Option<PathBuf>,
+    /// The lean guest's bundle; it finds the drive by its serial number.
+    pub bundle: Option<PathBuf>,
     /// Where the console goes.
     pub console: ConsoleTo,
     /// Descriptor of QMP's socket.
@@ -85,6 +87,11 @@ pub fn qemu_arguments(a: &QemuArguments) -> Vec<String> {
         let drive = format!("if=none,id=disk0,format=qcow2,cache=unsafe,file={}", escape(disk));
         push(&["-drive", &drive, "-device", "virtio-blk-pci,drive=disk0"]);
     }
+    if let Some(bundle) = &a.bundle {
+        let drive = format!("if=none,id=bundle0,format=raw,readonly=on,file={}", escape(bundle));
+        let device = format!("virtio-blk-pci,drive=bundle0,serial={}", LeanBundle::DISK_SERIAL);
+        push(&["-drive", &drive, "-device", &device]);
+    }
     // The accelerator's probe, which nobody speaks with, has none of these.
     if a.qmp_fd.is_some() {
         push(&["-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0,romfile="]);
@@ -143,6 +150,7 @@ mod tests {
             initrd: Some("/r/initrd".into()),
             cmdline: "console=ttyS0 root=/dev/vda".into(),
             disk: Some("/w,1/disk.qcow2".into()),
+            bundle: None,
             console: ConsoleTo::File("/w/console.log".into()),
             qmp_fd: Some(4),
             memory: Memory::Own,
@@ -192,7 +200,13 @@ mod tests {
     #[test]
     fn the_lean_guest_has_a_network_and_no_disk() {
         let line = qemu_arguments(&QemuArguments { disk: None, ..arguments() }).join(" ");
-        assert!(!line.contains("-drive") && line.contains("virtio-net-pci") && line.contains("virtio-rng"), "{line}");
+        assert!(!line.contains("-drive"), "{line}");
+        let bundle = Some("/w/bundle.tar".into());
+        let line = qemu_arguments(&QemuArguments { disk: None, bundle, ..arguments() }).join(" ");
+        assert!(
+            line.contains("readonly=on,file=/w/bundle.tar -device virtio-blk-pci,drive=bundle0,serial=futon-bundle")
+        );
+        assert!(!line.contains("qcow2") && line.contains("virtio-net-pci") && line.contains("virtio-rng"), "{line}");
     }
 
     #[test]

@@ -82,6 +82,8 @@ pub(super) struct Boot<'a> {
     pub(super) name: &'a str,
     pub(super) disk: &'a Path,
     pub(super) folder: &'a Path,
+    /// The lean guest's images.
+    pub(super) bundle: Option<&'a Path>,
     pub(super) memory: Memory,
     pub(super) incoming: bool,
 }
@@ -117,6 +119,7 @@ impl Machine for QemuMachine {
             name: &launch.plan.function,
             disk: &launch.disk,
             folder: &launch.folder,
+            bundle: launch.bundle.as_deref(),
             memory,
             incoming,
         };
@@ -153,6 +156,7 @@ impl QemuMachine {
             initrd: self.initrd.clone(),
             cmdline: self.cmdline.clone(),
             disk: self.has_disk.then(|| boot.disk.to_owned()),
+            bundle: boot.bundle.map(Path::to_owned).filter(|_| !self.has_disk),
             console,
             qmp_fd: Some(4),
             memory: boot.memory.clone(),

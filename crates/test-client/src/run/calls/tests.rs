@@ -30,6 +30,9 @@ impl Marks for Recorder {
     fn point(&self, code: i32) {
         self.0.borrow_mut().push(format!("point {code}"));
     }
+    fn measuring(&self) {
+        self.0.borrow_mut().push("measuring".to_owned());
+    }
     fn begin(&self, work_item: u64) {
         self.0.borrow_mut().push(format!("begin {work_item}"));
     }

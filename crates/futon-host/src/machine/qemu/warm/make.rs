@@ -90,7 +90,14 @@ async fn save(folder: &Path, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) + S
     fs::create_dir_all(&console).context(|| format!("cannot make {}", console.display()))?;
 
     let (events, mut incoming) = unbounded_channel();
-    let boot = Boot { name: "warm", disk: &disk, folder: &console, memory: Memory::Shared(memory), incoming: false };
+    let boot = Boot {
+        name: "warm",
+        disk: &disk,
+        folder: &console,
+        bundle: None,
+        memory: Memory::Shared(memory),
+        incoming: false,
+    };
     say("booting");
     let mut running = machine.boot(boot, events.clone()).await?;
     let listener =
@@ -172,7 +179,7 @@ impl QemuMachine {
         let memory = Memory::Shared(folder.join(MEMORY));
         let disk = folder.join(DISK);
         let console = crate::machine::qemu::ConsoleTo::File(folder.join("console.log"));
-        self.arguments(&Boot { name: "warm", disk: &disk, folder, memory, incoming: false }, console)
+        self.arguments(&Boot { name: "warm", disk: &disk, folder, bundle: None, memory, incoming: false }, console)
     }
 
     /// Whether this machine can be saved and forked at all.
@@ -182,6 +189,9 @@ impl QemuMachine {
     pub fn can_fork(&self) -> std::result::Result<(), &'static str> {
         if self.network == futon_model::Network::Host {
             return Err("its network is the host's");
+        }
+        if !self.has_disk {
+            return Err("its images are on a drive of its own, and it boots in seconds");
         }
         if self.accelerator.accelerator == Accelerator::None {
             return Err("it has no accelerator");

@@ -1,0 +1,114 @@
+//! The lean guest in QEMU: the same plan, steps and verdicts as on the docker base, in seconds.
+
+use crate::passes::NINE;
+use crate::real::{Bench, enabled};
+
+/// From nothing to the verdict, on a machine that has nothing else to do; `FUTON_TEST_TIMES=1` insists on it.
+const COLD_LIMIT_MS: u64 = 8000;
+
+#[test]
+fn lean_all_nine_functions_pass() {
+    if !enabled("lean_all_nine_functions_pass") {
+        return;
+    }
+    let insist = std::env::var_os("FUTON_TEST_TIMES").is_some_and(|v| v == "1");
+    let bench = Bench::new();
+    let run = bench.test(&[&NINE[..], &["--base", "lean"]].concat());
+    assert_eq!(run.code, Some(0), "{}", run.all());
+    for (i, name) in NINE.iter().enumerate() {
+        let function = &run.report["functions"][i];
+        assert_eq!(function["verdict"]["outcome"], "passed", "{name}: {}", run.all());
+        assert_eq!((&function["proof"], &function["invocations"]["verified"]), (&"full".into(), &20.into()));
+        let steps: Vec<_> = function["steps"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+        assert_eq!(steps, ["boot", "fetch", "pull", "start", "ready", "invoke", "log", "stop", "upload", "shutdown"]);
+        let took = function["duration_ms"].as_u64().unwrap();
+        eprintln!("{name}: {took} ms");
+        assert!(!insist || took <= COLD_LIMIT_MS, "{name} took {took} ms");
+    }
+    bench.nothing_left();
+}
+
+macro_rules! lean_fault {
+    ($test:ident, $name:literal, $more:expr, $outcome:literal, $step:expr, $exit:literal, $code:literal, $why:literal) => {
+        #[test]
+        fn $test() {
+            if !enabled(stringify!($test)) {
+                return;
+            }
+            let bench = Bench::new();
+            let fixed = [$name, "--base", "lean", "--functions", "functions/faults.yaml", "-n", "8"];
+            let run = bench.expect(&[&fixed[..], &$more].concat(), $outcome, $step, $exit);
+            let verdict = run.verdict(0);
+            assert_eq!(verdict["code"], $code, "{}", run.all());
+            assert!(verdict["why"].as_str().unwrap().contains($why), "{}", run.all());
+        }
+    };
+}
+
+lean_fault!(
+    lean_missing_image,
+    "fault-missing-image",
+    [],
+    "failed",
+    Some("pull"),
+    1,
+    "image_not_found",
+    "does-not-exist"
+);
+lean_fault!(
+    lean_exits_at_once,
+    "fault-exit-at-once",
+    [],
+    "failed",
+    Some("ready"),
+    1,
+    "container_exited",
+    "exited with status"
+);
+lean_fault!(
+    lean_never_listens,
+    "fault-never-listen",
+    ["--limit", "ready=10s"],
+    "failed",
+    Some("ready"),
+    1,
+    "never_ready",
+    ""
+);
+lean_fault!(lean_wrong_reply, "fault-wrong-reply", [], "failed", Some("invoke"), 1, "wrong_reply", "call 1");
+lean_fault!(lean_crashes_after_three, "fault-crash-after", [], "failed", Some("invoke"), 1, "call_failed", "call 4");
+lean_fault!(lean_ignores_sigterm, "fault-ignore-term", [], "passed", None, 0, "all_witnesses_agree", "");
+lean_fault!(
+    lean_out_of_memory,
+    "fault-memory-hog",
+    ["--memory", "512", "--limit", "call=150s"],
+    "crashed",
+    Some("invoke"),
+    1,
+    "out_of_memory",
+    "Killed process"
+);
+
+#[test]
+fn lean_forged_events_prove_nothing() {
+    if !enabled("lean_forged_events_prove_nothing") {
+        return;
+    }
+    let bench = Bench::new();
+    let args = ["fault-forge", "--base", "lean", "--functions", "functions/faults.yaml", "-n", "8"];
+    let run = bench.expect(&args, "failed", Some("invoke"), 1);
+    assert!(run.report["functions"][0]["remarks"].to_string().contains("forgery"), "{}", run.all());
+}
+
+#[test]
+fn lean_refuses_a_kernel_that_cannot_work() {
+    if !enabled("lean_refuses_a_kernel_that_cannot_work") {
+        return;
+    }
+    let bench = Bench::new();
+    std::fs::write(bench.path("vmlinux"), "not a kernel").unwrap();
+    let kernel = bench.path("vmlinux");
+    let run = bench.test(&["fibonacci-go", "--base", "lean", "--kernel", kernel.to_str().unwrap()]);
+    assert_eq!(run.code, Some(2), "{}", run.all());
+    assert!(run.stderr.contains("no ELF file"), "{}", run.all());
+}
