@@ -20,8 +20,8 @@ use crate::{
     route,
 };
 
-const FOLDER: &str = "/run/futon";
-const SCRIPT: &str = "run.sh";
+pub(crate) const FOLDER: &str = "/run/futon";
+pub(crate) const SCRIPT: &str = "run.sh";
 const HOSTS: &str = "/etc/hosts";
 
 /// Ends the lines of `/etc/hosts` that keep the engine from registries outside.
@@ -118,7 +118,7 @@ fn prepare_folder(folder: &Path) -> Result<()> {
 }
 
 /// The script may hold the run's token: it is for root's eyes alone from its first byte.
-fn create_script(path: &Path) -> Result<fs::File> {
+pub(crate) fn create_script(path: &Path) -> Result<fs::File> {
     let _ = fs::remove_file(path);
     OpenOptions::new()
         .write(true)

@@ -41,9 +41,6 @@ pub struct Gem5Args {
     /// Limit that the host keeps to: boot, host, progress (host time), simulated
     #[arg(long = "watchdog", value_name = "NAME=DURATION", value_parser = watchdog)]
     pub watchdogs: Vec<(String, Duration)>,
-    /// Boot from nothing and keep no checkpoint
-    #[arg(long)]
-    pub no_checkpoint: bool,
     /// Let gem5 write wherever you may, where the host cannot confine it
     #[arg(long)]
     pub unconfined: bool,

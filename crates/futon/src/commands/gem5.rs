@@ -99,7 +99,7 @@ pub async fn prepare_gem5(
         append: args.append.clone(),
         uarch_warmup: g.uarch_warmup,
         seed: g.sim_seed.clone(),
-        cold: g.no_checkpoint,
+        cold: args.cold,
         goal,
         watchdogs: watchdogs(g),
         unconfined: g.unconfined,

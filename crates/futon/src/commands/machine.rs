@@ -9,9 +9,11 @@ use futon_host::machine::{FakeMachine, Machine};
 use futon_host::resources::{FoundLean, KernelUse, check_kernel, find_base, find_lean};
 use futon_host::{Error, Result};
 use futon_model::{Base, MachineKind, Network};
+use tokio_util::sync::CancellationToken;
 
+use super::warm::attach;
 use crate::cli::{Accel, BaseArg, MachineArgs, NetworkArg};
-use crate::ui::Ui;
+use crate::ui::{Ui, brief};
 
 /// A machine that is ready, and what the plan says of it.
 pub struct Prepared {
@@ -55,9 +57,11 @@ pub fn apply(args: &MachineArgs, config: &mut Config) {
 /// What a machine is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// A run: nobody logs in.
+    /// A run that boots from nothing: nobody logs in.
     Run,
-    /// The same; says how far a simulator is to go.
+    /// A run that may be forked from a warm base.
+    Fork,
+    /// Half of a simulated test, or all of it.
     Simulate(Goal),
     /// A shell on the console.
     Shell,
@@ -70,6 +74,7 @@ pub async fn prepare(
     config: &Config,
     purpose: Purpose,
     ui: &mut Ui,
+    cancel: &CancellationToken,
 ) -> Result<Prepared> {
     if let Some(scenario) = args.on.strip_prefix("fake") {
         let scenario = scenario.strip_prefix(':').unwrap_or("pass").parse()?;
@@ -86,7 +91,7 @@ pub async fn prepare(
     if super::gem5::wanted(args) {
         let goal = match purpose {
             Purpose::Simulate(goal) => goal,
-            Purpose::Run | Purpose::Shell => Goal::Test,
+            Purpose::Run | Purpose::Fork | Purpose::Shell => Goal::Test,
         };
         return super::gem5::prepare_gem5(args, resources, config, goal, ui).await;
     }
@@ -102,7 +107,10 @@ pub async fn prepare(
             machine: Box::new(machine),
         });
     }
-    let machine = prepare_qemu(args, resources, config, purpose, ui).await?;
+    let mut machine = prepare_qemu(args, resources, config, purpose, ui).await?;
+    if purpose == Purpose::Fork && !args.cold {
+        attach(&mut machine, resources, config, ui, cancel).await?;
+    }
     Ok(Prepared {
         base: Base::Docker,
         seccomp: None,
@@ -149,6 +157,7 @@ pub async fn prepare_qemu(
         kernel: base.kernel,
         initrd: base.initrd,
         console: None,
+        warm: None,
     })
 }
 
@@ -172,7 +181,7 @@ async fn accelerator(
     let choice = choose_accelerator(request, &version, kernel, probe_initrd, &cache).await;
     ui.stop();
     let choice = choice?;
-    ui.line(&format!("{version} · {} ({}) · {}", choice.accelerator.word(), choice.reason, shown.display()));
+    ui.line(&format!("{version} · {} ({}) · {}", choice.accelerator.word(), brief(&choice.reason), shown.display()));
     Ok((version, choice))
 }
 
@@ -210,6 +219,7 @@ async fn lean_qemu(
         kernel: lean.kernel.clone(),
         initrd: Some(lean.initrd.clone()),
         console: None,
+        warm: None,
     })
 }
 

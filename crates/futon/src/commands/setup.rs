@@ -24,7 +24,8 @@ pub async fn setup(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> R
         client_name(&select(&project.compose, name)?, args.client.client.as_deref())?;
     }
     let out = run_folder(args.output.out.as_deref())?;
-    let prepared = prepare(&args.machine, resources, &project.config, Purpose::Simulate(Goal::Setup), ui).await?;
+    let prepared =
+        prepare(&args.machine, resources, &project.config, Purpose::Simulate(Goal::Setup), ui, &cancel).await?;
     let store = Arc::new(store(resources)?);
     let mut exit = ExitCode::Passed;
     for name in &names {

@@ -41,7 +41,7 @@ fn the_parked_guest_is_booted_once() {
     assert_eq!(phases(&third), ["boot", "run"]);
     let (_, fourth) = simulated.test("pass", &["aes-go", "--watchdog", "boot=7m", "--limit", "pull=9m"]);
     assert_eq!(phases(&fourth), ["run"]);
-    let (_, cold) = simulated.test("pass", &["aes-go", "--no-checkpoint"]);
+    let (_, cold) = simulated.test("pass", &["aes-go", "--cold"]);
     assert_eq!(phases(&cold), ["run"]);
     assert_eq!(key(&cold), Value::Null);
 }
