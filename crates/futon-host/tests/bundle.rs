@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 #[path = "exchange/support.rs"]
-#[allow(dead_code, unused_imports, reason = "a part of it is used here")]
 mod support;
 
 use std::collections::BTreeMap;
