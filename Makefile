@@ -9,7 +9,7 @@ RESOURCES ?= resources
 WORKING_DIR ?= test_dir
 export RESOURCES WORKING_DIR
 
-.PHONY: help setup programs lean resources images images-all demo test test-fast lint build run check shell clean
+.PHONY: help setup programs lean resources images images-all demo test test-fast bench soak lint build run check shell clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,12 @@ test: setup ## All checks and tests, real virtual machines included
 
 test-fast: ## Tests without virtual machines
 	@$(CARGO) test --release --locked --workspace
+
+bench: images-all ## The documented flow, futon from nothing and futon's forks, side by side (bench/out)
+	@python3 bench/flows.py --suite
+
+soak: images-all ## 200 forks in a row, 50 two at a time
+	@sh bench/soak.sh
 
 lint: ## Formatting, clippy, shellcheck
 	@sh scripts/lint.sh

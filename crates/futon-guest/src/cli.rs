@@ -104,6 +104,13 @@ pub(crate) enum Verb {
         #[arg(long)]
         why: Option<String>,
     },
+    /// Wait for the run script of a run, as the guest of a warm base does.
+    Park,
+    /// Start and remove one container that nobody needs, so that the next one starts faster.
+    WarmUp,
+    /// Do nothing until a signal comes; what the container of `warm-up` does.
+    #[command(hide = true)]
+    Idle,
     /// Write everything out and switch the machine off at once.
     Poweroff,
     /// Print the gateway's address.

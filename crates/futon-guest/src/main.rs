@@ -14,6 +14,7 @@ mod http;
 mod initramfs;
 mod lean;
 mod m5tool;
+mod park;
 mod power;
 mod report;
 mod route;
@@ -79,6 +80,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
             engine::wait_until_ready(&Engine::local(), &container, port, timeout)?;
         }
         Verb::Finish { status, why } => finish::run(status, why.as_deref(), &log)?,
+        Verb::Park => match park::park()? {},
+        Verb::WarmUp => engine::warm_up(&Engine::local())?,
+        Verb::Idle => engine::idle()?,
         Verb::Poweroff => match power::off()? {},
         Verb::Gateway => {
             let gateway = route::gateway().ok_or_else(|| Error::new("there is no default route"))?;

@@ -20,8 +20,8 @@ use crate::{
     route,
 };
 
-const FOLDER: &str = "/run/futon";
-const SCRIPT: &str = "run.sh";
+pub(crate) const FOLDER: &str = "/run/futon";
+pub(crate) const SCRIPT: &str = "run.sh";
 /// What the simulator gives: it may be an archive that unpacks itself beside, `run.sh` included.
 const PAYLOAD: &str = "payload";
 const HOSTS: &str = "/etc/hosts";
@@ -120,7 +120,7 @@ fn prepare_folder(folder: &Path) -> Result<()> {
 }
 
 /// The script may hold the run's token: it is for root's eyes alone from its first byte.
-fn create_script(path: &Path) -> Result<fs::File> {
+pub(crate) fn create_script(path: &Path) -> Result<fs::File> {
     let _ = fs::remove_file(path);
     OpenOptions::new()
         .write(true)

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 #[path = "exchange/support.rs"]
+#[allow(unused_imports, reason = "a part of it is used here")]
 mod support;
 
 use std::collections::BTreeMap;

@@ -30,6 +30,8 @@ pub enum EventKind {
         /// True for the one answer that carried the token.
         authentic: bool,
     },
+    /// The guest asked for work while its warm base was made, and was told to wait.
+    Parked,
     /// A file was asked for.
     FileRequested {
         /// Path as requested, percent-decoded.

@@ -5,6 +5,15 @@ use serde::{Deserialize, Serialize};
 /// HTTP request header that carries the run's token; what comes without it is kept but proves nothing.
 pub const TOKEN_HEADER: &str = "x-futon-token";
 
+/// Header by which a guest says that it waits for work.
+pub const PARK_HEADER: &str = "x-futon-park";
+
+/// Header of the answer that has work for it: nanoseconds since 1970.
+pub const TIME_HEADER: &str = "x-futon-time";
+
+/// Header of the same answer: 64 random bytes, hexadecimal.
+pub const ENTROPY_HEADER: &str = "x-futon-entropy";
+
 /// Text in a run script that the exchange replaces with the run's token in the first `GET /run.sh`
 /// and with nothing in every later one.
 pub const TOKEN_PLACEHOLDER: &str = "<__FUTON_TOKEN__>";

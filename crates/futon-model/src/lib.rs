@@ -15,10 +15,12 @@ mod plan;
 mod report;
 mod verdict;
 
-pub use client::{ClientFailure, ClientFailureKind, ClientReport, HistogramBucket, LatencyMs, Phase, PhaseCount};
+pub use client::{
+    ClientFailure, ClientFailureKind, ClientReport, HistogramBucket, KNOWN_FUNCTIONS, LatencyMs, Phase, PhaseCount,
+};
 pub use event::{Alarm, Event, EventKind, ShutdownReason};
 pub use exit::ExitCode;
-pub use guest::{GuestEvent, TOKEN_HEADER, TOKEN_PLACEHOLDER};
+pub use guest::{ENTROPY_HEADER, GuestEvent, PARK_HEADER, TIME_HEADER, TOKEN_HEADER, TOKEN_PLACEHOLDER};
 pub use image::{Digest, DigestError, ImageReference, PlannedImage, ReferenceError};
 pub use lean::{LeanBundle, LeanContainer};
 pub use limits::Limits;

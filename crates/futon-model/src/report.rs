@@ -31,6 +31,9 @@ pub struct Summary {
     pub total: usize,
     /// Functions that passed.
     pub passed: usize,
+    /// Of these, functions that did not pass at the first attempt.
+    #[serde(default)]
+    pub flaky: usize,
     /// Functions that failed, timed out or crashed.
     pub failed: usize,
     /// Functions about which nothing is said, because the harness or the host failed.
@@ -60,6 +63,9 @@ pub struct FunctionReport {
     pub steps: Vec<StepReport>,
     /// Calls, where a client reported.
     pub invocations: Option<InvocationReport>,
+    /// Runs that were made of it; above 1 when earlier ones did not pass (`--retries`).
+    #[serde(default = "one")]
+    pub attempts: u32,
     /// Oddities: attempts to speak without the token, defaults taken.
     pub remarks: Vec<String>,
     /// Wall-clock time of the run on the host, milliseconds.
@@ -72,6 +78,18 @@ pub struct FunctionReport {
     /// Last lines of the container's own log, where the function did not pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub container_tail: Vec<String>,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl FunctionReport {
+    /// Whether it passed, and not at the first attempt.
+    #[must_use]
+    pub fn is_flaky(&self) -> bool {
+        self.verdict.is_pass() && self.attempts > 1
+    }
 }
 
 /// The machine that ran.
@@ -93,6 +111,9 @@ pub struct MachineReport {
     pub base_image: String,
     /// Kernel.
     pub kernel: String,
+    /// The saved machine that this one was forked from; absent: it booted from nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_base: Option<String>,
 }
 
 /// One step of a run.

@@ -52,6 +52,9 @@ pub enum Command {
     Serve(ServeArgs),
     /// Boot the base image and open its console
     Shell(ShellArgs),
+    /// List, make or remove warm bases: booted machines that runs are forked from
+    #[command(subcommand)]
+    Warm(WarmCommand),
     /// Print a completion script for your shell
     Completions {
         /// Shell
@@ -71,9 +74,9 @@ impl Command {
             Self::Check(a) => a.json,
             Self::Test(a) => a.output.json,
             Self::Exec(a) => a.json,
-            Self::Resources(ResourcesCommand::List { json, .. }) | Self::Images(ImagesCommand::List { json, .. }) => {
-                *json
-            }
+            Self::Resources(ResourcesCommand::List { json, .. })
+            | Self::Images(ImagesCommand::List { json, .. })
+            | Self::Warm(WarmCommand::List { json, .. }) => *json,
             _ => false,
         }
     }
@@ -286,6 +289,47 @@ pub struct MachineArgs {
     /// More kernel arguments
     #[arg(long, value_name = "LINE")]
     pub append: Option<String>,
+    /// Boot each machine from nothing instead of forking a warm base
+    #[arg(long)]
+    pub cold: bool,
+}
+
+/// `futon warm`.
+#[derive(Debug, Subcommand)]
+pub enum WarmCommand {
+    /// List warm bases, the one used last first
+    List {
+        /// Where resources are
+        #[command(flatten)]
+        resources: ResourcesArg,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make the warm base of a machine, if it is not there yet
+    Make(WarmMakeArgs),
+    /// Remove warm bases; without names, all
+    Rm {
+        /// Names, as `futon warm list` prints them
+        ids: Vec<String>,
+        /// Where resources are
+        #[command(flatten)]
+        resources: ResourcesArg,
+    },
+}
+
+/// `futon warm make`.
+#[derive(Debug, Args)]
+pub struct WarmMakeArgs {
+    /// Make it anew even if it is there
+    #[arg(long)]
+    pub force: bool,
+    /// Where resources are
+    #[command(flatten)]
+    pub resources: ResourcesArg,
+    /// The machine
+    #[command(flatten)]
+    pub machine: MachineArgs,
 }
 
 /// Bases on the command line.
@@ -394,6 +438,12 @@ pub struct TestArgs {
     /// File with one function a line, used when none is named [default: functions.list beside the compose file]
     #[arg(long, value_name = "FILE")]
     pub list: Option<PathBuf>,
+    /// Machines side by side [default: as processors and free memory allow]
+    #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub jobs: Option<u32>,
+    /// Try a function that does not pass again, up to N times; one that passes then is called flaky
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10))]
+    pub retries: u32,
     /// Stop after the first function that does not pass
     #[arg(long)]
     pub fail_fast: bool,

@@ -116,10 +116,32 @@ fn an_image_that_no_service_names_runs_with_defaults_and_says_so() {
 #[test]
 fn the_first_that_fails_does_not_hide_behind_the_second() {
     let project = Project::new();
-    let (code, report) = project.fake("fail:invoke", &["fibonacci-go", "aes-go", "--fail-fast"]);
+    let (code, report) = project.fake("fail:invoke", &["fibonacci-go", "aes-go", "--fail-fast", "--jobs", "1"]);
     assert_eq!(code, Some(1));
     assert_eq!(verdict(&report, 0).0, "failed");
     assert_eq!(verdict(&report, 1).0, "not_run");
+}
+
+#[test]
+fn several_at_once_have_a_verdict_each() {
+    let project = Project::new();
+    let (code, report) = project.fake("pass", &["fibonacci-go", "aes-go", "--jobs", "2"]);
+    assert_eq!(code, Some(0), "{report:#}");
+    for (i, name) in ["fibonacci-go", "aes-go"].iter().enumerate() {
+        assert_eq!(report["functions"][i]["name"], *name, "the order is the one that was asked for");
+        assert_eq!(report["functions"][i]["attempts"], 1);
+    }
+}
+
+#[test]
+fn another_attempt_is_counted_and_the_earlier_one_kept() {
+    let project = Project::new();
+    let (code, report) = project.fake("fail:invoke", &["fibonacci-go", "--retries", "1"]);
+    assert_eq!(code, Some(1));
+    assert_eq!(report["functions"][0]["attempts"], 2, "{report:#}");
+    assert_eq!(report["summary"]["flaky"], 0, "what never passed is not flaky");
+    assert!(project.path("out/fibonacci-go.attempt-1/results/events.jsonl").is_file());
+    assert!(project.path("out/fibonacci-go/results/events.jsonl").is_file());
 }
 
 #[test]

@@ -193,6 +193,23 @@ impl Engine {
         }
     }
 
+    /// Makes an image of an archive of its files.
+    pub(crate) fn import_image(&self, name: &str, archive: &mut dyn Read, say: &mut dyn FnMut(&str)) -> Result<()> {
+        let path = format!("/images/create?fromSrc=-&repo={}", percent_encode(name));
+        let request = Request::post(&path, Payload::Chunked(archive)).header("Content-Type", "application/x-tar");
+        follow(http::send(&self.target, LONG, request).context("the archive did not get through")?, say)
+    }
+
+    /// Removes an image.
+    pub(crate) fn remove_image(&self, name: &str) -> Result<()> {
+        self.act("DELETE", &format!("/images/{}", percent_encode(name)), &[200])
+    }
+
+    /// Removes a network.
+    pub(crate) fn remove_network(&self, name: &str) -> Result<()> {
+        self.act("DELETE", &format!("/networks/{}", percent_encode(name)), &[204])
+    }
+
     /// Makes a network; one of that name that is there already will do.
     pub(crate) fn create_network(&self, body: &Value) -> Result<()> {
         self.post_json("/networks/create", body, &[201, 409]).map(|_| ())

@@ -6,6 +6,7 @@ mod logs;
 mod pull;
 mod ready;
 mod up;
+mod warm;
 
 pub(crate) use api::Engine;
 pub(crate) use container::{report_image, report_state};
@@ -13,3 +14,4 @@ pub(crate) use logs::{print_log, stop};
 pub(crate) use pull::pull;
 pub(crate) use ready::{wait_until_ready, wait_until_served};
 pub(crate) use up::up;
+pub(crate) use warm::{idle, warm_up};

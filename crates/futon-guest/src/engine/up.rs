@@ -1,6 +1,6 @@
 //! `up`: brings a service up by the requests that the host has made of its compose file.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Instant};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -36,13 +36,18 @@ pub(crate) fn up(engine: &Engine, file: &Path) -> Result<()> {
     let requests: Requests = serde_json::from_slice(&text).context(format_args!("{shown} makes no sense"))?;
     let Network { name, mut rest } = requests.network;
     rest.insert("Name".into(), name.clone().into());
+    let mut begin = Instant::now();
+    let mut done = |what: &str, name: &str| {
+        println!("{what} after {:.2} s: {name}", begin.elapsed().as_secs_f64());
+        begin = Instant::now();
+    };
     engine.create_network(&rest.into()).context(format_args!("cannot make the network {name}"))?;
-    println!("network {name}: made");
+    done("network made", &name);
     for Container { name, create } in &requests.containers {
         let id = engine.create_container(name, create).context(format_args!("cannot make the container {name}"))?;
-        println!("container {name}: made");
+        done("container made", name);
         engine.start(&id).context(format_args!("cannot start the container {name}"))?;
-        println!("container {name}: started");
+        done("container started", name);
     }
     Ok(())
 }

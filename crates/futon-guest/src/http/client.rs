@@ -66,8 +66,17 @@ impl<'a> Request<'a> {
 pub(crate) struct Response {
     /// Status code.
     pub(crate) status: u16,
+    /// Headers of futon's own: names in small letters, values.
+    headers: Vec<(String, String)>,
     /// Body.
     pub(crate) body: Body<BufReader<Stream>>,
+}
+
+impl Response {
+    /// The value of a header of futon's own, by its name in small letters.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
 }
 
 /// Sends a request and waits for the head of its answer.
@@ -159,7 +168,8 @@ fn receive(stream: Stream, method: &str) -> io::Result<Response> {
         let (status, framing) = parse_head(&head, method)?;
         // 100 Continue and its like come before the answer proper.
         if status >= 200 {
-            return Ok(Response { status, body: Body::new(source, framing) });
+            let headers = own_headers(&head);
+            return Ok(Response { status, headers, body: Body::new(source, framing) });
         }
     }
 }
@@ -179,6 +189,14 @@ fn read_head(source: &mut impl BufRead) -> io::Result<Vec<u8>> {
             return Ok(head);
         }
     }
+}
+
+/// The headers whose names begin with `x-futon-`.
+fn own_headers(head: &[u8]) -> Vec<(String, String)> {
+    let text = String::from_utf8_lossy(head);
+    let pairs = text.lines().filter_map(|line| line.split_once(':'));
+    let pairs = pairs.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
+    pairs.filter(|(name, _)| name.starts_with("x-futon-")).collect()
 }
 
 fn parse_head(head: &[u8], method: &str) -> io::Result<(u16, Framing)> {

@@ -30,6 +30,8 @@ pub struct ExchangeConfig {
     pub token: Option<String>,
     /// The file served as `run.sh`, with the token put in once. Without it `run.sh` is a file like any other.
     pub run_script: Option<PathBuf>,
+    /// A guest that asks for work is told to wait: it is to be saved as a warm base.
+    pub parking: bool,
     /// Limits on sizes, counts and waits.
     pub limits: ExchangeLimits,
     /// Where the registry's images come from; without it there is no registry.
@@ -48,6 +50,7 @@ impl ExchangeConfig {
             uploads: folder,
             token: None,
             run_script: None,
+            parking: false,
             limits: ExchangeLimits::default(),
             store: None,
             events,
@@ -66,6 +69,7 @@ impl ExchangeConfig {
             uploads: uploads.into(),
             token: None,
             run_script: None,
+            parking: false,
             limits: ExchangeLimits::default(),
             store: None,
             events,

@@ -4,10 +4,12 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use futon_model::{EventKind, TOKEN_PLACEHOLDER};
+use futon_model::{ENTROPY_HEADER, EventKind, PARK_HEADER, TIME_HEADER, TOKEN_PLACEHOLDER};
 use hyper::StatusCode;
+use hyper::header::HeaderValue;
 use memchr::memmem;
 
 use super::body::{Answer, Answers};
@@ -22,8 +24,34 @@ const MAX_SCRIPT: u64 = 16 << 20;
 
 const SHELL: &str = "text/x-sh";
 
-/// Answers with the script, and tells it.
+/// Answers with the script, and tells it. A guest that parks gets what it needs to wake up beside it, or is told to wait.
 pub(super) async fn answer(state: &Arc<State>, path: &Path, asker: Asker<'_>) -> Answer {
+    if !asker.headers.contains_key(PARK_HEADER) {
+        return give(state, path, asker).await;
+    }
+    if state.config.parking {
+        state.events.tell(false, EventKind::Parked);
+        return Answer::empty(StatusCode::NO_CONTENT);
+    }
+    let mut answer = give(state, path, asker).await;
+    for (name, value) in wake_headers() {
+        answer.headers_mut().insert(name, value);
+    }
+    answer
+}
+
+/// The time, nanoseconds since 1970, and 64 random bytes, hexadecimal: all forks of a warm base begin with the same clock and the same pool.
+fn wake_headers() -> impl Iterator<Item = (&'static str, HeaderValue)> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut entropy = [0; 64];
+    // Without random bytes the guest has its virtio device still.
+    let entropy = getrandom::fill(&mut entropy).map(|()| hex::encode(entropy)).unwrap_or_default();
+    [(TIME_HEADER, now.as_nanos().to_string()), (ENTROPY_HEADER, entropy)]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, HeaderValue::try_from(value).ok()?)))
+}
+
+async fn give(state: &Arc<State>, path: &Path, asker: Asker<'_>) -> Answer {
     let (answer, authentic) = match read(path.to_owned()).await {
         Err(error) => {
             let why = format!("404 Not Found: the run script {} cannot be read: {error}\n", path.display());

@@ -1,6 +1,6 @@
 //! From names on the command line to functions: a compose service, or an image that no service names.
 
-use futon_model::ImageReference;
+use futon_model::{ImageReference, KNOWN_FUNCTIONS};
 
 use super::{Compose, Service, engine_requests};
 use crate::{Error, Result};
@@ -38,25 +38,6 @@ pub struct Selection {
     /// Defaults taken; for the report.
     pub remarks: Vec<String>,
 }
-
-/// Functions that the test client knows.
-const KNOWN_CLIENTS: [&str; 15] = [
-    "helloworld",
-    "fibonacci",
-    "fibonacci-go",
-    "fibonacci-python",
-    "fibonacci-nodejs",
-    "fibonacci-cpp",
-    "aes",
-    "aes-go",
-    "aes-python",
-    "aes-nodejs",
-    "auth",
-    "auth-go",
-    "auth-python",
-    "auth-nodejs",
-    "helloworld-go",
-];
 
 /// Finds the function that `wanted` names: a service of the compose file, else an image.
 ///
@@ -106,7 +87,7 @@ pub fn select(compose: &Compose, wanted: &str) -> Result<Selection> {
 
 fn unknown(compose: &Compose, wanted: &str) -> Error {
     let names: Vec<&str> = compose.services.keys().map(String::as_str).collect();
-    let nearest = names.iter().map(|n| (distance(n, wanted), *n)).filter(|(d, _)| *d <= 3).min();
+    let nearest = names.iter().map(|n| (strsim::levenshtein(n, wanted), *n)).filter(|(d, _)| *d <= 3).min();
     let hint = match nearest {
         Some((_, name)) => format!("did you mean {name}?"),
         None => format!(
@@ -129,30 +110,14 @@ pub fn client_name(selection: &Selection, forced: Option<&str>) -> Result<String
         Some(name) => std::slice::from_ref(name),
         None => &guesses,
     };
-    candidates.iter().find(|name| KNOWN_CLIENTS.contains(name)).map(|name| (*name).to_owned()).ok_or_else(|| {
+    candidates.iter().find(|name| KNOWN_FUNCTIONS.contains(name)).map(|name| (*name).to_owned()).ok_or_else(|| {
         Error::usage(format!("{}: the test client knows no function {:?}", selection.name, candidates[0])).hint(
             format!(
                 "choose one with --client NAME or the service's key `x-futon: {{client: NAME}}`; known: {}",
-                KNOWN_CLIENTS.join(", ")
+                KNOWN_FUNCTIONS.join(", ")
             ),
         )
     })
-}
-
-/// Levenshtein distance, for "did you mean".
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let replace = corner + usize::from(ca != *cb);
-            corner = row[j + 1];
-            row[j + 1] = replace.min(row[j] + 1).min(corner + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -93,6 +93,7 @@ impl Machine for FakeMachine {
             memory_mib: 0,
             base_image: "none".into(),
             kernel: "none".into(),
+            warm_base: None,
         }
     }
 

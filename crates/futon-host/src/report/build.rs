@@ -55,6 +55,7 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
         verdict: judgement.verdict,
         steps: judgement.steps,
         invocations: judgement.invocations,
+        attempts: 1,
         remarks,
         duration_ms: u64::try_from(meta.duration.as_millis()).unwrap_or(u64::MAX),
         folder: workdir.results().display().to_string(),
@@ -78,6 +79,7 @@ pub fn report(functions: Vec<FunctionReport>, started: SystemTime, duration: Dur
     let summary = Summary {
         total: functions.len(),
         passed: count(&[Outcome::Passed]),
+        flaky: functions.iter().filter(|f| f.is_flaky()).count(),
         failed: count(&[Outcome::Failed, Outcome::TimedOut, Outcome::Crashed]) - early,
         infra: count(&[Outcome::Infra]) + early,
         not_run: count(&[Outcome::NotRun]),

@@ -26,7 +26,8 @@ pub fn step_line(function: &FunctionReport) -> String {
 #[must_use]
 pub fn summary_line(report: &Report) -> String {
     let s = &report.summary;
-    let mut parts = vec![format!("{} passed", s.passed)];
+    let flaky = if s.flaky > 0 { format!(" ({} flaky)", s.flaky) } else { String::new() };
+    let mut parts = vec![format!("{} passed{flaky}", s.passed)];
     for (count, word) in
         [(s.failed, "failed"), (s.infra, "not judged for want of a working host or base"), (s.not_run, "not run")]
     {

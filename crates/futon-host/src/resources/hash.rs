@@ -26,6 +26,6 @@ pub fn sha256_file(path: &Path) -> Result<String> {
 }
 
 /// SHA-256 of a text, in hexadecimal.
-pub(super) fn sha256_text(text: &str) -> String {
+pub(crate) fn sha256_text(text: &str) -> String {
     hex::encode(Sha256::digest(text.as_bytes()))
 }

@@ -12,6 +12,7 @@ mod tools;
 pub use build::{BaseOptions, Built, build_base};
 pub use functions::build_function_images;
 pub use hash::sha256_file;
+pub(crate) use hash::sha256_text;
 pub use kernel::{KernelCheck, KernelUse, check_kernel};
 pub use lean::{FoundLean, LeanPart, build_lean_part, find_lean};
 pub(crate) use manifest::readable;

@@ -7,14 +7,16 @@ use futon_model::ExitCode;
 
 use super::machine::{Purpose, prepare};
 use super::project::{Project, store};
+use tokio_util::sync::CancellationToken;
+
 use crate::cli::BuildArgs;
 use crate::ui::Ui;
 
 /// Makes a working directory: disk, run script, plan.
-pub async fn build(args: &BuildArgs, ui: &mut Ui) -> Result<ExitCode> {
+pub async fn build(args: &BuildArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     let resources = &args.resources.resources;
     let project = Project::read(&args.project, &args.client, &args.machine)?;
-    let prepared = prepare(&args.machine, resources, &project.config, Purpose::Run, ui).await?;
+    let prepared = prepare(&args.machine, resources, &project.config, Purpose::Run, ui, &cancel).await?;
     let store = Arc::new(store(resources)?);
     let workdir =
         project.working_directory(&args.function, &args.dir, &args.client, &prepared, resources, Some(&store))?;

@@ -8,9 +8,11 @@ use futon_host::machine::{FakeMachine, Machine};
 use futon_host::resources::{FoundLean, KernelUse, check_kernel, find_base, find_lean};
 use futon_host::{Error, Result};
 use futon_model::{Base, MachineKind, Network};
+use tokio_util::sync::CancellationToken;
 
+use super::warm::attach;
 use crate::cli::{Accel, BaseArg, MachineArgs, NetworkArg};
-use crate::ui::Ui;
+use crate::ui::{Ui, brief};
 
 /// A machine that is ready, and what the plan says of it.
 pub struct Prepared {
@@ -53,8 +55,10 @@ pub fn apply(args: &MachineArgs, config: &mut Config) {
 /// What a machine is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// A run: nobody logs in.
+    /// A run that boots from nothing: nobody logs in.
     Run,
+    /// A run that may be forked from a warm base.
+    Fork,
     /// A shell on the console.
     Shell,
 }
@@ -66,6 +70,7 @@ pub async fn prepare(
     config: &Config,
     purpose: Purpose,
     ui: &mut Ui,
+    cancel: &CancellationToken,
 ) -> Result<Prepared> {
     if let Some(scenario) = args.on.strip_prefix("fake") {
         let scenario = scenario.strip_prefix(':').unwrap_or("pass").parse()?;
@@ -91,7 +96,10 @@ pub async fn prepare(
             machine: Box::new(machine),
         });
     }
-    let machine = prepare_qemu(args, resources, config, purpose, ui).await?;
+    let mut machine = prepare_qemu(args, resources, config, purpose, ui).await?;
+    if purpose == Purpose::Fork && !args.cold {
+        attach(&mut machine, resources, config, ui, cancel).await?;
+    }
     Ok(Prepared {
         base: Base::Docker,
         seccomp: None,
@@ -138,6 +146,7 @@ pub async fn prepare_qemu(
         kernel: base.kernel,
         initrd: base.initrd,
         console: None,
+        warm: None,
     })
 }
 
@@ -161,7 +170,7 @@ async fn accelerator(
     let choice = choose_accelerator(request, &version, kernel, probe_initrd, &cache).await;
     ui.stop();
     let choice = choice?;
-    ui.line(&format!("{version} · {} ({}) · {}", choice.accelerator.word(), choice.reason, shown.display()));
+    ui.line(&format!("{version} · {} ({}) · {}", choice.accelerator.word(), brief(&choice.reason), shown.display()));
     Ok((version, choice))
 }
 
@@ -199,6 +208,7 @@ async fn lean_qemu(
         kernel: lean.kernel.clone(),
         initrd: Some(lean.initrd.clone()),
         console: None,
+        warm: None,
     })
 }
 
@@ -226,9 +236,9 @@ const NO_GETTY: &str = "systemd.getty_auto=no";
 
 fn cmdline(recommended: &str, args: &MachineArgs, config: &Config, purpose: Purpose) -> String {
     // The recommended line is for runs, where nobody logs in.
-    let wanted = |word: &&str| purpose == Purpose::Run || *word != NO_GETTY;
+    let wanted = |word: &&str| purpose != Purpose::Shell || *word != NO_GETTY;
     let mut words: Vec<&str> = recommended.split_whitespace().filter(wanted).collect();
-    if purpose == Purpose::Run && !words.contains(&NO_GETTY) {
+    if purpose != Purpose::Shell && !words.contains(&NO_GETTY) {
         words.push(NO_GETTY);
     }
     let mut line = format!("{} root={} rw", words.join(" "), args.root);

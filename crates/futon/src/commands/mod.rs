@@ -16,6 +16,7 @@ mod serve;
 mod shell;
 mod signals;
 mod test;
+mod warm;
 
 use futon_host::Result;
 use futon_model::ExitCode;
@@ -32,12 +33,13 @@ pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) 
         Command::Doctor(args) => doctor::doctor(&args, ui).await,
         Command::Resources(command) => resources::resources(command, ui, &cancel).await,
         Command::Images(command) => images::images(command, ui, &cancel).await,
-        Command::Build(args) => build::build(&args, ui).await,
+        Command::Build(args) => build::build(&args, ui, cancel).await,
         Command::Run(args) => run::run(&args, ui, cancel).await,
         Command::Check(args) => check::check(&args, ui),
         Command::Test(args) => test::test(&args, ui, cancel).await,
         Command::Exec(args) => exec::exec(&args, ui, cancel).await,
         Command::Serve(args) => serve::serve(&args, ui, cancel).await,
+        Command::Warm(command) => warm::warm(command, ui, &cancel).await,
         Command::Shell(args) => shell::shell(&args, ui, cancel).await,
         Command::Completions { shell } => Ok(completions::completions(shell)),
         // `main` has taken this one already.

@@ -32,7 +32,7 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
     if workdir.plan().machine.base == Base::Lean {
         machine.base = BaseArg::Lean;
     }
-    let prepared = prepare(&machine, resources, &config, Purpose::Run, ui).await?;
+    let prepared = prepare(&machine, resources, &config, Purpose::Run, ui, &cancel).await?;
     let started = SystemTime::now();
     let function = run_one(&workdir, &*prepared.machine, Some(Arc::new(store(resources)?)), ui, cancel).await?;
     let report = report(vec![function], started, started.elapsed().unwrap_or_default());
@@ -49,12 +49,25 @@ pub async fn run_one(
     ui: &mut Ui,
     cancel: CancellationToken,
 ) -> Result<FunctionReport> {
-    let name = workdir.plan().function.clone();
-    ui.start(&name);
-    let shown: &Ui = ui;
-    let mut sink = |event: &futon_model::Event| shown.event(&name, event);
-    let record = run_engine(RunSetup { plan: workdir.plan(), workdir, machine, store, cancel, sink: &mut sink }).await;
+    ui.start(&workdir.plan().function);
+    let function = run_beside(workdir, machine, store, ui, cancel).await;
     ui.stop();
+    function
+}
+
+/// Makes one run, perhaps beside others whose progress is shown together, and judges it.
+pub async fn run_beside(
+    workdir: &WorkDir,
+    machine: &dyn Machine,
+    store: Option<Arc<ImageStore>>,
+    ui: &Ui,
+    cancel: CancellationToken,
+) -> Result<FunctionReport> {
+    let name = workdir.plan().function.clone();
+    ui.forget(&name);
+    let mut sink = |event: &futon_model::Event| ui.event(&name, event);
+    let record = run_engine(RunSetup { plan: workdir.plan(), workdir, machine, store, cancel, sink: &mut sink }).await;
+    ui.forget(&name);
     let meta = RunMeta { machine: record.machine, remarks: record.remarks, duration: record.duration };
     save_meta(workdir, &meta)?;
     let function = function_report(workdir, &record.events, &meta);

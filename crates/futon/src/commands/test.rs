@@ -1,23 +1,28 @@
 //! `futon test`: build, run and check for each function.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use futon_host::functions::{client_name, select};
+use futon_host::images::ImageStore;
+use futon_host::machine::namespace_works;
 use futon_host::report::{junit, report, write_report};
 use futon_host::{Context, Result};
-use futon_model::{Code, ExitCode, FunctionReport, Outcome, Proof, Verdict};
+use futon_model::{Code, ExitCode, FunctionReport, MachineKind, Network, Outcome, Proof, Verdict};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Prepared, Purpose, prepare};
 use super::project::{Project, store};
-use super::run::run_one;
+use super::run::run_beside;
 use super::rundir::run_folder;
 use crate::cli::TestArgs;
 use crate::ui::Ui;
 
-/// Tests functions, one after another.
+/// Tests functions, as many side by side as there is room for.
 pub async fn test(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     let resources = &args.resources.resources;
     let project = Project::read(&args.project, &args.client, &args.machine)?;
@@ -27,29 +32,24 @@ pub async fn test(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
         client_name(&select(&project.compose, name)?, args.client.client.as_deref())?;
     }
     let out = run_folder(args.output.out.as_deref())?;
-    let prepared = prepare(&args.machine, resources, &project.config, Purpose::Run, ui).await?;
+    let prepared = prepare(&args.machine, resources, &project.config, Purpose::Fork, ui, &cancel).await?;
     let store = Arc::new(store(resources)?);
     let started = SystemTime::now();
-    let mut functions: Vec<FunctionReport> = Vec::new();
-    for name in &names {
-        let stopped = cancel.is_cancelled() || (args.fail_fast && functions.iter().any(|f| !f.verdict.is_pass()));
-        if stopped {
-            functions.push(not_run(name, &prepared, cancel.is_cancelled()));
-            continue;
-        }
-        let dir = out.join(select(&project.compose, name)?.name);
-        let workdir = project.working_directory(name, &dir, &args.client, &prepared, resources, Some(&store))?;
-        let function = run_one(&workdir, &*prepared.machine, Some(Arc::clone(&store)), ui, cancel.clone()).await?;
-        if !args.output.keep_disks {
-            // The disk is of no use after the run; the results stay.
-            let _ = fs::remove_file(workdir.disk());
-            if let Some(bundle) = workdir.bundle() {
-                // Nor is the bundle.
-                let _ = fs::remove_file(bundle);
-            }
-        }
-        functions.push(function);
-    }
+    let suite = Suite {
+        args,
+        project: &project,
+        prepared: &prepared,
+        store,
+        out: &out,
+        cancel,
+        failed: AtomicBool::new(false),
+    };
+    let jobs = side_by_side(jobs(args, &project, &prepared).min(names.len()), &prepared, ui).await?;
+    ui.start(&if jobs > 1 { format!("{} functions, {jobs} at a time", names.len()) } else { names.join(", ") });
+    let shown: &Ui = ui;
+    let functions: Vec<FunctionReport> =
+        stream::iter(&names).map(|name| suite.function(name, shown)).buffered(jobs).try_collect().await?;
+    ui.stop();
     let report = report(functions, started, started.elapsed().unwrap_or_default());
     write_report(&out.join("report.json"), &report)?;
     if let Some(path) = &args.output.junit {
@@ -58,6 +58,107 @@ pub async fn test(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     ui.result(&report)?;
     ui.line(&format!("report: {}", out.join("report.json").display()));
     Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))
+}
+
+/// What the runs of one call share.
+struct Suite<'a> {
+    args: &'a TestArgs,
+    project: &'a Project,
+    prepared: &'a Prepared,
+    store: Arc<ImageStore>,
+    out: &'a Path,
+    cancel: CancellationToken,
+    /// Set when a function did not pass.
+    failed: AtomicBool,
+}
+
+impl Suite<'_> {
+    /// Tests one function, again if it does not pass and that is wanted.
+    async fn function(&self, name: &str, ui: &Ui) -> Result<FunctionReport> {
+        let stopped = self.args.fail_fast && self.failed.load(Ordering::Relaxed);
+        if stopped || self.cancel.is_cancelled() {
+            return Ok(not_run(name, self.prepared, self.cancel.is_cancelled()));
+        }
+        let dir = self.out.join(select(&self.project.compose, name)?.name);
+        let mut earlier = Vec::new();
+        loop {
+            let mut function = self.attempt(name, &dir, ui).await?;
+            let attempt = earlier.len() + 1;
+            let again = !function.verdict.is_pass() && earlier.len() < self.args.retries as usize;
+            if again && !self.cancel.is_cancelled() {
+                let step = function.verdict.step.as_deref().unwrap_or("run");
+                earlier.push(format!(
+                    "attempt {attempt}: {} ({step}: {})",
+                    function.verdict.outcome.word(),
+                    function.verdict.why
+                ));
+                ui.line(&format!("  {name}: trying again after {}", earlier[attempt - 1]));
+                let kept = dir.with_file_name(format!("{}.attempt-{attempt}", function.name));
+                fs::rename(&dir, &kept).context(|| format!("cannot keep the attempt in {}", kept.display()))?;
+                continue;
+            }
+            function.attempts = u32::try_from(attempt).unwrap_or(u32::MAX);
+            if function.is_flaky() {
+                function.remarks.push(format!("flaky: passed at attempt {attempt}; {}", earlier.join("; ")));
+            }
+            if !function.verdict.is_pass() {
+                self.failed.store(true, Ordering::Relaxed);
+            }
+            return Ok(function);
+        }
+    }
+
+    async fn attempt(&self, name: &str, dir: &Path, ui: &Ui) -> Result<FunctionReport> {
+        let resources = &self.args.resources.resources;
+        let store = &self.store;
+        let workdir =
+            self.project.working_directory(name, dir, &self.args.client, self.prepared, resources, Some(store))?;
+        let machine = &*self.prepared.machine;
+        let function = run_beside(&workdir, machine, Some(Arc::clone(store)), ui, self.cancel.clone()).await?;
+        if !self.args.output.keep_disks {
+            // The disk is of no use after the run; the results stay.
+            let _ = fs::remove_file(workdir.disk());
+            if let Some(bundle) = workdir.bundle() {
+                // Nor is the bundle.
+                let _ = fs::remove_file(bundle);
+            }
+        }
+        Ok(function)
+    }
+}
+
+/// How many machines run side by side: what was asked for, else one a processor as far as free memory goes. Where all share the host's
+/// network there is one exchange, and so one machine.
+fn jobs(args: &TestArgs, project: &Project, prepared: &Prepared) -> usize {
+    let machine = &project.config.machine;
+    if prepared.kind == MachineKind::Qemu && machine.network == Network::Host {
+        return 1;
+    }
+    let asked = args.jobs.map(|jobs| usize::try_from(jobs).unwrap_or(1));
+    asked.unwrap_or_else(|| {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let memory = available_memory_mib().saturating_sub(1024) / u64::from(machine.memory_mib.max(1));
+        processors.min(usize::try_from(memory).unwrap_or(1)).max(1)
+    })
+}
+
+/// Without network namespaces all machines share the host's port, and so there is one at a time.
+async fn side_by_side(jobs: usize, prepared: &Prepared, ui: &Ui) -> Result<usize> {
+    if jobs > 1
+        && prepared.kind == MachineKind::Qemu
+        && let Err(why) = namespace_works().await?
+    {
+        ui.line(&format!("one machine at a time: the host gives no network namespace ({why})"));
+        return Ok(1);
+    }
+    Ok(jobs)
+}
+
+/// Memory that programs could still have, MiB (`MemAvailable` of proc(5)).
+fn available_memory_mib() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or_default() / 1024
 }
 
 /// The report of a function whose turn did not come.
@@ -76,6 +177,7 @@ fn not_run(name: &str, prepared: &Prepared, interrupted: bool) -> FunctionReport
         verdict: Verdict { outcome: Outcome::NotRun, step: None, code, why: why.into(), hint: None },
         steps: Vec::new(),
         invocations: None,
+        attempts: 0,
         remarks: Vec::new(),
         duration_ms: 0,
         folder: String::new(),

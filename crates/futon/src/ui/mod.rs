@@ -4,3 +4,4 @@ mod progress;
 mod result;
 
 pub use progress::Ui;
+pub use result::brief;

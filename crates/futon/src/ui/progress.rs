@@ -1,7 +1,8 @@
 //! Progress and messages.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -16,8 +17,16 @@ pub struct Ui {
     json: bool,
     terminal: bool,
     bar: Option<ProgressBar>,
-    /// Whether this run's boot was told: a second request for run.sh is somebody else's.
-    booted: AtomicBool,
+    /// What each function that runs is doing.
+    running: Mutex<BTreeMap<String, Running>>,
+}
+
+/// How far a function's run is.
+#[derive(Debug, Default)]
+struct Running {
+    /// Whether its boot was told: a second request for run.sh is somebody else's.
+    booted: bool,
+    now: String,
 }
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -27,7 +36,7 @@ const FAINT: Style = Style::new().dimmed();
 impl Ui {
     /// `json`: standard output is for a program.
     pub fn new(quiet: bool, json: bool) -> Self {
-        Self { quiet, json, terminal: std::io::stderr().is_terminal(), bar: None, booted: AtomicBool::new(false) }
+        Self { quiet, json, terminal: std::io::stderr().is_terminal(), bar: None, running: Mutex::default() }
     }
 
     /// Whether standard output is for a program.
@@ -97,22 +106,38 @@ impl Ui {
         }
     }
 
+    /// A function's run is over, or about to begin.
+    pub fn forget(&self, function: &str) {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(function);
+    }
+
+    /// Notes what a function's run does, and shows what all of them do.
+    fn now(&self, function: &str, note: impl FnOnce(&mut Running)) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        note(running.entry(function.to_owned()).or_default());
+        if let Some(bar) = &self.bar {
+            let all: Vec<String> = running.iter().map(|(name, r)| format!("{name}: {}", r.now)).collect();
+            bar.set_message(all.join(" · "));
+        }
+    }
+
     /// Shows an event of a function's run.
     pub fn event(&self, function: &str, event: &Event) {
-        let now = |text: &str| {
-            if let Some(bar) = &self.bar {
-                bar.set_message(format!("{function}: {text}"));
-            }
-        };
+        let now = |text: &str| self.now(function, |running| text.clone_into(&mut running.now));
         let seconds = Duration::from_millis(event.at_ms).as_secs_f64();
         match &event.kind {
             EventKind::MachineStarted { .. } => {
-                self.booted.store(false, Ordering::Relaxed);
                 now("boot");
             }
-            EventKind::RunScriptRequested { status: 200, .. } if !self.booted.swap(true, Ordering::Relaxed) => {
-                self.line(&format!("  {function}: {GOOD}booted{GOOD:#} after {seconds:.1} s"));
-                now("fetch");
+            EventKind::RunScriptRequested { status: 200, .. } => {
+                let mut known = true;
+                self.now(function, |running| {
+                    known = std::mem::replace(&mut running.booted, true);
+                    "fetch".clone_into(&mut running.now);
+                });
+                if !known {
+                    self.line(&format!("  {function}: {GOOD}booted{GOOD:#} after {seconds:.1} s"));
+                }
             }
             EventKind::Guest { authentic: true, guest: GuestEvent::StepStarted { name } } => now(name),
             EventKind::Guest {

@@ -35,6 +35,16 @@ impl Ui {
     }
 }
 
+/// A reason in a line for people: the program's own long words are in the report.
+pub fn brief(reason: &str) -> String {
+    const ROOM: usize = 72;
+    let words = reason.split(" (QEMU:").next().unwrap_or(reason);
+    if words.chars().count() <= ROOM {
+        return words.to_owned();
+    }
+    words.chars().take(ROOM).chain(['…']).collect()
+}
+
 fn table(report: &Report) -> String {
     let width = report.functions.iter().map(|f| f.name.len()).max().unwrap_or(0);
     let mut lines = vec![String::new()];
@@ -46,7 +56,7 @@ fn table(report: &Report) -> String {
             "{FAINT}{} · {} ({}) · {} vcpus, {} MiB · {}{FAINT:#}",
             machine.version,
             machine.accelerator.word(),
-            machine.accelerator_reason,
+            brief(&machine.accelerator_reason),
             machine.vcpus,
             machine.memory_mib,
             machine.base_image

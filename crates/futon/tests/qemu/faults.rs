@@ -53,7 +53,7 @@ fault_test!(prints_success, "fault-success-liar", [], "failed", Some("invoke"), 
 fault_test!(
     out_of_memory,
     "fault-memory-hog",
-    ["--memory", "768", "--limit", "call=150s"],
+    ["--memory", "768", "--cold", "--limit", "call=150s"],
     "crashed",
     Some("invoke"),
     1,
@@ -127,7 +127,7 @@ fn the_guest_never_boots() {
         return;
     }
     let bench = Bench::new();
-    let args = ["fibonacci-go", "--root", "/dev/vdz", "--limit", "boot=25s"];
+    let args = ["fibonacci-go", "--cold", "--root", "/dev/vdz", "--limit", "boot=25s"];
     let run = bench.expect(&args, "timed_out", Some("boot"), 3);
     assert!(run.report["functions"][0]["console_tail"].to_string().contains("vda"), "{}", run.all());
 }

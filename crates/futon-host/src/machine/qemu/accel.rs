@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futon_model::Accelerator;
 use serde::{Deserialize, Serialize};
 
-use super::args::{ConsoleTo, QemuArguments, qemu_arguments};
+use super::args::{ConsoleTo, Memory, QemuArguments, qemu_arguments};
 use super::machine::QEMU;
 use crate::machine::guard::GuardArguments;
 use crate::machine::process::{self, Start};
@@ -141,6 +141,8 @@ async fn probe(kernel: &Path, initrd: Option<&Path>) -> Result<Result<u64, Strin
         bundle: None,
         console: ConsoleTo::File(console.clone()),
         qmp_fd: None,
+        memory: Memory::Own,
+        incoming: false,
     };
     let mut command = vec![QEMU.to_owned()];
     command.extend(qemu_arguments(&arguments));

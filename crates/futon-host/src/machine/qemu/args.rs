@@ -29,6 +29,21 @@ pub struct QemuArguments {
     pub console: ConsoleTo,
     /// Descriptor of QMP's socket.
     pub qmp_fd: Option<i32>,
+    /// Where the guest's memory is.
+    pub memory: Memory,
+    /// Whether the machine waits for the state of another, which comes by QMP.
+    pub incoming: bool,
+}
+
+/// Where the guest's memory is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Memory {
+    /// In QEMU's own memory.
+    Own,
+    /// In a file, which holds it when QEMU is gone.
+    Shared(PathBuf),
+    /// As a file has it; what the guest writes is QEMU's own.
+    Private(PathBuf),
 }
 
 /// Where the guest's first serial port goes.
@@ -48,7 +63,17 @@ pub fn qemu_arguments(a: &QemuArguments) -> Vec<String> {
 
     // Only what is named here: no default devices, no user's configuration, no window.
     push(&["-name", &format!("futon-{}", a.name), "-nodefaults", "-no-user-config", "-display", "none"]);
-    push(&["-machine", "q35", "-accel", accelerator(a.accelerator), "-cpu", cpu(a.accelerator)]);
+    let machine = match &a.memory {
+        Memory::Own => "q35",
+        Memory::Shared(file) | Memory::Private(file) => {
+            let share = if matches!(a.memory, Memory::Shared(_)) { "on" } else { "off" };
+            let file = escape(file);
+            let memory = format!("memory-backend-file,id=memory0,size={}M,share={share},mem-path={file}", a.memory_mib);
+            push(&["-object", &memory]);
+            "q35,memory-backend=memory0"
+        }
+    };
+    push(&["-machine", machine, "-accel", accelerator(a.accelerator), "-cpu", cpu(a.accelerator)]);
     push(&["-smp", &a.vcpus.to_string(), "-m", &format!("{}M", a.memory_mib)]);
     // A guest that resets ends: with panic=-1 on its command line a kernel panic does, too.
     push(&["-no-reboot"]);
@@ -79,6 +104,9 @@ pub fn qemu_arguments(a: &QemuArguments) -> Vec<String> {
     push(&["-chardev", &console, "-serial", "chardev:console0"]);
     if let Some(fd) = a.qmp_fd {
         push(&["-chardev", &format!("socket,id=qmp0,fd={fd}"), "-mon", "chardev=qmp0,mode=control"]);
+    }
+    if a.incoming {
+        push(&["-incoming", "defer"]);
     }
     args
 }
@@ -125,6 +153,8 @@ mod tests {
             bundle: None,
             console: ConsoleTo::File("/w/console.log".into()),
             qmp_fd: Some(4),
+            memory: Memory::Own,
+            incoming: false,
         }
     }
 
@@ -141,6 +171,18 @@ mod tests {
              -chardev file,id=console0,path=/w/console.log -serial chardev:console0 \
              -chardev socket,id=qmp0,fd=4 -mon chardev=qmp0,mode=control"
         );
+    }
+
+    #[test]
+    fn a_fork_maps_the_memory_privately_and_is_otherwise_the_machine_that_was_saved() {
+        let line = |memory, incoming| qemu_arguments(&QemuArguments { memory, incoming, ..arguments() }).join(" ");
+        let saved = line(Memory::Shared("/w/memory".into()), false);
+        let fork = line(Memory::Private("/w/memory".into()), true);
+        assert!(
+            saved.contains("-object memory-backend-file,id=memory0,size=2048M,share=on,mem-path=/w/memory"),
+            "{saved}"
+        );
+        assert_eq!(fork, saved.replace("share=on", "share=off") + " -incoming defer");
     }
 
     #[test]

@@ -9,14 +9,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futon_model::{EventKind, MachineKind, MachineReport, Network};
+use serde_json::json;
 use tokio::process::Command;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::accel::AcceleratorChoice;
-use super::args::{ConsoleTo, QemuArguments, qemu_arguments};
-use super::{console, disk, qmp};
+use super::args::{ConsoleTo, Memory, QemuArguments, qemu_arguments};
+use super::qmp::{self, Qmp};
+use super::warm::{DISK, MEMORY, STATE, WarmBase};
+use super::{console, disk};
 use crate::machine::guard::GuardArguments;
 use crate::machine::process::{self, Guarded, Start};
 use crate::machine::{HOST_PORT, Launch, Machine, Running, namespace};
@@ -70,6 +73,19 @@ pub struct QemuMachine {
     pub cmdline: String,
     /// The other end of the guest's console, for `futon shell`.
     pub console: Option<std::sync::Arc<std::sync::Mutex<Option<UnixStream>>>>,
+    /// The saved machine that runs are forked from; none: each boots from nothing.
+    pub warm: Option<WarmBase>,
+}
+
+/// One start of a machine.
+pub(super) struct Boot<'a> {
+    pub(super) name: &'a str,
+    pub(super) disk: &'a Path,
+    pub(super) folder: &'a Path,
+    /// The lean guest's images.
+    pub(super) bundle: Option<&'a Path>,
+    pub(super) memory: Memory,
+    pub(super) incoming: bool,
 }
 
 #[async_trait]
@@ -84,14 +100,72 @@ impl Machine for QemuMachine {
             memory_mib: self.memory_mib,
             base_image: self.base_image.display().to_string(),
             kernel: self.kernel.display().to_string(),
+            warm_base: self.warm.as_ref().map(|warm| warm.id.clone()),
         }
     }
 
     async fn make_disk(&self, disk: &Path) -> Result<()> {
-        if self.has_disk { disk::make_overlay(&self.base_image, disk).await } else { Ok(()) }
+        if !self.has_disk {
+            return Ok(());
+        }
+        match &self.warm {
+            None => disk::make_overlay(&self.base_image, disk).await,
+            Some(warm) => disk::make_overlay(&warm.file(DISK), disk).await,
+        }
     }
 
     async fn start(&self, launch: &Launch, events: UnboundedSender<EventKind>) -> Result<Box<dyn Running>> {
+        let boot = |memory, incoming| Boot {
+            name: &launch.plan.function,
+            disk: &launch.disk,
+            folder: &launch.folder,
+            bundle: launch.bundle.as_deref(),
+            memory,
+            incoming,
+        };
+        let Some(warm) = &self.warm else {
+            return Ok(Box::new(self.boot(boot(Memory::Own, false), events).await?));
+        };
+        match self.boot(boot(Memory::Private(warm.file(MEMORY)), true), events.clone()).await {
+            Ok(running) => Ok(Box::new(running)),
+            Err(e) => {
+                let cold = Self { warm: None, ..self.clone() };
+                if self.has_disk {
+                    let _ = std::fs::remove_file(&launch.disk);
+                    cold.make_disk(&launch.disk).await?;
+                }
+                let mut running = cold.boot(boot(Memory::Own, false), events).await?;
+                running
+                    .remarks
+                    .push(format!("the warm base could not be forked, so the machine booted from nothing: {e}"));
+                Ok(Box::new(running))
+            }
+        }
+    }
+}
+
+impl QemuMachine {
+    /// QEMU's arguments for a start.
+    pub(super) fn arguments(&self, boot: &Boot<'_>, console: ConsoleTo) -> QemuArguments {
+        QemuArguments {
+            name: boot.name.to_owned(),
+            accelerator: self.accelerator.accelerator,
+            vcpus: self.vcpus,
+            memory_mib: self.memory_mib,
+            kernel: self.kernel.clone(),
+            initrd: self.initrd.clone(),
+            cmdline: self.cmdline.clone(),
+            disk: self.has_disk.then(|| boot.disk.to_owned()),
+            bundle: boot.bundle.map(Path::to_owned).filter(|_| !self.has_disk),
+            console,
+            qmp_fd: Some(4),
+            memory: boot.memory.clone(),
+            incoming: boot.incoming,
+        }
+    }
+
+    /// Starts QEMU under guard; its guest runs, unless it waits for a state.
+    pub(super) async fn boot(&self, boot: Boot<'_>, events: UnboundedSender<EventKind>) -> Result<RunningQemu> {
         for (what, file) in [("kernel", Some(&self.kernel)), ("initrd", self.initrd.as_ref())] {
             if let Some(file) = file
                 && !file.is_file()
@@ -103,7 +177,7 @@ impl Machine for QemuMachine {
         let pair = || UnixStream::pair().context(|| "cannot make a socket pair".into());
         let (qmp_ours, qmp_theirs) = pair()?;
         let mut inherited: Vec<OwnedFd> = vec![qmp_theirs.into()];
-        let console_log = launch.folder.join("console.log");
+        let console_log = boot.folder.join("console.log");
         let console_to = match &self.console {
             None => ConsoleTo::File(console_log.clone()),
             Some(shell) => {
@@ -113,35 +187,31 @@ impl Machine for QemuMachine {
                 ConsoleTo::Socket(5, console_log.clone())
             }
         };
-        let arguments = QemuArguments {
-            name: launch.plan.function.clone(),
-            accelerator: self.accelerator.accelerator,
-            vcpus: self.vcpus,
-            memory_mib: self.memory_mib,
-            kernel: self.kernel.clone(),
-            initrd: self.initrd.clone(),
-            cmdline: self.cmdline.clone(),
-            disk: self.has_disk.then(|| launch.disk.clone()),
-            bundle: launch.bundle.clone().filter(|_| !self.has_disk),
-            console: console_to,
-            qmp_fd: Some(4),
-        };
         let mut command = vec![QEMU.to_owned()];
-        command.extend(qemu_arguments(&arguments));
-        record_command(&launch.folder, &command)?;
-        let log = launch.folder.join("qemu.log");
+        command.extend(qemu_arguments(&self.arguments(&boot, console_to)));
+        record_command(boot.folder, &command)?;
+        let log = boot.folder.join("qemu.log");
         let (mut guarded, remarks) = self.start_guarded(command, log.clone(), inherited).await?;
-        // The receiver goes away only when the run is over.
-        let _ = events.send(EventKind::MachineStarted { accelerator: self.accelerator.accelerator });
 
         qmp_ours.set_nonblocking(true).context(|| "cannot set up QMP's socket".into())?;
         let qmp_ours = tokio::net::UnixStream::from_std(qmp_ours).context(|| "cannot set up QMP's socket".into())?;
-        let stop = CancellationToken::new();
-        let follower = tokio::spawn(console::follow(console_log, events.clone(), stop.clone()));
-        let heard = tokio::spawn(qmp::listen(qmp_ours, events.clone()));
+        let (mut qmp, heard) = qmp::connect(qmp_ours, events.clone());
         let listener = guarded.listener.take();
         let ended = guarded.ended();
-        let watcher = tokio::spawn(async move {
+        // A QEMU that ends at once says why in its log, and that is what its end is told with.
+        let _ = qmp.negotiate().await;
+        let mut running = RunningQemu { guarded, listener, qmp, watcher: None, remarks };
+        if boot.incoming
+            && let Err(e) = running.take_over(&self.warm_state()?).await
+        {
+            running.guarded.end().await;
+            return Err(e);
+        }
+        // The receiver goes away only when the run is over.
+        let _ = events.send(EventKind::MachineStarted { accelerator: self.accelerator.accelerator });
+        let stop = CancellationToken::new();
+        let follower = tokio::spawn(console::follow(console_log, events.clone(), stop.clone()));
+        running.watcher = Some(tokio::spawn(async move {
             let ended = ended.await;
             // First all that the machine said, then its end: the run stops listening there.
             let _ = heard.await;
@@ -149,12 +219,15 @@ impl Machine for QemuMachine {
             let _ = follower.await;
             let stderr = last_lines(&log, STDERR_LINES);
             let _ = events.send(EventKind::MachineExited { status: ended.status, signal: ended.signal, stderr });
-        });
-        Ok(Box::new(RunningQemu { guarded, listener, watcher: Some(watcher), remarks }))
+        }));
+        Ok(running)
     }
-}
 
-impl QemuMachine {
+    fn warm_state(&self) -> Result<PathBuf> {
+        let warm = self.warm.as_ref().ok_or_else(|| Error::infra("there is no warm base to fork"))?;
+        Ok(warm.file(STATE))
+    }
+
     async fn start_guarded(
         &self,
         command: Vec<String>,
@@ -208,11 +281,28 @@ fn last_lines(file: &Path, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-struct RunningQemu {
+/// A QEMU that runs under guard.
+pub(super) struct RunningQemu {
     guarded: Guarded,
     listener: Option<TcpListener>,
+    pub(super) qmp: Qmp,
     watcher: Option<JoinHandle<()>>,
     remarks: Vec<String>,
+}
+
+/// Longest wait for the state of the processors and devices, some hundred KiB.
+const TAKE_OVER_LIMIT: Duration = Duration::from_secs(20);
+
+impl RunningQemu {
+    /// Has a machine that waits take over a saved state, and run on.
+    async fn take_over(&mut self, state: &Path) -> Result<()> {
+        let quoted =
+            shlex::try_quote(&state.to_string_lossy()).context(|| "the path has a NUL byte".into())?.into_owned();
+        self.qmp.ignore_shared_memory().await?;
+        self.qmp.execute("migrate-incoming", &json!({ "uri": format!("exec:cat {quoted}") })).await?;
+        self.qmp.migrated(TAKE_OVER_LIMIT).await?;
+        self.qmp.execute("cont", &json!({})).await.map(|_| ())
+    }
 }
 
 #[async_trait]

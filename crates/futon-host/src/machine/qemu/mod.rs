@@ -6,9 +6,11 @@ mod console;
 mod disk;
 mod machine;
 mod qmp;
+mod warm;
 
 pub use accel::{AcceleratorChoice, AcceleratorRequest, choose_accelerator};
-pub use args::{ConsoleTo, QemuArguments, qemu_arguments};
+pub use args::{ConsoleTo, Memory, QemuArguments, qemu_arguments};
 pub use console::alarm_in;
 pub use disk::{make_overlay, probe_image};
 pub use machine::{QEMU, QemuMachine, qemu_version};
+pub use warm::{MakeWarm, WarmBase, WarmKey, WarmStore, make_warm};

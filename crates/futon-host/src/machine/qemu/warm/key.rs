@@ -1,0 +1,102 @@
+//! What a warm base was made from: when any of it changes, there is another one.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+
+use crate::machine::qemu::args::qemu_arguments;
+use crate::machine::qemu::machine::{QEMU, QemuMachine};
+use crate::resources::{sha256_file, sha256_text};
+use crate::{Context, Result};
+
+/// Changes when futon saves or continues machines in another way.
+const FORMAT: &str = "1";
+
+/// Everything that shapes a warm base's state, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarmKey {
+    parts: BTreeMap<String, String>,
+}
+
+impl WarmKey {
+    /// The key of a machine with a guest tool and a script that parks.
+    ///
+    /// # Errors
+    /// When one of the files cannot be looked at.
+    pub fn of(machine: &QemuMachine, futon_guest: &Path, script: &str) -> Result<Self> {
+        let mut parts = BTreeMap::new();
+        let mut add = |name: &str, value: String| parts.insert(name.to_owned(), value);
+        add("futon's way to save", FORMAT.into());
+        add("QEMU", machine.version.clone());
+        add("QEMU's program", program_stamp());
+        add("QEMU's arguments", qemu_arguments(&machine.arguments_of_a_warm_base(Path::new("/"))).join(" "));
+        add("base image", stamp(&machine.base_image)?);
+        add("kernel", stamp(&machine.kernel)?);
+        if let Some(initrd) = &machine.initrd {
+            add("initrd", stamp(initrd)?);
+        }
+        add("futon-guest", sha256_file(futon_guest)?);
+        add("park script", sha256_text(script));
+        // Under KVM the guest has seen this very processor.
+        if machine.accelerator.accelerator == futon_model::Accelerator::Kvm {
+            add("processor", processor());
+        }
+        Ok(Self { parts })
+    }
+
+    /// Short name of the key, 16 hexadecimal digits.
+    #[must_use]
+    pub fn id(&self) -> String {
+        let text: Vec<String> = self.parts.iter().map(|(name, value)| format!("{name}\0{value}\0")).collect();
+        sha256_text(&text.concat())[..16].to_owned()
+    }
+
+    /// Names of the parts in which two keys differ.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let names = self.parts.keys().chain(other.parts.keys().filter(|name| !self.parts.contains_key(*name)));
+        names.filter(|name| self.parts.get(*name) != other.parts.get(*name)).cloned().collect()
+    }
+}
+
+/// Path, size and time stamp of a file: its hash is in the manifest, and taking it at every run would cost seconds.
+fn stamp(file: &Path) -> Result<String> {
+    let shown = || format!("cannot look at {}", file.display());
+    let path = std::path::absolute(file).context(shown)?;
+    let metadata = std::fs::metadata(&path).context(shown)?;
+    let modified = metadata.modified().context(shown)?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(format!("{} {} {}", path.display(), metadata.len(), modified.as_nanos()))
+}
+
+/// A distribution may rebuild QEMU without a new version.
+fn program_stamp() -> String {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(QEMU)).find(|file| file.is_file());
+    found.and_then(|file| stamp(&file).ok()).unwrap_or_default()
+}
+
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    text.lines().find(|line| line.starts_with("model name")).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(parts: &[(&str, &str)]) -> WarmKey {
+        WarmKey { parts: parts.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect() }
+    }
+
+    #[test]
+    fn differences_are_named_and_change_the_id() {
+        let (old, new) =
+            (key(&[("kernel", "a"), ("QEMU", "7")]), key(&[("kernel", "b"), ("QEMU", "7"), ("initrd", "c")]));
+        assert_eq!(new.differences(&old), ["initrd", "kernel"]);
+        assert_ne!(old.id(), new.id());
+        assert_eq!(old.id(), old.clone().id());
+        assert_eq!(old.id().len(), 16);
+    }
+}

@@ -1,0 +1,11 @@
+//! Warm bases: a booted machine that waits for work, saved once and forked for each run.
+
+mod key;
+mod make;
+mod store;
+
+pub use key::WarmKey;
+pub use make::{MakeWarm, make_warm};
+pub use store::{WarmBase, WarmStore};
+
+pub(super) use store::{DISK, MEMORY, STATE};

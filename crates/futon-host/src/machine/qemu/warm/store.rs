@@ -1,0 +1,338 @@
+//! Where warm bases are kept: a folder each below `$RESOURCES/warm`, whole or not there at all.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::{Whence, lseek};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::WarmKey;
+use crate::{Context, Error, Result};
+
+/// The guest's memory.
+pub(in crate::machine::qemu) const MEMORY: &str = "memory";
+/// State of the processors and devices.
+pub(in crate::machine::qemu) const STATE: &str = "state";
+/// The disk as it was when the machine was saved.
+pub(in crate::machine::qemu) const DISK: &str = "disk.qcow2";
+
+const ABOUT: &str = "warm.json";
+
+/// Warm bases that are kept, those used last; each takes some hundred MiB.
+const KEPT: usize = 4;
+
+/// A saved machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarmBase {
+    /// Short name of its key.
+    pub id: String,
+    /// What it was made from.
+    pub key: WarmKey,
+    /// How long it took to make, milliseconds.
+    pub made_in_ms: u64,
+    /// Its files: hash, size and time stamp when it was made.
+    files: BTreeMap<String, Stamp>,
+    #[serde(skip)]
+    folder: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    sha256: String,
+    size: u64,
+    mtime_ns: u64,
+}
+
+impl WarmBase {
+    /// Describes the files in `folder`, with hashes.
+    pub(super) fn describe(folder: &Path, key: WarmKey, made_in_ms: u64, has_disk: bool) -> Result<Self> {
+        let mut files = BTreeMap::new();
+        for name in [MEMORY, STATE, DISK].into_iter().filter(|name| has_disk || *name != DISK) {
+            let path = folder.join(name);
+            let (size, mtime_ns) = look(&path).context(|| format!("cannot look at {}", path.display()))?;
+            let sha256 = sha256_of_data(&path).context(|| format!("cannot read {}", path.display()))?;
+            files.insert(name.to_owned(), Stamp { sha256, size, mtime_ns });
+        }
+        let base = Self { id: key.id(), key, made_in_ms, files, folder: folder.to_owned() };
+        let path = folder.join(ABOUT);
+        let text = serde_json::to_vec_pretty(&base).context(|| format!("cannot write {}", path.display()))?;
+        fs::write(&path, text).context(|| format!("cannot write {}", path.display()))?;
+        Ok(base)
+    }
+
+    fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(ABOUT);
+        let text = fs::read(&path).context(|| format!("cannot read {}", path.display()))?;
+        let base: Self = serde_json::from_slice(&text).context(|| format!("malformed {}", path.display()))?;
+        Ok(Self { folder: folder.to_owned(), ..base })
+    }
+
+    /// One of its files.
+    pub(in crate::machine::qemu) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// What is wrong with it by sizes and time stamps.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        self.files.iter().find_map(|(name, stamp)| match look(&self.folder.join(name)) {
+            Ok((size, mtime_ns)) if (size, mtime_ns) == (stamp.size, stamp.mtime_ns) => None,
+            Ok(_) => Some(format!("its {name} changed")),
+            Err(e) => Some(format!("its {name}: {e}")),
+        })
+    }
+
+    /// What is wrong with it by its hashes.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn verify(&self) -> Result<Option<String>> {
+        for (name, stamp) in &self.files {
+            let path = self.folder.join(name);
+            if sha256_of_data(&path).context(|| format!("cannot read {}", path.display()))? != stamp.sha256 {
+                return Ok(Some(format!("the hash of its {name} differs")));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Space that it takes on the disk, bytes.
+    #[must_use]
+    pub fn disk_use(&self) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+        let of = |name| fs::metadata(self.folder.join(name)).map_or(0, |m| m.blocks() * 512);
+        self.files.keys().map(of).sum()
+    }
+}
+
+/// The warm bases of a resources folder.
+#[derive(Debug, Clone)]
+pub struct WarmStore {
+    folder: PathBuf,
+}
+
+/// One process makes or removes at a time.
+#[derive(Debug)]
+pub struct WarmLock(#[expect(dead_code, reason = "held until it is dropped")] Flock<File>);
+
+impl WarmStore {
+    /// The store below a resources folder.
+    #[must_use]
+    pub fn of(resources: &Path) -> Self {
+        Self { folder: std::path::absolute(resources).unwrap_or_else(|_| resources.to_owned()).join("warm") }
+    }
+
+    /// The warm base of a key.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn find(&self, key: &WarmKey) -> std::result::Result<WarmBase, String> {
+        match WarmBase::read(&self.folder.join(key.id())) {
+            Ok(base) => match base.problem() {
+                None => {
+                    // Who was used last is kept longest.
+                    let now = std::time::SystemTime::now();
+                    let _ = File::open(base.folder.join(ABOUT)).and_then(|file| file.set_modified(now));
+                    Ok(base)
+                }
+                Some(why) => Err(why),
+            },
+            Err(_) => Err(match self.list().into_iter().next() {
+                Some(last) => format!("changed since the last one: {}", key.differences(&last.key).join(", ")),
+                None => "there is none yet".into(),
+            }),
+        }
+    }
+
+    /// All warm bases, the one used last first.
+    #[must_use]
+    pub fn list(&self) -> Vec<WarmBase> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let mut found: Vec<(std::time::SystemTime, WarmBase)> = entries
+            .filter_map(|entry| {
+                let base = WarmBase::read(&entry.path()).ok()?;
+                Some((fs::metadata(entry.path().join(ABOUT)).ok()?.modified().ok()?, base))
+            })
+            .collect();
+        found.sort_by_key(|(used, _)| std::cmp::Reverse(*used));
+        found.into_iter().map(|(_, base)| base).collect()
+    }
+
+    /// Removes a warm base. Machines that were forked from it hold its files open and run on.
+    ///
+    /// # Errors
+    /// When there is none of that name or it cannot be removed.
+    pub fn remove(&self, id: &str) -> Result<()> {
+        let base = self.list().into_iter().find(|base| base.id == id);
+        let base = base.ok_or_else(|| {
+            Error::usage(format!("there is no warm base {id}")).hint("`futon warm list` says which there are")
+        })?;
+        fs::remove_dir_all(&base.folder).context(|| format!("cannot remove {}", base.folder.display()))
+    }
+
+    /// Waits, without blocking the program, until nobody else makes a warm base. `waiting` is called once if there is a wait.
+    ///
+    /// # Errors
+    /// When the lock's file cannot be made.
+    pub async fn lock(&self, waiting: impl FnOnce()) -> Result<WarmLock> {
+        fs::create_dir_all(&self.folder).context(|| format!("cannot make {}", self.folder.display()))?;
+        let path = self.folder.join(".lock");
+        let failed = || format!("cannot lock {}", path.display());
+        let mut waiting = Some(waiting);
+        loop {
+            let file = File::create(&path).context(failed)?;
+            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => return Ok(WarmLock(lock)),
+                Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
+                    if let Some(say) = waiting.take() {
+                        say();
+                    }
+                    // Whoever holds it has limits of its own, and the kernel frees it with its process.
+                    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+                }
+                Err((_, e)) => return Err(Error::infra(failed()).caused_by(e)),
+            }
+        }
+    }
+
+    /// An empty folder for a warm base in the making; what was left of earlier ones is removed. The lock must be held.
+    pub(super) fn begin(&self) -> Result<PathBuf> {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(".making") {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        let folder = self.folder.join(format!(".making-{}", std::process::id()));
+        fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
+        Ok(folder)
+    }
+
+    /// Gives a finished warm base its place, and removes those that were not used for longest.
+    pub(super) fn finish(&self, base: WarmBase) -> Result<WarmBase> {
+        let folder = self.folder.join(&base.id);
+        let failed = || format!("cannot make {}", folder.display());
+        if folder.exists() {
+            fs::remove_dir_all(&folder).context(failed)?;
+        }
+        fs::rename(&base.folder, &folder).context(failed)?;
+        for old in self.list().into_iter().filter(|old| old.id != base.id).skip(KEPT - 1) {
+            let _ = fs::remove_dir_all(&old.folder);
+        }
+        Ok(WarmBase { folder, ..base })
+    }
+}
+
+fn look(path: &Path) -> std::io::Result<(u64, u64)> {
+    let metadata = fs::metadata(path)?;
+    let since = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok((metadata.len(), u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)))
+}
+
+/// SHA-256 of a sparse file's data with its places; holes, most of a guest's memory, cost nothing.
+fn sha256_of_data(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut at = 0_i64;
+    loop {
+        let begin = match lseek(&file, at, Whence::SeekData) {
+            Ok(begin) => begin,
+            // Nothing but a hole is left; or the file system knows no holes, and says so of the whole.
+            Err(nix::errno::Errno::ENXIO) => break,
+            Err(e) => return Err(e.into()),
+        };
+        let end = lseek(&file, begin, Whence::SeekHole)?;
+        let (mut place, until) = (u64::try_from(begin).unwrap_or_default(), u64::try_from(end).unwrap_or(size));
+        hash.update(place.to_le_bytes());
+        hash.update(until.to_le_bytes());
+        while place < until {
+            let room = usize::try_from(until - place).unwrap_or(usize::MAX).min(buffer.len());
+            let got = file.read_at(&mut buffer[..room], place)?;
+            if got == 0 {
+                break;
+            }
+            hash.update(&buffer[..got]);
+            place += got as u64;
+        }
+        at = end;
+    }
+    // An ordinary read that fails tells of a broken disk, which seeking does not.
+    let _ = file.read(&mut buffer[..1])?;
+    Ok(hex::encode(hash.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> WarmKey {
+        serde_json::from_value(serde_json::json!({ "parts": { "kernel": text } })).unwrap()
+    }
+
+    fn made(store: &WarmStore, text: &str) -> WarmBase {
+        let folder = store.begin().unwrap();
+        let memory = File::create(folder.join(MEMORY)).unwrap();
+        memory.set_len(64 << 20).unwrap();
+        memory.write_all_at(text.as_bytes(), 32 << 20).unwrap();
+        fs::write(folder.join(STATE), "state").unwrap();
+        store.finish(WarmBase::describe(&folder, key(text), 5, false).unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_warm_base_is_found_by_its_key_and_damage_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = WarmStore::of(folder.path());
+        let _lock = store.lock(|| ()).await.unwrap();
+        assert_eq!(store.find(&key("a")).unwrap_err(), "there is none yet");
+        let base = made(&store, "a");
+        assert_eq!(store.find(&key("a")).unwrap(), base);
+        assert_eq!(store.find(&key("b")).unwrap_err(), "changed since the last one: kernel");
+        assert!(base.disk_use() < 8 << 20, "{}", base.disk_use());
+
+        // Same size and time stamp: only the hash tells.
+        let kept = fs::metadata(base.file(MEMORY)).unwrap().modified().unwrap();
+        let memory = File::options().write(true).open(base.file(MEMORY)).unwrap();
+        memory.write_all_at(b"b", 32 << 20).unwrap();
+        memory.set_modified(kept).unwrap();
+        assert_eq!(base.problem(), None);
+        assert!(base.verify().unwrap().unwrap().contains("memory"));
+        fs::write(base.file(STATE), "other").unwrap();
+        assert_eq!(store.find(&key("a")).unwrap_err(), "its state changed");
+    }
+
+    #[tokio::test]
+    async fn few_are_kept_and_leftovers_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = WarmStore::of(folder.path());
+        let _lock = store.lock(|| ()).await.unwrap();
+        fs::create_dir_all(folder.path().join("warm/.making-1")).unwrap();
+        for text in ["a", "b", "c", "d", "e", "f"] {
+            made(&store, text);
+        }
+        assert_eq!(store.list().len(), KEPT);
+        assert!(store.find(&key("f")).is_ok());
+        assert!(!folder.path().join("warm/.making-1").exists());
+        store.remove(&key("f").id()).unwrap();
+        assert!(store.remove(&key("f").id()).unwrap_err().to_string().contains("no warm base"));
+    }
+
+    #[tokio::test]
+    async fn one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = WarmStore::of(folder.path());
+        let held = store.lock(|| ()).await.unwrap();
+        let mut waited = false;
+        let second = store.lock(|| waited = true);
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(300), second).await.is_err());
+        assert!(waited);
+        drop(held);
+        store.lock(|| ()).await.unwrap();
+    }
+}

@@ -1,0 +1,119 @@
+//! `futon warm`, and the warm base behind `futon test` and `futon exec`.
+
+use std::path::Path;
+
+use futon_host::config::Config;
+use futon_host::machine::qemu::{MakeWarm, QemuMachine, WarmBase, WarmStore, make_warm};
+use futon_host::resources::FUTON_GUEST;
+use futon_host::{Error, Result};
+use futon_model::ExitCode;
+use tokio_util::sync::CancellationToken;
+
+use super::machine::{Purpose, apply, prepare_qemu};
+use super::project::settings;
+use crate::cli::{WarmCommand, WarmMakeArgs};
+use crate::ui::Ui;
+
+/// Lists, makes or removes warm bases.
+pub async fn warm(command: WarmCommand, ui: &mut Ui, cancel: &CancellationToken) -> Result<ExitCode> {
+    match command {
+        WarmCommand::List { resources, json } => list(&WarmStore::of(&resources.resources), json, ui)?,
+        WarmCommand::Make(args) => make(&args, ui, cancel).await?,
+        WarmCommand::Rm { ids, resources } => {
+            let store = WarmStore::of(&resources.resources);
+            let ids = if ids.is_empty() { store.list().into_iter().map(|base| base.id).collect() } else { ids };
+            for id in ids {
+                store.remove(&id)?;
+                ui.line(&format!("warm base {id}: removed"));
+            }
+        }
+    }
+    Ok(ExitCode::Passed)
+}
+
+fn list(store: &WarmStore, json: bool, ui: &Ui) -> Result<()> {
+    let bases = store.list();
+    if json {
+        return ui.out(&serde_json::to_string_pretty(&bases).unwrap_or_default());
+    }
+    if bases.is_empty() {
+        ui.line("no warm bases (hint: `futon warm make`; `futon test` makes one when it needs it)");
+    }
+    for base in bases {
+        let state = base.problem().unwrap_or_else(|| "ok".into());
+        ui.out(&format!("{}  {:>5} MiB  made in {:.0} s  {state}", base.id, base.disk_use() >> 20, seconds(&base)))?;
+    }
+    Ok(())
+}
+
+async fn make(args: &WarmMakeArgs, ui: &mut Ui, cancel: &CancellationToken) -> Result<()> {
+    let mut config = settings(None)?;
+    apply(&args.machine, &mut config);
+    let resources = &args.resources.resources;
+    let machine = prepare_qemu(&args.machine, resources, &config, Purpose::Run, ui).await?;
+    machine.can_fork().map_err(|why| Error::usage(format!("this machine cannot be forked: {why}")))?;
+    let base = find_or_make(&machine, resources, &config, args.force, ui, cancel).await?;
+    ui.line(&format!("warm base {}: ready, {} MiB", base.id, base.disk_use() >> 20));
+    Ok(())
+}
+
+/// Gives a machine its warm base, made on first use. Where that does not work the machine boots from nothing, and a line says so.
+///
+/// # Errors
+/// When the user interrupts.
+pub async fn attach(
+    machine: &mut QemuMachine,
+    resources: &Path,
+    config: &Config,
+    ui: &mut Ui,
+    cancel: &CancellationToken,
+) -> Result<()> {
+    let made = match machine.can_fork() {
+        Ok(()) => find_or_make(machine, resources, config, false, ui, cancel).await,
+        Err(why) => Err(Error::infra(why)),
+    };
+    match made {
+        Ok(base) => machine.warm = Some(base),
+        Err(e) if e.exit_code() == ExitCode::Interrupted => return Err(e),
+        Err(e) => ui.line(&format!("each machine boots from nothing: {e}")),
+    }
+    Ok(())
+}
+
+async fn find_or_make(
+    machine: &QemuMachine,
+    resources: &Path,
+    config: &Config,
+    force: bool,
+    ui: &mut Ui,
+    cancel: &CancellationToken,
+) -> Result<WarmBase> {
+    let store = WarmStore::of(resources);
+    let futon_guest = resources.join(FUTON_GUEST);
+    let make = MakeWarm { machine, futon_guest: &futon_guest, limit: config.limits.boot, cancel: cancel.clone() };
+    let key = make.key()?;
+    if !force && let Ok(base) = store.find(&key) {
+        return Ok(base);
+    }
+    let waiting = || ui.line("waiting for another futon that makes a warm base");
+    let _lock = tokio::select! {
+        lock = store.lock(waiting) => lock?,
+        () = cancel.cancelled() => return Err(Error::interrupted()),
+    };
+    // The other one may have made the very same.
+    let why = match store.find(&key) {
+        Ok(base) if !force => return Ok(base),
+        Ok(_) => "asked for".into(),
+        Err(why) => why,
+    };
+    ui.start(&format!("making a warm base ({why})"));
+    let base = make_warm(&store, &make, &mut |now| ui.update(&format!("warm base: {now}"))).await;
+    ui.stop();
+    let base = base?;
+    ui.line(&format!("warm base {}: made in {:.0} s ({why})", base.id, seconds(&base)));
+    Ok(base)
+}
+
+fn seconds(base: &WarmBase) -> f64 {
+    std::time::Duration::from_millis(base.made_in_ms).as_secs_f64()
+}

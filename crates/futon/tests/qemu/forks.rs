@@ -1,0 +1,152 @@
+//! Warm bases and forks, and the short way to a container: what they leave out must not be missing.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::real::{Bench, Run, enabled};
+
+#[test]
+fn a_run_says_whether_it_was_forked() {
+    if !enabled("a_run_says_whether_it_was_forked") {
+        return;
+    }
+    let bench = Bench::new();
+    for (args, forked) in
+        [(&["fibonacci-go", "-n", "5"][..], true), (&["fibonacci-go", "-n", "5", "--cold"][..], false)]
+    {
+        let run = bench.test(args);
+        assert_eq!(run.code, Some(0), "{}", run.all());
+        let function = &run.report["functions"][0];
+        assert_eq!(function["proof"], "full");
+        assert_eq!(function["machine"]["warm_base"].is_string(), forked, "{}", run.all());
+    }
+    bench.nothing_left();
+}
+
+#[test]
+fn forks_differ_in_their_random_numbers_and_know_the_time() {
+    if !enabled("forks_differ_in_their_random_numbers_and_know_the_time") {
+        return;
+    }
+    let bench = Bench::new();
+    let script = "#!/bin/sh\ncd /root\ndate +%s >answer.txt\nhead -c 32 /dev/urandom | od -An -tx1 | tr -d ' \\n' >>answer.txt\n\
+                  curl -fsS http://10.0.2.2:3003/upload -F 'files=@answer.txt'\n\
+                  echo 'SUCCESS: All commands completed successfully' >results.log\n\
+                  curl -fsS http://10.0.2.2:3003/upload -F 'files=@results.log'\npoweroff -f\n";
+    fs::write(bench.path("work.sh"), script).unwrap();
+    let answer = |out: &str| {
+        let out = bench.path(out);
+        let script = bench.path("work.sh");
+        let words = ["exec", script.to_str().unwrap(), "--out", out.to_str().unwrap(), "--json"];
+        let run = Run::of(&bench.command(&words).output().unwrap());
+        assert_eq!(run.code, Some(0), "{}", run.all());
+        assert!(run.report["functions"][0]["machine"]["warm_base"].is_string(), "{}", run.all());
+        let text = fs::read_to_string(out.join("answer.txt")).unwrap();
+        let (time, random) = text.split_once('\n').unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let time: u64 = time.parse().unwrap();
+        assert!(now.abs_diff(time) < 120, "the guest says {time}, the host {now}");
+        assert_eq!(random.len(), 64);
+        random.to_owned()
+    };
+    assert_ne!(answer("one"), answer("two"));
+}
+
+/// What the engine says of a container and cannot be the same twice, and Compose's notes about itself.
+const OWN: [&str; 16] = [
+    "/Id",
+    "/Created",
+    "/State",
+    "/ResolvConfPath",
+    "/HostnamePath",
+    "/HostsPath",
+    "/LogPath",
+    "/GraphDriver",
+    "/NetworkSettings/SandboxID",
+    "/NetworkSettings/SandboxKey",
+    "/Config/Hostname",
+    "/Config/Labels/com.docker.compose.config-hash",
+    "/Config/Labels/com.docker.compose.image",
+    "/Config/Labels/com.docker.compose.version",
+    "/NetworkSettings/Networks/vswarmu_default/NetworkID",
+    "/NetworkSettings/Networks/vswarmu_default/EndpointID",
+];
+
+fn without_own(mut container: Value, id: &str) -> Value {
+    for pointer in OWN {
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        if let Some(Value::Object(map)) = container.pointer_mut(parent) {
+            map.remove(name);
+        }
+    }
+    // Networks are numbered in the order of their making, and a container's short id is one of its names.
+    let network = container.pointer_mut("/NetworkSettings/Networks/vswarmu_default").unwrap().as_object_mut().unwrap();
+    for name in ["Gateway", "IPAddress", "MacAddress"] {
+        network.remove(name);
+    }
+    let names = network["DNSNames"].as_array_mut().unwrap();
+    names.retain(|name| !id.starts_with(name.as_str().unwrap()));
+    container
+}
+
+#[test]
+fn a_container_is_the_same_as_composes() {
+    if !enabled("a_container_is_the_same_as_composes") {
+        return;
+    }
+    let bench = Bench::new();
+    let compose = "name: vswarmu\nservices:\n  db:\n    image: vhiveease/fibonacci-go:latest\n    container_name: database\n    \
+                   command: [\"-addr=0.0.0.0:50052\"]\n  rich:\n    image: vhiveease/fibonacci-go:latest\n    \
+                   container_name: function\n    entrypoint: /app/server \"-addr=0.0.0.0:50051\"\n    user: \"65534:65534\"\n    \
+                   working_dir: /tmp\n    cpuset: \"1\"\n    read_only: true\n    environment: [A=1, \"B=two words\"]\n    \
+                   depends_on: [db]\n    ports: [\"50000:50051\"]\n    stop_grace_period: 3s\n    restart: \"no\"\n    \
+                   x-futon: {client: fibonacci-go}\n";
+    fs::write(bench.path("functions.yaml"), compose).unwrap();
+    let path = |name: &str| bench.path(name).to_str().unwrap().to_owned();
+    let built = bench
+        .command(&["build", "rich", "--functions", &path("functions.yaml"), "--dir", &path("built")])
+        .output()
+        .unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let script = "#!/bin/sh\ncd /run/futon\nU=http://10.0.2.2:3003\nfor f in futon-guest functions.yaml service.json; do curl -fsSO $U/$f; done\n\
+                  chmod 755 futon-guest\nC='/usr/libexec/docker/cli-plugins/docker-compose -f functions.yaml'\n\
+                  docker pull -q vhiveease/fibonacci-go:latest\n./futon-guest up service.json\n\
+                  docker inspect database function >ours.json\ndocker rm -f database function\ndocker network rm vswarmu_default\n\
+                  $C up -d --pull never --no-build rich\ndocker inspect database function >composes.json\n\
+                  echo 'SUCCESS: All commands completed successfully' >results.log\n\
+                  curl -fsS $U/upload -F files=@ours.json -F files=@composes.json -F files=@results.log\npoweroff -f\n";
+    fs::write(bench.path("inspect.sh"), script).unwrap();
+    let words = [
+        "exec",
+        &path("inspect.sh"),
+        "--file",
+        &path("functions.yaml"),
+        "--file",
+        &path("built/service.json"),
+        "--out",
+        &path("out"),
+        "--json",
+    ];
+    let run = Run::of(&bench.command(&words).output().unwrap());
+    assert_eq!(run.code, Some(0), "{}", run.all());
+    let read = |name: &str| {
+        let all: Vec<Value> = serde_json::from_slice(&fs::read(bench.path("out").join(name)).unwrap()).unwrap();
+        all.into_iter()
+            .map(|container| {
+                let id = container["Id"].as_str().unwrap().to_owned();
+                without_own(container, &id)
+            })
+            .collect::<Vec<_>>()
+    };
+    let (ours, composes) = (read("ours.json"), read("composes.json"));
+    assert_eq!(ours.len(), 2);
+    for (ours, composes) in ours.iter().zip(&composes) {
+        assert_eq!(
+            serde_json::to_string_pretty(ours).unwrap(),
+            serde_json::to_string_pretty(composes).unwrap(),
+            "the container {} differs from the one that Compose starts",
+            ours["Name"]
+        );
+    }
+}
