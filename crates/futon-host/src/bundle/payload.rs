@@ -23,6 +23,7 @@ pub fn payload_header() -> String {
              if futon-guest unpack --help >/dev/null 2>&1; then futon-guest unpack --skip {offset:04} \"$0\" /run/futon\n\
              else tail -c +$(({offset} + 1)) \"$0\" | tar -C /run/futon -xpf -\n\
              fi\n\
+             rm -f \"$0\"\n\
              cd /run/futon\n\
              exec ./run.sh\n\
              {PAYLOAD_MARK}"
