@@ -49,12 +49,16 @@ else
     step fetch 60s futon-guest get run.env
 fi
 
-IMAGES=$IMAGE CONTAINER=function ADDRESS=127.0.0.1 PORT=50051 CLIENT_ARGS='' FUTON_ROI_CHECKPOINT=''
+IMAGES=$IMAGE CONTAINER=function ADDRESS=127.0.0.1 PORT=50051 CLIENT_ARGS='' FUTON_ROI_CHECKPOINT='' FUTON_TIME='' FUTON_SIM_SEED=''
 LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s LIMIT_STOP=60s
 # shellcheck source=/dev/null # written by the host
 [ $status -ne 0 ] || . ./run.env
 # For the test client: whether the simulator saves its state between the warm-up and the measured calls.
 export FUTON_ROI_CHECKPOINT
+# On a simulator clock and entropy are the run's, too.
+if [ $status -eq 0 ] && [ -n "$FUTON_TIME$FUTON_SIM_SEED" ]; then
+    futon-guest lean settle ${FUTON_TIME:+--time $FUTON_TIME} ${FUTON_SIM_SEED:+--seed $FUTON_SIM_SEED} >>"$FUTON_LOG" 2>&1
+fi
 
 [ $status -ne 0 ] || step pull "$LIMIT_PULL" futon-guest lean pull $IMAGES
 

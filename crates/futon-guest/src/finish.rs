@@ -13,9 +13,9 @@ const NAME: &str = "results.log";
 pub(crate) fn run(status: i32, why: Option<&str>, log: &RunLog) -> Result<()> {
     log.close(status, why)?;
     if let Some(m5) = gem5::outlet()? {
-        gem5::put(&m5, log.path(), NAME)?;
+        let uploaded = gem5::put(&m5, log.folder(), gem5::token().as_deref(), log.path(), NAME);
         report(&GuestEvent::Finish { status }, log);
-        return gem5::finish(&m5, status);
+        return uploaded;
     }
     let uploaded = upload(log.path());
     report(&GuestEvent::Finish { status }, log);

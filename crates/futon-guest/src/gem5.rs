@@ -1,18 +1,19 @@
 //! The way out on gem5: files of the simulator's output folder in place of requests to an exchange.
 //!
 //! `events.jsonl` grows by a line an event, each with the run's token: a container can speak to the simulator as well, but does not
-//! know it. Uploads are whole files under their names.
+//! know it. Uploads are whole files under their names, each followed by a note with its hash, for the same reason.
 
 use std::{
     env,
     fs::{self, File, OpenOptions},
-    io::{Read, Write},
+    io::{self, Read, Write},
     path::Path,
 };
 
 use futon_model::GuestEvent;
 use m5ops::M5;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::error::{Context, Result};
 
@@ -45,6 +46,11 @@ pub(crate) fn outlet() -> Result<Option<M5>> {
     if is_wanted() { Ok(Some(M5::open()?)) } else { Ok(None) }
 }
 
+/// The run's token, where there is one.
+pub(crate) fn token() -> Option<String> {
+    env::var("FUTON_TOKEN").ok().filter(|token| !token.is_empty())
+}
+
 /// Appends an event, whose copy stands in `folder`.
 pub(crate) fn append_event(outlet: &dyn Outlet, folder: &Path, token: Option<&str>, event: &GuestEvent) -> Result<()> {
     let mut line = serde_json::to_value(event).context("event")?;
@@ -61,17 +67,28 @@ pub(crate) fn append_event(outlet: &dyn Outlet, folder: &Path, token: Option<&st
     copy.write_all(line.as_bytes()).context(path.display())
 }
 
-/// Hands a file over whole.
-pub(crate) fn put(outlet: &dyn Outlet, file: &Path, name: &str) -> Result<()> {
+/// Hands a file over whole, then says, with the token, what was in it. The events' copy stands in `folder`.
+pub(crate) fn put(outlet: &dyn Outlet, folder: &Path, token: Option<&str>, file: &Path, name: &str) -> Result<()> {
     let source = File::open(file).context(format_args!("cannot read {}", file.display()))?;
     let length = source.metadata().context(file.display())?.len();
-    outlet.write(name, 0, &mut source.take(length))
+    let mut source = Hashed { source: source.take(length), hash: Sha256::new() };
+    outlet.write(name, 0, &mut source)?;
+    let hash = source.hash.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    append_event(outlet, folder, token, &GuestEvent::Note { text: format!("file {name} sha256 {hash}") })
 }
 
-/// Says how the run script ended.
-pub(crate) fn finish(outlet: &dyn Outlet, status: i32) -> Result<()> {
-    let text = serde_json::to_string(&GuestEvent::Finish { status }).context("event")?;
-    outlet.write("finish.json", 0, &mut text.as_bytes())
+/// A source whose bytes are hashed as they go.
+struct Hashed<R> {
+    source: R,
+    hash: Sha256,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(buffer)?;
+        self.hash.update(&buffer[..read]);
+        Ok(read)
+    }
 }
 
 /// Nothing of an earlier run is in the way of the first event.
@@ -137,12 +154,16 @@ mod tests {
     fn files_go_out_whole_under_their_names() {
         let (fake, folder) = (Fake::default(), folder("put"));
         fs::write(folder.join("x"), "long log\n").unwrap();
-        put(&fake, &folder.join("x"), "results.log").unwrap();
-        fs::write(folder.join("x"), "short\n").unwrap();
-        put(&fake, &folder.join("x"), "results.log").unwrap();
-        assert_eq!(fake.text("results.log"), "short\n");
-        finish(&fake, 3).unwrap();
-        assert_eq!(fake.text("finish.json"), "{\"kind\":\"finish\",\"status\":3}");
+        put(&fake, &folder, Some("secret"), &folder.join("x"), "results.log").unwrap();
+        fs::write(folder.join("x"), "abc").unwrap();
+        put(&fake, &folder, Some("secret"), &folder.join("x"), "results.log").unwrap();
+        assert_eq!(fake.text("results.log"), "abc");
+        let text = fake.text(EVENTS);
+        let note: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+        // The well-known hash of "abc" (FIPS 180-4).
+        let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(note["text"], format!("file results.log sha256 {hash}"));
+        assert_eq!((&note["kind"], &note["token"]), (&"note".into(), &"secret".into()));
         fs::remove_dir_all(&folder).unwrap();
     }
 }

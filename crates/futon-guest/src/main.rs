@@ -66,7 +66,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
                 None => own_name(&file)?,
             };
             match gem5::outlet()? {
-                Some(m5) => gem5::put(&m5, &file, &name)?,
+                Some(m5) => gem5::put(&m5, log.folder(), gem5::token().as_deref(), &file, &name)?,
                 None => transfer::put(&Exchange::find()?, &file, &name)?,
             }
         }

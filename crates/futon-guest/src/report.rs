@@ -1,11 +1,6 @@
 //! Telling the exchange what happens. A report that cannot be delivered never changes what is done.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    thread,
-    time::Duration,
-};
+use std::{fs, path::PathBuf, thread, time::Duration};
 
 use futon_model::GuestEvent;
 
@@ -59,9 +54,7 @@ pub(crate) fn report(event: &GuestEvent, log: &RunLog) {
 /// Hands an event to the simulator.
 fn write_out(event: &GuestEvent, log: &RunLog) -> Result<()> {
     let Some(m5) = gem5::outlet()? else { return Ok(()) };
-    let folder = log.path().parent().unwrap_or_else(|| Path::new("."));
-    let token = std::env::var("FUTON_TOKEN").ok().filter(|token| !token.is_empty());
-    gem5::append_event(&m5, folder, token.as_deref(), event)
+    gem5::append_event(&m5, log.folder(), gem5::token().as_deref(), event)
 }
 
 /// Stands beside the log when the exchange does not take events.

@@ -38,6 +38,11 @@ impl RunLog {
         &self.path
     }
 
+    /// The folder it is in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or_else(|| Path::new("."))
+    }
+
     /// Opens it for appending, and so for a command's output.
     pub(crate) fn open(&self) -> Result<File> {
         OpenOptions::new()

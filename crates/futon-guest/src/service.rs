@@ -22,6 +22,8 @@ use crate::{
 
 pub(crate) const FOLDER: &str = "/run/futon";
 pub(crate) const SCRIPT: &str = "run.sh";
+/// What the simulator gives: it may be an archive that unpacks itself beside, `run.sh` included.
+const PAYLOAD: &str = "payload";
 const HOSTS: &str = "/etc/hosts";
 
 /// Ends the lines of `/etc/hosts` that keep the engine from registries outside.
@@ -50,7 +52,7 @@ pub(crate) fn run() -> Result<ExitCode> {
 }
 
 fn on_gem5(m5: &M5) -> Result<ExitCode> {
-    let path = Path::new(FOLDER).join(SCRIPT);
+    let path = Path::new(FOLDER).join(PAYLOAD);
     let mut file = create_script(&path)?;
     let length = m5.read_file_to(&mut file).context("cannot read the simulator's run script")?;
     drop(file);

@@ -330,7 +330,7 @@ pub enum WarmCommand {
         json: bool,
     },
     /// Make the warm base of a machine, if it is not there yet
-    Make(WarmMakeArgs),
+    Make(Box<WarmMakeArgs>),
     /// Remove warm bases; without names, all
     Rm {
         /// Names, as `futon warm list` prints them

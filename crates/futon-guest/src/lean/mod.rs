@@ -7,6 +7,7 @@ mod init;
 mod net;
 mod netlink;
 mod pull;
+mod settle;
 mod supervise;
 
 use std::time::Duration;
@@ -20,6 +21,15 @@ pub(crate) use init::run as init;
 /// What run scripts do with containers here.
 #[derive(Debug, Subcommand)]
 pub(crate) enum LeanVerb {
+    /// Set clock and entropy, so that a simulated run depends on nothing else.
+    Settle {
+        /// Seconds since 1970.
+        #[arg(long)]
+        time: Option<i64>,
+        /// Entropy, in hexadecimal digits.
+        #[arg(long)]
+        seed: Option<String>,
+    },
     /// Bring the bundle that holds the images.
     Pull {
         /// Names of the images.
@@ -73,6 +83,7 @@ pub(crate) enum LeanVerb {
 /// Does it.
 pub(crate) fn run(verb: &LeanVerb, log: &RunLog) -> Result<()> {
     match verb {
+        LeanVerb::Settle { time, seed } => settle::run(*time, seed.as_deref()),
         LeanVerb::Pull { images } => pull::run(images),
         LeanVerb::Start { name } => container::start(name, log),
         LeanVerb::Ready { name, address, port, timeout } => container::ready(name, (*address, *port).into(), *timeout),

@@ -39,7 +39,10 @@ fn fetch(exchange: &Exchange, images: &[String]) -> Result<()> {
         let version = reference
             .digest()
             .map_or_else(|| reference.tag().unwrap_or("latest").to_owned(), |digest| digest.as_str().to_owned());
-        let path = format!("/v2/{}/manifests/{version}", reference.repository());
+        // As an engine asks its mirror: other registries' names say whose they are.
+        let space =
+            if reference.is_default_registry() { String::new() } else { format!("?ns={}", reference.registry()) };
+        let path = format!("/v2/{}/manifests/{version}{space}", reference.repository());
         let request = Request { method: "HEAD", ..Request::get(&path) };
         let response = exchange.send_plain(SHORT, request).context("the exchange does not answer")?;
         if response.status != 200 {

@@ -50,16 +50,7 @@ fault_test!(
 fault_test!(crashes_after_three, "fault-crash-after", [], "failed", Some("invoke"), 1, "call_failed", "call 4");
 fault_test!(hangs_on_the_fifth, "fault-hang-on", [], "timed_out", Some("invoke"), 1, "call_timed_out", "call 5");
 fault_test!(prints_success, "fault-success-liar", [], "failed", Some("invoke"), 1, "wrong_reply", "expected");
-fault_test!(
-    out_of_memory,
-    "fault-memory-hog",
-    ["--memory", "768", "--cold", "--limit", "call=150s"],
-    "crashed",
-    Some("invoke"),
-    1,
-    "out_of_memory",
-    "Killed process"
-);
+fault_test!(out_of_memory, "fault-memory-hog", [], "crashed", Some("invoke"), 1, "out_of_memory", "Killed process");
 fault_test!(ignores_sigterm, "fault-ignore-term", [], "passed", None, 0, "all_witnesses_agree", "");
 
 #[test]

@@ -80,6 +80,8 @@ fn without_own(mut container: Value, id: &str) -> Value {
             map.remove(name);
         }
     }
+    // Compose hands its variables over in no order.
+    container["Config"]["Env"].as_array_mut().unwrap().sort_by_key(Value::to_string);
     // Networks are numbered in the order of their making, and a container's short id is one of its names.
     let network = container.pointer_mut("/NetworkSettings/Networks/vswarmu_default").unwrap().as_object_mut().unwrap();
     for name in ["Gateway", "IPAddress", "MacAddress"] {

@@ -43,7 +43,10 @@ fn qemu_is_killed() {
     let bench = Bench::new();
     let child = bench.test_command(&["fibonacci-go"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let qemu = || bench.processes().into_iter().find(|p| p.contains("qemu-system-x86_64 -name"));
-    assert!(wait_for(Duration::from_secs(30), || qemu().is_some()));
+    // Not before the guest runs its script: a fork that fails is replaced by a machine that boots from nothing.
+    let events = bench.path("out/fibonacci-go/results/events.jsonl");
+    let begun = || std::fs::read_to_string(&events).is_ok_and(|text| text.contains("step_started"));
+    assert!(wait_for(Duration::from_secs(200), begun));
     let pid: i32 = qemu().unwrap().split(':').next().unwrap().parse().unwrap();
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
     let run = Run::of(&child.wait_with_output().unwrap());

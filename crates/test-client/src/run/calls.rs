@@ -98,7 +98,9 @@ impl<T: Transport, M: Marks> Session<'_, T, M> {
     async fn measure(&mut self) {
         let measured = self.plan.measured;
         let every = if measured > 10 { measured / 5 } else { 1 };
-        self.marks.measuring();
+        if measured > 0 {
+            self.marks.measuring();
+        }
         for index in 0..measured {
             self.pause().await;
             if let Some(reply) = self.call(Phase::Measured).await {

@@ -92,6 +92,7 @@ fn marks_stand_around_the_measured_calls_only() {
             "call 2",
             "call 3",
             "point 32",
+            "measuring",
             "begin 100",
             "call 4",
             "end 100",
@@ -108,7 +109,7 @@ fn marks_stand_around_the_measured_calls_only() {
 
 #[test]
 fn without_warm_up_there_are_no_points() {
-    assert_eq!(play((0, 1), true, right).0, ["call 1", "begin 100", "call 2", "end 100"]);
+    assert_eq!(play((0, 1), true, right).0, ["call 1", "measuring", "begin 100", "call 2", "end 100"]);
 }
 
 #[test]
