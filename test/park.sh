@@ -22,6 +22,20 @@ if ! command -v futon-guest >/dev/null || command -v curl >/dev/null; then
     done
 fi
 
+# Images that the runs will want, where the user lets them be kept (futon test --from-cache).
+IMAGES='<__IMAGES__>'
+# shellcheck disable=SC2086 # a list of names
+case $IMAGES in
+'' | '<'*) ;;
+*)
+    if ! futon-guest pull $IMAGES; then
+        echo "futon: cannot pull $IMAGES"
+        futon-guest poweroff
+        exit 1
+    fi
+    ;;
+esac
+
 # One container that nobody needs: it brings the engine's own programs into memory. Where that fails the base is colder, not worse.
 [ ! -S /var/run/docker.sock ] || futon-guest warm-up || echo 'futon: no warm-up'
 sync

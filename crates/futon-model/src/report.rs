@@ -117,6 +117,9 @@ pub struct MachineReport {
     /// The saved machine that this one was forked from; absent: it booted from nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm_base: Option<String>,
+    /// Images that were in the warm base already (`--from-cache`), as the compose file writes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cached_images: Vec<String>,
 }
 
 /// One step of a run.
@@ -128,6 +131,9 @@ pub struct StepReport {
     pub duration_ms: Option<u64>,
     /// Exit status; absent when the step did not end by itself.
     pub exit_status: Option<i32>,
+    /// True where most of its work was done when the warm base was made (`--from-cache`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
 }
 
 /// Calls made by the test client.

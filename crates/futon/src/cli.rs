@@ -467,6 +467,9 @@ pub struct TestArgs {
     /// Try a function that does not pass again, up to N times; one that passes then is called flaky
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10))]
     pub retries: u32,
+    /// Fork from machines that have pulled the function's images already, by digest; made on first use, said in the report
+    #[arg(long)]
+    pub from_cache: bool,
     /// Stop after the first function that does not pass
     #[arg(long)]
     pub fail_fast: bool,

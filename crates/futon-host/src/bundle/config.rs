@@ -82,6 +82,8 @@ pub struct ServiceSettings {
     pub hostname: Option<String>,
     /// Processors.
     pub cpuset: Option<String>,
+    /// Most memory that the container may have, bytes.
+    pub memory_bytes: Option<u64>,
     /// Signal that stops the container.
     pub stop_signal: Option<String>,
     /// How long a stop may take, milliseconds.
@@ -136,6 +138,10 @@ pub fn oci_config(c: &ContainerConfig<'_>) -> Result<Value, String> {
     let mut resources = json!({ "devices": devices() });
     if let Some(cpus) = c.service.cpuset.as_ref().or(c.place.cpus.as_ref()) {
         resources["cpu"] = json!({ "cpus": cpus });
+    }
+    if let Some(bytes) = c.service.memory_bytes {
+        // Docker's engine allows as much swap again; the lean guest has none.
+        resources["memory"] = json!({ "limit": bytes });
     }
     let namespaces = ["mount", "network", "uts", "pid", "ipc", "cgroup"].map(|kind| json!({ "type": kind }));
     Ok(json!({
@@ -283,6 +289,7 @@ mod tests {
             ],
             working_dir: Some("/w".into()),
             cpuset: Some("0".into()),
+            memory_bytes: Some(1 << 20),
             hostname: Some("me".into()),
             ..ServiceSettings::default()
         };
@@ -295,6 +302,7 @@ mod tests {
         assert_eq!(made["process"]["capabilities"]["effective"], json!([]));
         assert_eq!(made["process"]["capabilities"]["bounding"], json!(CAPABILITIES));
         assert_eq!(made["linux"]["resources"]["cpu"]["cpus"], "0");
+        assert_eq!(made["linux"]["resources"]["memory"], json!({"limit": 1 << 20}));
         let command = ServiceSettings { command: Some(vec!["-b".into()]), ..ServiceSettings::default() };
         assert_eq!(config(&image(), &command, &user)["process"]["args"], json!(["/server", "-b"]));
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::Compose;
+use super::{Compose, values};
 
 /// Keys at the top of a compose file that change nothing here; `x-…` beside them.
 const FILE_KEYS: [&str; 3] = ["name", "services", "version"];
@@ -76,6 +76,7 @@ fn container(names: &Names<'_>, service: &Map<String, Value>) -> Result<Value, S
             "working_dir" => _ = body.insert("WorkingDir".into(), text(value).map_err(described)?.into()),
             "hostname" => _ = body.insert("Hostname".into(), text(value).map_err(described)?.into()),
             "cpuset" => _ = host.insert("CpusetCpus".into(), text(value).map_err(described)?.into()),
+            "mem_limit" => _ = host.insert("Memory".into(), values::bytes(value).map_err(described)?.into()),
             "read_only" => _ = host.insert("ReadonlyRootfs".into(), flag(value).map_err(described)?.into()),
             "stop_grace_period" => {
                 let grace = humantime::parse_duration(&text(value).map_err(described)?);
@@ -127,12 +128,10 @@ fn unknown_key<'a>(map: &'a Value, known: &[&str]) -> Option<&'a String> {
 
 /// A scalar as Compose would write it. A variable is for Compose to look up.
 fn text(value: &Value) -> Result<String, String> {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        Value::Bool(flag) => flag.to_string(),
-        _ => return Err("not a single value".into()),
-    };
+    no_variable(values::scalar(value)?)
+}
+
+fn no_variable(text: String) -> Result<String, String> {
     if text.contains('$') { Err("a variable".into()) } else { Ok(text) }
 }
 
@@ -142,10 +141,7 @@ fn flag(value: &Value) -> Result<bool, String> {
 
 /// A command line: a list of words, or one text that is taken apart as a shell would.
 fn words(value: &Value) -> Result<Vec<String>, String> {
-    match value {
-        Value::Array(list) => list.iter().map(text).collect(),
-        other => shlex::split(&text(other)?).ok_or_else(|| "an open quotation".into()),
-    }
+    values::words(value)?.into_iter().map(no_variable).collect()
 }
 
 /// `NAME=VALUE` words in Compose's order, by name. A name without a value would come from Compose's own environment.

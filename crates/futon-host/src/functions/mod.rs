@@ -5,6 +5,7 @@ mod engine;
 mod list;
 mod select;
 mod settings;
+mod values;
 
 pub use compose::{Compose, FunctionHints, Service};
 pub use engine::engine_requests;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::values;
 use crate::bundle::ServiceSettings;
 
 /// Keys that change nothing for one short run in a machine of its own.
@@ -40,6 +41,9 @@ pub(super) fn service_settings(keys: &BTreeMap<String, Value>) -> Result<Service
             "working_dir" => settings.working_dir = Some(scalar(key, value)?),
             "hostname" => settings.hostname = Some(scalar(key, value)?),
             "cpuset" => settings.cpuset = Some(scalar(key, value)?),
+            "mem_limit" => {
+                settings.memory_bytes = Some(values::bytes(value).map_err(|e| format!("`{key}`: {e}"))?);
+            }
             "stop_signal" => settings.stop_signal = Some(scalar(key, value)?),
             "stop_grace_period" => {
                 let text = scalar(key, value)?;
@@ -51,15 +55,6 @@ pub(super) fn service_settings(keys: &BTreeMap<String, Value>) -> Result<Service
         }
     }
     Ok(settings)
-}
-
-/// A list of words, or a text that is split as a shell does.
-fn words(key: &str, value: &Value) -> Result<Vec<String>, String> {
-    match value {
-        Value::String(text) => shlex::split(text).ok_or_else(|| format!("`{key}` has a quote that is not closed")),
-        Value::Array(list) => list.iter().map(|word| scalar(key, word)).collect(),
-        _ => Err(format!("`{key}` is {value}, neither a text nor a list")),
-    }
 }
 
 fn assignments(key: &str, value: &Value) -> Result<Vec<(String, Option<String>)>, String> {
@@ -86,12 +81,11 @@ fn assignments(key: &str, value: &Value) -> Result<Vec<(String, Option<String>)>
 }
 
 fn scalar(key: &str, value: &Value) -> Result<String, String> {
-    match value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Number(number) => Ok(number.to_string()),
-        Value::Bool(truth) => Ok(truth.to_string()),
-        _ => Err(format!("`{key}` has {value} where a text is wanted")),
-    }
+    values::scalar(value).map_err(|e| format!("`{key}`: {e}"))
+}
+
+fn words(key: &str, value: &Value) -> Result<Vec<String>, String> {
+    values::words(value).map_err(|e| format!("`{key}`: {e}"))
 }
 
 #[cfg(test)]
@@ -105,7 +99,7 @@ mod tests {
     #[test]
     fn all_forms() {
         let made = settings(
-            "entrypoint: /app/server --name 'a b'\ncommand: [1, two]\nenvironment: [A=1, B, C=]\nuser: 33\ncpuset: 0-1\n\
+            "entrypoint: /app/server --name 'a b'\ncommand: [1, two]\nenvironment: [A=1, B, C=]\nuser: 33\ncpuset: 0-1\nmem_limit: 64m\n\
              stop_grace_period: 1m30s\nlabels: {a: b}\nx-own: 1\nvolumes: [a:b]\n",
         )
         .unwrap();
@@ -114,6 +108,7 @@ mod tests {
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(made.environment, [("A".into(), some("1")), ("B".into(), None), ("C".into(), some(""))]);
         assert_eq!((made.user.as_deref(), made.cpuset.as_deref()), (Some("33"), Some("0-1")));
+        assert_eq!(made.memory_bytes, Some(64 << 20));
         assert_eq!((made.stop_grace_ms, made.unknown), (Some(90_000), vec!["volumes".to_owned()]));
         let map = settings("environment: {A: 1, B: null}\n").unwrap();
         assert_eq!(map.environment, [("A".into(), some("1")), ("B".into(), None)]);
@@ -122,7 +117,7 @@ mod tests {
     #[test]
     fn nonsense_is_named() {
         assert!(settings("entrypoint: {a: b}\n").unwrap_err().contains("entrypoint"));
-        assert!(settings("command: \"it's\"\n").unwrap_err().contains("quote"));
+        assert!(settings("command: \"it's\"\n").unwrap_err().contains("quotation"));
         assert!(settings("stop_grace_period: soon\n").unwrap_err().contains("soon"));
     }
 }

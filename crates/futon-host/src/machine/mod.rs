@@ -77,6 +77,11 @@ pub trait Running: Send {
         Vec::new()
     }
 
+    /// The machine's report, where it was started in another way than was planned.
+    fn report(&self) -> Option<MachineReport> {
+        None
+    }
+
     /// What was simulated; asked when the run is over.
     fn simulation(&self) -> Option<SimulationReport> {
         None

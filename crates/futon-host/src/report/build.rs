@@ -50,6 +50,10 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
     let mut remarks = plan.remarks.clone();
     remarks.extend(meta.remarks.iter().cloned());
     remarks.extend(judgement.remarks);
+    let mut steps = judgement.steps;
+    for step in steps.iter_mut().filter(|step| step.name == steps::PULL) {
+        step.cached = !meta.machine.cached_images.is_empty();
+    }
     FunctionReport {
         name: plan.function.clone(),
         image: plan.images.first().map(|i| i.reference.to_string()),
@@ -57,7 +61,7 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
         machine: meta.machine.clone(),
         proof: judgement.proof,
         verdict: judgement.verdict,
-        steps: judgement.steps,
+        steps,
         invocations: judgement.invocations,
         attempts: 1,
         remarks,

@@ -15,6 +15,7 @@ pub fn duration(ms: u64) -> String {
 #[must_use]
 pub fn step_line(function: &FunctionReport) -> String {
     let one = |step: &StepReport| match (step.duration_ms, step.exit_status) {
+        (Some(ms), Some(0)) if step.cached => format!("{} {} (cached)", step.name, duration(ms)),
         (Some(ms), Some(0)) => format!("{} {}", step.name, duration(ms)),
         (Some(ms), _) => format!("{} ✗ {}", step.name, duration(ms)),
         (None, _) => format!("{} …", step.name),

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Stdio;
 
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
@@ -58,10 +59,7 @@ pub async fn build_base(
 
     let work = resources.join(".work/base");
     fs::create_dir_all(&work).context(|| format!("cannot make {}", work.display()))?;
-    let out = tempfile::Builder::new()
-        .prefix(".base-")
-        .tempdir_in(resources)
-        .context(|| format!("cannot write in {}", resources.display()))?;
+    let out = fresh_folder(resources, ".base-")?;
     let mut command = Command::new("sh");
     command.arg(root.join("images/base/build.sh"));
     command.arg("--work").arg(absolute(&work)?).arg("--out").arg(absolute(out.path())?);
@@ -88,6 +86,19 @@ pub async fn build_base(
 
 pub(super) fn absolute(path: &Path) -> Result<std::path::PathBuf> {
     std::path::absolute(path).context(|| format!("path of {}", path.display()))
+}
+
+/// A folder for what a recipe makes, beside the place where it goes. Takes away what a killed builder left; the caller holds
+/// [`lock`], so nobody else's is in use.
+pub(super) fn fresh_folder(resources: &Path, prefix: &str) -> Result<TempDir> {
+    let failed = || format!("cannot write in {}", resources.display());
+    for entry in fs::read_dir(resources).context(failed)? {
+        let entry = entry.context(failed)?;
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
+            fs::remove_dir_all(entry.path()).context(|| format!("cannot remove {}", entry.path().display()))?;
+        }
+    }
+    tempfile::Builder::new().prefix(prefix).tempdir_in(resources).context(failed)
 }
 
 /// One builder at a time in a folder; a second one waits and says so.
@@ -219,6 +230,18 @@ mod tests {
         assert_eq!(why, "changed since the last build: images/base/build.sh");
         fs::write(folder.path().join(KERNEL), "other").unwrap();
         assert!(stale(&manifest, folder.path(), &PARTS, &inputs).unwrap().starts_with("kernel is changed"));
+    }
+
+    #[test]
+    fn what_a_killed_builder_left_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [".base-abc123/rootfs", ".lean-abc123"] {
+            fs::create_dir_all(folder.path().join(name)).unwrap();
+        }
+        let fresh = fresh_folder(folder.path(), ".base-").unwrap();
+        assert!(fresh.path().is_dir());
+        assert!(!folder.path().join(".base-abc123").exists());
+        assert!(folder.path().join(".lean-abc123").exists(), "another recipe's");
     }
 
     #[tokio::test]

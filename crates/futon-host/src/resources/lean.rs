@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use super::build::{Built, absolute, lock, recipe_files, run_recipe, stale};
+use super::build::{Built, absolute, fresh_folder, lock, recipe_files, run_recipe, stale};
 use super::{
     FUTON_GUEST, LEAN_CMDLINE, LEAN_INITRD, LEAN_KERNEL, Manifest, SECCOMP, TEST_CLIENT, sha256_file, source_root,
 };
@@ -89,10 +89,7 @@ pub async fn build_lean_part(
 
     let work = resources.join(".work").join(part.recipe().rsplit('/').next().unwrap_or_default());
     fs::create_dir_all(&work).context(|| format!("cannot make {}", work.display()))?;
-    let out = tempfile::Builder::new()
-        .prefix(".lean-")
-        .tempdir_in(resources)
-        .context(|| format!("cannot write in {}", resources.display()))?;
+    let out = fresh_folder(resources, ".lean-")?;
     let script = format!("{}/build.sh", part.recipe());
     let mut command = Command::new("sh");
     command.arg(root.join(&script)).arg("--work").arg(absolute(&work)?).arg("--out").arg(absolute(out.path())?);

@@ -59,10 +59,8 @@ pub struct RunRecord {
 /// Makes one run.
 pub async fn run(setup: RunSetup<'_>) -> RunRecord {
     let begin = Instant::now();
-    let machine = setup.machine.report();
+    let mut told = Told { machine: setup.machine.report(), remarks: Vec::new(), simulation: None };
     let mut journal = Journal { begin, file: None, events: Vec::new(), sink: setup.sink };
-    let mut remarks = Vec::new();
-    let mut simulation = None;
     let parts = Parts {
         plan: setup.plan,
         workdir: setup.workdir,
@@ -70,11 +68,19 @@ pub async fn run(setup: RunSetup<'_>) -> RunRecord {
         store: setup.store,
         cancel: setup.cancel,
     };
-    if let Err(e) = drive(parts, &mut journal, &mut remarks, &mut simulation).await {
+    if let Err(e) = drive(parts, &mut journal, &mut told).await {
         let why = e.hint_text().map_or_else(|| e.to_string(), |hint| format!("{e} (hint: {hint})"));
         journal.record(EventKind::HostFailed { step: steps::BOOT.into(), why });
     }
+    let Told { machine, remarks, simulation } = told;
     RunRecord { events: journal.events, duration: begin.elapsed(), machine, remarks, simulation }
+}
+
+/// What the machine says of itself.
+struct Told {
+    machine: MachineReport,
+    remarks: Vec<String>,
+    simulation: Option<SimulationReport>,
 }
 
 struct Parts<'a> {
@@ -85,12 +91,7 @@ struct Parts<'a> {
     cancel: CancellationToken,
 }
 
-async fn drive(
-    parts: Parts<'_>,
-    journal: &mut Journal<'_>,
-    remarks: &mut Vec<String>,
-    simulation: &mut Option<SimulationReport>,
-) -> Result<()> {
+async fn drive(parts: Parts<'_>, journal: &mut Journal<'_>, told: &mut Told) -> Result<()> {
     let workdir = parts.workdir;
     workdir.prepare_results()?;
     journal.open(workdir)?;
@@ -101,7 +102,10 @@ async fn drive(
         parts.machine.make_disk(&launch.disk).await?;
     }
     let mut running = parts.machine.start(&launch, events.clone()).await?;
-    remarks.extend(running.remarks());
+    told.remarks.extend(running.remarks());
+    if let Some(report) = running.report() {
+        told.machine = report;
+    }
     let stop_exchange = CancellationToken::new();
     let listener = running.take_listener();
     let served = match listener {
@@ -125,7 +129,7 @@ async fn drive(
     while let Ok(event) = incoming.try_recv() {
         journal.record(event);
     }
-    *simulation = running.simulation();
+    told.simulation = running.simulation();
     Ok(())
 }
 

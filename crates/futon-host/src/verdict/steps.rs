@@ -71,12 +71,16 @@ pub(super) fn timeline(plan: &Plan, events: &[Event]) -> Timeline {
         let EventKind::Guest { authentic: true, guest } = &event.kind else { continue };
         match guest {
             GuestEvent::StepStarted { name } => {
-                line.steps.push(StepReport { name: name.clone(), duration_ms: None, exit_status: None });
+                line.steps.push(StepReport { name: name.clone(), duration_ms: None, exit_status: None, cached: false });
             }
             GuestEvent::StepEnded { name, exit_status, signal, timed_out, duration_ms, tail } => {
                 quiet_since = Some(event.at_ms);
-                let report =
-                    StepReport { name: name.clone(), duration_ms: Some(*duration_ms), exit_status: *exit_status };
+                let report = StepReport {
+                    name: name.clone(),
+                    duration_ms: Some(*duration_ms),
+                    exit_status: *exit_status,
+                    cached: false,
+                };
                 match line.steps.iter_mut().rev().find(|s| s.name == *name && s.duration_ms.is_none()) {
                     Some(open) => *open = report,
                     None => line.steps.push(report),
@@ -111,7 +115,7 @@ pub(super) fn timeline(plan: &Plan, events: &[Event]) -> Timeline {
 }
 
 fn host_step(name: &str, duration_ms: Option<u64>) -> StepReport {
-    StepReport { name: name.to_owned(), duration_ms, exit_status: duration_ms.map(|_| 0) }
+    StepReport { name: name.to_owned(), duration_ms, exit_status: duration_ms.map(|_| 0), cached: false }
 }
 
 /// The seed's name of the results log, and the one that vSwarm-μ's code uses.

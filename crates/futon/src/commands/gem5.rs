@@ -118,6 +118,7 @@ pub async fn prepare_gem5(
         base_image,
         kernel: settings.kernel.display().to_string(),
         base: if found.is_some() { Base::Lean } else { Base::Docker },
+        qemu: None,
         seccomp: found.map(|f| f.seccomp),
         machine: Box::new(Gem5Machine { settings }),
     })

@@ -27,6 +27,8 @@ pub struct Prepared {
     pub kernel: String,
     /// What the guest is.
     pub base: Base,
+    /// The same machine, where each function may have its own warm base.
+    pub qemu: Option<QemuMachine>,
     /// Docker's seccomp profile, where the host makes the containers' settings.
     pub seccomp: Option<PathBuf>,
 }
@@ -85,6 +87,7 @@ pub async fn prepare(
             base_image: none(),
             kernel: none(),
             base: Base::Docker,
+            qemu: None,
             seccomp: None,
         });
     }
@@ -103,6 +106,7 @@ pub async fn prepare(
             base_image: lean.initrd.display().to_string(),
             kernel: lean.kernel.display().to_string(),
             base: Base::Lean,
+            qemu: None,
             seccomp: Some(lean.seccomp),
             machine: Box::new(machine),
         });
@@ -117,6 +121,7 @@ pub async fn prepare(
         kind: MachineKind::Qemu,
         base_image: machine.base_image.display().to_string(),
         kernel: machine.kernel.display().to_string(),
+        qemu: Some(machine.clone()),
         machine: Box::new(machine),
     })
 }

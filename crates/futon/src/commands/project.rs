@@ -11,7 +11,7 @@ use futon_host::images::ImageStore;
 use futon_host::resources::{FUTON_GUEST, IMAGES, TEST_CLIENT, source_root};
 use futon_host::workdir::{Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanRequest, WorkDir, function_plan};
 use futon_host::{Context, Error, Result};
-use futon_model::{Base, Limits, ScriptKind};
+use futon_model::{Base, Limits, Plan, ScriptKind};
 
 use super::machine::Prepared;
 use crate::cli::{ClientArgs, MachineArgs, ProjectArgs};
@@ -76,27 +76,7 @@ impl Project {
         resources: &Path,
         store: Option<&Arc<ImageStore>>,
     ) -> Result<WorkDir> {
-        let selection = select(&self.compose, name)?;
-        let own = match prepared.base {
-            Base::Docker => DEFAULT_TEMPLATE,
-            Base::Lean => LEAN_TEMPLATE,
-        };
-        let template = self.template.as_ref().map_or(own, |(_, text)| text.as_str());
-        // A script that reports with the token is held to futon's steps, whoever wrote it.
-        let script =
-            if template.contains(futon_model::TOKEN_PLACEHOLDER) { ScriptKind::Own } else { ScriptKind::Foreign };
-        let request = PlanRequest {
-            config: &self.config,
-            machine: prepared.kind,
-            base_image: prepared.base_image.clone(),
-            kernel: prepared.kernel.clone(),
-            base: prepared.base,
-            client: client.client.as_deref(),
-            seed: client.seed,
-            store: store.map(Arc::as_ref),
-            script,
-        };
-        let mut plan = function_plan(&selection, &request)?;
+        let (mut plan, selection) = self.plan(name, client, prepared, store)?;
         let bundle = match (&prepared.seccomp, store) {
             (Some(profile), Some(store)) => {
                 Some(bundle(&selection, store, profile, super::machine::function_cpus(&self.config)))
@@ -115,7 +95,7 @@ impl Project {
         }
         let contents = Contents {
             plan: &plan,
-            template,
+            template: self.template(prepared),
             compose: Some(&selection.compose),
             engine: Some(&selection.engine),
             tools: &tools(resources),
@@ -123,6 +103,42 @@ impl Project {
             bundle: bundle.as_ref(),
         };
         WorkDir::create(dir, &contents)
+    }
+
+    /// The run script's template: the user's, else the base's own.
+    fn template(&self, prepared: &Prepared) -> &str {
+        let own = match prepared.base {
+            Base::Docker => DEFAULT_TEMPLATE,
+            Base::Lean => LEAN_TEMPLATE,
+        };
+        self.template.as_ref().map_or(own, |(_, text)| text.as_str())
+    }
+
+    /// The plan of one function, as far as it does not depend on where its files are.
+    pub fn plan(
+        &self,
+        name: &str,
+        client: &ClientArgs,
+        prepared: &Prepared,
+        store: Option<&Arc<ImageStore>>,
+    ) -> Result<(Plan, Selection)> {
+        let selection = select(&self.compose, name)?;
+        let template = self.template(prepared);
+        // A script that reports with the token is held to futon's steps, whoever wrote it.
+        let script =
+            if template.contains(futon_model::TOKEN_PLACEHOLDER) { ScriptKind::Own } else { ScriptKind::Foreign };
+        let request = PlanRequest {
+            config: &self.config,
+            machine: prepared.kind,
+            base_image: prepared.base_image.clone(),
+            kernel: prepared.kernel.clone(),
+            base: prepared.base,
+            client: client.client.as_deref(),
+            seed: client.seed,
+            store: store.map(Arc::as_ref),
+            script,
+        };
+        Ok((function_plan(&selection, &request)?, selection))
     }
 }
 

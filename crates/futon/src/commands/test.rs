@@ -1,5 +1,6 @@
 //! `futon test`: build, run and check for each function.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,9 +10,10 @@ use std::time::SystemTime;
 use futon_host::functions::{client_name, select};
 use futon_host::images::ImageStore;
 use futon_host::machine::gem5::Goal;
-use futon_host::machine::namespace_works;
+use futon_host::machine::qemu::QemuMachine;
+use futon_host::machine::{Machine, namespace_works};
 use futon_host::report::{junit, report, write_report};
-use futon_host::{Context, Result};
+use futon_host::{Context, Error, Result};
 use futon_model::{Code, ExitCode, FunctionReport, MachineKind, Network, Outcome, Proof, Verdict};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +22,7 @@ use super::machine::{Prepared, Purpose, prepare};
 use super::project::{Project, store};
 use super::run::run_beside;
 use super::rundir::run_folder;
+use super::warm::with_images;
 use crate::cli::TestArgs;
 use crate::ui::Ui;
 
@@ -37,10 +40,16 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
     let prepared = prepare(&args.machine, resources, &project.config, purpose, ui, &cancel).await?;
     let store = Arc::new(store(resources)?);
     let started = SystemTime::now();
+    let cached = if args.from_cache {
+        cached(args, &names, &project, &prepared, &store, ui, &cancel).await?
+    } else {
+        BTreeMap::new()
+    };
     let suite = Suite {
         args,
         project: &project,
         prepared: &prepared,
+        cached,
         store,
         out: &out,
         cancel,
@@ -68,6 +77,8 @@ struct Suite<'a> {
     args: &'a TestArgs,
     project: &'a Project,
     prepared: &'a Prepared,
+    /// Machines that have a function's images, by the function's name.
+    cached: BTreeMap<String, QemuMachine>,
     store: Arc<ImageStore>,
     out: &'a Path,
     cancel: CancellationToken,
@@ -116,7 +127,7 @@ impl Suite<'_> {
         let store = &self.store;
         let workdir =
             self.project.working_directory(name, dir, &self.args.client, self.prepared, resources, Some(store))?;
-        let machine = &*self.prepared.machine;
+        let machine = self.cached.get(name).map_or(&*self.prepared.machine, |machine| machine as &dyn Machine);
         let function = run_beside(&workdir, machine, Some(Arc::clone(store)), ui, self.cancel.clone()).await?;
         if !self.args.output.keep_disks {
             // The disk is of no use after the run; the results stay.
@@ -128,6 +139,28 @@ impl Suite<'_> {
         }
         Ok(function)
     }
+}
+
+/// A machine for each function that has its images (`--from-cache`).
+async fn cached(
+    args: &TestArgs,
+    names: &[String],
+    project: &Project,
+    prepared: &Prepared,
+    store: &Arc<ImageStore>,
+    ui: &mut Ui,
+    cancel: &CancellationToken,
+) -> Result<BTreeMap<String, QemuMachine>> {
+    let Some(machine) = &prepared.qemu else {
+        return Err(Error::usage("--from-cache goes with the docker base on QEMU").hint("leave it out"));
+    };
+    let mut cached = BTreeMap::new();
+    for name in names {
+        let (plan, _) = project.plan(name, &args.client, prepared, Some(store))?;
+        let made = with_images(machine, &plan, store, &args.resources.resources, &project.config, ui, cancel).await?;
+        cached.extend(made.map(|machine| (name.clone(), machine)));
+    }
+    Ok(cached)
 }
 
 /// How many machines run side by side: what was asked for, else one a processor as far as free memory goes. Where all share the host's

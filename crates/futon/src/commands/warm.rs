@@ -1,12 +1,15 @@
 //! `futon warm`, and the warm base behind `futon test` and `futon exec`.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use futon_host::config::Config;
+use futon_host::images::ImageStore;
 use futon_host::machine::qemu::{MakeWarm, QemuMachine, WarmBase, WarmStore, make_warm};
 use futon_host::resources::FUTON_GUEST;
 use futon_host::{Error, Result};
-use futon_model::ExitCode;
+use futon_model::{ExitCode, Plan, PlannedImage};
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Purpose, apply, prepare_qemu};
@@ -41,7 +44,9 @@ fn list(store: &WarmStore, json: bool, ui: &Ui) -> Result<()> {
     }
     for base in bases {
         let state = base.problem().unwrap_or_else(|| "ok".into());
-        ui.out(&format!("{}  {:>5} MiB  made in {:.0} s  {state}", base.id, base.disk_use() >> 20, seconds(&base)))?;
+        let images: String = base.key.images().iter().map(|name| format!("  {name}")).collect();
+        let size = base.disk_use() >> 20;
+        ui.out(&format!("{}  {size:>5} MiB  made in {:.0} s  {state}{images}", base.id, seconds(&base)))?;
     }
     Ok(())
 }
@@ -52,7 +57,8 @@ async fn make(args: &WarmMakeArgs, ui: &mut Ui, cancel: &CancellationToken) -> R
     let resources = &args.resources.resources;
     let machine = prepare_qemu(&args.machine, resources, &config, Purpose::Run, ui).await?;
     machine.can_fork().map_err(|why| Error::usage(format!("this machine cannot be forked: {why}")))?;
-    let base = find_or_make(&machine, resources, &config, args.force, ui, cancel).await?;
+    let wanted = Wanted { force: args.force, ..Wanted::default() };
+    let base = find_or_make(&machine, resources, &config, &wanted, ui, cancel).await?;
     ui.line(&format!("warm base {}: ready, {} MiB", base.id, base.disk_use() >> 20));
     Ok(())
 }
@@ -69,7 +75,7 @@ pub async fn attach(
     cancel: &CancellationToken,
 ) -> Result<()> {
     let made = match machine.can_fork() {
-        Ok(()) => find_or_make(machine, resources, config, false, ui, cancel).await,
+        Ok(()) => find_or_make(machine, resources, config, &Wanted::default(), ui, cancel).await,
         Err(why) => Err(Error::infra(why)),
     };
     match made {
@@ -80,19 +86,61 @@ pub async fn attach(
     Ok(())
 }
 
+/// A machine whose warm base has pulled these images. Where one is not in the store, or nothing can be forked, there is none: the
+/// function is tested as without a cache.
+///
+/// # Errors
+/// When the warm base cannot be made.
+pub async fn with_images(
+    machine: &QemuMachine,
+    plan: &Plan,
+    store: &Arc<ImageStore>,
+    resources: &Path,
+    config: &Config,
+    ui: &mut Ui,
+    cancel: &CancellationToken,
+) -> Result<Option<QemuMachine>> {
+    if machine.warm.is_none() || plan.images.iter().any(|image| image.manifest.is_none()) {
+        return Ok(None);
+    }
+    let wanted = Wanted { images: &plan.images, store: Some(Arc::clone(store)), force: false };
+    let warm = find_or_make(machine, resources, config, &wanted, ui, cancel).await?;
+    Ok(Some(QemuMachine { warm: Some(warm), ..machine.clone() }))
+}
+
+/// What a warm base is to be, beside a machine that waits for work.
+#[derive(Default)]
+struct Wanted<'a> {
+    /// With these images pulled.
+    images: &'a [PlannedImage],
+    /// From this store.
+    store: Option<Arc<ImageStore>>,
+    /// Made anew, even if there is one.
+    force: bool,
+}
+
 async fn find_or_make(
     machine: &QemuMachine,
     resources: &Path,
     config: &Config,
-    force: bool,
+    wanted: &Wanted<'_>,
     ui: &mut Ui,
     cancel: &CancellationToken,
 ) -> Result<WarmBase> {
     let store = WarmStore::of(resources);
     let futon_guest = resources.join(FUTON_GUEST);
-    let make = MakeWarm { machine, futon_guest: &futon_guest, limit: config.limits.boot, cancel: cancel.clone() };
+    let make = MakeWarm {
+        machine,
+        futon_guest: &futon_guest,
+        images: wanted.images,
+        store: wanted.store.clone(),
+        limit: config.limits.boot + if wanted.images.is_empty() { Duration::ZERO } else { config.limits.pull },
+        cancel: cancel.clone(),
+    };
     let key = make.key()?;
-    if !force && let Ok(base) = store.find(&key) {
+    if !wanted.force
+        && let Ok(base) = store.find(&key)
+    {
         return Ok(base);
     }
     let waiting = || ui.line("waiting for another futon that makes a warm base");
@@ -102,18 +150,19 @@ async fn find_or_make(
     };
     // The other one may have made the very same.
     let why = match store.find(&key) {
-        Ok(base) if !force => return Ok(base),
+        Ok(base) if !wanted.force => return Ok(base),
         Ok(_) => "asked for".into(),
         Err(why) => why,
     };
-    ui.start(&format!("making a warm base ({why})"));
+    let with = wanted.images.first().map_or_else(String::new, |image| format!(" with {}", image.reference.written()));
+    ui.start(&format!("making a warm base{with} ({why})"));
     let base = make_warm(&store, &make, &mut |now| ui.update(&format!("warm base: {now}"))).await;
     ui.stop();
     let base = base?;
-    ui.line(&format!("warm base {}: made in {:.0} s ({why})", base.id, seconds(&base)));
+    ui.line(&format!("warm base {}{with}: made in {:.0} s ({why})", base.id, seconds(&base)));
     Ok(base)
 }
 
 fn seconds(base: &WarmBase) -> f64 {
-    std::time::Duration::from_millis(base.made_in_ms).as_secs_f64()
+    Duration::from_millis(base.made_in_ms).as_secs_f64()
 }

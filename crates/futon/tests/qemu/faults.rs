@@ -1,6 +1,6 @@
 //! Faults of the function and of the guest: each ends within its limit with the right verdict.
 
-use crate::real::{Bench, enabled};
+use crate::real::Bench;
 
 /// Arguments for a fault service, with few calls: the fault comes early.
 fn fault<'a>(name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
@@ -11,10 +11,7 @@ macro_rules! fault_test {
     ($test:ident, $name:literal, $more:expr, $outcome:literal, $step:expr, $exit:literal, $code:literal, $why:literal) => {
         #[test]
         fn $test() {
-            if !enabled(stringify!($test)) {
-                return;
-            }
-            let bench = Bench::new();
+            let Some(bench) = Bench::new() else { return };
             let run = bench.expect(&fault($name, &$more), $outcome, $step, $exit);
             let verdict = run.verdict(0);
             assert_eq!(verdict["code"], $code, "{}", run.all());
@@ -55,10 +52,7 @@ fault_test!(ignores_sigterm, "fault-ignore-term", [], "passed", None, 0, "all_wi
 
 #[test]
 fn forged_events_prove_nothing_and_are_reported() {
-    if !enabled("forged_events_prove_nothing_and_are_reported") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let run = bench.expect(&fault("fault-forge", &[]), "failed", Some("invoke"), 1);
     let remarks = run.report["functions"][0]["remarks"].to_string();
     assert!(remarks.contains("forgery"), "{}", run.all());
@@ -67,10 +61,7 @@ fn forged_events_prove_nothing_and_are_reported() {
 
 #[test]
 fn a_step_of_the_script_fails() {
-    if !enabled("a_step_of_the_script_fails") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let template = bench.template("step invoke ", "    step start 10s sh -c 'echo no luck; exit 1'");
     let run = bench.expect(&["fibonacci-go", "--template", &template], "failed", Some("start"), 1);
     assert!(run.verdict(0)["why"].as_str().unwrap().contains("no luck"), "{}", run.all());
@@ -78,20 +69,14 @@ fn a_step_of_the_script_fails() {
 
 #[test]
 fn the_guest_powers_off_half_way() {
-    if !enabled("the_guest_powers_off_half_way") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let template = bench.template("step invoke ", "    echo o >/proc/sysrq-trigger; sleep 60");
     bench.expect(&["fibonacci-go", "--template", &template], "crashed", Some("invoke"), 1);
 }
 
 #[test]
 fn the_guest_panics() {
-    if !enabled("the_guest_panics") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let template =
         bench.template("step pull ", "    echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger; sleep 60");
     let run = bench.expect(&["fibonacci-go", "--template", &template], "crashed", Some("pull"), 1);
@@ -102,10 +87,7 @@ fn the_guest_panics() {
 
 #[test]
 fn no_space_in_the_guest_while_pulling() {
-    if !enabled("no_space_in_the_guest_while_pulling") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let fill = "    fallocate -l $(($(df --output=avail -k / | tail -n 1) - 4096))k /fill";
     let template = bench.template("step pull ", fill);
     let run = bench.expect(&["fibonacci-go", "--template", &template], "failed", Some("pull"), 1);
@@ -114,10 +96,7 @@ fn no_space_in_the_guest_while_pulling() {
 
 #[test]
 fn the_guest_never_boots() {
-    if !enabled("the_guest_never_boots") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let args = ["fibonacci-go", "--cold", "--root", "/dev/vdz", "--limit", "boot=25s"];
     let run = bench.expect(&args, "timed_out", Some("boot"), 3);
     assert!(run.report["functions"][0]["console_tail"].to_string().contains("vda"), "{}", run.all());
@@ -125,10 +104,7 @@ fn the_guest_never_boots() {
 
 #[test]
 fn the_first_passes_and_the_second_fails() {
-    if !enabled("the_first_passes_and_the_second_fails") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let compose = std::fs::read_to_string(crate::real::root().join("functions/faults.yaml")).unwrap();
     let good = "services:\n  fibonacci-go:\n    image: vhiveease/fibonacci-go:latest\n    container_name: function\n    \
                 entrypoint: [\"/app/server\", \"-addr=0.0.0.0:50051\"]\n    ports: [\"50000:50051\"]\n\n";

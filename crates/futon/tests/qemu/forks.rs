@@ -4,14 +4,11 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::real::{Bench, Run, enabled};
+use crate::real::{Bench, Run};
 
 #[test]
 fn a_run_says_whether_it_was_forked() {
-    if !enabled("a_run_says_whether_it_was_forked") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     for (args, forked) in
         [(&["fibonacci-go", "-n", "5"][..], true), (&["fibonacci-go", "-n", "5", "--cold"][..], false)]
     {
@@ -26,10 +23,7 @@ fn a_run_says_whether_it_was_forked() {
 
 #[test]
 fn forks_differ_in_their_random_numbers_and_know_the_time() {
-    if !enabled("forks_differ_in_their_random_numbers_and_know_the_time") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let script = "#!/bin/sh\ncd /root\ndate +%s >answer.txt\nhead -c 32 /dev/urandom | od -An -tx1 | tr -d ' \\n' >>answer.txt\n\
                   curl -fsS http://10.0.2.2:3003/upload -F 'files=@answer.txt'\n\
                   echo 'SUCCESS: All commands completed successfully' >results.log\n\
@@ -51,6 +45,32 @@ fn forks_differ_in_their_random_numbers_and_know_the_time() {
         random.to_owned()
     };
     assert_ne!(answer("one"), answer("two"));
+}
+
+#[test]
+fn an_image_from_the_cache_is_not_fetched_again() {
+    let Some(bench) = Bench::new() else { return };
+    // The second run at the latest finds it there.
+    for _ in 0..2 {
+        let run = bench.test(&["fibonacci-nodejs", "-n", "5", "--from-cache"]);
+        assert_eq!(run.code, Some(0), "{}", run.all());
+        let function = &run.report["functions"][0];
+        assert_eq!(function["proof"], "full");
+        assert_eq!(function["machine"]["cached_images"][0], "vhiveease/fibonacci-nodejs:latest");
+        let cached = |step: &Value| step["cached"] == true;
+        let steps: Vec<_> = function["steps"].as_array().unwrap().iter().filter(|step| cached(step)).collect();
+        assert_eq!((steps.len(), &steps[0]["name"]), (1, &"pull".into()), "{}", run.all());
+        let read = |name: &str| fs::read_to_string(bench.path("out/fibonacci-nodejs/results").join(name)).unwrap();
+        assert!(
+            read("events.jsonl").contains("\"image_requested\""),
+            "the digest was not compared with the exchange's"
+        );
+        assert!(read("results.log").contains("Image is up to date"), "{}", read("results.log"));
+        fs::remove_dir_all(bench.path("out")).unwrap();
+    }
+    // Where nothing can be kept the plain way is taken.
+    let missing = ["fault-missing-image", "--functions", "functions/faults.yaml", "--from-cache"];
+    bench.expect(&missing, "failed", Some("pull"), 1);
 }
 
 /// What the engine says of a container and cannot be the same twice, and Compose's notes about itself.
@@ -94,14 +114,11 @@ fn without_own(mut container: Value, id: &str) -> Value {
 
 #[test]
 fn a_container_is_the_same_as_composes() {
-    if !enabled("a_container_is_the_same_as_composes") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let compose = "name: vswarmu\nservices:\n  db:\n    image: vhiveease/fibonacci-go:latest\n    container_name: database\n    \
                    command: [\"-addr=0.0.0.0:50052\"]\n  rich:\n    image: vhiveease/fibonacci-go:latest\n    \
                    container_name: function\n    entrypoint: /app/server \"-addr=0.0.0.0:50051\"\n    user: \"65534:65534\"\n    \
-                   working_dir: /tmp\n    cpuset: \"1\"\n    read_only: true\n    environment: [A=1, \"B=two words\"]\n    \
+                   working_dir: /tmp\n    cpuset: \"1\"\n    mem_limit: 300m\n    read_only: true\n    environment: [A=1, \"B=two words\"]\n    \
                    depends_on: [db]\n    ports: [\"50000:50051\"]\n    stop_grace_period: 3s\n    restart: \"no\"\n    \
                    x-futon: {client: fibonacci-go}\n";
     fs::write(bench.path("functions.yaml"), compose).unwrap();

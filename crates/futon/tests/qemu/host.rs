@@ -9,16 +9,13 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::real::{Bench, Run, enabled, root, wait_for};
+use crate::real::{Bench, Run, root, wait_for};
 
 const BOOTED: Duration = Duration::from_secs(150);
 
 #[test]
 fn the_script_is_missing() {
-    if !enabled("the_script_is_missing") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let dir = bench.path("work");
     let dir = dir.to_str().unwrap();
     let built = bench.command(&["build", "fibonacci-go", "--dir", dir]).output().unwrap();
@@ -37,10 +34,7 @@ fn the_script_is_missing() {
 
 #[test]
 fn qemu_is_killed() {
-    if !enabled("qemu_is_killed") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let child = bench.test_command(&["fibonacci-go"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let qemu = || bench.processes().into_iter().find(|p| p.contains("qemu-system-x86_64 -name"));
     // Not before the guest runs its script: a fork that fails is replaced by a machine that boots from nothing.
@@ -57,10 +51,7 @@ fn qemu_is_killed() {
 
 #[test]
 fn qemu_is_missing() {
-    if !enabled("qemu_is_missing") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let output = bench.test_command(&["fibonacci-go"]).env("PATH", "/nowhere").output().unwrap();
     let run = Run::of(&output);
     assert_eq!(run.code, Some(3), "{}", run.all());
@@ -69,10 +60,7 @@ fn qemu_is_missing() {
 
 #[test]
 fn the_base_image_is_missing_or_damaged() {
-    if !enabled("the_base_image_is_missing_or_damaged") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let run = bench.test(&["fibonacci-go", "--base-image", "/nowhere/disk.img"]);
     assert_eq!(run.code, Some(3), "{}", run.all());
     assert!(run.stderr.contains("/nowhere/disk.img") && run.stderr.contains("hint:"), "{}", run.all());
@@ -84,12 +72,13 @@ fn the_base_image_is_missing_or_damaged() {
 
 #[test]
 fn a_stranger_on_port_3003_survives() {
-    if !enabled("a_stranger_on_port_3003_survives") {
-        return;
-    }
+    let Some(bench) = Bench::new() else { return };
+    // Without a namespace of its own the machine's exchange is on the host's port.
+    let run = bench.expect(&["fibonacci-go", "-n", "8", "--network", "host"], "passed", None, 0);
+    assert!(run.report["functions"][0]["machine"]["warm_base"].is_null(), "{}", run.all());
+    fs::remove_dir_all(bench.path("out")).unwrap();
     // Another program of this machine may hold the port already: that is a stranger, too.
     let stranger = TcpListener::bind(("127.0.0.1", 3003));
-    let bench = Bench::new();
     bench.expect(&["fibonacci-go", "-n", "8"], "passed", None, 0);
     assert!(TcpListener::bind(("127.0.0.1", 3003)).is_err(), "the stranger is gone");
     drop(stranger);
@@ -97,10 +86,7 @@ fn a_stranger_on_port_3003_survives() {
 
 #[test]
 fn no_space_for_uploads_on_the_host() {
-    if !enabled("no_space_for_uploads_on_the_host") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let out = bench.path("out");
     fs::create_dir(&out).unwrap();
     let futon = env!("CARGO_BIN_EXE_futon");
@@ -146,10 +132,7 @@ fn disk(bench: &Bench) -> String {
 
 #[test]
 fn ctrl_c_leaves_nothing() {
-    if !enabled("ctrl_c_leaves_nothing") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let mut command = bench.test_command(&["fibonacci-go", "aes-go"]);
     // A process group of its own, to which the terminal's Ctrl-C goes.
     let child = command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -164,12 +147,52 @@ fn ctrl_c_leaves_nothing() {
     bench.nothing_left();
 }
 
+/// Kills futon while it makes a warm base, restores it, runs and uploads; what it leaves must neither run nor be trusted.
+#[test]
+fn kill_minus_nine_at_any_time_does_no_harm() {
+    let Some(bench) = Bench::new() else { return };
+    // Resources of the test's own: the same files, but its own warm bases.
+    let resources = bench.path("resources");
+    fs::create_dir(&resources).unwrap();
+    for entry in fs::read_dir(root().join("resources")).unwrap().flatten() {
+        let name = entry.file_name();
+        if name != "warm" && name != ".lock" {
+            std::os::unix::fs::symlink(entry.path(), resources.join(name)).unwrap();
+        }
+    }
+    // Milliseconds, from clock and process id: another choice each time, told when the test fails.
+    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos();
+    let mut state = u64::from(seed) | 1;
+    let mut within = |longest: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        Duration::from_millis((state >> 33) % longest)
+    };
+    let mut told = Vec::new();
+    let warm: Vec<&str> = vec!["warm", "make", "--force"];
+    let out = bench.path("out");
+    let test = vec!["test", "fibonacci-go", "-n", "5", "--out", out.to_str().unwrap()];
+    let plan = [(&warm, 40_000); 3].into_iter().chain([(&test, 25_000); 7]);
+    for (words, longest) in plan {
+        let delay = within(longest);
+        told.push(format!("{} after {delay:?}", words[0]));
+        let mut command = bench.command(words);
+        let mut child =
+            command.env("RESOURCES", &resources).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(delay);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        bench.nothing_left();
+        let _ = fs::remove_dir_all(&out);
+    }
+    let run = Run::of(&bench.test_command(&["fibonacci-go"]).env("RESOURCES", &resources).output().unwrap());
+    assert_eq!(run.code, Some(0), "{told:?} {}", run.all());
+    assert!(run.report["functions"][0]["machine"]["warm_base"].is_string(), "{told:?} {}", run.all());
+    bench.nothing_left();
+}
+
 #[test]
 fn kill_minus_nine_leaves_nothing() {
-    if !enabled("kill_minus_nine_leaves_nothing") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let mut child = bench.test_command(&["fibonacci-go"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let running = || bench.processes().iter().any(|p| p.contains("qemu-system-x86_64 -name"));
     assert!(wait_for(Duration::from_secs(30), running));

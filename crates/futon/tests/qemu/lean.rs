@@ -1,18 +1,15 @@
 //! The lean guest in QEMU: the same plan, steps and verdicts as on the docker base, in seconds.
 
 use crate::passes::NINE;
-use crate::real::{Bench, enabled};
+use crate::real::Bench;
 
 /// From nothing to the verdict, on a machine that has nothing else to do; `FUTON_TEST_TIMES=1` insists on it.
 const COLD_LIMIT_MS: u64 = 8000;
 
 #[test]
 fn lean_all_nine_functions_pass() {
-    if !enabled("lean_all_nine_functions_pass") {
-        return;
-    }
+    let Some(bench) = Bench::new() else { return };
     let insist = std::env::var_os("FUTON_TEST_TIMES").is_some_and(|v| v == "1");
-    let bench = Bench::new();
     let run = bench.test(&[&NINE[..], &["--base", "lean"]].concat());
     assert_eq!(run.code, Some(0), "{}", run.all());
     for (i, name) in NINE.iter().enumerate() {
@@ -32,10 +29,7 @@ macro_rules! lean_fault {
     ($test:ident, $name:literal, $more:expr, $outcome:literal, $step:expr, $exit:literal, $code:literal, $why:literal) => {
         #[test]
         fn $test() {
-            if !enabled(stringify!($test)) {
-                return;
-            }
-            let bench = Bench::new();
+            let Some(bench) = Bench::new() else { return };
             let fixed = [$name, "--base", "lean", "--functions", "functions/faults.yaml", "-n", "8"];
             let run = bench.expect(&[&fixed[..], &$more].concat(), $outcome, $step, $exit);
             let verdict = run.verdict(0);
@@ -91,10 +85,7 @@ lean_fault!(
 
 #[test]
 fn lean_forged_events_prove_nothing() {
-    if !enabled("lean_forged_events_prove_nothing") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let args = ["fault-forge", "--base", "lean", "--functions", "functions/faults.yaml", "-n", "8"];
     let run = bench.expect(&args, "failed", Some("invoke"), 1);
     assert!(run.report["functions"][0]["remarks"].to_string().contains("forgery"), "{}", run.all());
@@ -102,10 +93,7 @@ fn lean_forged_events_prove_nothing() {
 
 #[test]
 fn lean_refuses_a_kernel_that_cannot_work() {
-    if !enabled("lean_refuses_a_kernel_that_cannot_work") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     std::fs::write(bench.path("vmlinux"), "not a kernel").unwrap();
     let kernel = bench.path("vmlinux");
     let run = bench.test(&["fibonacci-go", "--base", "lean", "--kernel", kernel.to_str().unwrap()]);

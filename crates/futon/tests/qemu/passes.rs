@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
-use crate::real::{Bench, Run, enabled, root};
+use crate::real::{Bench, Run, root};
 
 pub const NINE: [&str; 9] = [
     "fibonacci-go",
@@ -20,10 +20,7 @@ pub const NINE: [&str; 9] = [
 
 #[test]
 fn all_nine_functions_pass() {
-    if !enabled("all_nine_functions_pass") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let run = bench.test(&NINE);
     assert_eq!(run.code, Some(0), "{}", run.all());
     for (i, name) in NINE.iter().enumerate() {
@@ -53,10 +50,7 @@ fn all_nine_functions_pass() {
 
 #[test]
 fn two_machines_run_side_by_side() {
-    if !enabled("two_machines_run_side_by_side") {
-        return;
-    }
-    let (one, two) = (Bench::new(), Bench::new());
+    let (Some(one), Some(two)) = (Bench::new(), Bench::new()) else { return };
     let start = |bench: &Bench, name| {
         bench.test_command(&[name, "-n", "8"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
@@ -71,11 +65,8 @@ fn two_machines_run_side_by_side() {
 
 #[test]
 fn an_unprivileged_user_can_do_it() {
-    if !enabled("an_unprivileged_user_can_do_it") {
-        return;
-    }
+    let Some(bench) = Bench::new() else { return };
     // What nobody may read: the repository may lie in a folder of root's.
-    let bench = Bench::new();
     let open = |path: &std::path::Path| fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
     open(&bench.path(""));
     let copy = |from: &str, to: &str| {
@@ -107,10 +98,7 @@ fn an_unprivileged_user_can_do_it() {
 
 #[test]
 fn exec_runs_any_script_and_collects_what_it_uploads() {
-    if !enabled("exec_runs_any_script_and_collects_what_it_uploads") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let script = "#!/bin/sh\ncd /root\ncurl -fsS http://10.0.2.2:3003/greeting.txt -o greeting.txt\n\
                   tr a-z A-Z <greeting.txt >answer.txt\n\
                   curl -fsS http://10.0.2.2:3003/upload -F 'files=@answer.txt'\n\
@@ -132,10 +120,7 @@ fn exec_runs_any_script_and_collects_what_it_uploads() {
 /// The seed's way, without futon: a bare QEMU, Python's upload server, a run script written by hand.
 #[test]
 fn the_base_image_works_without_futon() {
-    if !enabled("the_base_image_works_without_futon") {
-        return;
-    }
-    let bench = Bench::new();
+    let Some(bench) = Bench::new() else { return };
     let (served, venv) = (bench.path("tmp"), root().join("target/uploadserver-venv"));
     fs::create_dir(&served).unwrap();
     let script = "#!/bin/sh\nuname -r >/root/results.log\ncurl -fsS http://10.0.2.2:3003/upload -F 'files=@/root/results.log'\npoweroff -f\n";

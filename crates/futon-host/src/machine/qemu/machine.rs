@@ -101,6 +101,7 @@ impl Machine for QemuMachine {
             base_image: self.base_image.display().to_string(),
             kernel: self.kernel.display().to_string(),
             warm_base: self.warm.as_ref().map(|warm| warm.id.clone()),
+            cached_images: self.warm.as_ref().map(|warm| warm.key.images()).unwrap_or_default(),
         }
     }
 
@@ -138,6 +139,7 @@ impl Machine for QemuMachine {
                 running
                     .remarks
                     .push(format!("the warm base could not be forked, so the machine booted from nothing: {e}"));
+                running.instead = Some(cold.report());
                 Ok(Box::new(running))
             }
         }
@@ -200,7 +202,7 @@ impl QemuMachine {
         let ended = guarded.ended();
         // A QEMU that ends at once says why in its log, and that is what its end is told with.
         let _ = qmp.negotiate().await;
-        let mut running = RunningQemu { guarded, listener, qmp, watcher: None, remarks };
+        let mut running = RunningQemu { guarded, listener, qmp, watcher: None, remarks, instead: None };
         if boot.incoming
             && let Err(e) = running.take_over(&self.warm_state()?).await
         {
@@ -293,6 +295,8 @@ pub(super) struct RunningQemu {
     pub(super) qmp: Qmp,
     watcher: Option<JoinHandle<()>>,
     remarks: Vec<String>,
+    /// The report of the machine that was started in the planned one's place.
+    instead: Option<MachineReport>,
 }
 
 /// Longest wait for the state of the processors and devices, some hundred KiB.
@@ -318,6 +322,10 @@ impl Running for RunningQemu {
 
     fn remarks(&self) -> Vec<String> {
         self.remarks.clone()
+    }
+
+    fn report(&self) -> Option<MachineReport> {
+        self.instead.clone()
     }
 
     async fn end(&mut self) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
+use futon_model::PlannedImage;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::qemu::args::qemu_arguments;
@@ -14,6 +15,9 @@ use crate::{Context, Result};
 /// Changes when futon saves or continues machines in another way.
 const FORMAT: &str = "1";
 
+/// Before an image's name in the names of parts.
+const IMAGE: &str = "image ";
+
 /// Everything that shapes a warm base's state, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WarmKey {
@@ -21,11 +25,11 @@ pub struct WarmKey {
 }
 
 impl WarmKey {
-    /// The key of a machine with a guest tool and a script that parks.
+    /// The key of a machine with a guest tool, a script that parks and images that are pulled before it does.
     ///
     /// # Errors
     /// When one of the files cannot be looked at.
-    pub fn of(machine: &QemuMachine, futon_guest: &Path, script: &str) -> Result<Self> {
+    pub fn of(machine: &QemuMachine, futon_guest: &Path, script: &str, images: &[PlannedImage]) -> Result<Self> {
         let mut parts = BTreeMap::new();
         let mut add = |name: &str, value: String| parts.insert(name.to_owned(), value);
         add("futon's way to save", FORMAT.into());
@@ -39,6 +43,10 @@ impl WarmKey {
         }
         add("futon-guest", sha256_file(futon_guest)?);
         add("park script", sha256_text(script));
+        for image in images {
+            let digest = image.manifest.as_ref().map(ToString::to_string).unwrap_or_default();
+            add(&format!("{IMAGE}{}", image.reference.written()), digest);
+        }
         // Under KVM the guest has seen this very processor.
         if machine.accelerator.accelerator == futon_model::Accelerator::Kvm {
             add("processor", processor());
@@ -51,6 +59,12 @@ impl WarmKey {
     pub fn id(&self) -> String {
         let text: Vec<String> = self.parts.iter().map(|(name, value)| format!("{name}\0{value}\0")).collect();
         sha256_text(&text.concat())[..16].to_owned()
+    }
+
+    /// Images that it has pulled, as they are written.
+    #[must_use]
+    pub fn images(&self) -> Vec<String> {
+        self.parts.keys().filter_map(|name| name.strip_prefix(IMAGE)).map(ToOwned::to_owned).collect()
     }
 
     /// Names of the parts in which two keys differ.
@@ -98,5 +112,12 @@ mod tests {
         assert_ne!(old.id(), new.id());
         assert_eq!(old.id(), old.clone().id());
         assert_eq!(old.id().len(), 16);
+    }
+
+    #[test]
+    fn another_digest_is_another_base() {
+        let (old, new) = (key(&[("image me/a:1", "sha256:1")]), key(&[("image me/a:1", "sha256:2"), ("image b", "")]));
+        assert_eq!(new.differences(&old), ["image b", "image me/a:1"]);
+        assert_eq!(new.images(), ["b", "me/a:1"]);
     }
 }

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futon_model::{Accelerator, EventKind};
+use futon_model::{Accelerator, EventKind, PlannedImage};
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use super::{DISK, MEMORY, STATE, WarmBase, WarmKey, WarmStore};
 use crate::exchange::{self, ExchangeConfig};
+use crate::images::ImageStore;
 use crate::machine::Running;
 use crate::machine::qemu::machine::{Boot, QemuMachine, RunningQemu};
 use crate::machine::qemu::{args::Memory, disk};
@@ -19,6 +21,9 @@ use crate::{Context, Error, Result};
 
 /// The run script that parks, `test/park.sh`.
 pub(super) const PARK_SCRIPT: &str = include_str!("../../../../../../test/park.sh");
+
+/// Where the script takes the images' names.
+const IMAGES_PLACEHOLDER: &str = "<__IMAGES__>";
 
 /// How often the guest must have asked for work before it is saved: what it still did after its boot is over by then.
 const POLLS: u32 = 8;
@@ -36,6 +41,10 @@ pub struct MakeWarm<'a> {
     pub machine: &'a QemuMachine,
     /// The guest's tool.
     pub futon_guest: &'a Path,
+    /// Images that the engine pulls before the machine is saved; each with a digest.
+    pub images: &'a [PlannedImage],
+    /// Where they are.
+    pub store: Option<Arc<ImageStore>>,
     /// Longest time from power-on until the guest waits for work.
     pub limit: Duration,
     /// Ends it.
@@ -48,7 +57,7 @@ impl MakeWarm<'_> {
     /// # Errors
     /// When a file that it is made from is missing.
     pub fn key(&self) -> Result<WarmKey> {
-        WarmKey::of(self.machine, self.futon_guest, PARK_SCRIPT)
+        WarmKey::of(self.machine, self.futon_guest, PARK_SCRIPT, self.images)
     }
 }
 
@@ -85,7 +94,10 @@ async fn save(folder: &Path, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) + S
         disk::make_overlay(&machine.base_image, &disk).await?;
     }
     let script = folder.join("park.sh");
-    fs::write(&script, PARK_SCRIPT).context(|| format!("cannot write {}", script.display()))?;
+    let images: Vec<&str> = make.images.iter().map(|image| image.reference.written()).collect();
+    // A reference has no character that a shell would take for its own.
+    fs::write(&script, PARK_SCRIPT.replace(IMAGES_PLACEHOLDER, &images.join(" ")))
+        .context(|| format!("cannot write {}", script.display()))?;
     let console = folder.join("console");
     fs::create_dir_all(&console).context(|| format!("cannot make {}", console.display()))?;
 
@@ -106,6 +118,7 @@ async fn save(folder: &Path, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) + S
     let config = ExchangeConfig {
         run_script: Some(script),
         parking: true,
+        store: make.store.clone(),
         ..ExchangeConfig::run(served, folder.join("uploads"), events)
     };
     let stop = CancellationToken::new();
@@ -140,7 +153,9 @@ async fn parked(
             () = tokio::time::sleep_until(deadline) => break format!("it did not ask for work within {:?}", make.limit),
         };
         match event {
-            Some(EventKind::RunScriptRequested { status: 200, .. }) => say("warming up"),
+            Some(EventKind::RunScriptRequested { status: 200, .. }) => {
+                say(if make.images.is_empty() { "warming up" } else { "pulling and warming up" });
+            }
             Some(EventKind::Parked) => {
                 polls += 1;
                 if polls == POLLS {

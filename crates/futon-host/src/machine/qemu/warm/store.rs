@@ -26,6 +26,8 @@ const ABOUT: &str = "warm.json";
 
 /// Warm bases that are kept, those used last; each takes some hundred MiB.
 const KEPT: usize = 4;
+/// The same for those that have a function's images in them.
+const KEPT_WITH_IMAGES: usize = 16;
 
 /// A saved machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,7 +145,7 @@ impl WarmStore {
                 }
                 Some(why) => Err(why),
             },
-            Err(_) => Err(match self.list().into_iter().next() {
+            Err(_) => Err(match self.list().into_iter().find(|base| base.key.images() == key.images()) {
                 Some(last) => format!("changed since the last one: {}", key.differences(&last.key).join(", ")),
                 None => "there is none yet".into(),
             }),
@@ -221,7 +223,10 @@ impl WarmStore {
             fs::remove_dir_all(&folder).context(failed)?;
         }
         fs::rename(&base.folder, &folder).context(failed)?;
-        for old in self.list().into_iter().filter(|old| old.id != base.id).skip(KEPT - 1) {
+        let has_images = |base: &WarmBase| !base.key.images().is_empty();
+        let kept = if has_images(&base) { KEPT_WITH_IMAGES } else { KEPT };
+        let others = self.list().into_iter().filter(|old| old.id != base.id && has_images(old) == has_images(&base));
+        for old in others.skip(kept - 1) {
             let _ = fs::remove_dir_all(&old.folder);
         }
         Ok(WarmBase { folder, ..base })
