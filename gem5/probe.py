@@ -3,6 +3,7 @@
 import json
 import sys
 
+import _m5.core
 import m5.defines
 
 sys.dont_write_bytecode = True
@@ -13,7 +14,7 @@ print(
     + json.dumps(
         {
             "event": "probe",
-            "version": str(getattr(m5.defines, "gem5Version", "unknown")),
+            "version": str(getattr(_m5.core, "gem5Version", "unknown")),
             # v23 and later; before that one build had one instruction set, under another name.
             "x86": bool(build.get("USE_X86_ISA", False)) or build.get("TARGET_ISA") == "x86",
             "kvm": bool(build.get("USE_KVM", False)),

@@ -53,7 +53,6 @@ class Simulator(types.ModuleType):
         super().__init__("m5")
         self.exits, self.tick, self.calls = list(exits), 0, []
         self.options = types.SimpleNamespace(outdir=outdir)
-        self.core = types.SimpleNamespace(seedRandom=lambda seed: self.calls.append(("seed", seed)))
         self.stats = types.SimpleNamespace(
             reset=lambda: self.calls.append("reset"), dump=lambda: self.calls.append("dump")
         )
@@ -84,6 +83,9 @@ def play(exits, whole=True, spare=(), **given):
     """Status, events and calls of a run."""
     with tempfile.TemporaryDirectory() as outdir:
         sys.modules["m5"] = m5 = Simulator(exits, outdir)
+        native = types.SimpleNamespace(seedRandom=lambda seed: m5.calls.append(("seed", seed)), gem5Version="24.0")
+        sys.modules["_m5"] = types.SimpleNamespace(core=native)
+        sys.modules["_m5.core"] = native
         m5.whole = whole
         sys.modules.pop("futon_gem5.drive", None)
         drive = importlib.import_module("futon_gem5.drive")

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 
+import _m5.core
 import m5
 
 from . import checkpoints
@@ -51,8 +52,9 @@ class Events:
 
 def run(given, system, parts):
     """Runs to the end; the process's status."""
-    if hasattr(m5.core, "seedRandom"):
-        m5.core.seedRandom(given.seed)
+    # Not in m5.core, and not in every version.
+    if hasattr(_m5.core, "seedRandom"):
+        _m5.core.seedRandom(given.seed)
     m5.instantiate(given.restore)
     events = Events(system.cpu)
     events.write(
@@ -75,7 +77,7 @@ def run(given, system, parts):
 
 
 def _version():
-    return str(getattr(m5.defines, "gem5Version", "unknown")) if hasattr(m5, "defines") else "unknown"
+    return str(getattr(_m5.core, "gem5Version", "unknown"))
 
 
 class Driver:

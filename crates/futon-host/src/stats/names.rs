@@ -11,8 +11,8 @@ pub enum Figure {
     SimFreq,
     /// Host seconds in this dump.
     HostSeconds,
-    /// Instructions of all cores.
-    AllInsts,
+    /// Ticks of one cycle.
+    ClockPeriod,
     /// Instructions of the measured core.
     Insts,
     /// Of them those in user mode (gem5 v24.1 and later).
@@ -21,6 +21,8 @@ pub enum Figure {
     Cycles,
     /// Cycles in which the out-of-order core was quiesced; not among its cycles.
     QuiesceCycles,
+    /// Share of the time in which a simple core was not idle.
+    NotIdle,
     /// Cycles in which a simple core was idle; among its cycles.
     IdleCycles,
     /// Cycles in which a simple core was busy.
@@ -63,6 +65,8 @@ pub struct Layout {
 #[derive(Debug)]
 pub(super) struct Names {
     exact: HashMap<String, (Figure, u8)>,
+    /// The core's own second-level cache, as it may be called.
+    l2: [String; 2],
     llc: Option<String>,
     /// The measured core as requestors call it, with and without the system's name.
     requestors: [String; 2],
@@ -83,7 +87,8 @@ impl Names {
         add(Figure::SimTicks, &global(&["simTicks", "sim_ticks"]));
         add(Figure::SimFreq, &global(&["simFreq", "sim_freq"]));
         add(Figure::HostSeconds, &global(&["hostSeconds", "host_seconds"]));
-        add(Figure::AllInsts, &global(&["simInsts", "sim_insts"]));
+        let system = core.split_once('.').map_or("system", |(system, _)| system);
+        add(Figure::ClockPeriod, &[format!("{system}.clk_domain.clock")]);
         add(
             Figure::Insts,
             &own(&[
@@ -96,25 +101,23 @@ impl Names {
         add(Figure::UserInsts, &own(&["commitStats0.numUserInsts"]));
         add(Figure::Cycles, &own(&["numCycles"]));
         add(Figure::QuiesceCycles, &own(&["quiesceCycles"]));
+        add(Figure::NotIdle, &own(&["exec_context.thread_0.notIdleFraction"]));
         add(Figure::IdleCycles, &own(&["exec_context.thread_0.numIdleCycles", "num_idle_cycles"]));
         add(Figure::BusyCycles, &own(&["exec_context.thread_0.numBusyCycles", "num_busy_cycles"]));
         add(Figure::BranchMispredicts, &own(&["commit.branchMispredicts"]));
         type Of = fn(Access) -> Figure;
-        let caches: [(Of, &[&str]); 3] =
-            [(Figure::L1i, &["icache"]), (Figure::L1d, &["dcache"]), (Figure::L2, &["l2cache", "l2"])];
-        for (of, caches) in caches {
+        let caches: [(Of, &str); 2] = [(Figure::L1i, "icache"), (Figure::L1d, "dcache")];
+        for (of, cache) in caches {
             for (access, stats) in ACCESS_NAMES {
-                let names: Vec<String> = caches
-                    .iter()
-                    .flat_map(|cache| stats.iter().map(move |stat| format!("{core}.{cache}.{stat}::total")))
-                    .collect();
+                let names: Vec<String> = stats.iter().map(|stat| format!("{core}.{cache}.{stat}::total")).collect();
                 add(of(access), &names);
             }
         }
+        let l2 = ["l2cache", "l2"].map(|cache| format!("{core}.{cache}"));
         let llc = layout.llc.clone();
         let short = core.split_once('.').map_or(core.as_str(), |(_, rest)| rest);
         let requestors = [format!("{core}."), format!("{short}.")];
-        Self { exact, llc, requestors }
+        Self { exact, l2, llc, requestors }
     }
 
     /// The figure that a statistic is or belongs to, and how good a source it is (0 is best). Those of equal rank
@@ -123,7 +126,9 @@ impl Names {
         if let Some(found) = self.exact.get(name) {
             return Some(*found);
         }
-        self.tlb(name).or_else(|| self.shared_cache(name))
+        let l2 = || self.l2.iter().find_map(|cache| self.outer_cache(name, cache, Figure::L2));
+        let llc = || self.outer_cache(name, self.llc.as_deref()?, Figure::Llc);
+        self.tlb(name).or_else(l2).or_else(llc)
     }
 
     /// Reads and writes are counted apart; the figure is their sum.
@@ -144,12 +149,15 @@ impl Names {
         }
     }
 
-    fn shared_cache(&self, name: &str) -> Option<(Figure, u8)> {
-        let rest = name.strip_prefix(self.llc.as_deref()?)?.strip_prefix('.')?;
+    /// What the core asked a cache behind its first level for. What a prefetcher of the first level asks for comes as a demand, too
+    /// (`Cache::createMissPacket`), and is left out.
+    fn outer_cache(&self, name: &str, cache: &str, of: fn(Access) -> Figure) -> Option<(Figure, u8)> {
+        let rest = name.strip_prefix(cache)?.strip_prefix('.')?;
         let (stat, requestor) = rest.split_once("::")?;
         let access = ACCESS_NAMES.iter().find(|(_, names)| names.contains(&stat))?.0;
         let requestor = requestor.strip_prefix('.').unwrap_or(requestor);
-        self.requestors.iter().any(|own| requestor.starts_with(own.as_str())).then_some((Figure::Llc(access), 0))
+        let own = self.requestors.iter().any(|own| requestor.starts_with(own.as_str()));
+        (own && !requestor.ends_with(".prefetcher")).then_some((of(access), 0))
     }
 }
 
@@ -175,7 +183,9 @@ mod tests {
             ("system.cpu1.committedInsts", Figure::Insts),
             ("system.cpu1.icache.demandMisses::total", Figure::L1i(Access::Misses)),
             ("system.cpu1.dcache.demand_misses::total", Figure::L1d(Access::Misses)),
-            ("system.cpu1.l2cache.demandAccesses::total", Figure::L2(Access::All)),
+            ("system.cpu1.l2cache.demandAccesses::cpu1.data", Figure::L2(Access::All)),
+            ("system.cpu1.l2cache.demandMisses::system.cpu1.mmu.itb.walker", Figure::L2(Access::Misses)),
+            ("system.clk_domain.clock", Figure::ClockPeriod),
             ("system.cpu1.mmu.dtb.wrMisses", Figure::Dtlb(Access::Misses)),
             ("system.cpu1.itb.rdAccesses", Figure::Itlb(Access::All)),
             ("system.llc.demandMisses::system.cpu1.data", Figure::Llc(Access::Misses)),
@@ -195,6 +205,9 @@ mod tests {
             "system.llc.demandMisses::cpu0.data",
             "system.llc.demandMisses::cpu10.data",
             "system.llc.demandMisses::total",
+            "system.llc.demandMisses::cpu1.dcache.prefetcher",
+            "system.cpu1.l2cache.demandMisses::total",
+            "system.cpu1.l2cache.demandMisses::cpu1.icache.prefetcher",
             "system.cpu1.icache.demandMissRate::total",
             "system.cpu1.icache.demandMisses::cpu1.inst",
             "system.llcx.demandMisses::cpu1.inst",

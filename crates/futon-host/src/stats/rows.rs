@@ -184,14 +184,34 @@ impl Figures<'_> {
         match self.core {
             CoreModel::Kvm => None,
             CoreModel::O3 => self.get(Figure::Cycles),
-            CoreModel::Timing | CoreModel::Atomic => self.get(Figure::BusyCycles).or_else(|| {
-                let idle = self.get(Figure::IdleCycles)?;
-                Some(self.get(Figure::Cycles)? - idle)
-            }),
+            CoreModel::Timing | CoreModel::Atomic => {
+                self.busy_by_time().or_else(|| self.get(Figure::BusyCycles)).or_else(|| {
+                    let idle = self.get(Figure::IdleCycles)?;
+                    Some(self.get(Figure::Cycles)? - idle)
+                })
+            }
         }
     }
 
+    /// Cycles from one end of the dump to the other.
+    fn all_cycles(&self) -> Option<f64> {
+        let period = self.get(Figure::ClockPeriod).filter(|p| *p > 0.0)?;
+        Some(self.get(Figure::SimTicks)? / period)
+    }
+
+    /// Busy cycles of a simple core. It adds cycles up when something happens, and so those before a reset may come after it
+    /// (`TimingSimpleCPU::updateCycleCounts`); the share of the time is exact.
+    fn busy_by_time(&self) -> Option<f64> {
+        Some(self.get(Figure::NotIdle)? * self.all_cycles()?)
+    }
+
+    /// The rest. The cores' own counts take in a sleep before the dump, and leave out one that has not ended.
     fn quiesced_cycles(&self) -> Option<f64> {
+        if self.core != CoreModel::Kvm
+            && let (Some(all), Some(active)) = (self.all_cycles(), self.active_cycles())
+        {
+            return Some((all - active).max(0.0));
+        }
         match self.core {
             CoreModel::Kvm => None,
             CoreModel::O3 => self.get(Figure::QuiesceCycles),
@@ -225,9 +245,10 @@ impl Figures<'_> {
         Some(self.get(Figure::SimTicks)? * 1e9 / frequency)
     }
 
+    /// Of the measured core. gem5's own counts of all instructions do not start anew with a dump.
     fn host_mips(&self) -> Option<f64> {
         let seconds = self.get(Figure::HostSeconds).filter(|s| *s > 0.0)?;
-        Some(self.get(Figure::AllInsts)? / seconds / 1e6)
+        Some(self.insts()? / seconds / 1e6)
     }
 }
 

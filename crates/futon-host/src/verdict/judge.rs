@@ -148,6 +148,10 @@ fn kernel_trouble(w: &Witnesses<'_>) -> Option<Verdict> {
     let (code, help) = match alarm {
         Alarm::KernelPanic => (Code::GuestPanic, "console.log has what the kernel said before"),
         Alarm::KernelOops => (Code::GuestOops, "console.log has the whole report"),
+        // Linux, mm/oom_kill.c: a control group's limit is told apart by the line's first words.
+        Alarm::OutOfMemoryKill if line.contains("Memory cgroup out of memory") => {
+            (Code::OutOfMemory, "the container reached its own limit: raise mem_limit of the service")
+        }
         Alarm::OutOfMemoryKill => (Code::OutOfMemory, "give the machine more memory with --memory MIB"),
     };
     Some(hint(verdict(Outcome::Crashed, &step, code, line.trim()), help))

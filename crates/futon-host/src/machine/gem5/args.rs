@@ -142,9 +142,15 @@ pub fn kernel_command_line(s: &Gem5Settings) -> String {
                     words.push(word.to_owned());
                 }
             }
+            // The time stamp counter runs at the core's clock; finding that out would cost simulated time.
+            if let Some(khz) = clock_khz(&s.params) {
+                words.push(format!("tsc_early_khz={khz}"));
+            }
             if s.cpus > 1 {
                 // The function's core is its own.
                 words.push("isolcpus=1".into());
+                // gem5 neither saves an armed MWAIT nor hands it to another core model: a core that was idle would sleep on.
+                words.push("idle=halt".into());
             }
             if s.disk.is_some() {
                 words.extend([format!("root={}", s.root.as_deref().unwrap_or("/dev/sda")), "rw".to_owned()]);
@@ -156,6 +162,19 @@ pub fn kernel_command_line(s: &Gem5Settings) -> String {
     }
     words.extend(s.append.clone());
     words.join(" ")
+}
+
+/// The cores' clock, kHz: the table's 1 GHz, or the parameter in its place, where that is a plain number of GHz or MHz.
+fn clock_khz(params: &[String]) -> Option<u64> {
+    let Some(clock) = params.iter().rev().find_map(|p| p.strip_prefix("clock=")) else { return Some(1_000_000) };
+    let (number, scale) = match (clock.strip_suffix("GHz"), clock.strip_suffix("MHz")) {
+        (Some(number), _) => (number, 1e6),
+        (_, Some(number)) => (number, 1e3),
+        _ => return None,
+    };
+    let khz = number.parse::<f64>().ok()? * scale;
+    // Linux takes 32 bits.
+    (khz >= 1.0 && khz <= f64::from(u32::MAX)).then(|| format!("{khz:.0}").parse().ok()).flatten()
 }
 
 #[cfg(test)]
@@ -184,7 +203,7 @@ mod tests {
             words.join(" "),
             "/opt/gem5.fast -d /run/phase/m5out --listener-mode=off /run/config/run.py --kernel /r/vmlinux --initrd /r/initramfs \
              --system skylake --cpu atomic --cpus 2 --mem-mib 1024 --seed 1450655217 --max-ms 600000 --checkpoint /run/phase/m5out/checkpoint \
-             --cmdline=console=ttyS0 quiet panic=-1 lpj=7999923 isolcpus=1 futon.park=1 --param=l2.size=2MiB"
+             --cmdline=console=ttyS0 quiet panic=-1 lpj=7999923 tsc_early_khz=1000000 isolcpus=1 idle=halt futon.park=1 --param=l2.size=2MiB"
                 .replace("1450655217", &seed.number().to_string())
         );
     }
@@ -200,11 +219,19 @@ mod tests {
             "--work-items 7",
             "--readfile /run/payload",
             "--mem-mib 1024",
-            "isolcpus=1 futon.park=1",
+            "isolcpus=1 idle=halt futon.park=1",
         ] {
             assert!(words.contains(part), "{part}: {words}");
         }
         assert!(!words.contains("--checkpoint"), "{words}");
+    }
+
+    #[test]
+    fn the_clock_is_the_parameters() {
+        let khz = |param: &str| clock_khz(&[param.to_owned()]);
+        assert_eq!(clock_khz(&[]), Some(1_000_000));
+        assert_eq!((khz("clock=2.5GHz"), khz("clock=800MHz")), (Some(2_500_000), Some(800_000)));
+        assert_eq!((khz("clock=1ns"), khz("clock=GHz"), khz("l2.size=2MiB")), (None, None, Some(1_000_000)));
     }
 
     #[test]

@@ -169,7 +169,19 @@ fn an_out_of_memory_kill_is_a_crash_even_when_the_script_ends_in_order() {
     let mut kinds =
         up_to(&ended("invoke", 0), vec![alarm, ended("invoke", 1), guest(GuestEvent::Finish { status: 1 })]);
     kinds.extend(powered_off());
-    assert_eq!(verdict_of(&judged(kinds)), (Outcome::Crashed, Some("invoke"), Code::OutOfMemory));
+    let judgement = judged(kinds);
+    assert_eq!(verdict_of(&judgement), (Outcome::Crashed, Some("invoke"), Code::OutOfMemory));
+    assert!(judgement.verdict.hint.unwrap().contains("--memory"));
+}
+
+#[test]
+fn a_containers_own_limit_is_told_from_the_machines() {
+    let alarm = EventKind::ConsoleAlarm {
+        alarm: Alarm::OutOfMemoryKill,
+        line: "[ 9.0] Memory cgroup out of memory: Killed process 1 (server)".into(),
+    };
+    let kinds = up_to(&ended("invoke", 0), vec![alarm, ended("invoke", 1)]);
+    assert!(judged(kinds).verdict.hint.unwrap().contains("mem_limit"));
 }
 
 #[test]
