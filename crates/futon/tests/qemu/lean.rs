@@ -83,12 +83,18 @@ lean_fault!(
     "Killed process"
 );
 
+/// A container of the lean guest has no way to the exchange, and so nothing to forge with.
 #[test]
-fn lean_forged_events_prove_nothing() {
+fn lean_containers_do_not_reach_the_exchange() {
     let Some(bench) = Bench::new() else { return };
     let args = ["fault-forge", "--base", "lean", "--functions", "functions/faults.yaml", "-n", "8"];
     let run = bench.expect(&args, "failed", Some("invoke"), 1);
-    assert!(run.report["functions"][0]["remarks"].to_string().contains("forgery"), "{}", run.all());
+    let results = bench.path("out/fault-forge/results");
+    let events = std::fs::read_to_string(results.join("events.jsonl")).unwrap();
+    assert!(events.contains("\"authentic\":true") && !events.contains("\"authentic\":false"), "{events}");
+    let log = std::fs::read_to_string(results.join("uploads/container.log")).unwrap();
+    assert!(log.contains("fault forge") && !log.contains("token found"), "{log}");
+    assert!(!run.report["functions"][0]["remarks"].to_string().contains("forgery"), "{}", run.all());
 }
 
 #[test]
