@@ -4,6 +4,7 @@ use std::io::{IoSliceMut, Read};
 use std::net::TcpListener;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -21,6 +22,12 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long the guard may take to end it: its own grace, and some.
 const END_LIMIT: Duration = Duration::from_secs(6);
+
+/// Keeps a process's exact command beside its output, for people who want to run it by hand.
+pub(super) fn record_command(file: &Path, command: &[String]) -> Result<()> {
+    let text = shlex::try_join(command.iter().map(String::as_str)).context(|| "the command has a NUL byte".into())?;
+    std::fs::write(file, text + "\n").context(|| format!("cannot write {}", file.display()))
+}
 
 /// A process that has started.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use tempfile::TempDir;
@@ -10,8 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use super::hash::sha256_text;
-use super::{BASE_IMAGE, CMDLINE, FUTON_GUEST, INITRD, KERNEL, Manifest, sha256_file, source_root};
+use super::{BASE_IMAGE, CMDLINE, FUTON_GUEST, INITRD, KERNEL, Manifest, sha256_bytes, sha256_file, source_root};
 use crate::{Context, Error, Result};
 
 /// How to build the base.
@@ -47,50 +46,97 @@ pub async fn build_base(
     cancel: &CancellationToken,
     progress: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Built> {
-    let root = source_root()?;
-    fs::create_dir_all(resources).context(|| format!("cannot make {}", resources.display()))?;
-    let _lock = lock(resources, progress)?;
-    let inputs = inputs(&root, resources, options)?;
-    let mut manifest = Manifest::read(resources)?;
-    let reason =
-        if options.force { Some("--force was given".to_owned()) } else { stale(&manifest, resources, &PARTS, &inputs) };
-    let Some(reason) = reason else { return Ok(Built::UpToDate) };
-    progress(&format!("building the docker base: {reason}"));
-
-    let work = resources.join(".work/base");
-    fs::create_dir_all(&work).context(|| format!("cannot make {}", work.display()))?;
-    let out = fresh_folder(resources, ".base-")?;
-    let mut command = Command::new("sh");
-    command.arg(root.join("images/base/build.sh"));
-    command.arg("--work").arg(absolute(&work)?).arg("--out").arg(absolute(out.path())?);
-    command.arg("--guest").arg(absolute(&resources.join(FUTON_GUEST))?).args(["--size", &options.disk_size]);
-    run_recipe(command, "images/base/build.sh", cancel, progress).await?;
-
-    for name in PARTS {
-        let (from, to) = (out.path().join(name), resources.join(name));
-        fs::rename(&from, &to)
-            .context(|| format!("the recipe did not make {name}, or {} cannot be written", to.display()))?;
-    }
-    // For people: which packages are in it.
-    let _ = fs::rename(out.path().join("packages.txt"), resources.join("packages.txt"));
-    for name in PARTS {
-        progress(&format!("hashing {name}"));
-        manifest.record(resources, name, "images/base/build.sh, from Debian's packages", &inputs)?;
-    }
-    // The tools' entries may have changed while the recipe ran.
-    let mut newest = Manifest::read(resources)?;
-    newest.resources.extend(manifest.resources.into_iter().filter(|(name, _)| PARTS.contains(&name.as_str())));
-    newest.write(resources)?;
-    Ok(Built::Made(reason))
+    let inputs = |root: &Path| inputs(root, resources, options);
+    let recipe = Recipe {
+        what: "docker base",
+        folder: "images/base",
+        made: &PARTS.map(|name| (name, name)),
+        for_people: &[("packages.txt", "packages.txt")],
+        arguments: vec![
+            "--guest".into(),
+            absolute(&resources.join(FUTON_GUEST))?,
+            "--size".into(),
+            (&options.disk_size).into(),
+        ],
+    };
+    recipe.build(resources, inputs, options.force, cancel, progress).await
 }
 
-pub(super) fn absolute(path: &Path) -> Result<std::path::PathBuf> {
+/// A file that a recipe makes, and the name it gets among the resources.
+pub(super) type Made = (&'static str, &'static str);
+
+/// A recipe: a folder with a `build.sh`.
+pub(super) struct Recipe<'a> {
+    /// What people call that which it makes.
+    pub(super) what: &'static str,
+    /// Its folder in the source tree.
+    pub(super) folder: &'static str,
+    /// What it makes.
+    pub(super) made: &'a [Made],
+    /// What it makes besides: kept when it is there.
+    pub(super) for_people: &'a [Made],
+    /// Arguments of the script beside `--work` and `--out`.
+    pub(super) arguments: Vec<PathBuf>,
+}
+
+impl Recipe<'_> {
+    /// Makes what the recipe makes unless it is up to date; puts it into place and into the manifest when all of it is there.
+    pub(super) async fn build(
+        &self,
+        resources: &Path,
+        inputs: impl FnOnce(&Path) -> Result<BTreeMap<String, String>>,
+        force: bool,
+        cancel: &CancellationToken,
+        progress: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Built> {
+        let root = source_root()?;
+        fs::create_dir_all(resources).context(|| format!("cannot make {}", resources.display()))?;
+        let _lock = lock(resources, progress)?;
+        let inputs = inputs(&root)?;
+        let names: Vec<&str> = self.made.iter().map(|(_, name)| *name).collect();
+        let mut manifest = Manifest::read(resources)?;
+        let reason =
+            if force { Some("--force was given".to_owned()) } else { stale(&manifest, resources, &names, &inputs) };
+        let Some(reason) = reason else { return Ok(Built::UpToDate) };
+        progress(&format!("building the {}: {reason}", self.what));
+
+        let name = self.folder.rsplit('/').next().unwrap_or_default();
+        let work = resources.join(".work").join(name);
+        fs::create_dir_all(&work).context(|| format!("cannot make {}", work.display()))?;
+        let out = fresh_folder(resources, &format!(".making-{name}-"))?;
+        let script = format!("{}/build.sh", self.folder);
+        let mut command = Command::new("sh");
+        command.arg(root.join(&script)).arg("--work").arg(absolute(&work)?).arg("--out").arg(absolute(out.path())?);
+        command.args(&self.arguments);
+        run_recipe(command, &script, cancel, progress).await?;
+
+        for (made, name) in self.made {
+            let target = resources.join(name);
+            fs::rename(out.path().join(made), &target)
+                .context(|| format!("the recipe did not make {made}, or {} cannot be written", target.display()))?;
+        }
+        for (made, name) in self.for_people {
+            let _ = fs::rename(out.path().join(made), resources.join(name));
+        }
+        for name in &names {
+            progress(&format!("hashing {name}"));
+            manifest.record(resources, name, &format!("{script}, from Debian's packages"), &inputs)?;
+        }
+        // Other entries may have changed while the recipe ran.
+        let mut newest = Manifest::read(resources)?;
+        newest.resources.extend(manifest.resources.into_iter().filter(|(name, _)| names.contains(&name.as_str())));
+        newest.write(resources)?;
+        Ok(Built::Made(reason))
+    }
+}
+
+pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).context(|| format!("path of {}", path.display()))
 }
 
 /// A folder for what a recipe makes, beside the place where it goes. Takes away what a killed builder left; the caller holds
 /// [`lock`], so nobody else's is in use.
-pub(super) fn fresh_folder(resources: &Path, prefix: &str) -> Result<TempDir> {
+fn fresh_folder(resources: &Path, prefix: &str) -> Result<TempDir> {
     let failed = || format!("cannot write in {}", resources.display());
     for entry in fs::read_dir(resources).context(failed)? {
         let entry = entry.context(failed)?;
@@ -102,7 +148,7 @@ pub(super) fn fresh_folder(resources: &Path, prefix: &str) -> Result<TempDir> {
 }
 
 /// One builder at a time in a folder; a second one waits and says so.
-pub(super) fn lock(resources: &Path, progress: &mut (dyn FnMut(&str) + Send)) -> Result<File> {
+fn lock(resources: &Path, progress: &mut (dyn FnMut(&str) + Send)) -> Result<File> {
     let path = resources.join(".lock");
     let failed = || format!("cannot lock {}", path.display());
     let file = File::options().create(true).append(true).open(&path).context(failed)?;
@@ -117,7 +163,7 @@ pub(super) fn lock(resources: &Path, progress: &mut (dyn FnMut(&str) + Send)) ->
 fn inputs(root: &Path, resources: &Path, options: &BaseOptions) -> Result<BTreeMap<String, String>> {
     let mut inputs = recipe_files(root, "images/base")?;
     inputs.insert(FUTON_GUEST.into(), sha256_file(&resources.join(FUTON_GUEST))?);
-    inputs.insert("--disk-size".into(), sha256_text(&options.disk_size));
+    inputs.insert("--disk-size".into(), sha256_bytes(&options.disk_size));
     Ok(inputs)
 }
 
@@ -141,12 +187,7 @@ pub(super) fn recipe_files(root: &Path, folder: &str) -> Result<BTreeMap<String,
 }
 
 /// Why parts must be built; nothing when they need not.
-pub(super) fn stale(
-    manifest: &Manifest,
-    resources: &Path,
-    parts: &[&str],
-    inputs: &BTreeMap<String, String>,
-) -> Option<String> {
+fn stale(manifest: &Manifest, resources: &Path, parts: &[&str], inputs: &BTreeMap<String, String>) -> Option<String> {
     for name in parts {
         let Some(resource) = manifest.resources.get(*name) else { return Some(format!("there is no {name} yet")) };
         if let Some(problem) = manifest.check(resources, name) {

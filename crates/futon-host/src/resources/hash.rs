@@ -25,7 +25,7 @@ pub fn sha256_file(path: &Path) -> Result<String> {
     }
 }
 
-/// SHA-256 of a text, in hexadecimal.
-pub(crate) fn sha256_text(text: &str) -> String {
-    hex::encode(Sha256::digest(text.as_bytes()))
+/// SHA-256 of a text or of bytes, in hexadecimal.
+pub(crate) fn sha256_bytes(bytes: impl AsRef<[u8]>) -> String {
+    hex::encode(Sha256::digest(bytes))
 }

@@ -4,13 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use super::build::{Built, absolute, fresh_folder, lock, recipe_files, run_recipe, stale};
-use super::{
-    FUTON_GUEST, LEAN_CMDLINE, LEAN_INITRD, LEAN_KERNEL, Manifest, SECCOMP, TEST_CLIENT, sha256_file, source_root,
-};
+use super::build::{Built, Made, Recipe, absolute, recipe_files};
+use super::{FUTON_GUEST, LEAN_CMDLINE, LEAN_INITRD, LEAN_KERNEL, Manifest, SECCOMP, TEST_CLIENT, sha256_file};
 use crate::{Context, Error, Result};
 
 /// A part of the lean guest.
@@ -21,9 +18,6 @@ pub enum LeanPart {
     /// The initramfs, its command line, and the seccomp profile of its containers.
     Guest,
 }
-
-/// A file that a recipe makes, and the name it gets.
-type Made = (&'static str, &'static str);
 
 impl LeanPart {
     /// What people call it.
@@ -75,45 +69,14 @@ pub async fn build_lean_part(
     cancel: &CancellationToken,
     progress: &mut (dyn FnMut(&str) + Send),
 ) -> Result<Built> {
-    let root = source_root()?;
-    fs::create_dir_all(resources).context(|| format!("cannot make {}", resources.display()))?;
-    let _lock = lock(resources, progress)?;
-    let inputs = part.inputs(&root, resources)?;
-    let (checked, others) = part.files();
-    let names: Vec<&str> = checked.iter().map(|(_, name)| *name).collect();
-    let mut manifest = Manifest::read(resources)?;
-    let reason =
-        if force { Some("--force was given".to_owned()) } else { stale(&manifest, resources, &names, &inputs) };
-    let Some(reason) = reason else { return Ok(Built::UpToDate) };
-    progress(&format!("building the {}: {reason}", part.name()));
-
-    let work = resources.join(".work").join(part.recipe().rsplit('/').next().unwrap_or_default());
-    fs::create_dir_all(&work).context(|| format!("cannot make {}", work.display()))?;
-    let out = fresh_folder(resources, ".lean-")?;
-    let script = format!("{}/build.sh", part.recipe());
-    let mut command = Command::new("sh");
-    command.arg(root.join(&script)).arg("--work").arg(absolute(&work)?).arg("--out").arg(absolute(out.path())?);
-    if part == LeanPart::Guest {
-        command.arg("--guest").arg(absolute(&resources.join(FUTON_GUEST))?);
-        command.arg("--client").arg(absolute(&resources.join(TEST_CLIENT))?);
-    }
-    run_recipe(command, &script, cancel, progress).await?;
-
-    for (made, name) in checked {
-        let target = resources.join(name);
-        fs::rename(out.path().join(made), &target)
-            .context(|| format!("the recipe did not make {made}, or {} cannot be written", target.display()))?;
-        manifest.record(resources, name, &format!("{script}, from Debian's packages"), &inputs)?;
-    }
-    for (made, name) in others {
-        // For people.
-        let _ = fs::rename(out.path().join(made), resources.join(name));
-    }
-    // Other entries may have changed while the recipe ran.
-    let mut newest = Manifest::read(resources)?;
-    newest.resources.extend(manifest.resources.into_iter().filter(|(name, _)| names.contains(&name.as_str())));
-    newest.write(resources)?;
-    Ok(Built::Made(reason))
+    let (made, for_people) = part.files();
+    let tool = |name: &str| absolute(&resources.join(name));
+    let arguments = match part {
+        LeanPart::Kernel => Vec::new(),
+        LeanPart::Guest => vec!["--guest".into(), tool(FUTON_GUEST)?, "--client".into(), tool(TEST_CLIENT)?],
+    };
+    let recipe = Recipe { what: part.name(), folder: part.recipe(), made, for_people, arguments };
+    recipe.build(resources, |root| part.inputs(root, resources), force, cancel, progress).await
 }
 
 /// The lean guest with what it takes to boot it.

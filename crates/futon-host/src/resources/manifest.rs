@@ -142,7 +142,8 @@ pub(crate) fn readable(path: &Path) -> std::io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o644))
 }
 
-fn stamp(path: &Path) -> std::io::Result<(u64, u64)> {
+/// Size and time stamp of a file, nanoseconds since 1970: what tells that it changed without reading it.
+pub(crate) fn stamp(path: &Path) -> std::io::Result<(u64, u64)> {
     let metadata = fs::metadata(path)?;
     let since = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok((metadata.len(), u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)))

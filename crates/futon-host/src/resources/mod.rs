@@ -13,12 +13,12 @@ mod tools;
 pub use build::{BaseOptions, Built, build_base};
 pub use functions::build_function_images;
 pub use gem5_json::gem5_resources;
+pub(crate) use hash::sha256_bytes;
 pub use hash::sha256_file;
-pub(crate) use hash::sha256_text;
 pub use kernel::{KernelCheck, KernelUse, check_kernel};
 pub use lean::{FoundLean, LeanPart, build_lean_part, find_lean};
-pub(crate) use manifest::readable;
 pub use manifest::{Manifest, Problem, Resource};
+pub(crate) use manifest::{readable, stamp};
 pub use source::{FoundBase, find_base, source_root};
 pub use tools::install_tools;
 

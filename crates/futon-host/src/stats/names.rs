@@ -87,7 +87,8 @@ impl Names {
         add(Figure::SimTicks, &global(&["simTicks", "sim_ticks"]));
         add(Figure::SimFreq, &global(&["simFreq", "sim_freq"]));
         add(Figure::HostSeconds, &global(&["hostSeconds", "host_seconds"]));
-        let system = core.split_once('.').map_or("system", |(system, _)| system);
+        // A core outside of any system is called by its own name alone.
+        let (system, short) = core.split_once('.').unwrap_or(("system", core.as_str()));
         add(Figure::ClockPeriod, &[format!("{system}.clk_domain.clock")]);
         add(
             Figure::Insts,
@@ -115,7 +116,6 @@ impl Names {
         }
         let l2 = ["l2cache", "l2"].map(|cache| format!("{core}.{cache}"));
         let llc = layout.llc.clone();
-        let short = core.split_once('.').map_or(core.as_str(), |(_, rest)| rest);
         let requestors = [format!("{core}."), format!("{short}.")];
         Self { exact, l2, llc, requestors }
     }

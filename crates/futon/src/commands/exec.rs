@@ -28,12 +28,13 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     let folder = run_folder(None)?;
     let name = args.script.file_stem().map_or_else(|| "script".into(), |n| n.to_string_lossy().into_owned());
     let store = Arc::new(store(resources)?);
+    let machine = prepared.machine.report();
     let request = PlanRequest {
         config: &config,
-        machine: prepared.kind,
+        machine: machine.kind,
         base: prepared.base,
-        base_image: prepared.base_image.clone(),
-        kernel: prepared.kernel.clone(),
+        base_image: machine.base_image,
+        kernel: machine.kernel,
         client: None,
         seed: None,
         store: Some(&store),

@@ -11,7 +11,7 @@ use futon_host::machine::gem5::{
 use futon_host::resources::{IMAGES, KernelUse, LEAN_KERNEL};
 use futon_host::stats::{Row, charts_page, read_rows, write_rows};
 use futon_host::{Context, Error, Result};
-use futon_model::{Base, FunctionReport, MachineKind};
+use futon_model::{Base, FunctionReport};
 
 use super::machine::{Prepared, lean};
 use crate::cli::{ClientArgs, Gem5Args, MachineArgs};
@@ -111,12 +111,7 @@ pub async fn prepare_gem5(
         "gem5 {} · {} core, system {} · {} cores, {} MiB",
         settings.gem5.version, settings.core, settings.system, settings.cpus, settings.memory_mib
     ));
-    let base_image =
-        settings.initrd.as_ref().or(settings.disk.as_ref()).map_or_else(String::new, |p| p.display().to_string());
     Ok(Prepared {
-        kind: MachineKind::Gem5,
-        base_image,
-        kernel: settings.kernel.display().to_string(),
         base: if found.is_some() { Base::Lean } else { Base::Docker },
         qemu: None,
         seccomp: found.map(|f| f.seccomp),

@@ -8,7 +8,7 @@ use futon_host::machine::qemu::{AcceleratorChoice, AcceleratorRequest, QemuMachi
 use futon_host::machine::{FakeMachine, Machine};
 use futon_host::resources::{FoundLean, KernelUse, check_kernel, find_base, find_lean};
 use futon_host::{Error, Result};
-use futon_model::{Base, MachineKind, Network};
+use futon_model::{Base, Network};
 use tokio_util::sync::CancellationToken;
 
 use super::warm::attach;
@@ -19,12 +19,6 @@ use crate::ui::{Ui, brief};
 pub struct Prepared {
     /// The machine.
     pub machine: Box<dyn Machine>,
-    /// Its kind.
-    pub kind: MachineKind,
-    /// Base image, for the plan.
-    pub base_image: String,
-    /// Kernel, for the plan.
-    pub kernel: String,
     /// What the guest is.
     pub base: Base,
     /// The same machine, where each function may have its own warm base.
@@ -80,12 +74,8 @@ pub async fn prepare(
 ) -> Result<Prepared> {
     if let Some(scenario) = args.on.strip_prefix("fake") {
         let scenario = scenario.strip_prefix(':').unwrap_or("pass").parse()?;
-        let none = || "none".to_owned();
         return Ok(Prepared {
             machine: Box::new(FakeMachine { scenario }),
-            kind: MachineKind::Fake,
-            base_image: none(),
-            kernel: none(),
             base: Base::Docker,
             qemu: None,
             seccomp: None,
@@ -101,29 +91,13 @@ pub async fn prepare(
     if args.base == BaseArg::Lean {
         let lean = lean(args, resources, KernelUse::LeanQemu)?;
         let machine = lean_qemu(&lean, args, resources, config, purpose, ui).await?;
-        return Ok(Prepared {
-            kind: MachineKind::Qemu,
-            base_image: lean.initrd.display().to_string(),
-            kernel: lean.kernel.display().to_string(),
-            base: Base::Lean,
-            qemu: None,
-            seccomp: Some(lean.seccomp),
-            machine: Box::new(machine),
-        });
+        return Ok(Prepared { base: Base::Lean, qemu: None, seccomp: Some(lean.seccomp), machine: Box::new(machine) });
     }
     let mut machine = prepare_qemu(args, resources, config, purpose, ui).await?;
     if purpose == Purpose::Fork && !args.cold {
         attach(&mut machine, resources, config, ui, cancel).await?;
     }
-    Ok(Prepared {
-        base: Base::Docker,
-        seccomp: None,
-        kind: MachineKind::Qemu,
-        base_image: machine.base_image.display().to_string(),
-        kernel: machine.kernel.display().to_string(),
-        qemu: Some(machine.clone()),
-        machine: Box::new(machine),
-    })
+    Ok(Prepared { base: Base::Docker, seccomp: None, qemu: Some(machine.clone()), machine: Box::new(machine) })
 }
 
 /// Makes the QEMU machine that the flags ask for.

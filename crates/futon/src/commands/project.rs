@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futon_host::bundle::{Bundle, BundleContainer};
 use futon_host::config::Config;
-use futon_host::functions::{ClientDefaults, Compose, Selection, parse_list, select};
+use futon_host::functions::{ClientDefaults, Compose, Selection, client_name, parse_list, select};
 use futon_host::images::ImageStore;
 use futon_host::resources::{FUTON_GUEST, IMAGES, TEST_CLIENT, source_root};
 use futon_host::workdir::{Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanRequest, WorkDir, function_plan};
@@ -51,11 +51,17 @@ impl Project {
         Ok(Self { compose, config, template, files: named_files(&args.files)? })
     }
 
-    /// Names to test: those given, else those of the list file.
-    pub fn names(&self, given: &[String], list: Option<&Path>) -> Result<Vec<String>> {
-        if !given.is_empty() {
-            return Ok(given.to_vec());
+    /// Names to test: those given, else those of the list file. A name that is not known, or whose client is not, must not cost the boots
+    /// of those before it.
+    pub fn names(&self, given: &[String], list: Option<&Path>, client: Option<&str>) -> Result<Vec<String>> {
+        let names = if given.is_empty() { self.listed(list)? } else { given.to_vec() };
+        for name in &names {
+            client_name(&select(&self.compose, name)?, client)?;
         }
+        Ok(names)
+    }
+
+    fn listed(&self, list: Option<&Path>) -> Result<Vec<String>> {
         let beside = self.compose.path.with_file_name("functions.list");
         let path = list.unwrap_or(&beside);
         let names = parse_list(&read_text(path, "name functions on the command line, or a list with --list FILE")?);
@@ -127,11 +133,12 @@ impl Project {
         // A script that reports with the token is held to futon's steps, whoever wrote it.
         let script =
             if template.contains(futon_model::TOKEN_PLACEHOLDER) { ScriptKind::Own } else { ScriptKind::Foreign };
+        let machine = prepared.machine.report();
         let request = PlanRequest {
             config: &self.config,
-            machine: prepared.kind,
-            base_image: prepared.base_image.clone(),
-            kernel: prepared.kernel.clone(),
+            machine: machine.kind,
+            base_image: machine.base_image,
+            kernel: machine.kernel,
             base: prepared.base,
             client: client.client.as_deref(),
             seed: client.seed,

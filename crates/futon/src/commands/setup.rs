@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futon_host::Result;
-use futon_host::functions::{client_name, select};
+use futon_host::functions::select;
 use futon_host::machine::gem5::Goal;
 use futon_model::{ExitCode, FunctionReport};
 use tokio_util::sync::CancellationToken;
@@ -19,10 +19,7 @@ use crate::ui::Ui;
 pub async fn setup(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     let resources = &args.resources.resources;
     let project = Project::read(&args.project, &args.client, &args.machine)?;
-    let names = project.names(&args.names, args.list.as_deref())?;
-    for name in &names {
-        client_name(&select(&project.compose, name)?, args.client.client.as_deref())?;
-    }
+    let names = project.names(&args.names, args.list.as_deref(), args.client.client.as_deref())?;
     let out = run_folder(args.output.out.as_deref())?;
     let prepared =
         prepare(&args.machine, resources, &project.config, Purpose::Simulate(Goal::Setup), ui, &cancel).await?;

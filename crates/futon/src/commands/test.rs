@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use futon_host::functions::{client_name, select};
+use futon_host::functions::select;
 use futon_host::images::ImageStore;
 use futon_host::machine::gem5::Goal;
 use futon_host::machine::qemu::QemuMachine;
@@ -30,11 +30,7 @@ use crate::ui::Ui;
 pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     let resources = &args.resources.resources;
     let project = Project::read(&args.project, &args.client, &args.machine)?;
-    let names = project.names(&args.names, args.list.as_deref())?;
-    // A mistyped name must not cost the boots before it.
-    for name in &names {
-        client_name(&select(&project.compose, name)?, args.client.client.as_deref())?;
-    }
+    let names = project.names(&args.names, args.list.as_deref(), args.client.client.as_deref())?;
     let out = run_folder(args.output.out.as_deref())?;
     let purpose = if goal == Goal::Test { Purpose::Fork } else { Purpose::Simulate(goal) };
     let prepared = prepare(&args.machine, resources, &project.config, purpose, ui, &cancel).await?;
@@ -167,7 +163,7 @@ async fn cached(
 /// network there is one exchange, and so one machine.
 fn jobs(args: &TestArgs, project: &Project, prepared: &Prepared) -> usize {
     let machine = &project.config.machine;
-    if prepared.kind == MachineKind::Qemu && machine.network == Network::Host {
+    if prepared.machine.report().kind == MachineKind::Qemu && machine.network == Network::Host {
         return 1;
     }
     let asked = args.jobs.map(|jobs| usize::try_from(jobs).unwrap_or(1));
@@ -181,7 +177,7 @@ fn jobs(args: &TestArgs, project: &Project, prepared: &Prepared) -> usize {
 /// Without network namespaces all machines share the host's port, and so there is one at a time.
 async fn side_by_side(jobs: usize, prepared: &Prepared, ui: &Ui) -> Result<usize> {
     if jobs > 1
-        && prepared.kind == MachineKind::Qemu
+        && prepared.machine.report().kind == MachineKind::Qemu
         && let Err(why) = namespace_works().await?
     {
         ui.line(&format!("one machine at a time: the host gives no network namespace ({why})"));

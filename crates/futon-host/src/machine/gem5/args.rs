@@ -6,6 +6,9 @@ use super::settings::Gem5Settings;
 use super::{Seed, script};
 use crate::stats::CoreModel;
 
+/// The checkpoint that ends a part, in its output folder.
+pub(super) const CHECKPOINT: &str = "checkpoint";
+
 /// A part of a run: one gem5 process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -72,7 +75,7 @@ impl Start<'_> {
     /// Where the process writes the checkpoint that ends it.
     #[must_use]
     pub fn checkpoint(&self) -> Option<PathBuf> {
-        matches!(self.phase, Phase::Boot | Phase::Setup).then(|| self.folder.join("m5out").join("checkpoint"))
+        matches!(self.phase, Phase::Boot | Phase::Setup).then(|| self.outdir().join(CHECKPOINT))
     }
 
     /// The core model of this process.

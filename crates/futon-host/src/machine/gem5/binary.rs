@@ -3,13 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
 use super::event::PREFIX;
 use super::script;
+use crate::resources::stamp;
 use crate::{Context, Error, Result};
 
 /// How long gem5 may take to say what it is; debug builds are slow to start.
@@ -129,10 +130,8 @@ pub async fn probe_gem5(path: &Path, resources: &Path) -> Result<Gem5> {
 }
 
 fn identity(path: &Path) -> Result<String> {
-    let read = || format!("cannot read {}", path.display());
-    let metadata = fs::metadata(path).context(read)?;
-    let stamp = metadata.modified().context(read)?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(format!("{}-{}", metadata.len(), stamp.as_nanos()))
+    let (size, modified) = stamp(path).context(|| format!("cannot read {}", path.display()))?;
+    Ok(format!("{size}-{modified}"))
 }
 
 #[cfg(test)]

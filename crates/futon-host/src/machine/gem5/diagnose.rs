@@ -116,7 +116,6 @@ fn named_by_script(event: &SimEventKind, p: &Process<'_>) -> Option<Ending> {
 fn point(events: &[SimEvent]) -> Option<i32> {
     events.iter().rev().find_map(|e| match e.kind {
         SimEventKind::Fail { code } => Some(code),
-        SimEventKind::Unknown { .. } => None,
         _ => None,
     })
 }
@@ -147,7 +146,12 @@ fn named_by_gem5(p: &Process<'_>) -> Option<Ending> {
         return failed(Outcome::Infra, Code::HostDiskFull, why, "make room where the run's folder is");
     }
     let checkpoint = text.contains("physical memory checkpoint") || text.contains("checkpoint file");
-    if checkpoint && (p.restored && !text.contains("Write failed") && !text.contains("Close failed")) {
+    let not_read = if checkpoint {
+        !text.contains("Write failed") && !text.contains("Close failed")
+    } else {
+        ["unserialize", "Can't find", "TLB"].iter().any(|word| text.contains(word))
+    };
+    if p.restored && not_read {
         let why = format!("gem5 cannot restore the checkpoint: {text}");
         return failed(
             Outcome::Infra,
@@ -163,15 +167,6 @@ fn named_by_gem5(p: &Process<'_>) -> Option<Ending> {
             Code::HostDiskFull,
             why,
             "make room where the run's folder and the resources are",
-        );
-    }
-    if p.restored && (text.contains("unserialize") || text.contains("Can't find") || text.contains("TLB")) {
-        let why = format!("gem5 cannot restore the checkpoint: {text}");
-        return failed(
-            Outcome::Infra,
-            Code::BadResource,
-            why,
-            "remove it from the checkpoints; the next run makes it anew",
         );
     }
     if text.starts_with("could not open file") {

@@ -55,9 +55,8 @@ impl Machine for Gem5Machine {
     /// The machine's own watchdogs hold; these strike only if they fail to.
     fn host_limits(&self, _: Limits) -> Limits {
         let last = self.settings.watchdogs.host + Duration::from_secs(120);
-        let boot = last;
         Limits {
-            boot,
+            boot: last,
             fetch: last,
             pull: last,
             start: last,

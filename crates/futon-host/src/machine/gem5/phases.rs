@@ -1,18 +1,18 @@
 //! The parts of a run, in order: which checkpoints there are decides which processes are needed.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use futon_model::{Code, EventKind, Outcome, PhaseReport, Plan, ShutdownReason};
 
-use super::args::{Phase, Restore, Start, kernel_command_line};
+use super::args::{CHECKPOINT, Phase, Restore, Start, kernel_command_line};
 use super::channel::guest_files;
 use super::checkpoint::{CheckpointStore, Ingredients, Stored};
 use super::diagnose::{Ending, Failure};
 use super::session::{self, Finished, Shared};
 use super::settings::{Gem5Settings, Goal};
 use super::{Seed, payload, script};
-use crate::resources::sha256_file;
+use crate::resources::{sha256_bytes, sha256_file};
 use crate::{Context, Error, Result};
 
 /// A run that is made.
@@ -177,12 +177,6 @@ impl Run {
         let _ = self.shared.events.send(EventKind::SimulationPhase { phase: phase.name().into(), from });
         let folder = self.folder.join(phase.name());
         let config = self.folder.join("config");
-        let outdir = folder.join("m5out");
-        fs::create_dir_all(&outdir).context(|| format!("cannot make {}", outdir.display()))?;
-        for (name, path) in with {
-            // A restored guest opens these at their ends: they must be there.
-            fs::copy(path, outdir.join(name)).context(|| format!("cannot copy {}", path.display()))?;
-        }
         let work_items = self.plan.client.as_ref().map_or(0, |c| c.invocations);
         let start = Start {
             settings: &self.settings,
@@ -194,6 +188,12 @@ impl Run {
             work_items,
             seed: &self.seed,
         };
+        let outdir = start.outdir();
+        fs::create_dir_all(&outdir).context(|| format!("cannot make {}", outdir.display()))?;
+        for (name, path) in with {
+            // A restored guest opens these at their ends: they must be there.
+            fs::copy(path, outdir.join(name)).context(|| format!("cannot copy {}", path.display()))?;
+        }
         let finished = session::run(&start, &mut self.shared).await?;
         outcomes.phases.push(finished.report.clone());
         if finished.ending == Ending::CheckpointWritten && !self.shared.cancel.is_cancelled() {
@@ -223,7 +223,7 @@ impl Run {
         ingredients: &Ingredients,
         files: &[(String, PathBuf)],
     ) -> Option<Stored> {
-        let written = finished.outdir.join("checkpoint");
+        let written = finished.outdir.join(CHECKPOINT);
         let insts = finished.report.insts.unwrap_or(0);
         let tick = finished.report.final_tick.unwrap_or(0);
         match store.keep(&written, ingredients, files, insts, tick) {
@@ -269,23 +269,19 @@ impl Run {
 /// What shapes the parked guest's state.
 fn parked_ingredients(s: &Gem5Settings) -> Result<Ingredients> {
     let mut i = Ingredients::default();
-    let hash = |path: &Path| sha256_file(path);
-    i.add("kernel", hash(&s.kernel)?);
+    i.add("kernel", sha256_file(&s.kernel)?);
     if let Some(initrd) = &s.initrd {
-        i.add("initrd", hash(initrd)?);
+        i.add("initrd", sha256_file(initrd)?);
     }
     if let Some(disk) = &s.disk {
-        i.add("disk", hash(disk)?);
+        i.add("disk", sha256_file(disk)?);
     }
     i.add("cmdline", kernel_command_line(s));
     i.add("cpus", s.cpus.to_string());
     i.add("memory_mib", s.memory_mib.to_string());
     i.add("boot_core", s.boot_core.model().word());
     i.add("gem5", format!("{} {}", s.gem5.version, s.gem5.identity));
-    i.add("config", {
-        use sha2::Digest;
-        hex::encode(sha2::Sha256::digest(script::state_shape(&s.config)?))
-    });
+    i.add("config", sha256_bytes(script::state_shape(&s.config)?));
     for name in ["clock", "itlb.size", "dtlb.size"] {
         let given = s.params.iter().rev().find_map(|p| p.strip_prefix(name)?.strip_prefix('='));
         if let Some(value) = given {

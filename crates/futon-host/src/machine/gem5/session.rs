@@ -17,7 +17,7 @@ use super::watchdog::{Strike, Watchdog};
 use crate::machine::guard::GuardArguments;
 use crate::machine::process::{self, Ended, Guarded};
 use crate::machine::qemu::{Follower, follow};
-use crate::{Context, Error, Result};
+use crate::{Error, Result};
 
 /// How often the process's files are looked at.
 const PERIOD: Duration = Duration::from_millis(100);
@@ -67,14 +67,13 @@ pub(super) struct Finished {
     pub(super) tail: String,
 }
 
-/// Runs one process to its end.
+/// Runs one process to its end. Its output folder must be there.
 pub(super) async fn run(start: &Start<'_>, shared: &mut Shared) -> Result<Finished> {
     let begin = Instant::now();
     let outdir = start.outdir();
-    fs::create_dir_all(&outdir).context(|| format!("cannot make {}", outdir.display()))?;
     let log = start.folder.join("gem5.log");
     let command = gem5_arguments(start);
-    record_command(start.folder, &command)?;
+    process::record_command(&start.folder.join("gem5.command"), &command)?;
     let boots = *start.restore == Restore::PowerOn;
     shared.watchdog.process(boots, begin);
     let mut guarded = launch(start, command, log.clone()).await?;
@@ -249,13 +248,6 @@ fn struck_failure(strike: &Strike, last: &str) -> Failure {
     };
     let why = format!("{what} within {seconds} s of host time (limit {limit}); {last}");
     Failure::new(Outcome::TimedOut, code, why, &format!("{help}{raise}"))
-}
-
-/// Keeps the exact command beside the output, for people who want to run it by hand.
-fn record_command(folder: &Path, command: &[String]) -> Result<()> {
-    let text = shlex::try_join(command.iter().map(String::as_str)).context(|| "the command has a NUL byte".into())?;
-    let file = folder.join("gem5.command");
-    fs::write(&file, text + "\n").context(|| format!("cannot write {}", file.display()))
 }
 
 /// Adds a process's console to that of the run, for reports.

@@ -191,7 +191,7 @@ impl QemuMachine {
         };
         let mut command = vec![QEMU.to_owned()];
         command.extend(qemu_arguments(&self.arguments(&boot, console_to)));
-        record_command(boot.folder, &command)?;
+        process::record_command(&boot.folder.join("qemu.command"), &command)?;
         let log = boot.folder.join("qemu.log");
         let (mut guarded, remarks) = self.start_guarded(command, log.clone(), inherited).await?;
 
@@ -271,13 +271,6 @@ impl QemuMachine {
             Start::Refused(why) => Err(Error::infra(format!("cannot start {QEMU}: {why}"))),
         }
     }
-}
-
-/// Keeps the exact command beside the console, for people who want to run it by hand.
-fn record_command(folder: &Path, command: &[String]) -> Result<()> {
-    let text = shlex::try_join(command.iter().map(String::as_str)).context(|| "the command has a NUL byte".into())?;
-    let file = folder.join("qemu.command");
-    std::fs::write(&file, text + "\n").context(|| format!("cannot write {}", file.display()))
 }
 
 /// Last lines of a text file; nothing when it cannot be read.

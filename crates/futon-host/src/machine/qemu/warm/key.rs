@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::UNIX_EPOCH;
 
 use futon_model::PlannedImage;
 use serde::{Deserialize, Serialize};
 
 use crate::machine::qemu::args::qemu_arguments;
 use crate::machine::qemu::machine::{QEMU, QemuMachine};
-use crate::resources::{sha256_file, sha256_text};
+use crate::resources::{sha256_bytes, sha256_file, stamp};
 use crate::{Context, Result};
 
 /// Changes when futon saves or continues machines in another way.
@@ -36,13 +35,13 @@ impl WarmKey {
         add("QEMU", machine.version.clone());
         add("QEMU's program", program_stamp());
         add("QEMU's arguments", qemu_arguments(&machine.arguments_of_a_warm_base(Path::new("/"))).join(" "));
-        add("base image", stamp(&machine.base_image)?);
-        add("kernel", stamp(&machine.kernel)?);
+        add("base image", place_and_stamp(&machine.base_image)?);
+        add("kernel", place_and_stamp(&machine.kernel)?);
         if let Some(initrd) = &machine.initrd {
-            add("initrd", stamp(initrd)?);
+            add("initrd", place_and_stamp(initrd)?);
         }
         add("futon-guest", sha256_file(futon_guest)?);
-        add("park script", sha256_text(script));
+        add("park script", sha256_bytes(script));
         for image in images {
             let digest = image.manifest.as_ref().map(ToString::to_string).unwrap_or_default();
             add(&format!("{IMAGE}{}", image.reference.written()), digest);
@@ -58,7 +57,7 @@ impl WarmKey {
     #[must_use]
     pub fn id(&self) -> String {
         let text: Vec<String> = self.parts.iter().map(|(name, value)| format!("{name}\0{value}\0")).collect();
-        sha256_text(&text.concat())[..16].to_owned()
+        sha256_bytes(text.concat())[..16].to_owned()
     }
 
     /// Images that it has pulled, as they are written.
@@ -76,19 +75,18 @@ impl WarmKey {
 }
 
 /// Path, size and time stamp of a file: its hash is in the manifest, and taking it at every run would cost seconds.
-fn stamp(file: &Path) -> Result<String> {
+fn place_and_stamp(file: &Path) -> Result<String> {
     let shown = || format!("cannot look at {}", file.display());
     let path = std::path::absolute(file).context(shown)?;
-    let metadata = std::fs::metadata(&path).context(shown)?;
-    let modified = metadata.modified().context(shown)?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(format!("{} {} {}", path.display(), metadata.len(), modified.as_nanos()))
+    let (size, modified) = stamp(&path).context(shown)?;
+    Ok(format!("{} {size} {modified}", path.display()))
 }
 
 /// A distribution may rebuild QEMU without a new version.
 fn program_stamp() -> String {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join(QEMU)).find(|file| file.is_file());
-    found.and_then(|file| stamp(&file).ok()).unwrap_or_default()
+    found.and_then(|file| place_and_stamp(&file).ok()).unwrap_or_default()
 }
 
 fn processor() -> String {

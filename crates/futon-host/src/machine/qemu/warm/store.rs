@@ -5,7 +5,6 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Whence, lseek};
@@ -13,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::WarmKey;
+use crate::resources::stamp;
 use crate::{Context, Error, Result};
 
 /// The guest's memory.
@@ -57,7 +57,7 @@ impl WarmBase {
         let mut files = BTreeMap::new();
         for name in [MEMORY, STATE, DISK].into_iter().filter(|name| has_disk || *name != DISK) {
             let path = folder.join(name);
-            let (size, mtime_ns) = look(&path).context(|| format!("cannot look at {}", path.display()))?;
+            let (size, mtime_ns) = stamp(&path).context(|| format!("cannot look at {}", path.display()))?;
             let sha256 = sha256_of_data(&path).context(|| format!("cannot read {}", path.display()))?;
             files.insert(name.to_owned(), Stamp { sha256, size, mtime_ns });
         }
@@ -83,8 +83,8 @@ impl WarmBase {
     /// What is wrong with it by sizes and time stamps.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
-        self.files.iter().find_map(|(name, stamp)| match look(&self.folder.join(name)) {
-            Ok((size, mtime_ns)) if (size, mtime_ns) == (stamp.size, stamp.mtime_ns) => None,
+        self.files.iter().find_map(|(name, made)| match stamp(&self.folder.join(name)) {
+            Ok((size, mtime_ns)) if (size, mtime_ns) == (made.size, made.mtime_ns) => None,
             Ok(_) => Some(format!("its {name} changed")),
             Err(e) => Some(format!("its {name}: {e}")),
         })
@@ -231,12 +231,6 @@ impl WarmStore {
         }
         Ok(WarmBase { folder, ..base })
     }
-}
-
-fn look(path: &Path) -> std::io::Result<(u64, u64)> {
-    let metadata = fs::metadata(path)?;
-    let since = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok((metadata.len(), u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)))
 }
 
 /// SHA-256 of a sparse file's data with its places; holes, most of a guest's memory, cost nothing.
