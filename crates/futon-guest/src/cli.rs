@@ -120,6 +120,9 @@ pub(crate) enum Verb {
         /// Bytes before the archive.
         #[arg(long, default_value_t = 0)]
         skip: u64,
+        /// The archive is in the simulator's readfile; the file named is not looked at.
+        #[arg(long)]
+        readfile: bool,
         /// The file.
         archive: PathBuf,
         /// Where to.

@@ -89,7 +89,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
             println!("{gateway}");
         }
         Verb::Lean(verb) => lean::run(&verb, &log)?,
-        Verb::Unpack { skip, archive, folder } => unpack::file(&archive, skip, &folder)?,
+        Verb::Unpack { skip, readfile: true, folder, .. } => unpack::readfile(skip, &folder)?,
+        Verb::Unpack { skip, archive, folder, .. } => unpack::file(&archive, skip, &folder)?,
         Verb::M5 { arguments } => m5tool::run(&arguments)?,
     }
     Ok(ExitCode::SUCCESS)

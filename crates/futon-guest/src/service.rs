@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, DirBuilder, OpenOptions},
-    io::{self, Write},
+    io::{self, BufRead, Write},
     os::unix::{fs::DirBuilderExt, fs::OpenOptionsExt, fs::PermissionsExt, process::ExitStatusExt},
     path::Path,
     process::{Command, ExitCode, ExitStatus, Stdio},
@@ -24,6 +24,8 @@ pub(crate) const FOLDER: &str = "/run/futon";
 pub(crate) const SCRIPT: &str = "run.sh";
 /// What the simulator gives: it may be an archive that unpacks itself beside, `run.sh` included.
 const PAYLOAD: &str = "payload";
+/// Ends the script of a payload: what is behind it is for tar.
+const PAYLOAD_MARK: &[u8] = b"\n#--futon-payload--\n";
 const HOSTS: &str = "/etc/hosts";
 
 /// Ends the lines of `/etc/hosts` that keep the engine from registries outside.
@@ -54,15 +56,26 @@ pub(crate) fn run() -> Result<ExitCode> {
 fn on_gem5(m5: &M5) -> Result<ExitCode> {
     let path = Path::new(FOLDER).join(PAYLOAD);
     let mut file = create_script(&path)?;
-    let length = m5.read_file_to(&mut file).context("cannot read the simulator's run script")?;
+    let mut reader = m5.file_reader(0)?;
+    let beginning = reader.fill_buf().context("cannot read the simulator's run script")?;
+    // futon's own payload is a short script with archives behind it: they are unpacked straight from the simulator.
+    let (length, behind) = match end_of_script(beginning) {
+        Some(end) => (file.write_all(&beginning[..end]).map(|()| end as u64), true),
+        None => (io::copy(&mut reader, &mut file), false),
+    };
+    let length = length.context("cannot store the simulator's run script")?;
     drop(file);
     if length == 0 {
         println!("futon: on gem5, no run script given by readfile: nothing to do");
         return Ok(ExitCode::SUCCESS);
     }
-    println!("futon: on gem5, run script of {length} bytes from readfile");
+    println!(
+        "futon: on gem5, run script of {length} bytes from readfile{}",
+        if behind { ", and archives" } else { "" }
+    );
     gem5::forget(Path::new(FOLDER));
-    let status = exec(&path, None)?;
+    let from = if behind { From::Readfile } else { From::Whole };
+    let status = exec(&path, &from)?;
     nix::unistd::sync();
     let code = code_of(status);
     if code == 0 {
@@ -83,7 +96,7 @@ fn on_other() -> Result<ExitCode> {
         match fetch(&candidate, &path, left) {
             Ok(length) => {
                 println!("futon: run script of {length} bytes from {candidate}/{SCRIPT}");
-                let status = exec(&path, Some(&candidate))?;
+                let status = exec(&path, &From::Exchange(&candidate))?;
                 let code = code_of(status);
                 println!("futon: run script ended with status {code}");
                 return Ok(ExitCode::from(code));
@@ -135,7 +148,22 @@ fn runs_by_itself(beginning: &[u8]) -> bool {
     beginning.starts_with(b"#!") || beginning.starts_with(b"\x7fELF")
 }
 
-fn exec(path: &Path, from: Option<&Target>) -> Result<ExitStatus> {
+/// Length of a payload's script, bytes; none where it is a run script like any other.
+fn end_of_script(beginning: &[u8]) -> Option<usize> {
+    beginning.windows(PAYLOAD_MARK.len()).position(|bytes| bytes == PAYLOAD_MARK).map(|at| at + PAYLOAD_MARK.len())
+}
+
+/// Where a run script is from, which it is told by its environment.
+enum From<'a> {
+    /// An exchange.
+    Exchange(&'a Target),
+    /// The simulator; all that it gave is in the file.
+    Whole,
+    /// The simulator; what is behind the script is to be had there.
+    Readfile,
+}
+
+fn exec(path: &Path, from: &From<'_>) -> Result<ExitStatus> {
     let mut beginning = [0_u8; 4];
     let length = fs::File::open(path)
         .and_then(|mut file| io::Read::read(&mut file, &mut beginning))
@@ -156,8 +184,9 @@ fn exec(path: &Path, from: Option<&Target>) -> Result<ExitStatus> {
         }
     }
     match from {
-        Some(target) => command.env("FUTON_URL", target.to_string()),
-        None => command.env(gem5::VARIABLE, "1"),
+        From::Exchange(target) => command.env("FUTON_URL", target.to_string()),
+        From::Whole => command.env(gem5::VARIABLE, "1"),
+        From::Readfile => command.env(gem5::VARIABLE, "1").env("FUTON_READFILE", "1"),
     };
     io::stdout().flush()?;
     command.status().context(format_args!("cannot run {}", path.display()))
@@ -198,6 +227,14 @@ mod tests {
         assert!(!runs_by_itself(b"\n#!/"));
         assert!(!runs_by_itself(b"echo"));
         assert!(!runs_by_itself(b""));
+    }
+
+    #[test]
+    fn a_payloads_script_ends_at_its_mark_and_others_have_none() {
+        let payload = b"#!/bin/sh\nexec ./run.sh\n#--futon-payload--\n\0archive";
+        assert_eq!(end_of_script(payload), Some(payload.len() - 8));
+        assert_eq!(end_of_script(b"#!/bin/sh\nm5 exit\n"), None);
+        assert_eq!(end_of_script(b""), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use m5ops::M5;
 use nix::{
     sys::stat::{Mode, SFlag, makedev, mknod, umask},
     unistd::geteuid,
@@ -34,6 +35,11 @@ pub(crate) fn file(path: &Path, skip: u64, folder: &Path) -> Result<()> {
     let mut file = File::open(path).context(format_args!("cannot read {}", path.display()))?;
     file.seek(SeekFrom::Start(skip)).context(path.display())?;
     unpack(&mut io::BufReader::with_capacity(PIECE, file), folder).map(drop)
+}
+
+/// Unpacks what is behind the first `skip` bytes of the simulator's `readfile`, without a copy of it in between.
+pub(crate) fn readfile(skip: u64, folder: &Path) -> Result<()> {
+    unpack(&mut M5::open()?.file_reader(skip)?, folder).map(drop)
 }
 
 /// Unpacks an archive and returns the bytes of its files.

@@ -23,5 +23,5 @@ pub use detect::{
     Evidence, brand_is_gem5, brand_of_leaves, compatible_is_gem5, evidence, vendor_is_gem5, vendor_of_leaf,
 };
 pub use error::Error;
-pub use m5::{Form, M5};
+pub use m5::{FileReader, Form, M5};
 pub use op::Op;

@@ -1,6 +1,9 @@
 //! The way to the simulator, proven before it is used.
 
-use std::io::{Read, Write};
+use std::{
+    io::{self, BufRead, Read, Write},
+    ops::Range,
+};
 
 use crate::{
     Error, detect,
@@ -133,23 +136,27 @@ impl M5 {
     ///
     /// As [`M5::read_file`], and [`Error::Io`] where the sink fails.
     pub fn read_file_to(&self, sink: &mut dyn Write) -> Result<u64, Error> {
-        let mut buffer = Buffer::new()?;
-        let mut offset = 0_u64;
+        let mut reader = self.file_reader(0)?;
+        let mut length = 0_u64;
         loop {
-            // Written just before the call: the simulator copies without faulting pages in.
-            buffer.touch();
-            let args = [buffer.address(), PIECE as u64, offset, 0, 0, 0];
-            let got = self.call(Op::ReadFile, args);
-            let piece = usize::try_from(got)
-                .ok()
-                .and_then(|length| buffer.get(length))
-                .ok_or(Error::Short { expected: PIECE, got })?;
-            if piece.is_empty() {
-                return Ok(offset);
+            let piece = reader.piece()?;
+            let got = piece.len();
+            if got == 0 {
+                return Ok(length);
             }
             sink.write_all(piece).map_err(Error::Io)?;
-            offset += got;
+            reader.consume(got);
+            length += got as u64;
         }
+    }
+
+    /// The simulator's `readfile` from the byte `offset` on, as a stream.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lock`] where the buffer cannot be locked.
+    pub fn file_reader(&self, offset: u64) -> Result<FileReader<'_>, Error> {
+        Ok(FileReader { m5: self, buffer: Buffer::new()?, offset, have: 0..0 })
     }
 
     /// Streams `source` into the file `name` of the simulator's output folder and returns its length, bytes.
@@ -174,7 +181,6 @@ impl M5 {
         let name = buffer.hold_name(&host_name(name)?);
         let mut offset = start;
         loop {
-            buffer.touch();
             let length = buffer.fill(source).map_err(Error::Io)?;
             if length == 0 && offset > 0 {
                 return Ok(offset - start);
@@ -198,6 +204,51 @@ impl M5 {
             // SAFETY: `open_form` saw gem5's processor, and the only pointers passed are those of a live `Buffer`.
             None => unsafe { raw::by_instruction(op, args) },
         }
+    }
+}
+
+/// The simulator's `readfile` as a stream ([`M5::file_reader`]).
+#[derive(Debug)]
+pub struct FileReader<'a> {
+    m5: &'a M5,
+    buffer: Buffer,
+    /// Of the byte that the simulator is asked for next.
+    offset: u64,
+    /// What is in the buffer and was not given yet.
+    have: Range<usize>,
+}
+
+impl FileReader<'_> {
+    /// What is in the buffer, or what the simulator gives next; nothing at the end.
+    fn piece(&mut self) -> Result<&[u8], Error> {
+        if self.have.is_empty() {
+            // Written just before the call: the simulator copies without faulting pages in.
+            self.buffer.touch();
+            let args = [self.buffer.address(), PIECE as u64, self.offset, 0, 0, 0];
+            let got = self.m5.call(Op::ReadFile, args);
+            let length = usize::try_from(got).ok().filter(|length| *length <= PIECE);
+            self.have = 0..length.ok_or(Error::Short { expected: PIECE, got })?;
+            self.offset += got;
+        }
+        Ok(self.buffer.get(self.have.clone()))
+    }
+}
+
+impl BufRead for FileReader<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.piece().map_err(io::Error::other)
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.have.start = self.have.end.min(self.have.start + amount);
+    }
+}
+
+impl Read for FileReader<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let length = self.fill_buf()?.read(into)?;
+        self.consume(length);
+        Ok(length)
     }
 }
 

@@ -46,7 +46,7 @@ fn say(line: &str) {
 }
 
 /// crun with the arguments that all its calls have.
-pub(super) fn crun(record: &Record) -> Command {
+fn crun(record: &Record) -> Command {
     let mut command = Command::new(CRUN);
     command.arg("--cgroup-manager=cgroupfs").arg("--log").arg(record.runtime_log()).stdin(Stdio::null());
     command

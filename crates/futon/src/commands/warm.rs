@@ -81,7 +81,10 @@ pub async fn attach(
     match made {
         Ok(base) => machine.warm = Some(base),
         Err(e) if e.exit_code() == ExitCode::Interrupted => return Err(e),
-        Err(e) => ui.line(&format!("each machine boots from nothing: {e}")),
+        Err(e) => {
+            let hint = e.hint_text().map_or_else(String::new, |hint| format!("; hint: {hint}"));
+            ui.line(&format!("each machine boots from nothing: {e}{hint}"));
+        }
     }
     Ok(())
 }

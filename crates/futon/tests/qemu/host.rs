@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -147,11 +148,8 @@ fn ctrl_c_leaves_nothing() {
     bench.nothing_left();
 }
 
-/// Kills futon while it makes a warm base, restores it, runs and uploads; what it leaves must neither run nor be trusted.
-#[test]
-fn kill_minus_nine_at_any_time_does_no_harm() {
-    let Some(bench) = Bench::new() else { return };
-    // Resources of the test's own: the same files, but its own warm bases.
+/// Resources of the test's own: the same files, but its own warm bases.
+fn own_resources(bench: &Bench) -> PathBuf {
     let resources = bench.path("resources");
     fs::create_dir(&resources).unwrap();
     for entry in fs::read_dir(root().join("resources")).unwrap().flatten() {
@@ -160,6 +158,30 @@ fn kill_minus_nine_at_any_time_does_no_harm() {
             std::os::unix::fs::symlink(entry.path(), resources.join(name)).unwrap();
         }
     }
+    resources
+}
+
+/// A guest that dies in its boot becomes no warm base; what it said is told and kept, and the function's own machine is tried all the same.
+#[test]
+fn a_warm_base_that_panics_is_tried_once_more_and_its_console_kept() {
+    let Some(bench) = Bench::new() else { return };
+    let resources = own_resources(&bench);
+    let mut command = bench.test_command(&["fibonacci-go", "--append", "rdinit=/nowhere init=/nowhere"]);
+    let run = Run::of(&command.env("RESOURCES", &resources).output().unwrap());
+    let all = run.all();
+    assert_eq!((&run.verdict(0)["outcome"], &run.verdict(0)["step"]), (&"infra".into(), &"boot".into()), "{all}");
+    assert!(all.contains("once more") && all.contains("Kernel panic - not syncing"), "{all}");
+    let kept = resources.join("warm/failed-console.log");
+    assert!(all.contains(kept.to_str().unwrap()), "{all}");
+    assert!(fs::read_to_string(&kept).unwrap().contains("Kernel panic"), "{all}");
+    bench.nothing_left();
+}
+
+/// Kills futon while it makes a warm base, restores it, runs and uploads; what it leaves must neither run nor be trusted.
+#[test]
+fn kill_minus_nine_at_any_time_does_no_harm() {
+    let Some(bench) = Bench::new() else { return };
+    let resources = own_resources(&bench);
     // Milliseconds, from clock and process id: another choice each time, told when the test fails.
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos();
     let mut state = u64::from(seed) | 1;

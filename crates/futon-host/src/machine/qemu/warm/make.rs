@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futon_model::{Accelerator, EventKind, PlannedImage};
+use futon_model::{Accelerator, EventKind, ExitCode, PlannedImage};
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
@@ -16,11 +16,14 @@ use crate::exchange::{self, ExchangeConfig};
 use crate::images::ImageStore;
 use crate::machine::Running;
 use crate::machine::qemu::machine::{Boot, QemuMachine, RunningQemu};
-use crate::machine::qemu::{args::Memory, disk};
+use crate::machine::qemu::{args::Memory, console::alarm_in, disk};
 use crate::{Context, Error, Result};
 
 /// The run script that parks, `test/park.sh`.
 pub(super) const PARK_SCRIPT: &str = include_str!("../../../../../../test/park.sh");
+
+/// The guest's console, in the folder of a warm base in the making.
+const CONSOLE: &str = "console/console.log";
 
 /// Where the script takes the images' names.
 const IMAGES_PLACEHOLDER: &str = "<__IMAGES__>";
@@ -68,9 +71,23 @@ impl MakeWarm<'_> {
 pub async fn make_warm(store: &WarmStore, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) + Send)) -> Result<WarmBase> {
     let begin = Instant::now();
     let key = make.key()?;
-    let folder = store.begin()?;
-    let made = save(&folder, make, say).await;
-    let base = made.and_then(|()| {
+    let mut folder = store.begin()?;
+    let mut made = save(&folder, make, say).await;
+    if let Err(NotMade { in_boot: true, error }) = &made {
+        // A guest that dies before it has asked for anything had no part in it; under emulation it happens.
+        say(&format!("once more, {error}"));
+        fs::remove_dir_all(&folder).context(|| format!("cannot remove {}", folder.display()))?;
+        folder = store.begin()?;
+        made = save(&folder, make, say).await;
+    }
+    let base = made.map_err(|NotMade { error, .. }| {
+        let kept = (error.exit_code() != ExitCode::Interrupted).then(|| store.keep_console(&folder.join(CONSOLE)));
+        match kept.flatten() {
+            Some(kept) => error.hint(format!("its console is in {}", kept.display())),
+            None => error,
+        }
+    });
+    let base = base.and_then(|()| {
         say("hashing");
         let took = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
         WarmBase::describe(&folder, key, took, make.machine.has_disk)
@@ -84,7 +101,24 @@ pub async fn make_warm(store: &WarmStore, make: &MakeWarm<'_>, say: &mut (dyn Fn
     }
 }
 
-async fn save(folder: &Path, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) + Send)) -> Result<()> {
+/// Why there is no warm base.
+struct NotMade {
+    error: Error,
+    /// Whether the guest ended before it had asked for anything.
+    in_boot: bool,
+}
+
+impl From<Error> for NotMade {
+    fn from(error: Error) -> Self {
+        Self { error, in_boot: false }
+    }
+}
+
+async fn save(
+    folder: &Path,
+    make: &MakeWarm<'_>,
+    say: &mut (dyn FnMut(&str) + Send),
+) -> std::result::Result<(), NotMade> {
     let machine = make.machine;
     let memory = folder.join(MEMORY);
     let failed = || format!("cannot make {}", memory.display());
@@ -98,14 +132,15 @@ async fn save(folder: &Path, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) + S
     // A reference has no character that a shell would take for its own.
     fs::write(&script, PARK_SCRIPT.replace(IMAGES_PLACEHOLDER, &images.join(" ")))
         .context(|| format!("cannot write {}", script.display()))?;
-    let console = folder.join("console");
-    fs::create_dir_all(&console).context(|| format!("cannot make {}", console.display()))?;
+    let console = folder.join(CONSOLE);
+    let console = console.parent().unwrap_or(folder);
+    fs::create_dir_all(console).context(|| format!("cannot make {}", console.display()))?;
 
     let (events, mut incoming) = unbounded_channel();
     let boot = Boot {
         name: "warm",
         disk: &disk,
-        folder: &console,
+        folder: console,
         bundle: None,
         memory: Memory::Shared(memory),
         incoming: false,
@@ -123,11 +158,11 @@ async fn save(folder: &Path, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) + S
     };
     let stop = CancellationToken::new();
     let serving = tokio::spawn(exchange::serve(listener, config, stop.clone()));
-    let saved = match parked(make, &mut incoming, &console, say).await {
+    let saved = match parked(make, &mut incoming, &folder.join(CONSOLE), say).await {
         Ok(()) => {
             say("saving");
             tokio::time::sleep(AFTER_POLL).await;
-            write_state(&mut running, folder).await
+            write_state(&mut running, folder).await.map_err(NotMade::from)
         }
         Err(e) => Err(e),
     };
@@ -143,17 +178,20 @@ async fn parked(
     incoming: &mut UnboundedReceiver<EventKind>,
     console: &Path,
     say: &mut (dyn FnMut(&str) + Send),
-) -> Result<()> {
+) -> std::result::Result<(), NotMade> {
     let deadline = tokio::time::Instant::now() + make.limit;
-    let mut polls = 0;
-    let why = loop {
+    let (mut polls, mut asked) = (0, false);
+    let (why, ended) = loop {
         let event = tokio::select! {
-            () = make.cancel.cancelled() => return Err(Error::interrupted()),
+            () = make.cancel.cancelled() => return Err(Error::interrupted().into()),
             event = incoming.recv() => event,
-            () = tokio::time::sleep_until(deadline) => break format!("it did not ask for work within {:?}", make.limit),
+            () = tokio::time::sleep_until(deadline) => {
+                break (format!("it did not ask for work within {:?}", make.limit), false)
+            }
         };
         match event {
             Some(EventKind::RunScriptRequested { status: 200, .. }) => {
+                asked = true;
                 say(if make.images.is_empty() { "warming up" } else { "pulling and warming up" });
             }
             Some(EventKind::Parked) => {
@@ -162,16 +200,25 @@ async fn parked(
                     return Ok(());
                 }
             }
-            Some(EventKind::MachineExited { stderr, .. }) => break format!("the machine ended: {stderr}"),
+            Some(EventKind::MachineExited { stderr, .. }) => {
+                let end = stderr.trim();
+                break (
+                    if end.is_empty() { "the machine ended".into() } else { format!("the machine ended: {end}") },
+                    true,
+                );
+            }
             Some(_) => {}
-            None => break "the machine is gone".into(),
+            None => break ("the machine is gone".into(), true),
         }
     };
-    let text = fs::read(console.join("console.log")).unwrap_or_default();
+    let text = fs::read(console).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let last = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing on its console").trim();
-    Err(Error::infra(format!("the guest does not park: {why} (last seen: {last})"))
-        .hint("--cold boots each machine from nothing"))
+    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    // What the kernel died of is not the last thing it says.
+    let told = lines().find(|line| alarm_in(line).is_some()).or_else(|| lines().next_back());
+    let told = told.unwrap_or("nothing on its console");
+    let error = Error::infra(format!("the guest does not park: {why} (console: {told})"));
+    Err(NotMade { error: error.hint("--cold boots each machine from nothing"), in_boot: ended && !asked })
 }
 
 /// Stops the machine and writes what is not in the memory's file.

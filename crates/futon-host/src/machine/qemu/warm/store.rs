@@ -113,6 +113,9 @@ impl WarmBase {
     }
 }
 
+/// Console of the last machine that did not become a warm base.
+const FAILED_CONSOLE: &str = "failed-console.log";
+
 /// The warm bases of a resources folder.
 #[derive(Debug, Clone)]
 pub struct WarmStore {
@@ -213,6 +216,12 @@ impl WarmStore {
         let folder = self.folder.join(format!(".making-{}", std::process::id()));
         fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
         Ok(folder)
+    }
+
+    /// Keeps the console of a machine that did not become a warm base, the last one's only; where, if it was there.
+    pub(super) fn keep_console(&self, console: &Path) -> Option<PathBuf> {
+        let kept = self.folder.join(FAILED_CONSOLE);
+        fs::rename(console, &kept).ok().map(|()| kept)
     }
 
     /// Gives a finished warm base its place, and removes those that were not used for longest.
