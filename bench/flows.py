@@ -83,7 +83,7 @@ def futon(functions: list[str], work: pathlib.Path, *more: str) -> dict:
         sys.exit(f"futon failed:\n{done.stdout.decode()}{done.stderr.decode()}")
     report = json.loads(done.stdout)
     steps = {step["name"]: step["duration_ms"] / 1000 for step in report["functions"][0]["steps"]}
-    return {"seconds": took, "steps": steps, "sum": sum(f["duration_ms"] for f in report["functions"]) / 1000}
+    return {"seconds": took, "steps": steps, "sum": sum(f["duration_ms"] for f in report["functions"]) / 1000, "cpu": report["cpu_ms"] / 1000}
 
 
 def plot(rows: list[tuple[str, float]], file: pathlib.Path) -> None:
@@ -108,18 +108,23 @@ def main() -> None:
     work = a.out / "work"
     subprocess.run([FUTON, "warm", "make", "--resources", RESOURCES], cwd=ROOT, check=True)
     times: dict[str, list[float]] = {"reference": [], "futon, cold": [], "futon, fork": []}
+    cpu: dict[str, list[float]] = {"cold": [], "fork": []}
     steps: list[dict] = []
     for _ in range(a.runs):
         times["reference"].append(reference(a.function, work))
-        times["futon, cold"].append(futon([a.function], work, "--cold")["seconds"])
+        cold = futon([a.function], work, "--cold")
+        times["futon, cold"].append(cold["seconds"])
+        cpu["cold"].append(cold["cpu"])
         fork = futon([a.function], work)
         times["futon, fork"].append(fork["seconds"])
+        cpu["fork"].append(fork["cpu"])
         steps.append(fork["steps"])
         print({name: [round(t, 1) for t in values] for name, values in times.items()}, flush=True)
     medians = {name: statistics.median(values) for name, values in times.items()}
     result = {
         "function": a.function, "runs": a.runs, "processors": os.cpu_count(), "seconds": times, "median": medians,
         "reference_over": {name: round(medians["reference"] / value, 2) for name, value in medians.items()},
+        "futon_cpu_seconds_median": {name: statistics.median(values) for name, values in cpu.items()},
         "fork_steps_median": {name: statistics.median(s[name] for s in steps) for name in steps[0]},
     }
     if a.suite:
@@ -129,7 +134,7 @@ def main() -> None:
     shutil.rmtree(work, ignore_errors=True)
     (a.out / "flows.json").write_text(json.dumps(result, indent=2) + "\n")
     plot(list(medians.items()), a.out / "flows.svg")
-    print(json.dumps({key: result[key] for key in ("median", "reference_over", "fork_steps_median")}, indent=2))
+    print(json.dumps({key: result[key] for key in ("median", "reference_over", "futon_cpu_seconds_median", "fork_steps_median")}, indent=2))
 
 
 if __name__ == "__main__":

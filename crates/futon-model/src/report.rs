@@ -18,6 +18,9 @@ pub struct Report {
     pub started: String,
     /// Length of the run, milliseconds.
     pub duration_ms: u64,
+    /// Processor time of futon itself, milliseconds: without the machines and the tools it starts.
+    #[serde(default)]
+    pub cpu_ms: u64,
     /// Counts.
     pub summary: Summary,
     /// One entry a function, in the order of the plan.

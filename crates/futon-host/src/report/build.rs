@@ -8,7 +8,8 @@ use futon_model::{
     Accelerator, ExitCode, FunctionReport, MachineReport, Outcome, Plan, REPORT_SCHEMA, Report, SimulationReport,
     Summary, steps,
 };
-
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 use serde::{Deserialize, Serialize};
 
 use crate::verdict::{Witnesses, judge};
@@ -99,9 +100,18 @@ pub fn report(functions: Vec<FunctionReport>, started: SystemTime, duration: Dur
         futon: env!("CARGO_PKG_VERSION").into(),
         started: humantime::format_rfc3339_seconds(started).to_string(),
         duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+        cpu_ms: own_cpu_ms(),
         summary,
         functions,
     }
+}
+
+/// Processor time of this process so far, milliseconds: user and system (getrusage(2)).
+fn own_cpu_ms() -> u64 {
+    getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| {
+        let spent = usage.user_time() + usage.system_time();
+        u64::try_from(spent.num_milliseconds()).unwrap_or(0)
+    })
 }
 
 /// Writes a report as JSON, whole or not at all.
