@@ -43,6 +43,17 @@ pub(super) struct End {
     pub(super) status: i64,
     /// Whether the kernel ended a process in it for want of memory.
     pub(super) oom_killed: bool,
+    /// The kernel's word on a process that crashed.
+    pub(super) kernel_said: Option<String>,
+}
+
+impl End {
+    /// What is known beside the status, ready to stand behind it.
+    pub(super) fn details(&self) -> String {
+        let oom = if self.oom_killed { " (out of memory)" } else { "" };
+        let said = self.kernel_said.as_ref().map_or_else(String::new, |said| format!(" (kernel: {said})"));
+        format!("{oom}{said}")
+    }
 }
 
 /// What a supervisor writes down of its container.

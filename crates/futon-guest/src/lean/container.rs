@@ -80,14 +80,12 @@ pub(super) fn ready(name: &str, address: SocketAddr, limit: Duration) -> Result<
     record.pid()?;
     engine::wait_until_served(name, address, limit, TICK, &mut || match record.end() {
         None => Ok(()),
-        Some(end) => {
-            let oom = if end.oom_killed { " (out of memory)" } else { "" };
-            Err(Error::new(format!(
-                "container {name} exited with status {}{oom} after {:.1} s, before it served",
-                end.status,
-                began.elapsed().as_secs_f64()
-            )))
-        }
+        Some(end) => Err(Error::new(format!(
+            "container {name} exited with status {}{} after {:.1} s, before it served",
+            end.status,
+            end.details(),
+            began.elapsed().as_secs_f64()
+        ))),
     })
 }
 
@@ -96,8 +94,7 @@ pub(super) fn state(name: &str, log: &RunLog) -> Result<()> {
     let record = Record::of(name);
     let event = match record.end() {
         Some(end) => {
-            let oom = if end.oom_killed { ", out of memory" } else { "" };
-            println!("container {name}: exited with status {}{oom}", end.status);
+            println!("container {name}: exited with status {}{}", end.status, end.details());
             GuestEvent::ContainerState {
                 name: name.to_owned(),
                 status: "exited".into(),
