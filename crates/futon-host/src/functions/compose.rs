@@ -18,11 +18,16 @@ pub struct Compose {
     pub path: PathBuf,
     /// The file's text, served to the guest unchanged.
     pub text: String,
+    /// Compose's name of the project.
+    pub project: String,
     /// Services by name.
     pub services: BTreeMap<String, Service>,
     /// The whole file as it was read.
     pub raw: Value,
 }
+
+/// The project of a file that names none: the folder in which the guest has the file.
+const PROJECT: &str = "futon";
 
 /// One service of a compose file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +60,7 @@ pub struct FunctionHints {
 
 #[derive(Deserialize)]
 struct RawFile {
+    name: Option<String>,
     services: BTreeMap<String, RawService>,
 }
 
@@ -97,15 +103,16 @@ impl Compose {
         };
         let file: RawFile = serde_saphyr::from_str(&text).map_err(malformed)?;
         let raw: Value = serde_saphyr::from_str(&text).map_err(malformed)?;
+        let project = file.name.unwrap_or_else(|| PROJECT.to_owned());
         let mut services = BTreeMap::new();
         for (name, service) in file.services {
-            let service = service.check(&name).map_err(|why| {
+            let service = service.check(&project, &name).map_err(|why| {
                 Error::usage(format!("malformed compose file {}: service {name}: {why}", path.display()))
                     .hint(format!("correct the service {name}, or name another file with --functions FILE"))
             })?;
             services.insert(name, service);
         }
-        Ok(Self { path: path.to_owned(), text, services, raw })
+        Ok(Self { path: path.to_owned(), text, project, services, raw })
     }
 
     /// A service and all it depends on, the service first.
@@ -134,8 +141,13 @@ impl Compose {
     }
 }
 
+/// Compose's name of a container that the file gives none.
+pub(super) fn default_container(project: &str, service: &str) -> String {
+    format!("{project}-{service}-1")
+}
+
 impl RawService {
-    fn check(self, name: &str) -> Result<Service, String> {
+    fn check(self, project: &str, name: &str) -> Result<Service, String> {
         let image = self.image.ok_or("no `image`")?;
         let depends_on = match self.depends_on {
             None | Some(Value::Null) => Vec::new(),
@@ -148,7 +160,7 @@ impl RawService {
         Ok(Service {
             settings,
             image: image.parse().map_err(|e: futon_model::ReferenceError| e.to_string())?,
-            container: self.container_name.unwrap_or_else(|| name.to_owned()),
+            container: self.container_name.unwrap_or_else(|| default_container(project, name)),
             host_port: self.ports.iter().find_map(host_port),
             depends_on,
             hints: self.hints,
@@ -202,6 +214,12 @@ mod tests {
         .unwrap();
         let geo = &compose.services["geo"];
         assert_eq!((geo.host_port, geo.container.as_str()), (Some(50000), "function"));
+        let plain = |head: &str| {
+            Compose::parse(Path::new("f.yaml"), format!("{head}services:\n  fib:\n    image: a/b\n")).unwrap()
+        };
+        assert_eq!(plain("name: me\n").services["fib"].container, "me-fib-1");
+        // As docker compose takes the folder's name, /run/futon.
+        assert_eq!(plain("").services["fib"].container, "futon-fib-1");
         let images: Vec<_> = compose.closure("geo").iter().map(|s| s.image.written().to_owned()).collect();
         assert_eq!(images, ["vhiveease/hotel-app-geo:latest", "vhiveease/mongodb"]);
     }

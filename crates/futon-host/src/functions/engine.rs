@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::compose::default_container;
 use super::{Compose, values};
 
 /// Keys at the top of a compose file that change nothing here; `x-…` beside them.
@@ -25,23 +26,20 @@ pub fn engine_requests(compose: &Compose, service: &str) -> Result<Value, String
     if let Some(key) = unknown_key(file, &FILE_KEYS) {
         return Err(format!("key {key}"));
     }
-    let project = match file.get("name") {
-        None => FOLDER.rsplit('/').next().unwrap_or_default().to_owned(),
-        Some(name) => text(name)?,
-    };
+    let project = &compose.project;
     let network = format!("{project}_default");
     let mut containers = Vec::new();
     for name in compose.closure_names(service).into_iter().rev() {
         let raw = file.get("services").and_then(|s| s.get(&name)).and_then(Value::as_object);
         let raw = raw.ok_or_else(|| format!("no service {name}"))?;
         containers.push(
-            container(&Names { project: &project, network: &network, service: &name }, raw)
+            container(&Names { project, network: &network, service: &name }, raw)
                 .map_err(|key| format!("service {name}: {key}"))?,
         );
     }
     let mut labels = Map::new();
     labels.insert("com.docker.compose.network".into(), "default".into());
-    labels.insert("com.docker.compose.project".into(), project.into());
+    labels.insert("com.docker.compose.project".into(), project.as_str().into());
     Ok(json!({
         "network": { "Name": network, "CheckDuplicate": true, "Labels": labels },
         "containers": containers,
@@ -58,7 +56,7 @@ struct Names<'a> {
 fn container(names: &Names<'_>, service: &Map<String, Value>) -> Result<Value, String> {
     let mut body = Map::new();
     let mut host = Map::new();
-    let mut name = format!("{}-{}-1", names.project, names.service);
+    let mut name = default_container(names.project, names.service);
     let mut image = String::new();
     let mut depends = String::new();
     for (key, value) in service {

@@ -90,7 +90,10 @@ pub async fn prepare(
     }
     if args.base == BaseArg::Lean {
         let lean = lean(args, resources, KernelUse::LeanQemu)?;
-        let machine = lean_qemu(&lean, args, resources, config, purpose, ui).await?;
+        let mut machine = lean_qemu(&lean, args, resources, config, purpose, ui).await?;
+        if purpose == Purpose::Fork && !args.cold {
+            attach(&mut machine, resources, config, ui, cancel).await?;
+        }
         return Ok(Prepared { base: Base::Lean, qemu: None, seccomp: Some(lean.seccomp), machine: Box::new(machine) });
     }
     let mut machine = prepare_qemu(args, resources, config, purpose, ui).await?;

@@ -9,10 +9,13 @@ use crate::real::{Bench, Run};
 #[test]
 fn a_run_says_whether_it_was_forked() {
     let Some(bench) = Bench::new() else { return };
-    for (args, forked) in
-        [(&["fibonacci-go", "-n", "5"][..], true), (&["fibonacci-go", "-n", "5", "--cold"][..], false)]
-    {
-        let run = bench.test(args);
+    for (more, forked) in [
+        (&[][..], true),
+        (&["--cold"][..], false),
+        (&["--base", "lean"][..], true),
+        (&["--base", "lean", "--cold"][..], false),
+    ] {
+        let run = bench.test(&[&["fibonacci-go", "-n", "5"], more].concat());
         assert_eq!(run.code, Some(0), "{}", run.all());
         let function = &run.report["functions"][0];
         assert_eq!(function["proof"], "full");

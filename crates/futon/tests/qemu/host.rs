@@ -3,7 +3,6 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -148,24 +147,11 @@ fn ctrl_c_leaves_nothing() {
     bench.nothing_left();
 }
 
-/// Resources of the test's own: the same files, but its own warm bases.
-fn own_resources(bench: &Bench) -> PathBuf {
-    let resources = bench.path("resources");
-    fs::create_dir(&resources).unwrap();
-    for entry in fs::read_dir(root().join("resources")).unwrap().flatten() {
-        let name = entry.file_name();
-        if name != "warm" && name != ".lock" {
-            std::os::unix::fs::symlink(entry.path(), resources.join(name)).unwrap();
-        }
-    }
-    resources
-}
-
 /// A guest that dies in its boot becomes no warm base; what it said is told and kept, and the function's own machine is tried all the same.
 #[test]
 fn a_warm_base_that_panics_is_tried_once_more_and_its_console_kept() {
     let Some(bench) = Bench::new() else { return };
-    let resources = own_resources(&bench);
+    let resources = bench.own_resources(&["warm"]);
     let mut command = bench.test_command(&["fibonacci-go", "--append", "rdinit=/nowhere init=/nowhere"]);
     let run = Run::of(&command.env("RESOURCES", &resources).output().unwrap());
     let all = run.all();
@@ -181,7 +167,7 @@ fn a_warm_base_that_panics_is_tried_once_more_and_its_console_kept() {
 #[test]
 fn kill_minus_nine_at_any_time_does_no_harm() {
     let Some(bench) = Bench::new() else { return };
-    let resources = own_resources(&bench);
+    let resources = bench.own_resources(&["warm"]);
     // Milliseconds, from clock and process id: another choice each time, told when the test fails.
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos();
     let mut state = u64::from(seed) | 1;

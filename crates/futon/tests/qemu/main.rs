@@ -6,6 +6,7 @@
 mod faults;
 mod forks;
 mod host;
+mod images;
 mod lean;
 mod passes;
 mod real;

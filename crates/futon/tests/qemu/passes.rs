@@ -125,31 +125,30 @@ fn the_base_image_works_without_futon() {
     fs::create_dir(&served).unwrap();
     let script = "#!/bin/sh\nuname -r >/root/results.log\ncurl -fsS http://10.0.2.2:3003/upload -F 'files=@/root/results.log'\npoweroff -f\n";
     fs::write(served.join("run.sh"), script).unwrap();
+    install_upload_server(&venv);
+    let server = format!("{}/bin/python -m uploadserver -d {} 3003", venv.display(), served.display());
+    let said = bare_qemu(&bench, &server);
+    let log = fs::read_to_string(served.join("results.log"));
+    assert!(log.is_ok_and(|l| l.contains("amd64")), "no results.log: {said}");
+}
+
+/// Boots our base image in a bare QEMU beside a server, both in a namespace of the test's own: the server listens on every address
+/// of it, and the port is free. What all of them said.
+pub fn bare_qemu(bench: &Bench, server: &str) -> String {
     let resources = root().join("resources");
     let cmdline = fs::read_to_string(resources.join("cmdline")).unwrap();
-    // In a namespace of the test's own: the server listens on every address of it, and the port is free.
     let run = format!(
-        "set -e; ip link set lo up; [ -x {venv}/bin/python ] || {{ echo no upload server; exit 9; }}; \
-         {venv}/bin/python -m uploadserver -d {served} 3003 & server=$!; \
+        "set -e; ip link set lo up; {server} & server=$!; \
          qemu-img create -q -f qcow2 -F raw -b {resources}/base-disk-image.img {disk}; \
-         timeout 150 qemu-system-x86_64 -nographic -no-reboot -machine q35 -cpu max -smp 2 -m 2G -kernel {resources}/kernel \
+         timeout 240 qemu-system-x86_64 -nographic -no-reboot -machine q35 -cpu max -smp 2 -m 2G -kernel {resources}/kernel \
          -initrd {resources}/initrd -append '{cmdline} root=/dev/vda rw' -drive file={disk},if=virtio \
          -nic user,model=virtio-net-pci </dev/null; kill $server",
-        venv = venv.display(),
-        served = served.display(),
         resources = resources.display(),
         disk = bench.path("disk.qcow2").display(),
         cmdline = cmdline.trim(),
     );
-    install_upload_server(&venv);
     let output = Command::new("unshare").args(["-Urn", "sh", "-c", &run]).output().unwrap();
-    let log = fs::read_to_string(served.join("results.log"));
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        log.is_ok_and(|l| l.contains("amd64")),
-        "no results.log: {said}\n{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 fn install_upload_server(venv: &std::path::Path) {

@@ -76,6 +76,19 @@ impl Bench {
         path.to_str().unwrap().to_owned()
     }
 
+    /// Resources of the test's own: links to the shared ones, but for what is named.
+    pub fn own_resources(&self, own: &[&str]) -> PathBuf {
+        let resources = self.path("resources");
+        fs::create_dir(&resources).unwrap();
+        for entry in fs::read_dir(root().join("resources")).unwrap().flatten() {
+            let name = entry.file_name();
+            if name != ".lock" && !own.iter().any(|own| name == *own) {
+                std::os::unix::fs::symlink(entry.path(), resources.join(name)).unwrap();
+            }
+        }
+        resources
+    }
+
     /// Processes whose command line names this test's folder.
     pub fn processes(&self) -> Vec<String> {
         let needle = self.folder.path().to_str().unwrap().to_owned();

@@ -158,7 +158,8 @@ impl QemuMachine {
             initrd: self.initrd.clone(),
             cmdline: self.cmdline.clone(),
             disk: self.has_disk.then(|| boot.disk.to_owned()),
-            bundle: boot.bundle.map(Path::to_owned).filter(|_| !self.has_disk),
+            // A fork has the devices of the machine that was saved, which knew of no bundle: its guest fetches it from the exchange.
+            bundle: boot.bundle.map(Path::to_owned).filter(|_| !self.has_disk && boot.memory == Memory::Own),
             console,
             qmp_fd: Some(4),
             memory: boot.memory.clone(),

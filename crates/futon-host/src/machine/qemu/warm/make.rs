@@ -252,9 +252,6 @@ impl QemuMachine {
         if self.network == futon_model::Network::Host {
             return Err("its network is the host's");
         }
-        if !self.has_disk {
-            return Err("its images are on a drive of its own, and it boots in seconds");
-        }
         if self.accelerator.accelerator == Accelerator::None {
             return Err("it has no accelerator");
         }
