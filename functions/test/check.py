@@ -313,7 +313,10 @@ def check_faults(name, root, config, folder):
                 check_true(f"{name}: success-liar prints", lied)
     with run("hang-on") as (server, channel):
         ready(channel)
-        check(f"{name}: hang-on", calls(channel, 5, 2), [right] * 4 + ["DEADLINE_EXCEEDED"])
+        replies = calls(channel, 5, 2)
+        check(f"{name}: hang-on", replies[:4], [right] * 4)
+        # Where the server sees the deadline first, it resets the stream, and the client takes that for its end.
+        check_true(f"{name}: hang-on hangs", replies[4] in ("DEADLINE_EXCEEDED", "CANCELLED"), replies[4])
         check_true(f"{name}: hang-on ends", server.terminate() is not None)
     with run("ignore-term") as (server, channel):
         ready(channel)

@@ -173,7 +173,7 @@ make_scripts() {
 			"$stages/root-scripts.inputs" "$functions/python/requirements.txt"
 	[ -z "$need_nodejs" ] ||
 		stage nodejs nodejs nodejs.sh "$stages/root-scripts" "$functions/nodejs" -- \
-			"$stages/root-scripts.inputs" "$here/stages/icu-keep.txt" "$functions/nodejs/package.json" "$functions/nodejs/package-lock.json"
+			"$stages/root-scripts.inputs" "$here/stages/icu-keep.txt" "$functions/nodejs/package.json" "$functions/nodejs/package-lock.json" "$functions/nodejs/serve.js"
 }
 
 # The two chains wait for the network as much as for the processor: side by side.
@@ -200,8 +200,7 @@ for name in $names; do
 	*-go) list_inputs "$here/stages/image.sh" "$stages/go/$name" ;;
 	*-python) list_inputs "$here/stages/image.sh" "$stages/base.inputs" "$stages/python.inputs" \
 		"$functions/python/serve.py" "$functions/$name" ;;
-	*-nodejs) list_inputs "$here/stages/image.sh" "$stages/base.inputs" "$stages/nodejs.inputs" \
-		"$functions/nodejs/serve.js" "$functions/$name" ;;
+	*-nodejs) list_inputs "$here/stages/image.sh" "$stages/base.inputs" "$stages/nodejs.inputs" "$functions/$name" ;;
 	esac >"$image.wanted"
 	# The layout itself is in another folder, perhaps emptied by its owner.
 	if [ -f "$out/$name/index.json" ]; then : >"$image"; else rm -f "$image"; fi

@@ -206,9 +206,12 @@ pub enum ImagesCommand {
     Add {
         /// OCI layout folder, archive file, or image name
         source: String,
-        /// Name under which guests pull it (needed for an OCI layout)
+        /// Name under which guests pull it (needed for an OCI layout) [default: the name that it has]
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
+        /// The registry speaks plain HTTP, or has a certificate that this machine does not trust
+        #[arg(long)]
+        insecure: bool,
         /// Where resources are
         #[command(flatten)]
         resources: ResourcesArg,

@@ -4,6 +4,9 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
 use common::{Project, text};
 use serde_json::Value;
 
@@ -111,6 +114,39 @@ fn an_image_that_no_service_names_runs_with_defaults_and_says_so() {
     let (code, report) = project.fake("pass", &["me/fibonacci-go:v1"]);
     assert_eq!(code, Some(0));
     assert!(report["functions"][0]["remarks"].to_string().contains("defaults taken"), "{report:#}");
+}
+
+#[test]
+fn an_image_is_added_from_a_registry() {
+    if !Command::new("skopeo").arg("--version").output().is_ok_and(|o| o.status.success()) {
+        eprintln!("skipped: an_image_is_added_from_a_registry: skopeo is not installed");
+        return;
+    }
+    let project = Project::new();
+    // futon's own exchange is a registry: without TLS, like many in a laboratory.
+    let mut server =
+        project.command(&["serve", ".", "--images", "--port", "0"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(server.stderr.take().unwrap()).lines();
+    let address = said.next().unwrap().unwrap();
+    let address = address.split_once("http://").and_then(|(_, rest)| rest.split_once('/')).unwrap().0.to_owned();
+    let source = format!("docker://{address}/vhiveease/aes-go:latest");
+    let add = |more: &[&str]| {
+        let words = [&["images", "add", &source, "--name", "me/aes-go:v1", "--resources", "other"], more].concat();
+        project.futon(&words)
+    };
+    let (refused, added) = (add(&[]), add(&["--insecure"]));
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert_eq!(refused.status.code(), Some(3), "{}", text(&refused));
+    assert!(text(&refused).contains("--insecure"), "{}", text(&refused));
+    assert!(added.status.success(), "{}", text(&added));
+    let list = |folder: &str| {
+        let output = project.futon(&["images", "list", "--json", "--resources", folder]);
+        serde_json::from_slice::<Value>(&output.stdout).unwrap().as_array().unwrap().clone()
+    };
+    let original = list("resources").into_iter().find(|i| i["reference"] == "vhiveease/aes-go:latest").unwrap();
+    let copy = &list("other")[0];
+    assert_eq!((&copy["reference"], &copy["manifest"]), (&"me/aes-go:v1".into(), &original["manifest"]));
 }
 
 #[test]

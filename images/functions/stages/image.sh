@@ -55,7 +55,8 @@ case $name in
 	entry='["python","/app/server.py","--addr=0.0.0.0","--port=50051"]'
 	;;
 *-nodejs)
-	cp "$functions/nodejs/serve.js" "$functions/$name"/*.js "$root/app"
+	# serve.js is in the shared layer.
+	cp "$functions/$name"/*.js "$root/app"
 	entry='["node","server.js","--addr=0.0.0.0","--port=50051"]'
 	;;
 esac

@@ -198,7 +198,7 @@ fn explain(stderr: &str) -> String {
     } else if has(&["policy.json"]) {
         "skopeo misses its policy file: install the package that holds /etc/containers/policy.json"
     } else if has(&["server gave HTTP response to HTTPS client", "x509", "tls:", "certificate"]) {
-        "the registry does not speak TLS that this host trusts"
+        "the registry does not speak TLS that this host trusts (--insecure takes it all the same)"
     } else if has(&[
         "dial tcp",
         "no such host",

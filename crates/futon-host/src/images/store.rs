@@ -103,7 +103,7 @@ impl ImageStore {
         self.add(|staging, now| archive::stage(&Tar::open(tar, staging.folder())?, staging, name, &now))
     }
 
-    /// Fetches an image from its registry with skopeo and adds it under the name as written.
+    /// Fetches an image from its registry with skopeo and adds it under `name`, else under the name as written.
     /// Each line of skopeo's progress goes to `progress`.
     ///
     /// # Errors
@@ -111,13 +111,14 @@ impl ImageStore {
     pub fn add_registry(
         &self,
         reference: &ImageReference,
+        name: Option<&ImageReference>,
         options: &RegistryOptions,
         progress: &mut dyn FnMut(&str),
     ) -> Result<Added, StoreError> {
         let pulled = Staging::new(&self.folder)?;
         let fetched = registry::fetch(reference, options, pulled.folder(), progress)?;
         let added = self.add(|staging, now| {
-            let mut image = fetched.import()?.stage(staging, reference, now)?;
+            let mut image = fetched.import()?.stage(staging, name.unwrap_or(reference), now)?;
             image.source = format!("docker://{reference}");
             Ok(vec![image])
         })?;

@@ -220,7 +220,7 @@ fn an_exchange_is_a_registry_to_add_from() {
     let mut said = Vec::new();
     for (path, original) in [("vhiveease/fibonacci-go", NAME), ("library/memcached:latest", "memcached")] {
         let reference = name(&format!("{}/{path}", server.address));
-        let added = store.add_registry(&reference, &options, &mut |line| said.push(line.to_owned())).unwrap();
+        let added = store.add_registry(&reference, None, &options, &mut |line| said.push(line.to_owned())).unwrap();
         let original = source.resolve(&name(original)).unwrap().unwrap();
         assert_eq!(
             added.image.planned(&reference),
@@ -232,11 +232,11 @@ fn an_exchange_is_a_registry_to_add_from() {
     assert!(!said.is_empty());
     assert!(store.verify().unwrap().problems.is_empty());
     let missing = name(&format!("{}/no/such", server.address));
-    let error = store.add_registry(&missing, &options, &mut |_| {}).unwrap_err();
+    let error = store.add_registry(&missing, None, &options, &mut |_| {}).unwrap_err();
     assert!(matches!(error, StoreError::Registry { .. }), "{error}");
     assert!(error.to_string().contains("hint: the registry has no such image"), "{error}");
     drop(server);
-    let error = store.add_registry(&missing, &options, &mut |_| {}).unwrap_err().to_string();
+    let error = store.add_registry(&missing, None, &options, &mut |_| {}).unwrap_err().to_string();
     assert!(error.contains("no way to the registry"), "{error}");
     assert_eq!(std::fs::read_dir(scratch.path().join("tmp")).unwrap().count(), 0, "failed adds leave nothing");
 }

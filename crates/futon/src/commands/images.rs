@@ -31,8 +31,9 @@ pub async fn images(command: ImagesCommand, ui: &mut Ui, cancel: &CancellationTo
             }
             Ok(ExitCode::Passed)
         }
-        ImagesCommand::Add { source, name, resources } => {
-            add(&source, name.as_deref(), store(&resources.resources)?, ui).await
+        ImagesCommand::Add { source, name, insecure, resources } => {
+            let registry = RegistryOptions { tls_verify: !insecure, ..RegistryOptions::default() };
+            add(&source, name.as_deref(), registry, store(&resources.resources)?, ui).await
         }
         ImagesCommand::List { resources, json } => list(&store(&resources.resources)?, json, ui),
     }
@@ -56,14 +57,21 @@ fn sample_names(given: Vec<String>, all: bool) -> Result<Vec<String>> {
     }
 }
 
-async fn add(source: &str, name: Option<&str>, store: ImageStore, ui: &mut Ui) -> Result<ExitCode> {
+async fn add(
+    source: &str,
+    name: Option<&str>,
+    registry: RegistryOptions,
+    store: ImageStore,
+    ui: &mut Ui,
+) -> Result<ExitCode> {
     let name: Option<ImageReference> =
         name.map(str::parse).transpose().map_err(|e: futon_model::ReferenceError| Error::usage(e.to_string()))?;
     let path = Path::new(source).to_owned();
     ui.start(&format!("adding {source}"));
     let source_text = source.to_owned();
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     // Hashing and copying would hold up the runtime.
-    let added = tokio::task::spawn_blocking(move || -> Result<Vec<futon_host::images::Added>> {
+    let adding = tokio::task::spawn_blocking(move || -> Result<Vec<futon_host::images::Added>> {
         if path.is_dir() {
             let name = name.ok_or_else(|| {
                 Error::usage("an OCI layout has no name of its own").hint("add --name me/function:latest")
@@ -73,13 +81,18 @@ async fn add(source: &str, name: Option<&str>, store: ImageStore, ui: &mut Ui) -
         if path.is_file() {
             return Ok(store.add_docker_archive(&path, name.as_ref())?);
         }
-        let reference: ImageReference = source_text.parse().map_err(|e: futon_model::ReferenceError| {
+        // As skopeo and others write it.
+        let written = source_text.strip_prefix("docker://").unwrap_or(&source_text);
+        let reference: ImageReference = written.parse().map_err(|e: futon_model::ReferenceError| {
             Error::usage(format!("{source_text} is no file, no folder and {e}"))
         })?;
-        Ok(vec![store.add_registry(&reference, &RegistryOptions::default(), &mut |_| {})?])
-    })
-    .await
-    .context(|| "adding was broken off".into());
+        let progress = &mut |line: &str| _ = tell.send(line.to_owned());
+        Ok(vec![store.add_registry(&reference, name.as_ref(), &registry, progress)?])
+    });
+    while let Some(line) = told.recv().await {
+        ui.update(&line);
+    }
+    let added = adding.await.context(|| "adding was broken off".into());
     ui.stop();
     for image in added?? {
         ui.line(&format!("{} is {}", image.image.reference, image.image.manifest.digest));

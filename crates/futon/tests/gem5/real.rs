@@ -1,14 +1,20 @@
 //! Real gem5. These tests need `GEM5` and the lean guest in the resources; each says by its name that it was left out.
 
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::support::{verdict, why};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
 /// The resources of this source tree, where gem5 and the lean guest are there.
 fn resources(test: &str) -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let resources = std::env::var_os("RESOURCES").map_or_else(|| root.join("resources"), PathBuf::from);
+    let resources = std::env::var_os("RESOURCES").map_or_else(|| Path::new(ROOT).join("resources"), PathBuf::from);
     let gem5 = std::env::var_os("GEM5").is_some_and(|p| Path::new(&p).is_file()) || resources.join("gem5").exists();
     let why = if !gem5 {
         "GEM5 names no simulator"
@@ -22,20 +28,33 @@ fn resources(test: &str) -> Option<PathBuf> {
     None
 }
 
-fn futon(resources: &Path, args: &[&str]) -> (Option<i32>, Value) {
-    let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_futon"))
-        .args(["test", "--on", "gem5", "--json"])
-        .args(args)
-        .arg("--resources")
-        .arg(resources)
-        .arg("--out")
-        .arg(folder.path().join("out"))
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."))
-        .output()
-        .unwrap();
+fn command(resources: &Path, out: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_futon"));
+    command.args(["test", "--on", "gem5", "--json"]).args(args).arg("--resources").arg(resources);
+    command.arg("--out").arg(out).current_dir(ROOT);
+    command
+}
+
+fn report(output: &Output) -> (Option<i32>, Value) {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {said}")))
+}
+
+fn futon(resources: &Path, args: &[&str]) -> (Option<i32>, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    report(&command(resources, &folder.path().join("out"), args).output().unwrap())
+}
+
+/// Resources like those given, but for their checkpoints.
+fn without_checkpoints(resources: &Path, folder: &Path) -> PathBuf {
+    let own = folder.join("resources");
+    fs::create_dir(&own).unwrap();
+    for entry in fs::read_dir(resources).unwrap().flatten() {
+        if entry.file_name() != "checkpoints" && entry.file_name() != ".lock" {
+            symlink(fs::canonicalize(entry.path()).unwrap(), own.join(entry.file_name())).unwrap();
+        }
+    }
+    own
 }
 
 #[test]
@@ -60,4 +79,112 @@ fn measured_invocations_repeat_to_the_tick() {
             .collect::<Vec<_>>()
     };
     assert_eq!(run(), run());
+}
+
+/// The run script does it: from the parked guest on, so that each is there within a minute.
+#[test]
+fn faults_of_the_guest_have_their_names() {
+    let Some(resources) = resources("faults_of_the_guest_have_their_names") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let template = fs::read_to_string(Path::new(ROOT).join("test/run_lean.template.sh")).unwrap();
+    let path = folder.path().join("template.sh");
+    let escaped = folder.path().join("escaped");
+    let escape = format!("echo out >out; m5 writefile out {}", escaped.display());
+    for (fault, args, expected, exit, said) in [
+        ("echo c >/proc/sysrq-trigger; sleep 60", &[][..], ("crashed", "fetch", "guest_panic"), 1, "sysrq triggered"),
+        (&escape, &[], ("crashed", "fetch", "forbidden_write"), 1, escaped.to_str().unwrap()),
+        ("m5 fail 77", &[], ("failed", "fetch", "step_failed"), 1, "m5 fail 77"),
+        ("sleep 600", &["--watchdog", "simulated=20s"], ("timed_out", "fetch", "run_timed_out"), 1, "limit simulated"),
+        ("while :; do :; done", &["--watchdog", "host=60s"], ("timed_out", "fetch", "run_timed_out"), 1, "limit host"),
+    ] {
+        let (before, after) = template.split_once("[ $status -ne 0 ] || step pull").unwrap();
+        fs::write(&path, format!("{before}{fault}\n[ $status -ne 0 ] || step pull{after}")).unwrap();
+        let words = [&["fibonacci-go", "--template", path.to_str().unwrap()], args].concat();
+        let (code, report) = futon(&resources, &words);
+        assert_eq!(verdict(&report), expected, "{fault}: {report:#}");
+        assert_eq!(code, Some(exit), "{fault}");
+        assert!(why(&report).contains(said), "{fault}: {}", why(&report));
+    }
+    assert!(!escaped.exists());
+}
+
+#[test]
+fn a_function_that_crashes_while_it_is_measured_is_named() {
+    let Some(resources) = resources("a_function_that_crashes_while_it_is_measured_is_named") else { return };
+    let words = ["fault-crash-after", "--functions", "functions/faults.yaml", "--cpu", "timing", "-n", "8"];
+    let (code, report) = futon(&resources, &words);
+    assert_eq!((verdict(&report), code), (("failed", "invoke", "call_failed"), Some(1)), "{report:#}");
+    assert!(why(&report).contains("call 4"), "{}", why(&report));
+}
+
+#[test]
+fn a_gem5_that_is_killed_is_no_fault_of_the_function() {
+    let Some(resources) = resources("a_gem5_that_is_killed_is_no_fault_of_the_function") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let mut futon = command(&resources, &out, &["fibonacci-go"]);
+    let child = futon.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // gem5 alone has its output folder as an argument of `-d`.
+    let needle = format!("-d\0{}", out.join("fibonacci-go/results/gem5/run/m5out").display());
+    let running = || {
+        let mut processes = fs::read_dir("/proc").unwrap().flatten();
+        let found = processes.find(|p| {
+            String::from_utf8_lossy(&fs::read(p.path().join("cmdline")).unwrap_or_default()).contains(&needle)
+        });
+        found?.file_name().to_str()?.parse().ok()
+    };
+    let limit = Instant::now() + Duration::from_secs(900);
+    let pid = loop {
+        assert!(Instant::now() < limit, "gem5 did not start");
+        match running() {
+            Some(pid) => break nix::unistd::Pid::from_raw(pid),
+            None => std::thread::sleep(Duration::from_millis(100)),
+        }
+    };
+    std::thread::sleep(Duration::from_secs(5));
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+    let (code, report) = report(&child.wait_with_output().unwrap());
+    assert_eq!((verdict(&report).0, verdict(&report).2, code), ("infra", "machine_died", Some(3)), "{report:#}");
+}
+
+#[test]
+fn faults_of_checkpoints_have_their_names() {
+    let Some(resources) = resources("faults_of_checkpoints_have_their_names") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let own = without_checkpoints(&resources, folder.path());
+    let out = folder.path().join("out");
+    fs::create_dir(&out).unwrap();
+    // The parked guest's checkpoint has 20 MB and more.
+    let words: Vec<String> = {
+        let futon = command(&own, &out.join("run"), &["fibonacci-go"]);
+        let words = futon.get_args().map(|w| format!("'{}'", w.to_str().unwrap()));
+        words.collect()
+    };
+    let script = format!(
+        "mount -t tmpfs -o size=12m tmpfs {} && exec {} {}",
+        out.display(),
+        env!("CARGO_BIN_EXE_futon"),
+        words.join(" ")
+    );
+    let full = Command::new("unshare").args(["-Urm", "sh", "-c", &script]).current_dir(ROOT).output().unwrap();
+    let (code, full) = report(&full);
+    assert_eq!((verdict(&full), code), (("infra", "boot", "host_disk_full"), Some(3)), "{full:#}");
+
+    // One that is there, and was changed.
+    let (_, passed) = futon(&resources, &["fibonacci-go"]);
+    let key = passed["functions"][0]["simulation"]["parked_checkpoint"].as_str().unwrap();
+    let (from, to) = (resources.join("checkpoints").join(key), own.join("checkpoints").join(key));
+    fs::create_dir_all(&to).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+    let memory =
+        fs::read_dir(&to).unwrap().flatten().find(|e| e.file_name().to_string_lossy().contains("pmem")).unwrap();
+    let mut bytes = fs::read(memory.path()).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(memory.path(), bytes).unwrap();
+    let (code, damaged) = futon(&own, &["fibonacci-go"]);
+    assert_eq!((verdict(&damaged), code), (("infra", "boot", "bad_resource"), Some(3)), "{damaged:#}");
+    assert!(why(&damaged).contains(key), "{}", why(&damaged));
 }

@@ -148,6 +148,9 @@ pub fn kernel_command_line(s: &Gem5Settings) -> String {
             // The time stamp counter runs at the core's clock; finding that out would cost simulated time.
             if let Some(khz) = clock_khz(&s.params) {
                 words.push(format!("tsc_early_khz={khz}"));
+                // So would measuring the local APIC's timer, which gem5 runs at a sixteenth of it (X86LocalApic.clk_domain).
+                // A kernel that does not know the word (images/kernel/lapic-timer-khz.patch) measures.
+                words.push(format!("lapic_timer_khz={}", khz / 16));
             }
             if s.cpus > 1 {
                 // The function's core is its own.
@@ -206,7 +209,7 @@ mod tests {
             words.join(" "),
             "/opt/gem5.fast -d /run/phase/m5out --listener-mode=off /run/config/run.py --kernel /r/vmlinux --initrd /r/initramfs \
              --system skylake --cpu atomic --cpus 2 --mem-mib 1024 --seed 1450655217 --max-ms 600000 --checkpoint /run/phase/m5out/checkpoint \
-             --cmdline=console=ttyS0 quiet panic=-1 lpj=7999923 tsc_early_khz=1000000 isolcpus=1 idle=halt futon.park=1 --param=l2.size=2MiB"
+             --cmdline=console=ttyS0 quiet panic=-1 lpj=7999923 tsc_early_khz=1000000 lapic_timer_khz=62500 isolcpus=1 idle=halt futon.park=1 --param=l2.size=2MiB"
                 .replace("1450655217", &seed.number().to_string())
         );
     }

@@ -12,12 +12,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::channel::Channel;
-use super::payload::write_payload;
+use super::payload::{BUNDLE, write_payload};
 use super::phases::Run;
 use super::results::results;
 use super::session::Shared;
 use super::settings::{BootCore, Gem5Settings};
 use super::watchdog::Watchdog;
+use super::wrong::wrong_instructions;
 use super::{Seed, script};
 use crate::machine::{Launch, Machine, Running};
 use crate::workdir::WorkDir;
@@ -91,6 +92,16 @@ impl Machine for Gem5Machine {
         let seed = settings.seed.clone().unwrap_or_else(|| Seed::of_plan(&plan));
         let payload = folder.join("payload");
         write_payload(&payload, &workdir, &settings, &seed)?;
+        let mut remarks = remarks(&settings);
+        if let Some(bundle) = workdir.served().get(BUNDLE) {
+            let wrong = wrong_instructions(bundle).context(|| format!("cannot read {}", bundle.display()))?;
+            remarks.extend(wrong.into_iter().map(|(path, count)| {
+                format!(
+                    "{path} has {count} instructions that gem5 gets wrong (punpckhqdq with an operand relative to the instruction \
+                     pointer reads other memory): it may crash, or compute something else"
+                )
+            }));
+        }
 
         let cancel = CancellationToken::new();
         let shared = Shared {
@@ -122,7 +133,7 @@ impl Machine for Gem5Machine {
             let gone = EventKind::MachineExited { status: None, signal: None, stderr: String::new() };
             let _ = events.send(run.shared.exit.take().unwrap_or(gone));
         });
-        Ok(Box::new(RunningGem5 { cancel, task: Some(task), report, remarks: remarks(&self.settings) }))
+        Ok(Box::new(RunningGem5 { cancel, task: Some(task), report, remarks }))
     }
 }
 

@@ -19,6 +19,7 @@ mod seed;
 mod session;
 mod settings;
 mod watchdog;
+mod wrong;
 
 pub use args::{Phase, Restore, Start, gem5_arguments, kernel_command_line};
 pub use binary::{Gem5, find_gem5, probe_gem5};

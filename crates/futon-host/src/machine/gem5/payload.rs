@@ -20,7 +20,7 @@ use crate::{Context, Result};
 const FOLDER: &str = "/run/futon";
 
 /// The image's bundle, as the working directory has it.
-const BUNDLE: &str = "bundle.tar";
+pub(super) const BUNDLE: &str = "bundle.tar";
 
 /// Tools that the lean guest has already.
 const TOOLS: [&str; 2] = ["futon-guest", "test-client"];
