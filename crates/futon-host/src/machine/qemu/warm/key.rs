@@ -29,6 +29,10 @@ impl WarmKey {
     /// # Errors
     /// When one of the files cannot be looked at.
     pub fn of(machine: &QemuMachine, futon_guest: &Path, script: &str, images: &[PlannedImage]) -> Result<Self> {
+        // However its files are named: from another folder it is the same machine.
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let (kernel, initrd) = (absolute(&machine.kernel), machine.initrd.as_deref().map(absolute));
+        let machine = &QemuMachine { kernel, initrd, ..machine.clone() };
         let mut parts = BTreeMap::new();
         let mut add = |name: &str, value: String| parts.insert(name.to_owned(), value);
         add("futon's way to save", FORMAT.into());
@@ -97,6 +101,7 @@ fn processor() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::qemu::AcceleratorChoice;
 
     fn key(parts: &[(&str, &str)]) -> WarmKey {
         WarmKey { parts: parts.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect() }
@@ -110,6 +115,31 @@ mod tests {
         assert_ne!(old.id(), new.id());
         assert_eq!(old.id(), old.clone().id());
         assert_eq!(old.id().len(), 16);
+    }
+
+    #[test]
+    fn it_does_not_matter_how_files_are_named() {
+        let named = |file: &Path| {
+            let accelerator = AcceleratorChoice { accelerator: futon_model::Accelerator::Tcg, reason: String::new() };
+            let machine = QemuMachine {
+                version: "7.2".into(),
+                accelerator,
+                vcpus: 2,
+                memory_mib: 2048,
+                network: futon_model::Network::Isolated,
+                base_image: file.to_owned(),
+                has_disk: true,
+                kernel: file.to_owned(),
+                initrd: Some(file.to_owned()),
+                cmdline: String::new(),
+                console: None,
+                warm: None,
+            };
+            WarmKey::of(&machine, file, "park", &[]).unwrap()
+        };
+        // Cargo runs tests in the crate's folder.
+        let (short, long) = (Path::new("Cargo.toml"), Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
+        assert_eq!(named(short).differences(&named(&long)), Vec::<String>::new());
     }
 
     #[test]
