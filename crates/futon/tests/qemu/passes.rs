@@ -1,10 +1,13 @@
 //! What must pass: all nine functions, as anybody, side by side, and the seed's own way.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use crate::real::{Bench, Run, root};
+use crate::real::{Bench, Run, root, wait_for};
 
 pub const NINE: [&str; 9] = [
     "fibonacci-go",
@@ -160,4 +163,31 @@ fn install_upload_server(venv: &std::path::Path) {
     };
     run("/usr/bin/python3".as_ref(), &["-m", "venv", venv.to_str().unwrap()]);
     run(&venv.join("bin/pip"), &["install", "-q", "--disable-pip-version-check", "uploadserver==6.0.3"]);
+}
+
+#[test]
+fn a_shell_has_a_prompt_and_obeys() {
+    let Some(bench) = Bench::new() else { return };
+    for base in ["docker", "lean"] {
+        let mut command = bench.command(&["shell", "--base", base]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let (mut keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let seen = Arc::new(Mutex::new(String::new()));
+        let shown = Arc::clone(&seen);
+        let reader = std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(read @ 1..) = screen.read(&mut buffer) {
+                shown.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..read]));
+            }
+        });
+        let shows = |text: &str| seen.lock().unwrap().contains(text);
+        let prompt = wait_for(Duration::from_secs(150), || shows("# "));
+        keys.write_all(b"echo answer $((6 * 7))\rpoweroff -f\r").unwrap();
+        let answer = wait_for(Duration::from_secs(30), || shows("answer 42"));
+        let ended = wait_for(Duration::from_secs(30), || child.try_wait().unwrap().is_some());
+        let _ = child.kill();
+        child.wait().unwrap();
+        reader.join().unwrap();
+        assert!(prompt && answer && ended, "{base}: {prompt} {answer} {ended}: {}", seen.lock().unwrap());
+    }
 }
