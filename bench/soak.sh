@@ -1,5 +1,5 @@
 #!/bin/sh
-# Many forks in a row, then two at a time: all must pass, nothing may be left running, no file may leak, disk use must not grow.
+# Many forks in a row, then two at a time: all must pass, nothing may be left running, no file may leak, neither disk use nor memory may grow.
 #
 #   bench/soak.sh [IN_A_ROW [SIDE_BY_SIDE]]      default 200 50
 set -eu
@@ -11,6 +11,10 @@ trap 'rm -rf "$out"' EXIT
 $futon warm make
 machines() { pgrep -fc "name futon-fibonacci-go .*$out" || true; }
 used() { du -sm "$out" | cut -f1; }
+# Files in memory (tmpfs, memfd) and processes' own pages, in MiB: what a leak would add to. The page cache is left out.
+memory() { awk '/^(AnonPages|Shmem):/ { sum += $2 } END { print int(sum / 1024) }' /proc/meminfo; }
+files() { find "$PWD/resources" "${TMPDIR:-/tmp}" -maxdepth 2 -name '*futon*' -o -path '*/warm/*' | wc -l; }
+memory_before=$(memory) files_before=$(files)
 i=0
 while [ $i -lt "$in_a_row" ]; do
     i=$((i + 1))
@@ -18,7 +22,7 @@ while [ $i -lt "$in_a_row" ]; do
     [ "$(machines)" = 0 ] || { echo "fork $i left a machine behind"; exit 1; }
     [ "$(used)" -lt 50 ] || { echo "fork $i left $(used) MiB"; exit 1; }
     rm -rf "$out/run"
-    [ $((i % 10)) != 0 ] || echo "$i forks passed"
+    [ $((i % 10)) != 0 ] || echo "$i forks passed, memory $(memory) MiB (at first $memory_before)"
 done
 i=0
 while [ $i -lt "$side_by_side" ]; do
@@ -27,4 +31,8 @@ while [ $i -lt "$side_by_side" ]; do
     [ "$(machines)" = 0 ] || { echo "pair $i left a machine behind"; exit 1; }
     rm -rf "$out/run"
 done
-echo "$in_a_row forks in a row and $side_by_side two at a time passed; nothing is left"
+grown=$(($(memory) - memory_before))
+echo "$in_a_row forks in a row and $side_by_side two at a time passed; memory grew by $grown MiB, files by $(($(files) - files_before))"
+# Other programs' memory counts, too: the limit is that of a leak of 2 MiB a run.
+[ $grown -lt $((2 * (in_a_row + side_by_side) + 64)) ] || { echo 'memory leaks'; exit 1; }
+[ "$(files)" -le "$files_before" ] || { echo 'files leak'; exit 1; }

@@ -21,17 +21,16 @@ mkdir -p $FOLDER
 cd $FOLDER || exit 1
 rm -f "$FUTON_LOG" no-events client.json container.log
 
-# Points in the workflow, for a simulator that is there.
-mark() { [ -z "${FUTON_GEM5:-}" ] || m5 fail "$1"; }
-mark 1
+# Points in the workflow, for a simulator that is there; the steps tell the others.
+[ -z "${FUTON_GEM5:-}" ] || m5 fail 1
 
-# --- Steps. status and why are those of the first that failed.
+# --- Steps: step NAME LIMIT [OPTION…] -- COMMAND…. status and why are those of the first that failed.
 status=0
 why=''
 step() {
     name=$1 limit=$2
     shift 2
-    futon-guest step "$name" --timeout "$limit" -- "$@"
+    futon-guest step "$name" --timeout "$limit" "$@"
     code=$?
     if [ $code -ne 0 ] && [ $status -eq 0 ]; then
         status=$code
@@ -43,11 +42,7 @@ step() {
     return $code
 }
 
-if [ -n "${FUTON_GEM5:-}" ]; then
-    step fetch 60s test -f run.env
-else
-    step fetch 60s futon-guest get run.env
-fi
+step fetch 60s -- futon-guest get run.env
 
 IMAGES=$IMAGE CONTAINER=function ADDRESS=127.0.0.1 PORT=50051 CLIENT_ARGS='' FUTON_ROI_CHECKPOINT='' FUTON_TIME='' FUTON_SIM_SEED=''
 LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s LIMIT_STOP=60s
@@ -60,45 +55,37 @@ if [ $status -eq 0 ] && [ -n "$FUTON_TIME$FUTON_SIM_SEED" ]; then
     futon-guest lean settle ${FUTON_TIME:+--time $FUTON_TIME} ${FUTON_SIM_SEED:+--seed $FUTON_SIM_SEED} >>"$FUTON_LOG" 2>&1
 fi
 
-[ $status -ne 0 ] || step pull "$LIMIT_PULL" futon-guest lean pull $IMAGES
+[ $status -ne 0 ] || step pull "$LIMIT_PULL" -- futon-guest lean pull $IMAGES
 
 started=no
 if [ $status -eq 0 ]; then
     started=yes
-    step start "$LIMIT_START" futon-guest lean start "$CONTAINER"
-    mark 2
+    step start "$LIMIT_START" --mark 2 -- futon-guest lean start "$CONTAINER"
 fi
 
 if [ $status -eq 0 ]; then
-    step ready "$LIMIT_READY" \
+    step ready "$LIMIT_READY" --mark 3 -- \
         futon-guest lean ready "$CONTAINER" --address "$ADDRESS" --port "$PORT" --timeout "$LIMIT_READY"
-    mark 3
 fi
 
 if [ $status -eq 0 ]; then
     # Quoted by the host for just this.
     eval "set -- $CLIENT_ARGS"
-    mark 10
-    step invoke "$LIMIT_INVOKE" test-client "$@" -report client.json
-    mark 11
-    mark 4
+    step invoke "$LIMIT_INVOKE" --mark-begin 10 --mark 11 --mark 4 -- test-client "$@" -report client.json
     # The client's report matters most when a call went wrong.
     [ ! -f client.json ] || futon-guest put client.json >>"$FUTON_LOG" 2>&1
 fi
 
 if [ $started = yes ]; then
-    futon-guest lean state "$CONTAINER" >>"$FUTON_LOG" 2>&1
-    # shellcheck disable=SC2016 # the inner shell expands
-    step log "$LIMIT_LOG" sh -c 'futon-guest lean logs "$1" >container.log && futon-guest put container.log' sh "$CONTAINER"
+    # And its state.
+    step log "$LIMIT_LOG" -- futon-guest lean log "$CONTAINER" container.log
     # The function's container alone: whatever runs beside it goes with the machine.
-    step stop "$LIMIT_STOP" futon-guest lean stop "$CONTAINER"
-    mark 6
+    step stop "$LIMIT_STOP" --mark 6 -- futon-guest lean stop "$CONTAINER"
 fi
 
 if [ $status -eq 0 ]; then
-    futon-guest finish --status 0
+    futon-guest finish --status 0 --mark -1
 else
-    futon-guest finish --status $status --why "$why"
+    futon-guest finish --status $status --why "$why" --mark -1
 fi || echo 'futon: results.log could not be uploaded'
-mark -1
 futon-guest poweroff

@@ -142,9 +142,8 @@ if [ $status -eq 0 ]; then
 fi
 
 if [ $started = yes ]; then
-    futon-guest state "$CONTAINER" >>"$FUTON_LOG" 2>&1
-    # shellcheck disable=SC2016 # the inner shell expands
-    step log "$LIMIT_LOG" sh -c 'futon-guest logs "$1" >container.log && futon-guest put container.log' sh "$CONTAINER"
+    # And its state.
+    step log "$LIMIT_LOG" futon-guest log "$CONTAINER" container.log
     # The function's container alone: whatever runs beside it goes with the machine.
     step stop "$LIMIT_STOP" futon-guest stop "$CONTAINER"
 fi

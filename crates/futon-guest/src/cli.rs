@@ -6,6 +6,9 @@ use clap::{Parser, Subcommand};
 
 use crate::lean::LeanVerb;
 
+/// Bytes of a container's log that are kept.
+pub(crate) const LOG_LIMIT: u64 = 16 << 20;
+
 /// The tool's command line.
 #[derive(Debug, Parser)]
 #[command(name = "futon-guest", version, about = "futon's tool inside the guest")]
@@ -28,6 +31,12 @@ pub(crate) enum Verb {
         /// Time limit, such as 60s or 2m.
         #[arg(long, value_parser = humantime::parse_duration)]
         timeout: Option<Duration>,
+        /// Point in the workflow to tell gem5, if it is there, when the step begins (`m5 fail CODE`).
+        #[arg(long, value_name = "CODE")]
+        mark_begin: Option<i32>,
+        /// Point to tell it when the step has succeeded; several come one after the other.
+        #[arg(long, value_name = "CODE")]
+        mark: Vec<i32>,
         /// The command.
         #[arg(last = true, required = true)]
         command: Vec<String>,
@@ -75,7 +84,17 @@ pub(crate) enum Verb {
         /// Name of the container.
         name: String,
         /// Bytes to print at most.
-        #[arg(long, default_value_t = 16 << 20)]
+        #[arg(long, default_value_t = LOG_LIMIT)]
+        limit: u64,
+    },
+    /// Report a container's state, save its log in a file and upload that.
+    Log {
+        /// Name of the container.
+        name: String,
+        /// The file.
+        file: PathBuf,
+        /// Bytes to save at most.
+        #[arg(long, default_value_t = LOG_LIMIT)]
         limit: u64,
     },
     /// Stop a container with the grace it declares, and remove it.
@@ -103,6 +122,9 @@ pub(crate) enum Verb {
         /// What went wrong, for the closing line.
         #[arg(long)]
         why: Option<String>,
+        /// Point in the workflow to tell gem5, if it is there, when all is done (`m5 fail CODE`).
+        #[arg(long, value_name = "CODE", allow_negative_numbers = true)]
+        mark: Vec<i32>,
     },
     /// Wait for the run script of a run, as the guest of a warm base does.
     Park,
@@ -115,19 +137,6 @@ pub(crate) enum Verb {
     Poweroff,
     /// Print the gateway's address.
     Gateway,
-    /// Unpack a tar archive with owners, modes, links and devices as it has them.
-    Unpack {
-        /// Bytes before the archive.
-        #[arg(long, default_value_t = 0)]
-        skip: u64,
-        /// The archive is in the simulator's readfile; the file named is not looked at.
-        #[arg(long)]
-        readfile: bool,
-        /// The file.
-        archive: PathBuf,
-        /// Where to.
-        folder: PathBuf,
-    },
     /// Containers of the lean guest, where no engine runs.
     #[command(subcommand)]
     Lean(LeanVerb),

@@ -15,7 +15,10 @@ use m5ops::M5;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::error::{Context, Result};
+use crate::{
+    error::{Context, Error, Result},
+    runlog::RunLog,
+};
 
 /// Set for the run script where the guest runs on gem5.
 pub(crate) const VARIABLE: &str = "FUTON_GEM5";
@@ -46,6 +49,17 @@ pub(crate) fn outlet() -> Result<Option<M5>> {
     if is_wanted() { Ok(Some(M5::open()?)) } else { Ok(None) }
 }
 
+/// Tells the simulator of points in the workflow. One that does not hear is told of in the results log and changes nothing.
+pub(crate) fn mark(points: &[i32], log: &RunLog) {
+    if points.is_empty() || !is_wanted() {
+        return;
+    }
+    match M5::open() {
+        Ok(m5) => points.iter().for_each(|point| m5.fail(0, *point)),
+        Err(error) => drop(log.line(&format!("futon: the simulator could not be told of {points:?}: {error}"))),
+    }
+}
+
 /// The run's token, where there is one.
 pub(crate) fn token() -> Option<String> {
     env::var("FUTON_TOKEN").ok().filter(|token| !token.is_empty())
@@ -65,6 +79,14 @@ pub(crate) fn append_event(outlet: &dyn Outlet, folder: &Path, token: Option<&st
     let offset = copy.metadata().context(path.display())?.len();
     outlet.write(EVENTS, offset, &mut line.as_bytes())?;
     copy.write_all(line.as_bytes()).context(path.display())
+}
+
+/// What the exchange would give, the payload has brought.
+pub(crate) fn get(names: &[String], folder: &Path) -> Result<()> {
+    match names.iter().find(|name| !folder.join(name).is_file()) {
+        Some(name) => Err(Error::new(format!("the simulator's payload has brought no {name}"))),
+        None => Ok(()),
+    }
 }
 
 /// Hands a file over whole, then says, with the token, what was in it. The events' copy stands in `folder`.
@@ -147,6 +169,16 @@ mod tests {
         forget(&folder);
         append_event(&fake, &folder, None, &GuestEvent::Finish { status: 1 }).unwrap();
         assert_eq!(fake.text(EVENTS).lines().count(), 1);
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn what_the_payload_has_not_brought_is_named() {
+        let folder = folder("get");
+        fs::write(folder.join("run.env"), "").unwrap();
+        get(&["run.env".to_owned()], &folder).unwrap();
+        let error = get(&["run.env".to_owned(), "x".to_owned()], &folder).unwrap_err();
+        assert_eq!(error.to_string(), "the simulator's payload has brought no x");
         fs::remove_dir_all(&folder).unwrap();
     }
 

@@ -14,6 +14,7 @@ mod http;
 mod initramfs;
 mod lean;
 mod m5tool;
+mod own;
 mod park;
 mod power;
 mod report;
@@ -24,13 +25,18 @@ mod step;
 mod transfer;
 mod unpack;
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
 
 use clap::Parser;
 
 use cli::{Cli, Verb};
 use engine::Engine;
-use error::{Error, Result};
+use error::{Context, Error, Result};
 use exchange::Exchange;
 use runlog::RunLog;
 
@@ -39,47 +45,71 @@ fn main() -> ExitCode {
     let called = arguments.next().unwrap_or_default();
     let name = called.rsplit('/').next().unwrap_or_default();
     let (name, result) = match name {
-        "init" if std::process::id() == 1 => ("futon-init", initramfs::run().map(|()| ExitCode::SUCCESS)),
-        "m5" => ("m5", m5tool::run(&arguments.collect::<Vec<_>>()).map(|()| ExitCode::SUCCESS)),
-        _ => ("futon-guest", run(Cli::parse())),
+        "init" if std::process::id() == 1 => ("futon-init", initramfs::run().map(|()| 0)),
+        "m5" => ("m5", m5tool::run(&arguments.collect::<Vec<_>>()).map(|()| 0)),
+        _ => return ExitCode::from(run(Cli::parse())),
     };
+    ExitCode::from(status_of(name, result))
+}
+
+/// Does what the command line says and returns the exit status.
+fn run(cli: Cli) -> u8 {
+    status_of("futon-guest", execute(cli))
+}
+
+fn status_of(name: &str, result: Result<u8>) -> u8 {
     result.unwrap_or_else(|error| {
         eprintln!("{name}: {error}");
-        ExitCode::FAILURE
+        1
     })
 }
 
-fn run(cli: Cli) -> Result<ExitCode> {
+fn execute(cli: Cli) -> Result<u8> {
     let log = RunLog::from_env();
     match cli.verb {
         Verb::Init => return service::run(),
-        Verb::Step { name, timeout, command } => {
-            return step::run(&name, timeout, &command, &log).map(ExitCode::from);
+        Verb::Step { name, timeout, mark_begin, mark, command } => {
+            gem5::mark(mark_begin.as_slice(), &log);
+            let code = step::run(&name, timeout, &command, &log)?;
+            if code == 0 {
+                gem5::mark(&mark, &log);
+            }
+            return Ok(code);
         }
         Verb::Get { names, dir } => {
-            let exchange = Exchange::find()?;
-            names.iter().try_for_each(|name| transfer::get(&exchange, name, &dir))?;
+            if gem5::is_wanted() {
+                gem5::get(&names, &dir)?;
+            } else {
+                let exchange = Exchange::find()?;
+                names.iter().try_for_each(|name| transfer::get(&exchange, name, &dir))?;
+            }
         }
         Verb::Put { file, name } => {
             let name = match name {
                 Some(name) => name,
                 None => own_name(&file)?,
             };
-            match gem5::outlet()? {
-                Some(m5) => gem5::put(&m5, log.folder(), gem5::token().as_deref(), &file, &name)?,
-                None => transfer::put(&Exchange::find()?, &file, &name)?,
-            }
+            put(&file, &name, &log)?;
         }
         Verb::Pull { images } => engine::pull(&Engine::local(), &Exchange::find()?, &images)?,
         Verb::Up { file } => engine::up(&Engine::local(), &file)?,
         Verb::Container { name } => engine::report_image(&Engine::local(), &name, &log)?,
         Verb::State { name } => engine::report_state(&Engine::local(), &name, &log)?,
-        Verb::Logs { name, limit } => engine::print_log(&Engine::local(), &name, limit)?,
+        Verb::Logs { name, limit } => engine::write_log(&Engine::local(), &name, limit, &mut io::stdout().lock())?,
+        Verb::Log { name, file, limit } => {
+            let engine = Engine::local();
+            engine::report_state(&engine, &name, &log)?;
+            save(&file, &log, |out| engine::write_log(&engine, &name, limit, out))?;
+        }
         Verb::Stop { name } => engine::stop(&Engine::local(), &name)?,
         Verb::Ready { container, port, timeout } => {
             engine::wait_until_ready(&Engine::local(), &container, port, timeout)?;
         }
-        Verb::Finish { status, why } => finish::run(status, why.as_deref(), &log)?,
+        Verb::Finish { status, why, mark } => {
+            let finished = finish::run(status, why.as_deref(), &log);
+            gem5::mark(&mark, &log);
+            finished?;
+        }
         Verb::Park => match park::park()? {},
         Verb::WarmUp => engine::warm_up(&Engine::local())?,
         Verb::Idle => engine::idle()?,
@@ -89,11 +119,25 @@ fn run(cli: Cli) -> Result<ExitCode> {
             println!("{gateway}");
         }
         Verb::Lean(verb) => lean::run(&verb, &log)?,
-        Verb::Unpack { skip, readfile: true, folder, .. } => unpack::readfile(skip, &folder)?,
-        Verb::Unpack { skip, archive, folder, .. } => unpack::file(&archive, skip, &folder)?,
         Verb::M5 { arguments } => m5tool::run(&arguments)?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
+}
+
+/// Uploads a file.
+fn put(file: &Path, name: &str, log: &RunLog) -> Result<()> {
+    match gem5::outlet()? {
+        Some(m5) => gem5::put(&m5, log.folder(), gem5::token().as_deref(), file, name),
+        None => transfer::put(&Exchange::find()?, file, name),
+    }
+}
+
+/// Has a file written and uploads it under its name.
+fn save(file: &Path, log: &RunLog, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let mut out = File::create(file).context(format_args!("cannot write {}", file.display()))?;
+    write(&mut out)?;
+    drop(out);
+    put(file, &own_name(file)?, log)
 }
 
 fn own_name(file: &Path) -> Result<String> {

@@ -4,8 +4,8 @@ use std::{
     fs::{self, DirBuilder, OpenOptions},
     io::{self, BufRead, Write},
     os::unix::{fs::DirBuilderExt, fs::OpenOptionsExt, fs::PermissionsExt, process::ExitStatusExt},
-    path::Path,
-    process::{Command, ExitCode, ExitStatus, Stdio},
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -13,19 +13,19 @@ use m5ops::M5;
 
 use crate::{
     cmdline,
-    error::{Context, Result},
+    error::{Context, Error, Result},
     exchange::{addresses, target},
     gem5,
     http::{self, Limits, Request, Target},
-    route,
+    route, unpack,
 };
 
 pub(crate) const FOLDER: &str = "/run/futon";
 pub(crate) const SCRIPT: &str = "run.sh";
-/// What the simulator gives: it may be an archive that unpacks itself beside, `run.sh` included.
-const PAYLOAD: &str = "payload";
-/// Ends the script of a payload: what is behind it is for tar.
+/// Ends the script of a payload: behind it are archives, `run.sh` in one of them.
 const PAYLOAD_MARK: &[u8] = b"\n#--futon-payload--\n";
+/// Begins the lines of that script that say where they are: bytes before the archive, and where it is to be unpacked.
+const PAYLOAD_ARCHIVE: &str = "#futon-archive ";
 const HOSTS: &str = "/etc/hosts";
 
 /// Ends the lines of `/etc/hosts` that keep the engine from registries outside.
@@ -38,13 +38,20 @@ const LIMITS: Limits =
     Limits { connect: Duration::from_secs(1), io: Duration::from_secs(15), whole: Duration::from_secs(120) };
 
 /// Runs the service. Its exit status is the script's.
-pub(crate) fn run() -> Result<ExitCode> {
-    if cmdline::read().value("futon.network") == Some("host") {
+pub(crate) fn run() -> Result<u8> {
+    let cmdline = cmdline::read();
+    if cmdline.value("futon.network") == Some("host") {
         open_the_outside(Path::new(HOSTS));
     }
     prepare_folder(Path::new(FOLDER))?;
     match M5::open() {
-        Ok(m5) => on_gem5(&m5),
+        Ok(m5) => {
+            if cmdline.value("futon.park") == Some("1") {
+                // Where the simulator is to save the guest that waits for work. What follows comes after the restore, or straight on.
+                m5.checkpoint(0, 0);
+            }
+            on_gem5(&m5)
+        }
         Err(m5ops::Error::NotGem5 { .. }) => on_other(),
         Err(error) => {
             println!("futon: {error}");
@@ -53,29 +60,31 @@ pub(crate) fn run() -> Result<ExitCode> {
     }
 }
 
-fn on_gem5(m5: &M5) -> Result<ExitCode> {
-    let path = Path::new(FOLDER).join(PAYLOAD);
-    let mut file = create_script(&path)?;
+fn on_gem5(m5: &M5) -> Result<u8> {
+    let folder = Path::new(FOLDER);
+    let path = folder.join(SCRIPT);
     let mut reader = m5.file_reader(0)?;
     let beginning = reader.fill_buf().context("cannot read the simulator's run script")?;
     // futon's own payload is a short script with archives behind it: they are unpacked straight from the simulator.
-    let (length, behind) = match end_of_script(beginning) {
-        Some(end) => (file.write_all(&beginning[..end]).map(|()| end as u64), true),
-        None => (io::copy(&mut reader, &mut file), false),
-    };
-    let length = length.context("cannot store the simulator's run script")?;
-    drop(file);
-    if length == 0 {
-        println!("futon: on gem5, no run script given by readfile: nothing to do");
-        return Ok(ExitCode::SUCCESS);
+    let archives = archives_of(beginning)?;
+    if archives.is_empty() {
+        let mut file = create_script(&path)?;
+        let length = io::copy(&mut reader, &mut file).context("cannot store the simulator's run script")?;
+        if length == 0 {
+            println!("futon: on gem5, no run script given by readfile: nothing to do");
+            return Ok(0);
+        }
+        println!("futon: on gem5, run script of {length} bytes from readfile");
+    } else {
+        drop(reader);
+        let _ = fs::remove_file(&path);
+        for (skip, target) in &archives {
+            unpack::readfile(m5, *skip, &folder.join(target)).context("cannot unpack the simulator's payload")?;
+        }
+        println!("futon: on gem5, run script and {} archives from readfile", archives.len());
     }
-    println!(
-        "futon: on gem5, run script of {length} bytes from readfile{}",
-        if behind { ", and archives" } else { "" }
-    );
-    gem5::forget(Path::new(FOLDER));
-    let from = if behind { From::Readfile } else { From::Whole };
-    let status = exec(&path, &from)?;
+    gem5::forget(folder);
+    let status = exec(&path, &From::Simulator)?;
     nix::unistd::sync();
     let code = code_of(status);
     if code == 0 {
@@ -83,10 +92,10 @@ fn on_gem5(m5: &M5) -> Result<ExitCode> {
     } else {
         m5.fail(0, i32::from(code));
     }
-    Ok(ExitCode::from(code))
+    Ok(code)
 }
 
-fn on_other() -> Result<ExitCode> {
+fn on_other() -> Result<u8> {
     let path = Path::new(FOLDER).join(SCRIPT);
     let began = Instant::now();
     let gateway = route::wait_for_gateway(ROUTE_LIMIT);
@@ -99,13 +108,13 @@ fn on_other() -> Result<ExitCode> {
                 let status = exec(&path, &From::Exchange(&candidate))?;
                 let code = code_of(status);
                 println!("futon: run script ended with status {code}");
-                return Ok(ExitCode::from(code));
+                return Ok(code);
             }
             Err(reason) => reasons.push(format!("{candidate}: {reason}")),
         }
     }
     println!("futon: no run script found, nothing to do ({})", reasons.join("; "));
-    Ok(ExitCode::SUCCESS)
+    Ok(0)
 }
 
 /// Stores the run script of an exchange and returns its length, bytes. Who listens may take a little longer than who does not.
@@ -113,7 +122,7 @@ fn fetch(from: &Target, path: &Path, left: Duration) -> Result<u64> {
     let limits = Limits { connect: LIMITS.connect.min(left.max(Duration::from_millis(100))), ..LIMITS };
     let mut response = http::send(from, limits, Request::get("/run.sh")).context("no answer")?;
     if response.status != 200 {
-        return Err(crate::error::Error::new(format!("status {}", response.status)));
+        return Err(Error::new(format!("status {}", response.status)));
     }
     let partial = path.with_extension("part");
     let mut file = create_script(&partial)?;
@@ -148,19 +157,26 @@ fn runs_by_itself(beginning: &[u8]) -> bool {
     beginning.starts_with(b"#!") || beginning.starts_with(b"\x7fELF")
 }
 
-/// Length of a payload's script, bytes; none where it is a run script like any other.
-fn end_of_script(beginning: &[u8]) -> Option<usize> {
-    beginning.windows(PAYLOAD_MARK.len()).position(|bytes| bytes == PAYLOAD_MARK).map(|at| at + PAYLOAD_MARK.len())
+/// The archives of a payload: bytes before each, and its folder. None where it is a run script like any other.
+fn archives_of(beginning: &[u8]) -> Result<Vec<(u64, PathBuf)>> {
+    let Some(end) = beginning.windows(PAYLOAD_MARK.len()).position(|bytes| bytes == PAYLOAD_MARK) else {
+        return Ok(Vec::new());
+    };
+    let mut archives = Vec::new();
+    for line in String::from_utf8_lossy(&beginning[..end]).lines() {
+        let Some(rest) = line.strip_prefix(PAYLOAD_ARCHIVE) else { continue };
+        let (skip, target) = rest.split_once(' ').ok_or_else(|| Error::new(format!("payload: {line:?}")))?;
+        archives.push((skip.parse().context(format_args!("payload: {line:?}"))?, PathBuf::from(target)));
+    }
+    Ok(archives)
 }
 
 /// Where a run script is from, which it is told by its environment.
 enum From<'a> {
     /// An exchange.
     Exchange(&'a Target),
-    /// The simulator; all that it gave is in the file.
-    Whole,
-    /// The simulator; what is behind the script is to be had there.
-    Readfile,
+    /// The simulator.
+    Simulator,
 }
 
 fn exec(path: &Path, from: &From<'_>) -> Result<ExitStatus> {
@@ -185,8 +201,7 @@ fn exec(path: &Path, from: &From<'_>) -> Result<ExitStatus> {
     }
     match from {
         From::Exchange(target) => command.env("FUTON_URL", target.to_string()),
-        From::Whole => command.env(gem5::VARIABLE, "1"),
-        From::Readfile => command.env(gem5::VARIABLE, "1").env("FUTON_READFILE", "1"),
+        From::Simulator => command.env(gem5::VARIABLE, "1"),
     };
     io::stdout().flush()?;
     command.status().context(format_args!("cannot run {}", path.display()))
@@ -230,11 +245,13 @@ mod tests {
     }
 
     #[test]
-    fn a_payloads_script_ends_at_its_mark_and_others_have_none() {
-        let payload = b"#!/bin/sh\nexec ./run.sh\n#--futon-payload--\n\0archive";
-        assert_eq!(end_of_script(payload), Some(payload.len() - 8));
-        assert_eq!(end_of_script(b"#!/bin/sh\nm5 exit\n"), None);
-        assert_eq!(end_of_script(b""), None);
+    fn a_payload_says_where_its_archives_are_and_other_scripts_have_none() {
+        let payload = b"#!/bin/sh\n#futon-archive 0000000099 .\n#futon-archive 0000000200 bundle\nexec ./run.sh\n\
+            #--futon-payload--\n\0archive\n#futon-archive 1 behind\n";
+        assert_eq!(archives_of(payload).unwrap(), [(99, ".".into()), (200, "bundle".into())]);
+        assert!(archives_of(b"#futon-archive x .\n#--futon-payload--\n").is_err());
+        assert_eq!(archives_of(b"#!/bin/sh\n#futon-archive 1 .\nm5 exit\n").unwrap(), []);
+        assert_eq!(archives_of(b"").unwrap(), []);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::{
     fmt::Write,
+    fs::File,
+    io,
     os::unix::process::{CommandExt, ExitStatusExt},
     process::{Command, ExitStatus, Stdio},
     sync::mpsc::{self, RecvTimeoutError},
@@ -9,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::Parser;
 use futon_model::GuestEvent;
 use nix::{
     sys::signal::{Signal, killpg},
@@ -16,12 +19,16 @@ use nix::{
 };
 
 use crate::{
+    cli::Cli,
     error::{Context, Result},
+    own::{self, Apart, Streams},
     report::report,
     runlog::RunLog,
     service::code_of,
 };
 
+/// This tool, as run scripts call it.
+const ME: &str = "futon-guest";
 const TAIL: u64 = 4096;
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -106,22 +113,20 @@ fn execute(command: &[String], limit: Option<Duration>, log: &RunLog) -> Result<
         return Ok(End::NotStarted("no command".to_owned()));
     };
     let output = log.open()?;
-    let spawned = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(output.try_clone().context("cannot share the results log")?)
-        .stderr(output)
-        .process_group(0)
-        .spawn();
-    let mut child = match spawned {
+    let errors = output.try_clone().context("cannot share the results log")?;
+    let child = match own_verb(command) {
+        Some(verb) => start_own(verb, output, errors),
+        None => start(program, arguments, output, errors),
+    };
+    // It leads a group of its own.
+    let group = match child {
         Ok(child) => child,
         Err(error) => return Ok(End::NotStarted(format!("{program}: {error}"))),
     };
-    let group = Pid::from_raw(i32::try_from(child.id()).context("odd process id")?);
     let (sender, ended) = mpsc::channel();
     thread::spawn(move || {
         // The receiver is gone only when the program ends.
-        let _ = sender.send(child.wait());
+        let _ = sender.send(own::wait(group));
     });
     let Some(limit) = limit else {
         let status = ended.recv().context("lost the command")?;
@@ -141,6 +146,24 @@ fn execute(command: &[String], limit: Option<Duration>, log: &RunLog) -> Result<
             Ok(End::Limit(limit))
         }
     }
+}
+
+fn start(program: &str, arguments: &[String], output: File, errors: File) -> io::Result<Pid> {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0);
+    // Waited for by its number.
+    let child = command.spawn()?;
+    i32::try_from(child.id()).map(Pid::from_raw).map_err(io::Error::other)
+}
+
+/// A command that is one of this tool's verbs. What the tool would not understand it says itself, called as a program.
+fn own_verb(command: &[String]) -> Option<Cli> {
+    if command.first()? == ME { Cli::try_parse_from(command).ok() } else { None }
+}
+
+fn start_own(verb: Cli, output: File, errors: File) -> io::Result<Pid> {
+    let streams = Streams { input: File::open("/dev/null")?.into(), output: output.into(), errors: errors.into() };
+    own::spawn(Apart::Group, &streams, || crate::run(verb))
 }
 
 #[cfg(test)]
@@ -185,6 +208,18 @@ mod tests {
         let text = text(&log);
         assert!(text.contains("exit status 3") && text.contains("signal 9"), "{text}");
         assert!(text.contains("not started: /no/such/program"), "{text}");
+    }
+
+    #[test]
+    fn own_verbs_are_run_without_the_program() {
+        // There is no such program where tests run; its verbs have the same ends.
+        let (log, of) = (log("own"), |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(run("x", None, &of("futon-guest get nothing --dir /no/such/dir"), &log).unwrap(), 1);
+        let long = Some(Duration::from_millis(200));
+        assert_eq!(run("y", long, &of("futon-guest idle"), &log).unwrap(), TIMED_OUT);
+        assert_eq!(run("z", None, &of("futon-guest no-such-verb"), &log).unwrap(), NOT_STARTED);
+        let text = text(&log);
+        assert!(text.contains("--- step x: exit status 1") && text.contains("time limit of 200ms"), "{text}");
     }
 
     #[test]

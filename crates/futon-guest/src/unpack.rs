@@ -1,11 +1,11 @@
-//! `unpack`: a tar archive into a folder, with owners, modes, times, links, devices and extended attributes as it has them.
+//! Unpacks a tar archive into a folder, with owners, modes, times, links, devices and extended attributes as it has them.
 //!
 //! The archive comes from futon's host, which has seen to it that nothing lies below a link and parents come first.
 
 use std::{
     ffi::{CString, OsStr},
     fs::{self, File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, Read},
     os::{
         fd::AsRawFd,
         unix::{
@@ -30,16 +30,9 @@ const XATTR: &str = "SCHILY.xattr.";
 /// Bytes copied at once.
 const PIECE: usize = 256 * 1024;
 
-/// Unpacks what is behind the first `skip` bytes of a file.
-pub(crate) fn file(path: &Path, skip: u64, folder: &Path) -> Result<()> {
-    let mut file = File::open(path).context(format_args!("cannot read {}", path.display()))?;
-    file.seek(SeekFrom::Start(skip)).context(path.display())?;
-    unpack(&mut io::BufReader::with_capacity(PIECE, file), folder).map(drop)
-}
-
 /// Unpacks what is behind the first `skip` bytes of the simulator's `readfile`, without a copy of it in between.
-pub(crate) fn readfile(skip: u64, folder: &Path) -> Result<()> {
-    unpack(&mut M5::open()?.file_reader(skip)?, folder).map(drop)
+pub(crate) fn readfile(m5: &M5, skip: u64, folder: &Path) -> Result<()> {
+    unpack(&mut m5.file_reader(skip)?, folder).map(drop)
 }
 
 /// Unpacks an archive and returns the bytes of its files.

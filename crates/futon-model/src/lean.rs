@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A run's containers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeanBundle {
-    /// `futon.lean/1`.
+    /// `futon.lean/2`.
     pub schema: String,
     /// The guest's address on the containers' network.
     pub gateway: Ipv4Addr,
@@ -19,11 +19,17 @@ pub struct LeanBundle {
 
 impl LeanBundle {
     /// Form of the file.
-    pub const SCHEMA: &str = "futon.lean/1";
+    pub const SCHEMA: &str = "futon.lean/2";
     /// Serial number of the disk that holds a bundle, where a disk does.
     pub const DISK_SERIAL: &str = "futon-bundle";
     /// Its name in the bundle.
     pub const FILE: &str = "lean.json";
+
+    /// Where the guest keeps a container's network namespace, which it makes before the container.
+    #[must_use]
+    pub fn network_of(container: &str) -> String {
+        format!("/run/futon-net/{container}")
+    }
 }
 
 /// One container.

@@ -6,12 +6,11 @@ use super::Engine;
 use crate::error::{Context, Result};
 
 /// Prints a container's log, at most `limit` bytes of it.
-pub(crate) fn print_log(engine: &Engine, name: &str, limit: u64) -> Result<()> {
+pub(crate) fn write_log(engine: &Engine, name: &str, limit: u64, out: &mut dyn Write) -> Result<()> {
     let mut stream = engine.log(name)?;
-    let mut out = io::stdout().lock();
-    let written = copy_frames(&mut stream, &mut out, limit).context(format!("the log of {name} broke off"))?;
+    let written = copy_frames(&mut stream, out, limit).context(format!("the log of {name} broke off"))?;
     if written == limit {
-        writeln!(out, "\n[cut by futon after {limit} bytes]").context("standard output")?;
+        writeln!(out, "\n[cut by futon after {limit} bytes]").context(format_args!("the log of {name}"))?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ mod warm;
 
 pub(crate) use api::Engine;
 pub(crate) use container::{report_image, report_state};
-pub(crate) use logs::{print_log, stop};
+pub(crate) use logs::{stop, write_log};
 pub(crate) use pull::pull;
 pub(crate) use ready::{wait_until_ready, wait_until_served};
 pub(crate) use up::up;

@@ -5,7 +5,6 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use m5ops::M5;
 use nix::{
     errno::Errno,
     mount::{MsFlags, mount},
@@ -30,7 +29,6 @@ pub(crate) fn run(cmdline: &CommandLine) -> Result<()> {
     mount_rest()?;
     sethostname("futon").context("cannot set the host name")?;
     net::set_up()?;
-    park(cmdline);
     let me = fs::read_link("/proc/self/exe").context("cannot find myself")?;
     let mut service = if cmdline.has("futon.shell") {
         say("futon: a shell; `exit` switches the machine off");
@@ -94,17 +92,6 @@ fn mount_rest() -> Result<()> {
 
 fn make(path: &str) -> Result<()> {
     fs::create_dir_all(path).context(format_args!("cannot make {path}"))
-}
-
-/// Where the simulator is to save the guest that waits for work. Everything that follows comes after the restore, or straight on.
-fn park(cmdline: &CommandLine) {
-    if cmdline.value("futon.park") != Some("1") {
-        return;
-    }
-    match M5::open() {
-        Ok(m5) => m5.checkpoint(0, 0),
-        Err(error) => say(&format!("futon: not parked: {error}")),
-    }
 }
 
 /// Init is every orphan's parent.

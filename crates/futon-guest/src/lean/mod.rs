@@ -10,11 +10,11 @@ mod pull;
 mod settle;
 mod supervise;
 
-use std::time::Duration;
+use std::{io, path::PathBuf, time::Duration};
 
 use clap::Subcommand;
 
-use crate::{error::Result, runlog::RunLog};
+use crate::{cli::LOG_LIMIT, error::Result, runlog::RunLog};
 
 pub(crate) use init::run as init;
 
@@ -64,17 +64,21 @@ pub(crate) enum LeanVerb {
         /// Name of the container.
         name: String,
         /// Bytes to print at most.
-        #[arg(long, default_value_t = 16 << 20)]
+        #[arg(long, default_value_t = LOG_LIMIT)]
+        limit: u64,
+    },
+    /// Report a container's state, save its log in a file and upload that.
+    Log {
+        /// Name of the container.
+        name: String,
+        /// The file.
+        file: PathBuf,
+        /// Bytes to save at most.
+        #[arg(long, default_value_t = LOG_LIMIT)]
         limit: u64,
     },
     /// Stop a container with the grace it declares, and remove it.
     Stop {
-        /// Name of the container.
-        name: String,
-    },
-    /// Run a container and stay with it to its end.
-    #[command(hide = true)]
-    Supervise {
         /// Name of the container.
         name: String,
     },
@@ -87,9 +91,15 @@ pub(crate) fn run(verb: &LeanVerb, log: &RunLog) -> Result<()> {
         LeanVerb::Pull { images } => pull::run(images),
         LeanVerb::Start { name } => container::start(name, log),
         LeanVerb::Ready { name, address, port, timeout } => container::ready(name, (*address, *port).into(), *timeout),
-        LeanVerb::State { name } => container::state(name, log),
-        LeanVerb::Logs { name, limit } => container::logs(name, *limit),
+        LeanVerb::State { name } => {
+            container::state(name, log);
+            Ok(())
+        }
+        LeanVerb::Logs { name, limit } => container::write_log(name, *limit, &mut io::stdout().lock()),
+        LeanVerb::Log { name, file, limit } => {
+            container::state(name, log);
+            crate::save(file, log, |out| container::write_log(name, *limit, out))
+        }
         LeanVerb::Stop { name } => container::stop(name),
-        LeanVerb::Supervise { name } => supervise::run(name),
     }
 }

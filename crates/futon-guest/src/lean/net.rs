@@ -3,11 +3,16 @@
 use std::{
     fs::{self, File},
     net::Ipv4Addr,
+    os::fd::AsRawFd,
+    path::{Path, PathBuf},
     thread,
 };
 
 use futon_model::{LeanBundle, LeanContainer};
-use nix::sched::{CloneFlags, setns};
+use nix::{
+    mount::{MntFlags, MsFlags, mount, umount2},
+    sched::{CloneFlags, unshare},
+};
 
 use super::netlink::{Body, Netlink, index_of};
 use crate::{
@@ -38,29 +43,56 @@ pub(super) fn set_up() -> Result<()> {
     Ok(())
 }
 
-/// Lays a cable between the bridge, which is made for the first, and a container's network namespace.
-pub(super) fn connect(bundle: &LeanBundle, container: &LeanContainer, number: usize, pid: i32) -> Result<()> {
+/// Makes a container's network namespace, kept under its name, with a cable to the bridge, which is made for the first.
+pub(super) fn connect(bundle: &LeanBundle, container: &LeanContainer, number: usize) -> Result<()> {
     let kernel = Netlink::open()?;
     let bridge = match index_of(BRIDGE) {
         Some(index) => index,
         None => make_bridge(&kernel, bundle)?,
     };
-    let pid = u32::try_from(pid).context("odd process id")?;
-    let inside = Body::link(0, false).with_name(CARD).with_number(libc::IFLA_NET_NS_PID, pid);
-    let cable = Body::link(0, true)
-        .with_name(&format!("veth{number}"))
-        .with_number(libc::IFLA_MASTER, bridge)
-        .with_kind("veth", &Body::peer(&inside));
-    kernel.create(libc::RTM_NEWLINK, &cable).context("cannot make the container's network")?;
-    // Another namespace is entered by a thread alone, which then ends.
+    let path = PathBuf::from(LeanBundle::network_of(&container.name));
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).context(folder.display())?;
+    }
+    File::create_new(&path).context(path.display())?;
     let (address, prefix, gateway) = (container.address, bundle.prefix, bundle.gateway);
-    let inside = thread::spawn(move || configure_inside(pid, address, prefix, gateway));
-    inside.join().map_err(|_| Error::new("the container's network could not be set up"))?
+    // Another namespace is entered by a thread alone, which then ends.
+    let inside = thread::spawn(move || {
+        make_namespace(&path)?;
+        let namespace = File::open(&path).context(path.display())?;
+        let other_end = Body::link(0, false)
+            .with_name(CARD)
+            .with_number(libc::IFLA_NET_NS_FD, namespace.as_raw_fd().cast_unsigned());
+        let cable = Body::link(0, true)
+            .with_name(&format!("veth{number}"))
+            .with_number(libc::IFLA_MASTER, bridge)
+            .with_kind("veth", &Body::peer(&other_end));
+        // The socket is still one of the guest's own network.
+        kernel.create(libc::RTM_NEWLINK, &cable).context("cannot make its cable")?;
+        configure_inside(address, prefix, gateway)
+    });
+    inside.join().map_err(|_| Error::new("it could not be set up"))?
 }
 
-fn configure_inside(pid: u32, address: Ipv4Addr, prefix: u8, gateway: Ipv4Addr) -> Result<()> {
-    let namespace = File::open(format!("/proc/{pid}/ns/net")).context("the container's network namespace")?;
-    setns(namespace, CloneFlags::CLONE_NEWNET).context("the container's network namespace")?;
+/// Moves this thread to a new network namespace and keeps that at `path`.
+fn make_namespace(path: &Path) -> Result<()> {
+    let nothing = None::<&str>;
+    unshare(CloneFlags::CLONE_NEWNET).context("cannot make a network namespace")?;
+    mount(Some("/proc/thread-self/ns/net"), path, nothing, MsFlags::MS_BIND, nothing)
+        .context(format_args!("cannot keep it at {}", path.display()))
+}
+
+/// Lets go of a container's network, if it has one: it goes when nobody uses it any more.
+pub(super) fn disconnect(container: &str) -> Result<()> {
+    let path = PathBuf::from(LeanBundle::network_of(container));
+    if !path.exists() {
+        return Ok(());
+    }
+    umount2(&path, MntFlags::MNT_DETACH).context(path.display())?;
+    fs::remove_file(&path).context(path.display())
+}
+
+fn configure_inside(address: Ipv4Addr, prefix: u8, gateway: Ipv4Addr) -> Result<()> {
     // Docker gives no IPv6 without being asked, either.
     let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{CARD}/disable_ipv6"), "1");
     let kernel = Netlink::open()?;

@@ -1,12 +1,11 @@
-//! A container's supervisor: creates it with crun, connects its network, starts it and stays until it ends, since a process's end is
-//! told to its parent alone.
+//! A container's supervisor: starts it with crun and stays until it ends, since a process's end is told to its parent alone.
 
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use nix::{
@@ -18,10 +17,7 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{
-    bundle::{self, End, Record},
-    net,
-};
+use super::bundle::{self, End, Record};
 use crate::error::{Context, Error, Result};
 
 const CRUN: &str = "/usr/bin/crun";
@@ -46,45 +42,34 @@ fn say(line: &str) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-/// crun with the arguments that all its calls have.
-fn crun(record: &Record) -> Command {
-    let mut command = Command::new(CRUN);
-    command.arg("--cgroup-manager=cgroupfs").arg("--log").arg(record.runtime_log()).stdin(Stdio::null());
-    command
-}
-
 fn start(name: &str) -> Result<(Record, Pid)> {
-    let bundle = bundle::read()?;
-    let (number, container) = bundle::find(&bundle, name)?;
     let record = Record::of(name);
     record.create()?;
-    // What crun leaves behind when it has created the container becomes this process's child.
+    // The container, which crun leaves behind, becomes this process's child.
     prctl::set_child_subreaper(true).context("cannot become a subreaper")?;
     let log = File::create(record.log()).context("cannot write the container's log")?;
-    let mut create = crun(&record);
-    create
-        .arg("create")
-        .arg("--bundle")
+    let twin = log.try_clone().context("cannot share the container's log")?;
+    let mut crun = Command::new(CRUN);
+    crun.arg("--cgroup-manager=cgroupfs")
+        .arg("--log")
+        .arg(record.runtime_log())
+        .args(["run", "--detach", "--bundle"])
         .arg(Path::new(bundle::FOLDER).join(name))
         .arg("--pid-file")
-        .arg(record.pid_file());
-    let twin = log.try_clone().context("cannot share the container's log")?;
-    finish(create.arg(name).stdout(log).stderr(twin), &record)?;
+        .arg(record.pid_file())
+        .arg(name);
+    let status = crun.current_dir("/").stdout(log).stderr(twin).status().context("cannot run crun")?;
+    if !status.success() {
+        return Err(Error::new(format!("crun: {status}: {}", last_word(&record))));
+    }
     let pid = record.pid()?;
-    net::connect(&bundle, container, number, pid)?;
-    finish(crun(&record).arg("start").arg(name), &record)?;
     Ok((record, Pid::from_raw(pid)))
 }
 
-/// Runs a call of crun to its end.
-fn finish(command: &mut Command, record: &Record) -> Result<()> {
-    let status = command.status().context("cannot run crun")?;
-    if status.success() {
-        return Ok(());
-    }
+/// What crun complained of last.
+fn last_word(record: &Record) -> String {
     let said = fs::read_to_string(record.runtime_log()).unwrap_or_default();
-    let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing");
-    Err(Error::new(format!("crun: {status}: {last}")))
+    said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing").to_owned()
 }
 
 fn stay(name: &str, record: &Record, pid: Pid) -> Result<()> {

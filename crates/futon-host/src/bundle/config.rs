@@ -3,6 +3,7 @@
 //! Sources: the runtime specification, and what `docker run` of Docker Engine 26 hands to its runtime with default settings
 //! (capabilities, masked paths, mounts, device rules, limits).
 
+use futon_model::LeanBundle;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -143,7 +144,8 @@ pub fn oci_config(c: &ContainerConfig<'_>) -> Result<Value, String> {
         // Docker's engine allows as much swap again; the lean guest has none.
         resources["memory"] = json!({ "limit": bytes });
     }
-    let namespaces = ["mount", "network", "uts", "pid", "ipc", "cgroup"].map(|kind| json!({ "type": kind }));
+    let mut namespaces = ["mount", "uts", "pid", "ipc", "cgroup"].map(|kind| json!({ "type": kind })).to_vec();
+    namespaces.push(json!({"type": "network", "path": LeanBundle::network_of(&c.place.name)}));
     Ok(json!({
         "ociVersion": "1.0.2",
         "process": {
@@ -276,6 +278,9 @@ mod tests {
         assert_eq!(process["capabilities"]["effective"], json!(CAPABILITIES));
         assert_eq!(made["linux"]["resources"]["cpu"]["cpus"], "1");
         assert_eq!(made["linux"]["cgroupsPath"], "/futon/function");
+        // Its network is there before it.
+        let network = json!({"type": "network", "path": "/run/futon-net/function"});
+        assert!(made["linux"]["namespaces"].as_array().unwrap().contains(&network));
     }
 
     #[test]

@@ -95,30 +95,22 @@ fn archive(workdir: &WorkDir, settings: &Gem5Settings, seed: &Seed) -> Result<Ve
     archive.into_inner().context(|| "cannot pack the payload".into())
 }
 
-/// The header: unpacks what is behind it into `folder` and runs `run.sh` from there. The lean guest's own tool unpacks straight from
-/// the simulator (then only this header is in the file, up to its last line); any other guest needs `tail` and `tar`.
+/// The header: unpacks what is behind it into `folder` and runs `run.sh` from there. futon's own service in the guest reads from its
+/// comments where the archives are and unpacks them straight from the simulator; any other guest runs it, with `tail` and `tar`.
 fn header(folder: &str, files: usize, bundle: bool) -> String {
     // The offsets are part of the text that they measure: of fixed width.
     let text = |first: usize| {
         let second = first + files;
-        let bundle_tool = if bundle {
-            format!("    futon-guest unpack $from --skip {second:010} payload bundle\n")
-        } else {
-            String::new()
-        };
-        let bundle_tar = if bundle {
-            format!("    mkdir -p bundle\n    tail -c +{:010} payload | tar -C bundle -xpf -\n", second + 1)
-        } else {
-            String::new()
-        };
+        let (mut where_it_is, mut by_hand) = (String::new(), String::new());
+        if bundle {
+            where_it_is = format!("#futon-archive {second:010} bundle\n");
+            by_hand = format!("mkdir -p bundle\ntail -c +{:010} payload | tar -C bundle -xpf -\n", second + 1);
+        }
         format!(
-            "#!/bin/sh\nset -eu\numask 077\nmkdir -p {folder}\n\
+            "#!/bin/sh\n#futon-archive {first:010} .\n{where_it_is}set -eu\numask 077\nmkdir -p {folder}\n\
              # The archive brings a run.sh of its own.\n\
-             [ \"$0\" = {folder}/payload ] || mv \"$0\" {folder}/payload\ncd {folder}\n\
-             from=${{FUTON_READFILE:+--readfile}}\n\
-             if [ -n \"$from\" ] || futon-guest unpack --help >/dev/null 2>&1; then\n    futon-guest unpack $from --skip {first:010} payload .\n{bundle_tool}\
-             else\n    tail -c +{:010} payload | tar -xpf -\n{bundle_tar}fi\n\
-             rm payload\nexec ./run.sh\n#--futon-payload--\n",
+             mv \"$0\" {folder}/payload\ncd {folder}\n\
+             tail -c +{:010} payload | tar -xpf -\n{by_hand}rm payload\nexec ./run.sh\n#--futon-payload--\n",
             first + 1
         )
     };
