@@ -69,11 +69,21 @@ if [ "$(cat "$work/debian/wanted" 2>/dev/null)" != "$wanted" ]; then
     rm -rf "$work/debian"
     mkdir "$stage/debian"
     # mmdebstrap starts from no settings at all: hand on how this host reaches mirrors.
-    apt-config dump Acquire | grep -iE '(::Proxy|::CAInfo)' >"$stage/apt.conf" || true
-    # shellcheck disable=SC2016 # expanded by the hook's shell
-    FUTON_STAGE=$stage FUTON_SOURCE=$SOURCE mmdebstrap --quiet --mode=chrootless --variant=extract --format=directory \
+    {
+        apt-config dump Acquire | grep -iE '(::Proxy|::CAInfo)' || true
+        # mmdebstrap complains of an empty file.
+        echo 'Acquire::Languages "none";'
+    } >"$stage/apt.conf"
+    # mmdebstrap of Debian 13 does not do this as root without being told to: packages' scripts could change the host. None is run
+    # here. Versions before 1 need not know the word.
+    case $(mmdebstrap --version) in
+    *' 0.'*) skip='' ;;
+    *) skip=--skip=check/chrootless ;;
+    esac
+    # shellcheck disable=SC2016,SC2086 # expanded by the hook's shell; empty or one word
+    FUTON_STAGE=$stage FUTON_SOURCE=$SOURCE mmdebstrap --quiet --mode=chrootless $skip --variant=extract --format=directory \
         --architectures=amd64 --include="$PACKAGES" \
-        --aptopt="$stage/apt.conf" --aptopt='Acquire::Languages "none"' --aptopt='Acquire::Retries "3"' \
+        --aptopt="$stage/apt.conf" --aptopt='Acquire::Retries "3"' \
         --extract-hook='cd "$FUTON_STAGE" && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq download $FUTON_SOURCE' \
         --extract-hook='ls "$1"/var/cache/apt/archives/*.deb >"$FUTON_STAGE/debs"' \
         $SUITE "$stage/debian/root" >&2 &
