@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Accelerator, ClientFailure, LatencyMs, MachineKind, PlannedImage, Proof, SimulationReport, Verdict};
+use crate::{Accelerator, ClientFailure, Code, LatencyMs, MachineKind, PlannedImage, Proof, SimulationReport, Verdict};
 
 /// Name and version of the report's form.
 pub const REPORT_SCHEMA: &str = "futon.report/1";
@@ -66,7 +66,7 @@ pub struct FunctionReport {
     pub steps: Vec<StepReport>,
     /// Calls, where a client reported.
     pub invocations: Option<InvocationReport>,
-    /// Runs that were made of it; above 1 when earlier ones did not pass (`--retries`).
+    /// Runs that were made of it; above 1 when earlier ones did not pass (`--retries`, or a fault of the emulator).
     #[serde(default = "one")]
     pub attempts: u32,
     /// Oddities: attempts to speak without the token, defaults taken.
@@ -95,6 +95,16 @@ impl FunctionReport {
     #[must_use]
     pub fn is_flaky(&self) -> bool {
         self.verdict.is_pass() && self.attempts > 1
+    }
+
+    /// Whether a known fault of the emulator looks like the cause: the guest's kernel met a breakpoint of its own making. Linux writes
+    /// such a breakpoint over code that it patches while it runs, and takes it away again; QEMU's translator may keep what it read in
+    /// between (seen with 7.2 and two virtual processors, about once in a thousand boots; docs/decisions/emulator-faults.md).
+    #[must_use]
+    pub fn emulator_is_suspect(&self) -> bool {
+        self.machine.accelerator == Accelerator::Tcg
+            && self.verdict.code == Code::GuestOops
+            && self.verdict.why.contains("Oops: int3")
     }
 }
 

@@ -147,6 +147,10 @@ fn kernel_trouble(w: &Witnesses<'_>) -> Option<Verdict> {
     let step = step_at(w.plan, &w.events[..at]);
     let (code, help) = match alarm {
         Alarm::KernelPanic => (Code::GuestPanic, "console.log has what the kernel said before"),
+        Alarm::KernelOops if line.contains("Oops: int3") => (
+            Code::GuestOops,
+            "console.log has the whole report; without KVM this can be QEMU's fault: try again, or give the machine one processor with --vcpus 1",
+        ),
         Alarm::KernelOops => (Code::GuestOops, "console.log has the whole report"),
         // Linux, mm/oom_kill.c: a control group's limit is told apart by the line's first words.
         Alarm::OutOfMemoryKill if line.contains("Memory cgroup out of memory") => {

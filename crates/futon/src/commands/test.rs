@@ -94,8 +94,7 @@ impl Suite<'_> {
         loop {
             let mut function = self.attempt(name, &dir, ui).await?;
             let attempt = earlier.len() + 1;
-            let again = !function.verdict.is_pass() && earlier.len() < self.args.retries as usize;
-            if again && !self.cancel.is_cancelled() {
+            if again(&function, earlier.len(), self.args.retries) && !self.cancel.is_cancelled() {
                 let step = function.verdict.step.as_deref().unwrap_or("run");
                 earlier.push(format!(
                     "attempt {attempt}: {} ({step}: {})",
@@ -135,6 +134,12 @@ impl Suite<'_> {
         }
         Ok(function)
     }
+}
+
+/// Whether a function gets another attempt after so many earlier ones: the user wants it, or the first one met a fault of the emulator.
+fn again(function: &FunctionReport, earlier: usize, retries: u32) -> bool {
+    let excused = earlier == 0 && function.emulator_is_suspect();
+    !function.verdict.is_pass() && (excused || earlier < retries as usize)
 }
 
 /// A machine for each function that has its images (`--from-cache`).
@@ -216,5 +221,64 @@ fn not_run(name: &str, prepared: &Prepared, interrupted: bool) -> FunctionReport
         simulation: None,
         console_tail: Vec::new(),
         container_tail: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futon_model::{Accelerator, MachineReport};
+
+    use super::*;
+
+    fn ended(outcome: Outcome, code: Code, why: &str, accelerator: Accelerator) -> FunctionReport {
+        let machine = MachineReport {
+            kind: MachineKind::Qemu,
+            version: String::new(),
+            accelerator,
+            accelerator_reason: String::new(),
+            vcpus: 2,
+            memory_mib: 2048,
+            base_image: String::new(),
+            kernel: String::new(),
+            warm_base: None,
+            cached_images: Vec::new(),
+        };
+        let verdict = Verdict { outcome, step: None, code, why: why.into(), hint: None };
+        FunctionReport {
+            name: "f".into(),
+            image: None,
+            digests: Vec::new(),
+            machine,
+            proof: Proof::None,
+            verdict,
+            steps: Vec::new(),
+            invocations: None,
+            attempts: 1,
+            remarks: Vec::new(),
+            duration_ms: 0,
+            folder: String::new(),
+            simulation: None,
+            console_tail: Vec::new(),
+            container_tail: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn only_a_fault_of_the_emulator_gets_another_attempt_unasked() {
+        let int3 = "[    2.367053] Oops: int3: 0000 [#1] PREEMPT SMP NOPTI";
+        let emulators = ended(Outcome::Crashed, Code::GuestOops, int3, Accelerator::Tcg);
+        assert!(again(&emulators, 0, 0));
+        assert!(!again(&emulators, 1, 0), "once");
+        assert!(again(&emulators, 1, 2));
+        let others = [
+            ended(Outcome::Crashed, Code::GuestOops, int3, Accelerator::Kvm),
+            ended(Outcome::Crashed, Code::GuestOops, "[   10.1] Oops: 0002 [#1] PREEMPT SMP", Accelerator::Tcg),
+            ended(Outcome::Failed, Code::WrongReply, int3, Accelerator::Tcg),
+        ];
+        for other in others {
+            assert!(!again(&other, 0, 0), "{:?}", other.verdict);
+            assert!(again(&other, 0, 1), "{:?}", other.verdict);
+        }
+        assert!(!again(&ended(Outcome::Passed, Code::AllWitnessesAgree, "", Accelerator::Tcg), 0, 3));
     }
 }

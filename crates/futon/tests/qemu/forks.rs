@@ -111,7 +111,7 @@ fn without_own(mut container: Value, id: &str) -> Value {
         network.remove(name);
     }
     let names = network["DNSNames"].as_array_mut().unwrap();
-    names.retain(|name| !id.starts_with(name.as_str().unwrap()));
+    names.retain(|name| name != &id[..12]);
     container
 }
 
