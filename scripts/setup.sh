@@ -35,6 +35,8 @@ zstd unpacks kernels
 cpio packs the initrd
 gcc links futon
 libc6-dev links futon statically
+iproute2 gives tests a network of their own
+gpg tells mmdebstrap which keys are Debian's
 python3 runs checks of the sample functions
 python3-venv gives the tests a client and an upload server of their own
 EOF

@@ -6,6 +6,10 @@ FOLDER=/run/futon
 PATH=$FOLDER:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 umask 077
+# Some initrds mount /run without the right to execute.
+while read -r _ at _ options _; do
+    case "$at $options" in '/run '*noexec*) mount -o remount,exec /run ;; esac
+done </proc/mounts
 mkdir -p $FOLDER
 cd $FOLDER || exit 1
 

@@ -22,6 +22,10 @@ PATH=$FOLDER:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 HOME=${HOME:-/root}
 export FUTON_TOKEN FUTON_LOG PATH HOME
 umask 077
+# Some initrds mount /run without the right to execute.
+while read -r _ at _ options _; do
+    case "$at $options" in '/run '*noexec*) mount -o remount,exec /run ;; esac
+done </proc/mounts
 mkdir -p $FOLDER
 cd $FOLDER || exit 1
 rm -f "$FUTON_LOG" no-events client.json container.log

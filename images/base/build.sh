@@ -56,6 +56,10 @@ need mke2fs e2fsprogs
 mkdir -p "$work" "$out"
 work=$(cd "$work" && pwd)
 out=$(cd "$out" && pwd)
+# Of builds that were killed.
+for old in "$work"/base-build.*; do
+    [ -e "/proc/${old##*.}" ] || rm -rf "$old"
+done
 stage=$work/base-build.$$
 mkdir "$stage"
 
@@ -86,7 +90,10 @@ else
     mode=unshare target=$stage/root.tar
 fi
 say "installing Debian $SUITE and Docker Engine (about a minute)"
-mmdebstrap --quiet --mode=$mode --variant=minbase --include="$PACKAGES" \
+images=$here/..
+# shellcheck source=images/keyring.sh
+. "$images/keyring.sh"
+mmdebstrap --quiet --mode=$mode --variant=minbase "$@" --include="$PACKAGES" \
     --dpkgopt='force-unsafe-io' \
     --dpkgopt='path-exclude=/usr/share/doc/*' \
     --dpkgopt='path-exclude=/usr/share/info/*' \
@@ -101,6 +108,7 @@ mmdebstrap --quiet --mode=$mode --variant=minbase --include="$PACKAGES" \
     --customize-hook="download /futon-build/packages.txt '$stage/made/packages.txt'" \
     --customize-hook="rm -rf \"\$1/futon-build\"" \
     $SUITE "$target" >&2
+[ -z "$keyring_copy" ] || rm -rf "$keyring_copy"
 cp "$here/cmdline" "$stage/made/cmdline"
 
 say "writing the disk image ($size)"

@@ -55,6 +55,10 @@ mkdir -p "$work" "$out"
 work=$(cd "$work" && pwd)
 out=$(cd "$out" && pwd)
 export FUTON_WORK="$work"
+# Of builds that were killed.
+for old in "$work"/kernel-build.*; do
+    [ -e "/proc/${old##*.}" ] || rm -rf "$old"
+done
 stage=$work/kernel-build.$$
 mkdir "$stage" "$stage/made"
 

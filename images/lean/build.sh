@@ -54,6 +54,10 @@ mkdir -p "$work" "$out"
 work=$(cd "$work" && pwd)
 out=$(cd "$out" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
+# Of builds that were killed.
+for old in "$work"/lean-build.*; do
+    [ -e "/proc/${old##*.}" ] || rm -rf "$old"
+done
 stage=$work/lean-build.$$
 mkdir "$stage" "$stage/made"
 job=''
@@ -80,8 +84,11 @@ if [ "$(cat "$work/debian/wanted" 2>/dev/null)" != "$wanted" ]; then
     *' 0.'*) skip='' ;;
     *) skip=--skip=check/chrootless ;;
     esac
+    images=$here/..
+    # shellcheck source=images/keyring.sh
+    . "$images/keyring.sh"
     # shellcheck disable=SC2016,SC2086 # expanded by the hook's shell; empty or one word
-    FUTON_STAGE=$stage FUTON_SOURCE=$SOURCE mmdebstrap --quiet --mode=chrootless $skip --variant=extract --format=directory \
+    FUTON_STAGE=$stage FUTON_SOURCE=$SOURCE mmdebstrap --quiet --mode=chrootless $skip "$@" --variant=extract --format=directory \
         --architectures=amd64 --include="$PACKAGES" \
         --aptopt="$stage/apt.conf" --aptopt='Acquire::Retries "3"' \
         --extract-hook='cd "$FUTON_STAGE" && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq download $FUTON_SOURCE' \
@@ -89,6 +96,7 @@ if [ "$(cat "$work/debian/wanted" 2>/dev/null)" != "$wanted" ]; then
         $SUITE "$stage/debian/root" >&2 &
     job=$!
     wait $job || die "mmdebstrap failed"
+    [ -z "$keyring_copy" ] || rm -rf "$keyring_copy"
     job=''
     dpkg-deb --fsys-tarfile "$stage/$SOURCE"_*.deb | tar -xO "./$PROFILE" >"$stage/debian/seccomp.json"
     # "name_1%3a2.0-1_amd64.deb": name and version.

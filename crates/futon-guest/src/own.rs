@@ -36,8 +36,9 @@ pub(crate) struct Streams {
 
 /// Starts a process that does `verb` and ends with the status that it returns. To be called while this process has one thread.
 pub(crate) fn spawn(apart: Apart, streams: &Streams, verb: impl FnOnce() -> u8) -> io::Result<Pid> {
-    // What was said so far must not be said twice.
-    io::stdout().flush()?;
+    // What was said so far must not be said twice; and whoever else prints (a test's harness) must not hold the lock right now.
+    let mut said = io::stdout().lock();
+    said.flush()?;
     // SAFETY: no other thread is there that could hold a lock which the new process would wait for.
     match unsafe { fork() }? {
         ForkResult::Parent { child } => Ok(child),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 mod gem5;
 
@@ -274,7 +275,8 @@ pub struct ClientArgs {
 }
 
 /// The machine.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, PartialEq, Args, Serialize, Deserialize)]
+#[command(next_help_heading = "Machine")]
 pub struct MachineArgs {
     /// Machine to run on
     #[arg(long, default_value = "qemu", value_name = "MACHINE", help = "Machine to run on: qemu or gem5")]
@@ -282,9 +284,6 @@ pub struct MachineArgs {
     /// What the guest is: Debian with the Docker Engine, or a kernel and crun alone, which boots in a second
     #[arg(long, value_enum, default_value_t = BaseArg::Docker, value_name = "BASE")]
     pub base: BaseArg,
-    /// The simulated machine
-    #[command(flatten)]
-    pub gem5: Gem5Args,
     /// Accelerator; auto takes KVM only if a probe boots under it
     #[arg(long, value_enum, default_value_t = Accel::Auto, value_name = "ACCEL")]
     pub accel: Accel,
@@ -306,10 +305,11 @@ pub struct MachineArgs {
     /// Initrd for your own kernel
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,
-    /// Root device in the guest
-    #[arg(long, default_value = "/dev/vda", value_name = "DEVICE")]
-    pub root: String,
-    /// Kernel command line in place of the recommended one (root= and rw are added)
+    /// Root device in the guest [default: /dev/vda, on gem5 /dev/sda]
+    #[arg(long, value_name = "DEVICE")]
+    pub root: Option<String>,
+    /// Kernel command line in place of the recommended one (in QEMU root= and rw are added; a kernel's panic is known by its time
+    /// stamp, printk.time=1)
     #[arg(long, value_name = "LINE")]
     pub cmdline: Option<String>,
     /// More kernel arguments
@@ -318,6 +318,9 @@ pub struct MachineArgs {
     /// Boot each machine from nothing instead of forking a warm base
     #[arg(long)]
     pub cold: bool,
+    /// The simulated machine
+    #[command(flatten)]
+    pub gem5: Gem5Args,
 }
 
 /// `futon warm`.
@@ -359,7 +362,7 @@ pub struct WarmMakeArgs {
 }
 
 /// Bases on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub enum BaseArg {
     /// Debian, systemd, Docker Engine
     Docker,
@@ -368,7 +371,7 @@ pub enum BaseArg {
 }
 
 /// Accelerators on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub enum Accel {
     /// KVM where it is proved useful, else TCG
     Auto,
@@ -379,7 +382,7 @@ pub enum Accel {
 }
 
 /// Networks on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub enum NetworkArg {
     /// The exchange and nothing else
     Isolated,
@@ -419,12 +422,12 @@ pub struct RunArgs {
     /// Where resources are
     #[command(flatten)]
     pub resources: ResourcesArg,
-    /// The machine
-    #[command(flatten)]
-    pub machine: MachineArgs,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
+    /// The machine
+    #[command(flatten)]
+    pub machine: MachineArgs,
 }
 
 /// `futon check`.
@@ -496,12 +499,12 @@ pub struct TestArgs {
 /// `futon exec`.
 #[derive(Debug, Args)]
 pub struct ExecArgs {
-    /// Script: any executable file
+    /// Script: any executable text file; its exit status is the verdict (docs/scripts.md)
     pub script: PathBuf,
     /// File that the guest may fetch by its name (NAME=PATH for another name)
     #[arg(long = "file", value_name = "PATH")]
     pub files: Vec<String>,
-    /// Folder for what the guest uploads [default: runs/TIME]
+    /// Folder that what the guest uploads is copied to [default: it stays in runs/TIME/NAME/results/uploads]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Limit of a wait: boot, run, shutdown
@@ -510,12 +513,12 @@ pub struct ExecArgs {
     /// Where resources are
     #[command(flatten)]
     pub resources: ResourcesArg,
-    /// The machine
-    #[command(flatten)]
-    pub machine: MachineArgs,
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
+    /// The machine
+    #[command(flatten)]
+    pub machine: MachineArgs,
 }
 
 /// `futon serve`.
@@ -582,6 +585,28 @@ mod tests {
     #[test]
     fn the_grammar_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn completions_can_be_made_for_every_shell() {
+        for shell in clap_complete::Shell::value_variants() {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "futon", &mut script);
+            assert!(script.len() > 1000, "{shell}");
+        }
+    }
+
+    #[test]
+    fn a_general_option_is_not_shown_as_one_of_gem5() {
+        for verb in ["test", "run", "exec", "shell"] {
+            let mut cli = Cli::command();
+            let help = cli.find_subcommand_mut(verb).unwrap().render_long_help().to_string();
+            let (general, gem5) = help.split_once("gem5 (with --on gem5):").unwrap();
+            for option in ["--base-image", "--kernel", "--cold", "--base <"] {
+                assert!(general.contains(option) && !gem5.contains(option), "{verb} {option}");
+            }
+            assert!(gem5.contains("--uarch-warmup") && !gem5.contains("--json"), "{verb}");
+        }
     }
 
     #[test]

@@ -77,6 +77,17 @@ fn zero_functions_unknown_ones_and_malformed_files_are_told_apart() {
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output).contains("did you mean fibonacci-go?"), "{}", text(&output));
 
+    // Two of one name would share a folder.
+    for (names, why) in [(["fibonacci-go", "fibonacci-go"], "named twice"), (["me/f:v1", "me/f:v2"], "both called f")] {
+        let output = project.futon(&["test", "--on", "fake", "--client", "fibonacci-go", names[0], names[1]]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(text(&output).contains(why) && text(&output).contains("hint:"), "{}", text(&output));
+    }
+    // What only gem5 understands must not be taken in silence.
+    let output = project.futon(&["test", "--on", "fake", "fibonacci-go", "--uarch-warmup", "3"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains("--uarch-warmup") && text(&output).contains("--on gem5"), "{}", text(&output));
+
     project.write("bad.yaml", "services:\n  a: [\n");
     let output = project.futon(&["test", "--on", "fake", "--functions", "bad.yaml", "a"]);
     assert_eq!(output.status.code(), Some(2));
@@ -195,7 +206,12 @@ fn junit_counts_what_the_report_counts() {
     let project = Project::new();
     let (_, _) = project.fake("fail:invoke", &["fibonacci-go", "--junit", "junit.xml"]);
     let xml = std::fs::read_to_string(project.path("junit.xml")).unwrap();
-    assert!(xml.contains("tests=\"1\" failures=\"1\" errors=\"0\""), "{xml}");
+    assert!(xml.contains("tests=\"1\" failures=\"1\" errors=\"0\"") && xml.contains("<failure"), "{xml}");
+    let (_, _) = project.fake("no-boot", &["fibonacci-go", "--junit", "junit.xml", "--limit", "boot=1s"]);
+    let xml = std::fs::read_to_string(project.path("junit.xml")).unwrap();
+    assert!(xml.contains("failures=\"0\" errors=\"1\"") && xml.contains("<error"), "{xml}");
+    let output = project.futon(&["test", "--on", "fake", "fibonacci-go", "--junit", "no/such/junit.xml"]);
+    assert!(output.status.code() == Some(2) && text(&output).contains("no/such"), "{}", text(&output));
 }
 
 #[test]

@@ -23,10 +23,14 @@ case $(mmdebstrap --version) in
 *' 0.'*) skip='' ;;
 *) skip=--skip=check/chrootless ;;
 esac
+images=$(cd "$(dirname "$0")/../.." && pwd)
+# shellcheck source=images/keyring.sh
+. "$images/keyring.sh"
 # The hook runs with the packages at hand; afterwards mmdebstrap removes them.
 # shellcheck disable=SC2016,SC2086 # expanded by the hook's shell; empty or one word
-FUTON_DEBS=$made/debs mmdebstrap --mode=chrootless $skip --variant=extract --format=directory \
+FUTON_DEBS=$made/debs mmdebstrap --mode=chrootless $skip "$@" --variant=extract --format=directory \
 	--architectures=amd64 --include="$packages" \
 	--aptopt="$made/apt.conf" --aptopt='Acquire::Retries "3"' \
 	--extract-hook='cp -l "$1"/var/cache/apt/archives/*.deb "$FUTON_DEBS"' \
 	trixie "$made/root"
+[ -z "$keyring_copy" ] || rm -rf "$keyring_copy"

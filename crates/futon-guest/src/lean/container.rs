@@ -11,10 +11,7 @@ use std::{
 };
 
 use futon_model::{GuestEvent, LeanContainer};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 
 use super::{
     bundle::{self, Record},
@@ -135,7 +132,8 @@ pub(super) fn stop(name: &str) -> Result<()> {
     let signal = signal(&container.stop_signal)?;
     if record.end().is_none() {
         // ESRCH: it has just ended by itself, which is as well.
-        let _ = kill(Pid::from_raw(record.pid()?), signal);
+        // SAFETY: kill(2) takes two numbers and touches no memory.
+        let _ = unsafe { libc::kill(record.pid()?, signal) };
         if !wait_for_end(&record, Duration::from_millis(container.stop_grace_ms)) {
             println!("container {name}: still there after its grace, killed");
             std::fs::write(cgroup(name).join("cgroup.kill"), "1").context(format_args!("cannot kill {name}"))?;
@@ -194,13 +192,33 @@ fn wait_for_end(record: &Record, limit: Duration) -> bool {
     true
 }
 
-/// A signal by name, with or without `SIG`, or by number.
-fn signal(name: &str) -> Result<Signal> {
-    if let Ok(number) = name.parse::<i32>() {
-        return Signal::try_from(number).context(format_args!("stop signal {name}"));
+/// First and last real-time signal, as the Docker Engine names them (moby/sys, signal): two belong to the C library.
+const RTMIN: i32 = 34;
+const RTMAX: i32 = 64;
+
+/// The number of a signal given by name, with or without `SIG`, or by number.
+fn signal(name: &str) -> Result<i32> {
+    let short = name.strip_prefix("SIG").unwrap_or(name);
+    let number = if let Ok(number) = short.parse::<i32>() {
+        Some(number)
+    } else if let Some(above) = short.strip_prefix("RTMIN") {
+        offset(above, '+').map(|n| RTMIN + n)
+    } else if let Some(below) = short.strip_prefix("RTMAX") {
+        offset(below, '-').map(|n| RTMAX - n)
+    } else {
+        Signal::from_str(&format!("SIG{short}")).ok().map(|signal| signal as i32)
+    };
+    let number = number.filter(|number| (1..=RTMAX).contains(number));
+    number.ok_or_else(|| Error::new(format!("there is no stop signal {name}")))
+}
+
+/// What is behind `RTMIN` or `RTMAX`: nothing, or a sign and a number.
+fn offset(text: &str, sign: char) -> Option<i32> {
+    if text.is_empty() {
+        Some(0)
+    } else {
+        text.strip_prefix(sign)?.parse().ok().filter(|n| (0..=RTMAX - RTMIN).contains(n))
     }
-    let whole = if name.starts_with("SIG") { name.to_owned() } else { format!("SIG{name}") };
-    Signal::from_str(&whole).context(format_args!("stop signal {name}"))
 }
 
 #[cfg(test)]
@@ -209,9 +227,13 @@ mod tests {
 
     #[test]
     fn signals_in_all_forms() {
-        for name in ["SIGINT", "INT", "2"] {
-            assert_eq!(signal(name).unwrap(), Signal::SIGINT);
+        let forms =
+            [("SIGINT", 2), ("INT", 2), ("2", 2), ("SIGRTMIN+3", 37), ("RTMIN", 34), ("SIGRTMAX-14", 50), ("37", 37)];
+        for (name, number) in forms {
+            assert_eq!(signal(name).unwrap(), number, "{name}");
         }
-        assert!(signal("SIGNONE").is_err());
+        for name in ["SIGNONE", "0", "65", "RTMIN+31", "RTMAX+1", "RTMIN-1", ""] {
+            assert!(signal(name).is_err(), "{name}");
+        }
     }
 }

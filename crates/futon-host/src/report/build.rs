@@ -74,18 +74,16 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
     }
 }
 
+/// A guest that never came up says nothing about its function: it is counted with the host's faults.
+pub(super) fn never_came_up(f: &FunctionReport) -> bool {
+    matches!(f.verdict.outcome, Outcome::TimedOut | Outcome::Crashed) && f.verdict.step.as_deref() == Some(steps::BOOT)
+}
+
 /// Gathers function reports. `interrupted` says that somebody stopped futon before the plan was done.
 #[must_use]
 pub fn report(functions: Vec<FunctionReport>, started: SystemTime, duration: Duration) -> Report {
     let count = |wanted: &[Outcome]| functions.iter().filter(|f| wanted.contains(&f.verdict.outcome)).count();
-    // A guest that never came up says nothing about its function: it is counted with the host's faults.
-    let early = functions
-        .iter()
-        .filter(|f| {
-            matches!(f.verdict.outcome, Outcome::TimedOut | Outcome::Crashed)
-                && f.verdict.step.as_deref() == Some(steps::BOOT)
-        })
-        .count();
+    let early = functions.iter().filter(|f| never_came_up(f)).count();
     let summary = Summary {
         total: functions.len(),
         passed: count(&[Outcome::Passed]),

@@ -2,6 +2,8 @@
 
 use futon_model::{Outcome, Report};
 
+use super::build::never_came_up;
+
 /// A report in JUnit's form: one test case a function.
 #[must_use]
 pub fn junit(report: &Report) -> String {
@@ -26,8 +28,10 @@ pub fn junit(report: &Report) -> String {
         match f.verdict.outcome {
             Outcome::Passed => {}
             Outcome::NotRun => xml.push_str(&format!("<skipped message=\"{}\"/>", escape(&text))),
-            Outcome::Infra => xml.push_str(&format!("<error message=\"{}\"/>", escape(&text))),
-            Outcome::Failed | Outcome::TimedOut | Outcome::Crashed => {
+            _ if never_came_up(f) || f.verdict.outcome == Outcome::Infra => {
+                xml.push_str(&format!("<error message=\"{}\"/>", escape(&text)));
+            }
+            _ => {
                 xml.push_str(&format!("<failure message=\"{}\"/>", escape(&text)));
             }
         }

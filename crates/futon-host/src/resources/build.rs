@@ -214,13 +214,18 @@ pub(crate) async fn run_recipe(
     progress: &mut (dyn FnMut(&str) + Send),
 ) -> Result<()> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
+    // SAFETY: between fork and exec, prctl(2) alone, which is async-signal-safe. A recipe must not outlive a futon that was killed: the
+    // next one would start another in the same folder.
+    unsafe {
+        command.pre_exec(|| nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM).map_err(Into::into));
+    }
     let mut child = command.spawn().context(|| format!("cannot run {name}"))?;
     let stderr = child.stderr.take().ok_or_else(|| Error::infra(format!("{name} has no output")))?;
-    let mut lines = BufReader::new(stderr).lines();
+    let mut lines = BufReader::new(stderr).split(b'\n');
     let mut tail: Vec<String> = Vec::new();
     loop {
         let line = tokio::select! {
-            line = lines.next_line() => line,
+            line = lines.next_segment() => line,
             () = cancel.cancelled() => {
                 end_group(&child);
                 // The recipe cleans up after itself; a limit all the same.
@@ -229,6 +234,7 @@ pub(crate) async fn run_recipe(
             }
         };
         let Ok(Some(line)) = line else { break };
+        let line = String::from_utf8_lossy(&line).into_owned();
         progress(&line);
         tail.push(line);
         if tail.len() > TAIL {

@@ -42,8 +42,9 @@ pub struct FoundBase {
     pub cmdline: String,
 }
 
-/// Kernel command line for a base image that brings none: the console that is watched, and a panic that ends the machine.
-const PLAIN_CMDLINE: &str = "console=ttyS0 panic=-1";
+/// Kernel command line for a base image that brings none: the console that is watched, a panic that ends the machine, and the time
+/// stamps by which the kernel's own words are known.
+const PLAIN_CMDLINE: &str = "console=ttyS0 panic=-1 printk.time=1";
 
 /// The base image in a resources folder, checked against the manifest by size and time stamp. Parts that the user
 /// names take the place of those in the folder.
@@ -63,7 +64,7 @@ pub fn find_base(
             return if path.is_file() {
                 Ok(path.to_owned())
             } else {
-                Err(Error::infra(format!("no such {name}: {}", path.display()))
+                Err(Error::usage(format!("no such {name}: {}", path.display()))
                     .hint(format!("{flag} takes a file's path")))
             };
         }

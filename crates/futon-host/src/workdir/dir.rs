@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futon_model::{ClientReport, Event, EventKind, Plan, ScriptKind};
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::env::run_env;
@@ -23,6 +24,16 @@ pub const DEFAULT_TEMPLATE: &str = include_str!("../../../../test/run_test.templ
 
 /// futon's own template for the lean guest, `test/run_lean.template.sh`.
 pub const LEAN_TEMPLATE: &str = include_str!("../../../../test/run_lean.template.sh");
+
+const EXEC_TEMPLATE: &str = include_str!("../../../../test/run_exec.template.sh");
+
+/// The run script that runs a script of the user's, whose exit status is the verdict (`test/run_exec.template.sh`).
+#[must_use]
+pub fn exec_script(script: &str) -> String {
+    // No line of the script may end it.
+    let end = format!("END-{}", &hex::encode(Sha256::digest(script))[..16]);
+    EXEC_TEMPLATE.replace("<__END__>", &end).replace("<__SCRIPT__>", script.trim_end_matches('\n'))
+}
 
 /// Static binaries that the guest fetches.
 #[derive(Debug, Clone)]
@@ -61,7 +72,8 @@ pub struct WorkDir {
 }
 
 /// Everything in a working directory that is futon's, and so may be replaced.
-const OURS: [&str; 10] = [
+const OURS: [&str; 11] = [
+    "machine.json",
     "run.sh",
     "plan.json",
     "served.json",
@@ -73,6 +85,10 @@ const OURS: [&str; 10] = [
     "results",
     ".futon",
 ];
+
+fn working_directory_in(folder: &Path) -> Option<PathBuf> {
+    fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).find(|path| path.join("plan.json").is_file())
+}
 
 impl WorkDir {
     /// Makes a working directory, in place of an earlier one of futon's.
@@ -140,9 +156,13 @@ impl WorkDir {
         let read = |name: &str| {
             let path = root.join(name);
             fs::read(&path).map_err(|e| {
-                Error::usage(format!("{} is no working directory", root.display()))
-                    .caused_by(e)
-                    .hint("`futon build FUNCTION` or `IMAGE_NAME=FUNCTION make build` makes one")
+                let error =
+                    Error::usage(format!("{} is no working directory: no {name} in it", root.display())).caused_by(e);
+                // The folder of a call of `futon test` has one for each function.
+                match working_directory_in(&root) {
+                    Some(inner) => error.hint(format!("{} is one", inner.display())),
+                    None => error.hint("`futon build FUNCTION` or `IMAGE_NAME=FUNCTION make build` makes one"),
+                }
             })
         };
         let plan = serde_json::from_slice(&read("plan.json")?).context(|| format!("{}/plan.json", root.display()))?;

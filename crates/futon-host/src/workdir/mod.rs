@@ -4,5 +4,5 @@ mod dir;
 mod env;
 mod plan;
 
-pub use dir::{Contents, DEFAULT_TEMPLATE, GuestTools, IMAGE_PLACEHOLDER, LEAN_TEMPLATE, WorkDir};
+pub use dir::{Contents, DEFAULT_TEMPLATE, GuestTools, IMAGE_PLACEHOLDER, LEAN_TEMPLATE, WorkDir, exec_script};
 pub use plan::{PlanRequest, foreign_plan, function_plan};

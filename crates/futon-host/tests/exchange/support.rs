@@ -70,7 +70,7 @@ impl Server {
     }
 
     /// Waits for the first event that fits; those before it are dropped.
-    pub fn wait_event(&mut self, fits: impl Fn(&EventKind) -> bool) -> EventKind {
+    pub fn wait_event(&mut self, mut fits: impl FnMut(&EventKind) -> bool) -> EventKind {
         let end = Instant::now() + LIMIT;
         let runtime = self.runtime.as_ref().unwrap();
         let mut seen = Vec::new();

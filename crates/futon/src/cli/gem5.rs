@@ -6,9 +6,10 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use futon_host::machine::gem5::Seed;
 use futon_host::stats::CoreModel;
+use serde::{Deserialize, Serialize};
 
 /// The simulated machine.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, PartialEq, Args, Serialize, Deserialize)]
 #[command(next_help_heading = "gem5 (with --on gem5)")]
 pub struct Gem5Args {
     /// The gem5 program [default: gem5 in the resources folder]
@@ -17,7 +18,7 @@ pub struct Gem5Args {
     /// System to simulate: simple, skylake, or what your own script knows
     #[arg(long, default_value = "simple", value_name = "SYSTEM")]
     pub system: String,
-    /// Parameter of the system, as in l2.size=2MB (docs/gem5.md has them all)
+    /// Parameter of the system, as in l2.size=2MB (`python3 gem5/futon_gem5/tables.py` prints them all)
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
     pub params: Vec<String>,
     /// Core for everything but the measured invocations: atomic or kvm
@@ -27,7 +28,7 @@ pub struct Gem5Args {
     #[arg(long, default_value = "atomic", value_name = "CORE", value_parser = core)]
     pub cpu: CoreModel,
     /// Invocations before the function's checkpoint, on the boot core (same as --warmup)
-    #[arg(long, value_name = "N", conflicts_with = "warmup")]
+    #[arg(long, value_name = "N")]
     pub software_warmup: Option<u64>,
     /// Invocations on the measured core that are discarded: a restored checkpoint has cold caches
     #[arg(long, default_value_t = 0, value_name = "N")]

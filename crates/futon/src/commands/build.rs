@@ -6,7 +6,8 @@ use futon_host::Result;
 use futon_model::ExitCode;
 
 use super::machine::{Purpose, prepare};
-use super::project::{Project, store};
+use super::project::{Project, missing_image, store};
+use super::stored::remember;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::BuildArgs;
@@ -21,6 +22,7 @@ pub async fn build(args: &BuildArgs, ui: &mut Ui, cancel: CancellationToken) -> 
     let workdir =
         project.working_directory(&args.function, &args.dir, &args.client, &prepared, resources, Some(&store))?;
     prepared.machine.make_disk(&workdir.disk()).await?;
+    remember(&args.dir, &args.machine)?;
     let plan = workdir.plan();
     for remark in &plan.remarks {
         ui.line(&format!("note: {remark}"));
@@ -28,10 +30,7 @@ pub async fn build(args: &BuildArgs, ui: &mut Ui, cancel: CancellationToken) -> 
     for image in &plan.images {
         match &image.manifest {
             Some(digest) => ui.line(&format!("{} is {}", image.reference, digest)),
-            None => ui.line(&format!(
-                "note: {} is not in the store: the guest will not find it (hint: `futon images add` or `futon images build`)",
-                image.reference
-            )),
+            None => ui.line(&missing_image(&image.reference, &project.config)),
         }
     }
     ui.line(&format!("{} is ready in {}; next: futon run --dir {1}", plan.function, args.dir.display()));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use futon_host::report::{report, write_report};
-use futon_host::workdir::{Contents, PlanRequest, WorkDir, foreign_plan};
+use futon_host::workdir::{Contents, PlanRequest, WorkDir, exec_script, foreign_plan};
 use futon_host::{Context, Result};
 use futon_model::{ExitCode, ScriptKind};
 use tokio_util::sync::CancellationToken;
@@ -44,7 +44,7 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     let files = named_files(&args.files)?;
     let contents = Contents {
         plan: &plan,
-        template: &script,
+        template: &exec_script(&script),
         compose: None,
         engine: None,
         tools: &tools(resources),

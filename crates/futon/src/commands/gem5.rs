@@ -9,7 +9,7 @@ use futon_host::machine::gem5::{
     BootCore, ConfigScript, Gem5Machine, Gem5Settings, Goal, Watchdogs, find_gem5, probe_gem5,
 };
 use futon_host::resources::{IMAGES, KernelUse, LEAN_KERNEL};
-use futon_host::stats::{Row, charts_page, read_rows, write_rows};
+use futon_host::stats::{CoreModel, Row, charts_page, read_rows, write_rows};
 use futon_host::{Context, Error, Result};
 use futon_model::{Base, FunctionReport};
 
@@ -28,6 +28,36 @@ pub fn wanted(args: &MachineArgs) -> bool {
     args.on == "gem5"
 }
 
+/// Refuses what is gem5's alone with another machine: a flag that does nothing is worse than one that is not there.
+///
+/// # Errors
+/// Which flag.
+pub fn require_gem5_for_its_flags(args: &MachineArgs) -> Result<()> {
+    if wanted(args) {
+        return Ok(());
+    }
+    let g = &args.gem5;
+    // GEM5 is in the environment of many a shell, and says nothing of this call.
+    let given = [
+        ("--system", g.system != "simple"),
+        ("--param", !g.params.is_empty()),
+        ("--boot-cpu", g.boot_cpu != "atomic"),
+        ("--cpu", g.cpu != CoreModel::Atomic),
+        ("--software-warmup", g.software_warmup.is_some()),
+        ("--uarch-warmup", g.uarch_warmup > 0),
+        ("--gem5-config", g.gem5_config.is_some()),
+        ("--sim-seed", g.sim_seed.is_some()),
+        ("--watchdog", !g.watchdogs.is_empty()),
+        ("--unconfined", g.unconfined),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => {
+            Err(Error::usage(format!("{flag} means nothing to this machine")).hint("it goes with --on gem5"))
+        }
+        None => Ok(()),
+    }
+}
+
 /// What a simulated machine has in place of the general defaults.
 pub fn apply_machine(args: &MachineArgs, config: &mut Config) {
     if wanted(args) && args.memory.is_none() && config.machine.memory_mib == MachineConfig::default().memory_mib {
@@ -36,9 +66,15 @@ pub fn apply_machine(args: &MachineArgs, config: &mut Config) {
 }
 
 /// The same for the client: the calls that only warm the core up are its calls, too.
-pub fn apply_client(args: &MachineArgs, client: &ClientArgs, config: &mut Config) {
+///
+/// # Errors
+/// When the warm-up is given in both ways.
+pub fn apply_client(args: &MachineArgs, client: &ClientArgs, config: &mut Config) -> Result<()> {
     if !wanted(args) {
-        return;
+        return Ok(());
+    }
+    if client.warmup.is_some() && args.gem5.software_warmup.is_some() {
+        return Err(Error::usage("--warmup and --software-warmup are the same").hint("leave one out"));
     }
     let settings = &mut config.client;
     if client.invocations.is_none() && settings.invocations == ClientConfig::default().invocations {
@@ -46,6 +82,7 @@ pub fn apply_client(args: &MachineArgs, client: &ClientArgs, config: &mut Config
     }
     settings.invocations += args.gem5.uarch_warmup;
     settings.warmup = args.gem5.software_warmup.unwrap_or(settings.warmup);
+    Ok(())
 }
 
 /// Makes the simulated machine that the flags ask for.
@@ -95,7 +132,7 @@ pub async fn prepare_gem5(
         disk,
         recommended: found.as_ref().map(|f| f.cmdline.clone()).unwrap_or_default(),
         cmdline: args.cmdline.clone(),
-        root: (args.root != "/dev/vda").then(|| args.root.clone()),
+        root: args.root.clone(),
         append: args.append.clone(),
         uarch_warmup: g.uarch_warmup,
         seed: g.sim_seed.clone(),

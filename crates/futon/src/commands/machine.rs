@@ -6,7 +6,7 @@ use futon_host::config::Config;
 use futon_host::machine::gem5::Goal;
 use futon_host::machine::qemu::{AcceleratorChoice, AcceleratorRequest, QemuMachine, choose_accelerator, qemu_version};
 use futon_host::machine::{FakeMachine, Machine};
-use futon_host::resources::{FoundLean, KernelUse, check_kernel, find_base, find_lean};
+use futon_host::resources::{FoundLean, INITRD, KERNEL, KernelUse, check_kernel, find_base, find_lean};
 use futon_host::{Error, Result};
 use futon_model::{Accelerator, Base, Network};
 use tokio_util::sync::CancellationToken;
@@ -72,6 +72,7 @@ pub async fn prepare(
     ui: &mut Ui,
     cancel: &CancellationToken,
 ) -> Result<Prepared> {
+    super::gem5::require_gem5_for_its_flags(args)?;
     if let Some(scenario) = args.on.strip_prefix("fake") {
         let scenario = scenario.strip_prefix(':').unwrap_or("pass").parse()?;
         return Ok(Prepared {
@@ -111,6 +112,10 @@ pub async fn prepare_qemu(
     purpose: Purpose,
     ui: &mut Ui,
 ) -> Result<QemuMachine> {
+    if super::gem5::wanted(args) {
+        return Err(Error::usage("this command is QEMU's")
+            .hint("gem5 has `futon test`, `setup`, `evaluate`, `build`, `run` and `exec`"));
+    }
     if args.on != "qemu" {
         return Err(Error::usage(format!("no machine is called {:?}", args.on)).hint("--on qemu or --on gem5"));
     }
@@ -124,9 +129,14 @@ pub async fn prepare_qemu(
         args.initrd.as_deref(),
         args.cmdline.as_deref(),
     )?;
-    // The probe's guest is futon's own initrd; with a kernel of the user's there is none to probe with.
-    let probe_initrd = if args.kernel.is_none() { base.initrd.as_deref() } else { None };
-    let (version, accelerator) = accelerator(args, resources, &base.kernel, probe_initrd, &base.image, ui).await?;
+    // The host is probed, not the guest: futon's own kernel and initrd will do, whatever the user's are.
+    let own = (resources.join(KERNEL), resources.join(INITRD));
+    let (kernel, initrd) = if args.kernel.is_some() || args.initrd.is_some() {
+        if own.0.is_file() && own.1.is_file() { (&own.0, Some(own.1.as_path())) } else { (&base.kernel, None) }
+    } else {
+        (&base.kernel, base.initrd.as_deref())
+    };
+    let (version, accelerator) = accelerator(args, resources, kernel, initrd, &base.image, ui).await?;
     Ok(QemuMachine {
         version,
         vcpus: config.machine.vcpus,
@@ -255,7 +265,8 @@ fn cmdline(
     if purpose != Purpose::Shell && !words.contains(&NO_GETTY) {
         words.push(NO_GETTY);
     }
-    let mut line = format!("{} root={} rw{}", words.join(" "), args.root, timers(args, accelerator));
+    let root = args.root.as_deref().unwrap_or("/dev/vda");
+    let mut line = format!("{} root={root} rw{}", words.join(" "), timers(args, accelerator));
     if config.machine.network == Network::Host {
         // Lets our base image's engine ask other registries than the exchange.
         line.push_str(" futon.network=host");

@@ -18,6 +18,7 @@ mod setup;
 mod shell;
 mod signals;
 mod stats;
+mod stored;
 mod test;
 mod warm;
 

@@ -1,5 +1,6 @@
 //! From flags to functions, settings and a working directory.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use futon_host::images::ImageStore;
 use futon_host::resources::{FUTON_GUEST, IMAGES, TEST_CLIENT, source_root};
 use futon_host::workdir::{Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanRequest, WorkDir, function_plan};
 use futon_host::{Context, Error, Result};
-use futon_model::{Base, Limits, Plan, ScriptKind};
+use futon_model::{Base, ImageReference, Limits, Network, Plan, ScriptKind};
 
 use super::machine::Prepared;
 use crate::cli::{ClientArgs, MachineArgs, ProjectArgs};
@@ -40,7 +41,7 @@ impl Project {
         c.method = client.method.clone().unwrap_or_else(|| c.method.clone());
         c.input = client.input.clone().unwrap_or_else(|| c.input.clone());
         c.gen_type = client.gen_type.clone().unwrap_or_else(|| c.gen_type.clone());
-        super::gem5::apply_client(machine, client, &mut config);
+        super::gem5::apply_client(machine, client, &mut config)?;
         if config.client.invocations == 0 {
             return Err(Error::usage("0 invocations prove nothing").hint("-n takes a number from 1"));
         }
@@ -48,15 +49,31 @@ impl Project {
             Some(path) => Some((path.clone(), read_text(path, "--template takes a file's path")?)),
             None => None,
         };
-        Ok(Self { compose, config, template, files: named_files(&args.files)? })
+        let files = named_files(&args.files)?;
+        if let Some((name, _)) = files.iter().find(|(name, _)| OURS.contains(&name.as_str())) {
+            return Err(Error::usage(format!("--file {name}: the guest gets a {name} of futon's own"))
+                .hint("give it another name, as in --file my-client=PATH"));
+        }
+        Ok(Self { compose, config, template, files })
     }
 
     /// Names to test: those given, else those of the list file. A name that is not known, or whose client is not, must not cost the boots
     /// of those before it.
     pub fn names(&self, given: &[String], list: Option<&Path>, client: Option<&str>) -> Result<Vec<String>> {
         let names = if given.is_empty() { self.listed(list)? } else { given.to_vec() };
+        let mut known: BTreeMap<String, &str> = BTreeMap::new();
         for name in &names {
-            client_name(&select(&self.compose, name)?, client)?;
+            let selection = select(&self.compose, name)?;
+            client_name(&selection, client)?;
+            // A function's folder has its name, and so have its rows in reports.
+            if let Some(other) = known.insert(selection.name.clone(), name) {
+                let error = if other == name {
+                    Error::usage(format!("{name} is named twice"))
+                } else {
+                    Error::usage(format!("{other} and {name} are both called {}", selection.name))
+                };
+                return Err(error.hint("test them in two calls, each with an --out of its own"));
+            }
         }
         Ok(names)
     }
@@ -164,6 +181,15 @@ fn bundle(selection: &Selection, store: &Arc<ImageStore>, profile: &Path, cpus: 
     Bundle { containers, store: Arc::clone(store), profile: profile.to_owned(), function_cpus: cpus }
 }
 
+/// What is said of an image that the exchange will not have.
+pub fn missing_image(image: &ImageReference, config: &Config) -> String {
+    let where_else = match config.machine.network {
+        Network::Host => "the guest asks its own registry",
+        Network::Isolated => "the guest will not find it",
+    };
+    format!("note: {image} is not in the store: {where_else} (hint: `futon images add` or `futon images build`)")
+}
+
 /// The guest tools in a resources folder.
 pub fn tools(resources: &Path) -> GuestTools {
     GuestTools { futon_guest: resources.join(FUTON_GUEST), test_client: resources.join(TEST_CLIENT) }
@@ -204,6 +230,10 @@ pub fn set_limits(limits: &mut Limits, given: &[(String, Duration)]) {
         *limit = *length;
     }
 }
+
+/// Files that the guest gets of futon, whose names others must not take: the verdict rests on them.
+const OURS: [&str; 7] =
+    ["run.sh", "run.env", "functions.yaml", "service.json", "bundle.tar", "futon-guest", "test-client"];
 
 /// `PATH` or `NAME=PATH`.
 pub fn named_files(files: &[String]) -> Result<Vec<(String, PathBuf)>> {

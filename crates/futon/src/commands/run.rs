@@ -1,5 +1,6 @@
 //! `futon run`: the run of one working directory.
 
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::machine::{Purpose, prepare};
 use super::project::{settings, store};
+use super::stored::recall;
 use crate::cli::{BaseArg, RunArgs};
 use crate::ui::Ui;
 
@@ -27,7 +29,8 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
     config.machine.vcpus = workdir.plan().machine.vcpus;
     config.machine.memory_mib = workdir.plan().machine.memory_mib;
     config.machine.network = workdir.plan().machine.network;
-    let mut machine = args.machine.clone();
+    let kept = recall(&args.dir, &args.machine)?;
+    let mut machine = kept.unwrap_or_else(|| args.machine.clone());
     if workdir.plan().machine.base == Base::Lean {
         machine.base = BaseArg::Lean;
     }
@@ -36,6 +39,10 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
     }
     super::machine::apply(&machine, &mut config);
     let prepared = prepare(&machine, resources, &config, Purpose::Run, ui, &cancel).await?;
+    if workdir.results().join("events.jsonl").exists() {
+        // Every run begins with the base image, not with what the last one left on the disk.
+        let _ = fs::remove_file(workdir.disk());
+    }
     let started = SystemTime::now();
     let function = run_one(&workdir, &*prepared.machine, Some(Arc::new(store(resources)?)), ui, cancel).await?;
     let report = report(vec![function], started, started.elapsed().unwrap_or_default());

@@ -1,6 +1,7 @@
 //! Folders of runs: `runs/TIME`, with `runs/latest` pointing at the newest, and old ones pruned.
 
-use std::fs;
+use std::fs::{self, File};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -11,11 +12,30 @@ const RUNS: &str = "runs";
 /// Runs that are kept.
 const KEEP: usize = 20;
 
+/// Rows of a simulated run: hours of work, which nobody removes unasked.
+const ROWS: &str = "invocations.csv";
+
+/// A run's folder. While it lives, no other futon takes the folder for an old one.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    /// Locked.
+    _in_use: Option<File>,
+}
+
+impl Deref for RunFolder {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.path
+    }
+}
+
 /// The folder the user named, or a new one below `runs/`.
-pub fn run_folder(given: Option<&Path>) -> Result<PathBuf> {
+pub fn run_folder(given: Option<&Path>) -> Result<RunFolder> {
     if let Some(path) = given {
         fs::create_dir_all(path).context(|| format!("cannot make {}", path.display()))?;
-        return Ok(path.to_owned());
+        return Ok(RunFolder { path: path.to_owned(), _in_use: None });
     }
     let runs = Path::new(RUNS);
     fs::create_dir_all(runs).context(|| format!("cannot make {}", runs.display()))?;
@@ -25,6 +45,8 @@ pub fn run_folder(given: Option<&Path>) -> Result<PathBuf> {
         .find(|folder| fs::create_dir(folder).is_ok() || !folder.exists())
         .unwrap_or_else(|| runs.join(&stamp));
     fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
+    // Without a lock, where the file system has none, it is merely younger than the others.
+    let in_use = File::open(&folder).ok().filter(|file| file.try_lock_shared().is_ok());
     prune(runs);
     // For people; nothing depends on it.
     let latest = runs.join("latest");
@@ -32,10 +54,10 @@ pub fn run_folder(given: Option<&Path>) -> Result<PathBuf> {
     if let Some(name) = folder.file_name() {
         let _ = std::os::unix::fs::symlink(name, &latest);
     }
-    Ok(folder)
+    Ok(RunFolder { path: folder, _in_use: in_use })
 }
 
-/// Removes the oldest folders whose names are time stamps; what futon did not name is left alone.
+/// Removes the oldest folders whose names are time stamps, but for those in use and those with rows; what futon did not name is left alone.
 fn prune(runs: &Path) {
     let Ok(entries) = fs::read_dir(runs) else {
         return;
@@ -45,8 +67,33 @@ fn prune(runs: &Path) {
         entries.flatten().filter_map(|e| e.file_name().into_string().ok()).filter(|n| stamped(n)).collect();
     names.sort();
     let excess = names.len().saturating_sub(KEEP);
-    for name in &names[..excess] {
-        // Another futon may be pruning, too.
-        let _ = fs::remove_dir_all(runs.join(name));
+    for folder in names[..excess].iter().map(|name| runs.join(name)) {
+        let in_use = File::open(&folder).is_ok_and(|file| file.try_lock().is_err());
+        if !in_use && !folder.join(ROWS).exists() {
+            // Another futon may be pruning, too.
+            let _ = fs::remove_dir_all(folder);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_folders_go_unless_they_are_in_use_or_have_rows() {
+        let runs = tempfile::tempdir().unwrap();
+        let folder = |n: usize| runs.path().join(format!("2026-01-01T00-00-{n:02}Z"));
+        for n in 0..KEEP + 4 {
+            fs::create_dir(folder(n)).unwrap();
+        }
+        fs::write(folder(1).join(ROWS), "").unwrap();
+        let in_use = File::open(folder(2)).unwrap();
+        in_use.lock_shared().unwrap();
+        prune(runs.path());
+        assert_eq!([0, 1, 2, 3, 4].map(|n| folder(n).exists()), [false, true, true, false, true]);
+        drop(in_use);
+        prune(runs.path());
+        assert!(!folder(2).exists() && folder(1).exists());
     }
 }

@@ -20,9 +20,9 @@ pub async fn setup(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> R
     let resources = &args.resources.resources;
     let project = Project::read(&args.project, &args.client, &args.machine)?;
     let names = project.names(&args.names, args.list.as_deref(), args.client.client.as_deref())?;
-    let out = run_folder(args.output.out.as_deref())?;
     let prepared =
         prepare(&args.machine, resources, &project.config, Purpose::Simulate(Goal::Setup), ui, &cancel).await?;
+    let out = run_folder(args.output.out.as_deref())?;
     let store = Arc::new(store(resources)?);
     let mut exit = ExitCode::Passed;
     for name in &names {

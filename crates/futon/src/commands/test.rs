@@ -19,7 +19,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Prepared, Purpose, prepare};
-use super::project::{Project, store};
+use super::project::{Project, missing_image, store};
 use super::run::run_beside;
 use super::rundir::run_folder;
 use super::warm::with_images;
@@ -29,11 +29,16 @@ use crate::ui::Ui;
 /// Tests functions, as many side by side as there is room for.
 pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     let resources = &args.resources.resources;
+    let junit_folder =
+        args.output.junit.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = junit_folder.filter(|folder| !folder.is_dir()) {
+        return Err(Error::usage(format!("--junit: there is no folder {}", folder.display())).hint("make it first"));
+    }
     let project = Project::read(&args.project, &args.client, &args.machine)?;
     let names = project.names(&args.names, args.list.as_deref(), args.client.client.as_deref())?;
-    let out = run_folder(args.output.out.as_deref())?;
     let purpose = if goal == Goal::Test { Purpose::Fork } else { Purpose::Simulate(goal) };
     let prepared = prepare(&args.machine, resources, &project.config, purpose, ui, &cancel).await?;
+    let out = run_folder(args.output.out.as_deref())?;
     let store = Arc::new(store(resources)?);
     let started = SystemTime::now();
     let cached = if args.from_cache {
@@ -59,10 +64,10 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
     ui.stop();
     let report = report(functions, started, started.elapsed().unwrap_or_default());
     write_report(&out.join("report.json"), &report)?;
+    ui.result(&report)?;
     if let Some(path) = &args.output.junit {
         fs::write(path, junit(&report)).context(|| format!("cannot write {}", path.display()))?;
     }
-    ui.result(&report)?;
     super::gem5::gather(&report.functions, &out, ui)?;
     ui.line(&format!("report: {}", out.join("report.json").display()));
     Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))
@@ -92,7 +97,12 @@ impl Suite<'_> {
         let dir = self.out.join(select(&self.project.compose, name)?.name);
         let mut earlier = Vec::new();
         loop {
-            let mut function = self.attempt(name, &dir, ui).await?;
+            let mut function = match self.attempt(name, &dir, ui).await {
+                Ok(function) => function,
+                Err(e) if e.exit_code() == ExitCode::Interrupted => return Err(e),
+                // The others' verdicts are worth no less for it.
+                Err(e) => could_not_run(name, self.prepared, &e),
+            };
             let attempt = earlier.len() + 1;
             if again(&function, earlier.len(), self.args.retries) && !self.cancel.is_cancelled() {
                 let step = function.verdict.step.as_deref().unwrap_or("run");
@@ -103,7 +113,9 @@ impl Suite<'_> {
                 ));
                 ui.line(&format!("  {name}: trying again after {}", earlier[attempt - 1]));
                 let kept = dir.with_file_name(format!("{}.attempt-{attempt}", function.name));
-                fs::rename(&dir, &kept).context(|| format!("cannot keep the attempt in {}", kept.display()))?;
+                if dir.exists() {
+                    fs::rename(&dir, &kept).context(|| format!("cannot keep the attempt in {}", kept.display()))?;
+                }
                 continue;
             }
             function.attempts = u32::try_from(attempt).unwrap_or(u32::MAX);
@@ -122,6 +134,9 @@ impl Suite<'_> {
         let store = &self.store;
         let workdir =
             self.project.working_directory(name, dir, &self.args.client, self.prepared, resources, Some(store))?;
+        for image in workdir.plan().images.iter().filter(|image| image.manifest.is_none()) {
+            ui.line(&missing_image(&image.reference, &self.project.config));
+        }
         let machine = self.cached.get(name).map_or(&*self.prepared.machine, |machine| machine as &dyn Machine);
         let function = run_beside(&workdir, machine, Some(Arc::clone(store)), ui, self.cancel.clone()).await?;
         if !self.args.output.keep_disks {
@@ -196,6 +211,18 @@ fn available_memory_mib() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or_default() / 1024
+}
+
+/// The report of a function whose run could not even begin.
+fn could_not_run(name: &str, prepared: &Prepared, error: &Error) -> FunctionReport {
+    let verdict = Verdict {
+        outcome: Outcome::Infra,
+        step: None,
+        code: Code::HostFailed,
+        why: error.to_string(),
+        hint: error.hint_text().map(str::to_owned),
+    };
+    FunctionReport { verdict, attempts: 1, ..not_run(name, prepared, false) }
 }
 
 /// The report of a function whose turn did not come.

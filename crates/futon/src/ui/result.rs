@@ -26,12 +26,20 @@ impl Ui {
         } else {
             table(report)
         };
-        writeln!(anstream::stdout().lock(), "{text}").context(|| "cannot write to standard output".into())
+        print(&text)
     }
 
     /// Prints a line, or a program's JSON, on standard output.
     pub fn out(&self, text: &str) -> Result<()> {
-        writeln!(anstream::stdout().lock(), "{text}").context(|| "cannot write to standard output".into())
+        print(text)
+    }
+}
+
+fn print(text: &str) -> Result<()> {
+    match writeln!(anstream::stdout().lock(), "{text}") {
+        // A reader that has seen enough (`| head`) is no failure.
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context(|| "cannot write to standard output".into()),
     }
 }
 

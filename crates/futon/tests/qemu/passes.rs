@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -118,6 +119,24 @@ fn exec_runs_any_script_and_collects_what_it_uploads() {
     assert_eq!(run.code, Some(0), "{}", run.all());
     assert_eq!(run.report["functions"][0]["proof"], "log", "a foreign script proves less");
     assert_eq!(fs::read_to_string(bench.path("collected/answer.txt")).unwrap(), "HELLO\n");
+}
+
+/// Nothing of futon's in it: its exit status is the verdict.
+#[test]
+fn exec_takes_a_scripts_exit_status() {
+    let Some(bench) = Bench::new() else { return };
+    let script = bench.path("plain.sh");
+    for (end, code, outcome) in [("true", 0, "passed"), ("exit 7", 1, "failed")] {
+        fs::write(&script, format!("echo 'it is' \"$(uname -m)\"\ncat <<'END'\n$x \\n\nEND\n{end}")).unwrap();
+        let run = Run::of(&bench.command(&["exec", script.to_str().unwrap(), "--json"]).output().unwrap());
+        let function = &run.report["functions"][0];
+        assert_eq!((run.code, function["verdict"]["outcome"].as_str()), (Some(code), Some(outcome)), "{}", run.all());
+        let log = Path::new(function["folder"].as_str().unwrap()).join("uploads/results.log");
+        let log = fs::read_to_string(bench.path("").join(log)).unwrap();
+        assert!(log.starts_with("it is x86_64\n$x \\n\n"), "{log}");
+        assert!(code == 0 || log.ends_with("exit status is 7\n"), "{log}");
+    }
+    bench.nothing_left();
 }
 
 /// The seed's way, without futon: a bare QEMU, Python's upload server, a run script written by hand.

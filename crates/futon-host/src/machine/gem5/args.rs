@@ -139,8 +139,9 @@ pub fn kernel_command_line(s: &Gem5Settings) -> String {
         Some(line) => words.push(line.clone()),
         None => {
             words.extend(s.recommended.split_whitespace().map(str::to_owned));
-            // The reboot after a panic ends the simulation; calibrating the delay loop would cost simulated seconds.
-            for word in ["console=ttyS0", "panic=-1", "lpj=7999923"] {
+            // The reboot after a panic ends the simulation; the kernel's own words are known by their time stamps; calibrating the
+            // delay loop would cost simulated seconds.
+            for word in ["console=ttyS0", "panic=-1", "printk.time=1", "lpj=7999923"] {
                 if !words.iter().any(|w| w == word) {
                     words.push(word.to_owned());
                 }
@@ -209,7 +210,7 @@ mod tests {
             words.join(" "),
             "/opt/gem5.fast -d /run/phase/m5out --listener-mode=off /run/config/run.py --kernel /r/vmlinux --initrd /r/initramfs \
              --system skylake --cpu atomic --cpus 2 --mem-mib 1024 --seed 1450655217 --max-ms 600000 --checkpoint /run/phase/m5out/checkpoint \
-             --cmdline=console=ttyS0 quiet panic=-1 lpj=7999923 tsc_early_khz=1000000 lapic_timer_khz=62500 isolcpus=1 idle=halt futon.park=1 --param=l2.size=2MiB"
+             --cmdline=console=ttyS0 quiet panic=-1 printk.time=1 lpj=7999923 tsc_early_khz=1000000 lapic_timer_khz=62500 isolcpus=1 idle=halt futon.park=1 --param=l2.size=2MiB"
                 .replace("1450655217", &seed.number().to_string())
         );
     }

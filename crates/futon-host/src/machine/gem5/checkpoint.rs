@@ -157,13 +157,26 @@ impl CheckpointStore {
         let path = making.path().join(FILE);
         let text = serde_json::to_vec_pretty(&stored).context(|| format!("cannot write {}", path.display()))?;
         fs::write(&path, text).context(|| format!("cannot write {}", path.display()))?;
+        // Somebody else may have made the same, and be about to restore it: a whole one stays.
+        if let Ok(Some(theirs)) = self.find(&key) {
+            return Ok(theirs);
+        }
         let folder = self.folder(&key);
-        // A damaged one was reported; one that is in use has its files open.
+        // A damaged one.
         let _ = fs::remove_dir_all(&folder);
-        let made = making.keep();
-        fs::rename(&made, &folder).context(|| format!("cannot make {}", folder.display()))?;
-        readable(&folder);
-        Ok(stored)
+        readable(making.path());
+        match fs::rename(making.path(), &folder) {
+            Ok(()) => {
+                // Nothing is left of the temporary folder to remove.
+                let _ = making.keep();
+                Ok(stored)
+            }
+            // In this very moment, that is.
+            Err(e) => match self.find(&key) {
+                Ok(Some(theirs)) => Ok(theirs),
+                _ => Err(e).context(|| format!("cannot make {}", folder.display())),
+            },
+        }
     }
 }
 

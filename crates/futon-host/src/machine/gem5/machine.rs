@@ -107,7 +107,7 @@ impl Machine for Gem5Machine {
         let cancel = CancellationToken::new();
         let shared = Shared {
             events: events.clone(),
-            channel: Channel::new(seed.token()),
+            channel: Channel::new(seed.token(&launch.plan)),
             watchdog: Watchdog::new(settings.watchdogs, Instant::now()),
             cancel: cancel.clone(),
             console: launch.folder.join("console.log"),

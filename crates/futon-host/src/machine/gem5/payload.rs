@@ -4,6 +4,7 @@
 //! It carries the run's token, and a container may ask for it, too: `m5` instructions need no privilege on a simulated core. So the
 //! guest gets it once: when the run script has begun, an empty file takes its place ([`take_back`]).
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -70,6 +71,7 @@ pub(super) fn given(payload: &Path) -> PathBuf {
 fn archive(workdir: &WorkDir, settings: &Gem5Settings, seed: &Seed) -> Result<Vec<u8>> {
     let lean = workdir.plan().machine.base == Base::Lean;
     let mut archive = Builder::new(Vec::new());
+    let mut folders = BTreeSet::new();
     for (name, path) in workdir.served() {
         if name == BUNDLE || (lean && TOOLS.contains(&name.as_str())) {
             continue;
@@ -77,22 +79,35 @@ fn archive(workdir: &WorkDir, settings: &Gem5Settings, seed: &Seed) -> Result<Ve
         let mut content = fs::read(path).context(|| format!("cannot read {}", path.display()))?;
         match name.as_str() {
             "run.sh" => {
-                let text = String::from_utf8_lossy(&content).replace(TOKEN_PLACEHOLDER, &seed.token());
+                let text = String::from_utf8_lossy(&content).replace(TOKEN_PLACEHOLDER, &seed.token(workdir.plan()));
                 content = text.into_bytes();
             }
             "run.env" => content.extend(environment(settings, seed).into_bytes()),
             _ => {}
         }
-        let mut head = Header::new_gnu();
-        head.set_entry_type(EntryType::Regular);
-        head.set_size(content.len() as u64);
-        head.set_mode(0o755);
-        head.set_mtime(0);
-        head.set_uid(0);
-        head.set_gid(0);
-        archive.append_data(&mut head, name, content.as_slice()).context(|| format!("cannot pack {name}"))?;
+        let packing = || format!("cannot pack {name}");
+        // The outermost folder first. `a/b` has the ancestors `a/b`, `a` and the empty one.
+        let parents = Path::new(name).ancestors().skip(1).filter(|parent| !parent.as_os_str().is_empty());
+        for parent in parents.collect::<Vec<_>>().into_iter().rev() {
+            if folders.insert(parent.to_owned()) {
+                archive.append_data(&mut head(EntryType::Directory, 0), parent, io::empty()).context(packing)?;
+            }
+        }
+        let mut head = head(EntryType::Regular, content.len());
+        archive.append_data(&mut head, name, content.as_slice()).context(packing)?;
     }
     archive.into_inner().context(|| "cannot pack the payload".into())
+}
+
+fn head(kind: EntryType, size: usize) -> Header {
+    let mut head = Header::new_gnu();
+    head.set_entry_type(kind);
+    head.set_size(size as u64);
+    head.set_mode(0o755);
+    head.set_mtime(0);
+    head.set_uid(0);
+    head.set_gid(0);
+    head
 }
 
 /// The header: unpacks what is behind it into `folder` and runs `run.sh` from there. futon's own service in the guest reads from its
@@ -141,14 +156,14 @@ mod tests {
         fs::write(path("bundle"), inner.into_inner().unwrap()).unwrap();
         let mut plan = plan();
         plan.machine.base = Base::Lean;
-        let script = "#!/bin/sh\nFUTON_TOKEN='<__FUTON_TOKEN__>'\n. ./run.env\necho \"$FUTON_TOKEN $FUTON_MACHINE $FUTON_ROI_CHECKPOINT\"\nls . bundle\n";
+        let script = "#!/bin/sh\nFUTON_TOKEN='<__FUTON_TOKEN__>'\n. ./run.env\necho \"$FUTON_TOKEN $FUTON_MACHINE $FUTON_ROI_CHECKPOINT\"\nls . bundle\ncat data/in/x\n";
         let contents = Contents {
             plan: &plan,
             template: script,
             compose: Some("services: {}\n"),
             engine: None,
             tools: &GuestTools { futon_guest: path("futon-guest"), test_client: path("test-client") },
-            files: &[(BUNDLE.to_owned(), path("bundle"))],
+            files: &[(BUNDLE.to_owned(), path("bundle")), ("data/in/x".to_owned(), path("test-client"))],
             bundle: None,
         };
         let workdir = WorkDir::create(&path("w"), &contents).unwrap();
@@ -169,7 +184,8 @@ mod tests {
         fs::write(here.join("run.sh"), [moved.as_bytes(), &bytes[end..]].concat()).unwrap();
         let output = Command::new("sh").arg(here.join("run.sh")).env("PATH", "/usr/bin:/bin").output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
-        assert!(text.starts_with(&format!("{} gem5 1\n", seed.token())), "{text} {output:?}");
+        assert!(text.starts_with(&format!("{} gem5 1\n", seed.token(workdir.plan()))), "{text} {output:?}");
+        assert!(text.ends_with("tool"), "a file in folders of its own: {text}");
         assert!(text.contains("lean.json") && text.contains("run.env") && !text.contains("payload"), "{text}");
         assert!(!text.contains("futon-guest"), "the lean guest has its tools: {text}");
     }

@@ -4,13 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 use futon_model::Plan;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// 2026-01-01 00:00:00 UTC: the guest's clock at power-on, and the earliest time that a seed gives.
 const EPOCH: u64 = 1_767_225_600;
 
 /// The seed of a simulated run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seed(String);
 
 impl Seed {
@@ -26,10 +27,11 @@ impl Seed {
         Sha256::new().chain_update(purpose).chain_update([0]).chain_update(&self.0).finalize().into()
     }
 
-    /// The run's token.
+    /// The run's token. A user's seed may be easily guessed, and on gem5 a container has the simulator's operations too: so the plan,
+    /// with the image's digest in it, is part of the token.
     #[must_use]
-    pub fn token(&self) -> String {
-        hex::encode(&self.derive("token")[..16])
+    pub fn token(&self, plan: &Plan) -> String {
+        hex::encode(&self.derive(&format!("token {}", Self::of_plan(plan)))[..16])
     }
 
     /// What the guest's random pool is fed with.
@@ -80,8 +82,10 @@ mod tests {
         assert_eq!(a, Seed::of_plan(&other), "limits are no input of the simulation");
         other.function = "other".into();
         let b = Seed::of_plan(&other);
-        assert!(a != b && a.token() != b.token() && a.entropy() != b.entropy());
-        assert_eq!((a.token().len(), a.entropy().len()), (32, 64));
+        assert!(a != b && a.entropy() != b.entropy());
+        assert_ne!(a.token(&plan()), a.token(&other), "a seed alone does not give the token");
+        assert_ne!(a.token(&plan()), b.token(&plan()));
+        assert_eq!((a.token(&plan()).len(), a.entropy().len()), (32, 64));
         assert!(a.time() >= EPOCH && a.time() < EPOCH + 180 * 86_400);
     }
 

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use futon_model::{EventKind, MachineKind, MachineReport, Network};
 use serde_json::json;
 use tokio::process::Command;
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -198,7 +198,9 @@ impl QemuMachine {
 
         qmp_ours.set_nonblocking(true).context(|| "cannot set up QMP's socket".into())?;
         let qmp_ours = tokio::net::UnixStream::from_std(qmp_ours).context(|| "cannot set up QMP's socket".into())?;
-        let (mut qmp, heard) = qmp::connect(qmp_ours, events.clone());
+        // What a machine says that turns out not to have taken over is not the run's.
+        let (said, mut hears) = unbounded_channel();
+        let (mut qmp, heard) = qmp::connect(qmp_ours, said);
         let listener = guarded.listener.take();
         let ended = guarded.ended();
         // A QEMU that ends at once says why in its log, and that is what its end is told with.
@@ -212,12 +214,19 @@ impl QemuMachine {
         }
         // The receiver goes away only when the run is over.
         let _ = events.send(EventKind::MachineStarted { accelerator: self.accelerator.accelerator });
+        let passed_on = events.clone();
+        let passing = tokio::spawn(async move {
+            while let Some(event) = hears.recv().await {
+                let _ = passed_on.send(event);
+            }
+        });
         let stop = CancellationToken::new();
         let follower = tokio::spawn(console::follow(console_log, events.clone(), stop.clone()));
         running.watcher = Some(tokio::spawn(async move {
             let ended = ended.await;
             // First all that the machine said, then its end: the run stops listening there.
             let _ = heard.await;
+            let _ = passing.await;
             stop.cancel();
             let _ = follower.await;
             let stderr = last_lines(&log, STDERR_LINES);

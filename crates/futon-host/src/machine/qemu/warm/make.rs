@@ -73,8 +73,8 @@ pub async fn make_warm(store: &WarmStore, make: &MakeWarm<'_>, say: &mut (dyn Fn
     let key = make.key()?;
     let mut folder = store.begin()?;
     let mut made = save(&folder, make, say).await;
-    if let Err(NotMade { in_boot: true, error }) = &made {
-        // A guest that dies before it has asked for anything had no part in it; under emulation it happens.
+    if let Err(NotMade { again: true, error }) = &made {
+        // Nobody's work was in it yet; under emulation it happens.
         say(&format!("once more, {error}"));
         fs::remove_dir_all(&folder).context(|| format!("cannot remove {}", folder.display()))?;
         folder = store.begin()?;
@@ -104,13 +104,13 @@ pub async fn make_warm(store: &WarmStore, make: &MakeWarm<'_>, say: &mut (dyn Fn
 /// Why there is no warm base.
 struct NotMade {
     error: Error,
-    /// Whether the guest ended before it had asked for anything.
-    in_boot: bool,
+    /// Whether the guest ended before it had asked for anything, or its kernel was found in trouble when it had parked.
+    again: bool,
 }
 
 impl From<Error> for NotMade {
     fn from(error: Error) -> Self {
-        Self { error, in_boot: false }
+        Self { error, again: false }
     }
 }
 
@@ -197,7 +197,11 @@ async fn parked(
             Some(EventKind::Parked) => {
                 polls += 1;
                 if polls == POLLS {
-                    return Ok(());
+                    // Forks of a kernel that is damaged would pass, and not say so.
+                    match alarm_on(console) {
+                        None => return Ok(()),
+                        Some(_) => break ("its kernel is in trouble".into(), true),
+                    }
                 }
             }
             Some(EventKind::MachineExited { stderr, .. }) => {
@@ -211,14 +215,23 @@ async fn parked(
             None => break ("the machine is gone".into(), true),
         }
     };
+    // What the kernel died of is not the last thing it says.
+    let told = alarm_on(console).or_else(|| lines_of(console).pop());
+    let told = told.unwrap_or_else(|| "nothing on its console".into());
+    let error = Error::infra(format!("the guest does not park: {why} (console: {told})"));
+    let again = ended && (!asked || polls == POLLS);
+    Err(NotMade { error: error.hint("--cold boots each machine from nothing"), again })
+}
+
+fn lines_of(console: &Path) -> Vec<String> {
     let text = fs::read(console).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
-    // What the kernel died of is not the last thing it says.
-    let told = lines().find(|line| alarm_in(line).is_some()).or_else(|| lines().next_back());
-    let told = told.unwrap_or("nothing on its console");
-    let error = Error::infra(format!("the guest does not park: {why} (console: {told})"));
-    Err(NotMade { error: error.hint("--cold boots each machine from nothing"), in_boot: ended && !asked })
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+/// The first line on a console that tells of a kernel in trouble.
+fn alarm_on(console: &Path) -> Option<String> {
+    lines_of(console).into_iter().find(|line| alarm_in(line).is_some())
 }
 
 /// Stops the machine and writes what is not in the memory's file.

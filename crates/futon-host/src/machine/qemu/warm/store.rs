@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Whence, lseek};
@@ -42,6 +43,29 @@ pub struct WarmBase {
     files: BTreeMap<String, Stamp>,
     #[serde(skip)]
     folder: PathBuf,
+    #[serde(skip)]
+    in_use: InUse,
+}
+
+/// Keeps others from removing a warm base: a lock on its description that any number of users share.
+#[derive(Debug, Clone, Default)]
+struct InUse(#[expect(dead_code, reason = "held until it is dropped")] Option<Arc<Flock<File>>>);
+
+impl PartialEq for InUse {
+    /// Who uses it is no part of what it is.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for InUse {}
+
+impl InUse {
+    /// The lock, unless somebody is about to remove the warm base in `folder`.
+    fn of(folder: &Path) -> Option<Self> {
+        let file = File::open(folder.join(ABOUT)).ok()?;
+        Flock::lock(file, FlockArg::LockSharedNonblock).ok().map(|lock| Self(Some(Arc::new(lock))))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +85,7 @@ impl WarmBase {
             let sha256 = sha256_of_data(&path).context(|| format!("cannot read {}", path.display()))?;
             files.insert(name.to_owned(), Stamp { sha256, size, mtime_ns });
         }
-        let base = Self { id: key.id(), key, made_in_ms, files, folder: folder.to_owned() };
+        let base = Self { id: key.id(), key, made_in_ms, files, folder: folder.to_owned(), in_use: InUse::default() };
         let path = folder.join(ABOUT);
         let text = serde_json::to_vec_pretty(&base).context(|| format!("cannot write {}", path.display()))?;
         fs::write(&path, text).context(|| format!("cannot write {}", path.display()))?;
@@ -133,18 +157,21 @@ impl WarmStore {
         Self { folder: std::path::absolute(resources).unwrap_or_else(|_| resources.to_owned()).join("warm") }
     }
 
-    /// The warm base of a key.
+    /// The warm base of a key. Nobody removes it while what is returned, or a copy of it, lives.
     ///
     /// # Errors
     /// Why there is none.
     pub fn find(&self, key: &WarmKey) -> std::result::Result<WarmBase, String> {
-        match WarmBase::read(&self.folder.join(key.id())) {
+        let folder = self.folder.join(key.id());
+        let in_use = InUse::of(&folder);
+        match WarmBase::read(&folder) {
+            Ok(_) if in_use.is_none() => Err("it is being removed".into()),
             Ok(base) => match base.problem() {
                 None => {
                     // Who was used last is kept longest.
                     let now = std::time::SystemTime::now();
                     let _ = File::open(base.folder.join(ABOUT)).and_then(|file| file.set_modified(now));
-                    Ok(base)
+                    Ok(WarmBase { in_use: in_use.unwrap_or_default(), ..base })
                 }
                 Some(why) => Err(why),
             },
@@ -159,6 +186,8 @@ impl WarmStore {
     #[must_use]
     pub fn list(&self) -> Vec<WarmBase> {
         let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        // One in the making has a description, too, in the end.
+        let entries = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
         let mut found: Vec<(std::time::SystemTime, WarmBase)> = entries
             .filter_map(|entry| {
                 let base = WarmBase::read(&entry.path()).ok()?;
@@ -169,16 +198,20 @@ impl WarmStore {
         found.into_iter().map(|(_, base)| base).collect()
     }
 
-    /// Removes a warm base. Machines that were forked from it hold its files open and run on.
+    /// Removes a warm base.
     ///
     /// # Errors
-    /// When there is none of that name or it cannot be removed.
+    /// When there is none of that name, a futon uses it, or it cannot be removed.
     pub fn remove(&self, id: &str) -> Result<()> {
         let base = self.list().into_iter().find(|base| base.id == id);
         let base = base.ok_or_else(|| {
             Error::usage(format!("there is no warm base {id}")).hint("`futon warm list` says which there are")
         })?;
-        fs::remove_dir_all(&base.folder).context(|| format!("cannot remove {}", base.folder.display()))
+        if remove_unused(&base.folder)? {
+            return Ok(());
+        }
+        Err(Error::infra(format!("the warm base {id} is in use"))
+            .hint("a futon forks machines from it; try again when it is done"))
     }
 
     /// Waits, without blocking the program, until nobody else makes a warm base. `waiting` is called once if there is a wait.
@@ -228,18 +261,32 @@ impl WarmStore {
     pub(super) fn finish(&self, base: WarmBase) -> Result<WarmBase> {
         let folder = self.folder.join(&base.id);
         let failed = || format!("cannot make {}", folder.display());
-        if folder.exists() {
-            fs::remove_dir_all(&folder).context(failed)?;
+        if folder.exists() && !remove_unused(&folder)? {
+            return Err(Error::infra(format!("the warm base {} is in use", base.id))
+                .hint("a futon forks machines from it; try again when it is done"));
         }
         fs::rename(&base.folder, &folder).context(failed)?;
+        let in_use = InUse::of(&folder).unwrap_or_default();
         let has_images = |base: &WarmBase| !base.key.images().is_empty();
         let kept = if has_images(&base) { KEPT_WITH_IMAGES } else { KEPT };
         let others = self.list().into_iter().filter(|old| old.id != base.id && has_images(old) == has_images(&base));
         for old in others.skip(kept - 1) {
-            let _ = fs::remove_dir_all(&old.folder);
+            // One that is in use goes another time.
+            let _ = remove_unused(&old.folder);
         }
-        Ok(WarmBase { folder, ..base })
+        Ok(WarmBase { folder, in_use, ..base })
     }
+}
+
+/// Removes a warm base's folder, unless a futon uses it. Whether it is gone.
+fn remove_unused(folder: &Path) -> Result<bool> {
+    // One without a description is whole in nobody's eyes.
+    let _lock = match File::open(folder.join(ABOUT)).map(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock)) {
+        Ok(Err((_, nix::errno::Errno::EWOULDBLOCK))) => return Ok(false),
+        other => other,
+    };
+    fs::remove_dir_all(folder).context(|| format!("cannot remove {}", folder.display()))?;
+    Ok(true)
 }
 
 /// SHA-256 of a sparse file's data with its places; holes, most of a guest's memory, cost nothing.
@@ -327,6 +374,11 @@ mod tests {
         assert_eq!(store.list().len(), KEPT);
         assert!(store.find(&key("f")).is_ok());
         assert!(!folder.path().join("warm/.making-1").exists());
+        let used = store.find(&key("f")).unwrap();
+        let copy = used.clone();
+        drop(used);
+        assert!(store.remove(&key("f").id()).unwrap_err().to_string().contains("in use"));
+        drop(copy);
         store.remove(&key("f").id()).unwrap();
         assert!(store.remove(&key("f").id()).unwrap_err().to_string().contains("no warm base"));
     }
