@@ -48,6 +48,12 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
     });
     let passed = judgement.verdict.is_pass();
     let tail = |path: &Path| if passed { Vec::new() } else { last_lines(path) };
+    let console_tail = tail(&workdir.results().join("console.log"));
+    let mut verdict = judgement.verdict;
+    let went_down = matches!(verdict.outcome, Outcome::TimedOut | Outcome::Crashed);
+    if went_down && verdict.step.as_deref() == Some(steps::BOOT) && console_tail.is_empty() {
+        verdict.hint = Some(SILENT.into());
+    }
     let mut remarks = plan.remarks.clone();
     remarks.extend(meta.remarks.iter().cloned());
     remarks.extend(judgement.remarks);
@@ -61,7 +67,7 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
         digests: plan.images.clone(),
         machine: meta.machine.clone(),
         proof: judgement.proof,
-        verdict: judgement.verdict,
+        verdict,
         steps,
         invocations: judgement.invocations,
         attempts: 1,
@@ -69,10 +75,14 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
         duration_ms: u64::try_from(meta.duration.as_millis()).unwrap_or(u64::MAX),
         folder: workdir.results().display().to_string(),
         simulation: meta.simulation.clone(),
-        console_tail: tail(&workdir.results().join("console.log")),
+        console_tail,
         container_tail: tail(&workdir.uploads().join("container.log")),
     }
 }
+
+/// Hint for a guest that went down and never said a word.
+const SILENT: &str = "the console is empty: has the kernel a driver for the serial port (SERIAL_8250_CONSOLE), \
+                      and its command line console=ttyS0?";
 
 /// A guest that never came up says nothing about its function: it is counted with the host's faults.
 pub(super) fn never_came_up(f: &FunctionReport) -> bool {

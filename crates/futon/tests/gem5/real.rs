@@ -104,6 +104,26 @@ fn faults_of_the_guest_have_their_names() {
     }
 }
 
+/// What a user's own disk and kernel get wrong: the kernel finds the disk and no root on it; a kernel has no serial port.
+#[test]
+fn guests_that_do_not_come_up_are_named() {
+    let Some(resources) = resources("guests_that_do_not_come_up_are_named") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().join("disk.raw");
+    fs::File::create(&disk).unwrap().set_len(64 << 20).unwrap();
+    assert!(Command::new("mke2fs").args(["-q", "-t", "ext4"]).arg(&disk).status().unwrap().success());
+    let (disk, kernel) = (disk.to_str().unwrap(), resources.join("lean-kernel"));
+    let words = ["fibonacci-go", "--base-image", disk, "--kernel", kernel.to_str().unwrap(), "--root", "/dev/sdz"];
+    let (code, report) = futon(&resources, &words);
+    assert_eq!((verdict(&report), code), (("crashed", "boot", "guest_panic"), Some(3)), "{report:#}");
+    assert!(why(&report).contains("Unable to mount root fs"), "{}", why(&report));
+
+    let (code, report) = futon(&resources, &["fibonacci-go", "--append", "8250.nr_uarts=0"]);
+    assert_eq!((verdict(&report), code), (("crashed", "boot", "guest_reset"), Some(3)), "{report:#}");
+    let hint = report["functions"][0]["verdict"]["hint"].as_str().unwrap();
+    assert!(hint.contains("the console is empty"), "{hint}");
+}
+
 #[test]
 fn a_function_that_crashes_while_it_is_measured_is_named() {
     let Some(resources) = resources("a_function_that_crashes_while_it_is_measured_is_named") else { return };

@@ -106,3 +106,13 @@ fn lean_refuses_a_kernel_that_cannot_work() {
     assert_eq!(run.code, Some(2), "{}", run.all());
     assert!(run.stderr.contains("no ELF file"), "{}", run.all());
 }
+
+/// Without a serial port nobody can say what went wrong; that much can be said.
+#[test]
+fn lean_a_guest_without_a_console_is_told_as_such() {
+    let Some(bench) = Bench::new() else { return };
+    let args = ["fibonacci-go", "--base", "lean", "--cold", "--append", "8250.nr_uarts=0"];
+    let run = bench.expect(&args, "crashed", Some("boot"), 3);
+    let hint = run.verdict(0)["hint"].as_str().unwrap();
+    assert!(hint.contains("the console is empty"), "{hint}");
+}
