@@ -51,6 +51,9 @@ pub struct Plan {
     pub steps: Vec<PlannedStep>,
     /// Limits of all waits.
     pub limits: Limits,
+    /// Keys of the services that let a container do in the guest what the run script does, and so speak for it: the run proves less.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub powers: Vec<String>,
     /// Defaults that were taken because no service names the image, and the like; for the report.
     #[serde(default)]
     pub remarks: Vec<String>,

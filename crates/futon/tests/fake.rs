@@ -202,6 +202,20 @@ fn a_working_directory_of_somebody_else_is_left_alone() {
 }
 
 #[test]
+fn a_container_that_could_speak_for_the_guest_proves_less() {
+    let project = Project::new();
+    for (key, proof) in [("mem_limit: 100m", "full"), ("privileged: true", "log"), ("network_mode: host", "log")] {
+        let service = format!("services:\n  fibonacci-go:\n    image: vhiveease/fibonacci-go:latest\n    container_name: function\n    {key}\n");
+        project.write("functions.yaml", &service);
+        let (code, report) = project.fake("pass", &["fibonacci-go"]);
+        let function = &report["functions"][0];
+        assert_eq!((code, function["proof"].as_str()), (Some(0), Some(proof)), "{key}");
+        let remarks = function["remarks"].to_string();
+        assert_eq!(remarks.contains("could speak for the guest"), proof == "log", "{key}: {remarks}");
+    }
+}
+
+#[test]
 fn junit_counts_what_the_report_counts() {
     let project = Project::new();
     let (_, _) = project.fake("fail:invoke", &["fibonacci-go", "--junit", "junit.xml"]);

@@ -35,16 +35,16 @@ pub fn judge(witnesses: &Witnesses<'_>) -> Judgement {
         witnesses.events.iter().any(|e| matches!(e.kind, EventKind::RunScriptRequested { status: 200, .. }));
     let proof = match (witnesses.plan.script, reached_guest) {
         (_, false) => Proof::None,
-        (ScriptKind::Own, true) => Proof::Full,
-        (ScriptKind::Foreign, true) => Proof::Log,
+        (ScriptKind::Own, true) if witnesses.plan.powers.is_empty() => Proof::Full,
+        (_, true) => Proof::Log,
     };
     Judgement {
         verdict: decided.unwrap_or_else(|| Verdict {
             outcome: Outcome::Passed,
             step: None,
             code: Code::AllWitnessesAgree,
-            why: match proof {
-                Proof::Full => "every witness agrees".into(),
+            why: match (proof, witnesses.plan.script) {
+                (_, ScriptKind::Own) => "every witness agrees".into(),
                 _ => "the log ends with success, the guest shut down, the console is clean".into(),
             },
             hint: None,

@@ -43,6 +43,7 @@ pub(crate) fn plan() -> Plan {
         },
         steps: steps::GUEST.iter().map(|s| PlannedStep { name: (*s).into() }).collect(),
         limits: Limits::default(),
+        powers: Vec::new(),
         remarks: Vec::new(),
     }
 }

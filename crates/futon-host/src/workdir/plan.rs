@@ -32,6 +32,36 @@ pub struct PlanRequest<'a> {
     pub script: ScriptKind,
 }
 
+/// Compose keys with which a container reaches the guest's own network, files, processes or devices.
+const POWERS: [&str; 14] = [
+    "cap_add",
+    "cgroup",
+    "cgroup_parent",
+    "credential_spec",
+    "device_cgroup_rules",
+    "devices",
+    "ipc",
+    "network_mode",
+    "pid",
+    "privileged",
+    "security_opt",
+    "userns_mode",
+    "volumes",
+    "volumes_from",
+];
+
+/// The powers of the services that a function needs, and its own. The lean guest gives none.
+fn powers(selection: &Selection) -> Vec<String> {
+    let services = std::iter::once((&selection.service_name, &selection.service));
+    services
+        .chain(selection.needed.iter().map(|(name, service)| (name, service)))
+        .flat_map(|(name, service)| {
+            let keys = service.settings.unknown.iter().filter(|key| POWERS.contains(&key.as_str()));
+            keys.map(move |key| format!("service {name}: {key}"))
+        })
+        .collect()
+}
+
 /// Plans a function test.
 ///
 /// # Errors
@@ -60,6 +90,15 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
     plan.images = images;
     plan.client = Some(client);
     plan.remarks.clone_from(&selection.remarks);
+    if request.base == Base::Docker {
+        plan.powers = powers(selection);
+    }
+    if !plan.powers.is_empty() {
+        plan.remarks.push(format!(
+            "the container could speak for the guest ({}): the verdict rests on its honesty, too",
+            plan.powers.join(", ")
+        ));
+    }
     if request.script == ScriptKind::Own {
         plan.steps = steps::GUEST.iter().map(|name| PlannedStep { name: (*name).to_owned() }).collect();
     }
@@ -86,6 +125,7 @@ pub fn foreign_plan(name: &str, request: &PlanRequest<'_>) -> Plan {
         },
         steps: Vec::new(),
         limits: request.config.limits,
+        powers: Vec::new(),
         remarks: Vec::new(),
     }
 }
