@@ -205,7 +205,9 @@ fn a_working_directory_of_somebody_else_is_left_alone() {
 fn a_container_that_could_speak_for_the_guest_proves_less() {
     let project = Project::new();
     for (key, proof) in [("mem_limit: 100m", "full"), ("privileged: true", "log"), ("network_mode: host", "log")] {
-        let service = format!("services:\n  fibonacci-go:\n    image: vhiveease/fibonacci-go:latest\n    container_name: function\n    {key}\n");
+        let service = format!(
+            "services:\n  fibonacci-go:\n    image: vhiveease/fibonacci-go:latest\n    container_name: function\n    {key}\n"
+        );
         project.write("functions.yaml", &service);
         let (code, report) = project.fake("pass", &["fibonacci-go"]);
         let function = &report["functions"][0];

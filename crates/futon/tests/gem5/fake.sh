@@ -69,6 +69,7 @@ stuck)
         sleep 0.1
     done
     ;;
+oops) echo '[    0.200000] Oops: 0002 [#1] PREEMPT SMP' >>"$console" ;;
 killed-early) kill -KILL $$ ;;
 traceback)
     printf 'Traceback (most recent call last):\n  File "run.py", line 1\nNameError: no such name\n'

@@ -23,6 +23,8 @@ fn every_fault_has_its_verdict() {
         ("run:hang", &["--watchdog", "host=1s"], ("timed_out", "invoke", "run_timed_out"), 1, "limit host"),
         ("run:no-script", &[], ("infra", "boot", "no_run_script"), 3, "could not open file"),
         ("run:malformed", &[], ("infra", "boot", "host_failed"), 3, "malformed event line"),
+        // What was not kept is booted again, as those after it show.
+        ("boot:oops", &["--memory", "512"], ("crashed", "boot", "guest_oops"), 3, "Oops: 0002"),
         ("boot:stuck", &["--memory", "512", "--watchdog", "boot=1s"], ("timed_out", "boot", "no_boot"), 3, "tick tock"),
         ("boot:silent", &["--memory", "512", "--watchdog", "boot=1s"], ("timed_out", "boot", "no_boot"), 3, "empty"),
         ("boot:killed-early", &["--memory", "512"], ("infra", "boot", "machine_died"), 3, "signal 9"),

@@ -9,9 +9,10 @@ use super::args::{CHECKPOINT, Phase, Restore, Start, kernel_command_line};
 use super::channel::guest_files;
 use super::checkpoint::{CheckpointStore, Ingredients, Stored};
 use super::diagnose::{Ending, Failure};
-use super::session::{self, Finished, Shared};
+use super::session::{self, CONSOLE, Finished, Shared};
 use super::settings::{Gem5Settings, Goal};
 use super::{Seed, payload, script};
+use crate::machine::qemu::alarm_on;
 use crate::resources::{sha256_bytes, sha256_file};
 use crate::{Context, Error, Result};
 
@@ -223,6 +224,16 @@ impl Run {
         ingredients: &Ingredients,
         files: &[(String, PathBuf)],
     ) -> Option<Stored> {
+        if let Some(line) = alarm_on(&finished.outdir.join(CONSOLE)) {
+            let failure = Failure::new(
+                Outcome::Crashed,
+                Code::GuestOops,
+                line,
+                "the checkpoint is not kept: it has that kernel in it",
+            );
+            self.end(&Ending::Failed(failure), Some(finished));
+            return None;
+        }
         let written = finished.outdir.join(CHECKPOINT);
         let insts = finished.report.insts.unwrap_or(0);
         let tick = finished.report.final_tick.unwrap_or(0);

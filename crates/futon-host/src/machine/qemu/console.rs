@@ -1,7 +1,7 @@
 //! The guest's console: followed for kernel alarms while it is written.
 
 use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futon_model::{Alarm, EventKind};
@@ -36,6 +36,19 @@ pub fn alarm_in(line: &str) -> Option<Alarm> {
         return None;
     }
     ALARMS.iter().find(|(pattern, _)| text.contains(pattern)).map(|(_, alarm)| *alarm)
+}
+
+/// Lines of a console that are not empty.
+pub(in crate::machine) fn lines_of(console: &Path) -> Vec<String> {
+    let text = std::fs::read(console).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+/// The first line of a console that tells of a kernel in trouble. A machine with one is not worth saving: what continues it could
+/// pass, and not say so.
+pub(in crate::machine) fn alarm_on(console: &Path) -> Option<String> {
+    lines_of(console).into_iter().find(|line| alarm_in(line).is_some())
 }
 
 /// Follows a console file until `stop`, then reads what is left.

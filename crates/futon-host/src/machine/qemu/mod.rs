@@ -11,7 +11,7 @@ mod warm;
 pub use accel::{AcceleratorChoice, AcceleratorRequest, choose_accelerator};
 pub use args::{ConsoleTo, Memory, QemuArguments, qemu_arguments};
 pub use console::alarm_in;
-pub(in crate::machine) use console::{Follower, follow};
+pub(in crate::machine) use console::{Follower, alarm_on, follow};
 pub use disk::{make_overlay, probe_image};
 pub use machine::{QEMU, QemuMachine, qemu_version};
 pub use warm::{MakeWarm, WarmBase, WarmKey, WarmStore, make_warm};

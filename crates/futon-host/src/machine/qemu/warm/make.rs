@@ -16,7 +16,11 @@ use crate::exchange::{self, ExchangeConfig};
 use crate::images::ImageStore;
 use crate::machine::Running;
 use crate::machine::qemu::machine::{Boot, QemuMachine, RunningQemu};
-use crate::machine::qemu::{args::Memory, console::alarm_in, disk};
+use crate::machine::qemu::{
+    args::Memory,
+    console::{alarm_on, lines_of},
+    disk,
+};
 use crate::{Context, Error, Result};
 
 /// The run script that parks, `test/park.sh`.
@@ -221,17 +225,6 @@ async fn parked(
     let error = Error::infra(format!("the guest does not park: {why} (console: {told})"));
     let again = ended && (!asked || polls == POLLS);
     Err(NotMade { error: error.hint("--cold boots each machine from nothing"), again })
-}
-
-fn lines_of(console: &Path) -> Vec<String> {
-    let text = fs::read(console).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
-}
-
-/// The first line on a console that tells of a kernel in trouble.
-fn alarm_on(console: &Path) -> Option<String> {
-    lines_of(console).into_iter().find(|line| alarm_in(line).is_some())
 }
 
 /// Stops the machine and writes what is not in the memory's file.
