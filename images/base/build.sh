@@ -64,7 +64,9 @@ stage=$work/base-build.$$
 mkdir "$stage"
 
 # Files in the root belong to ids that an unprivileged user cannot remove from outside the namespace.
+keyring_copy=''
 remove_stage() {
+    rm -rf "$keyring_copy"
     if [ $as_root = yes ]; then
         rm -rf "$stage"
     else
@@ -108,7 +110,6 @@ mmdebstrap --quiet --mode=$mode --variant=minbase "$@" --include="$PACKAGES" \
     --customize-hook="download /futon-build/packages.txt '$stage/made/packages.txt'" \
     --customize-hook="rm -rf \"\$1/futon-build\"" \
     $SUITE "$target" >&2
-[ -z "$keyring_copy" ] || rm -rf "$keyring_copy"
 cp "$here/cmdline" "$stage/made/cmdline"
 
 say "writing the disk image ($size)"

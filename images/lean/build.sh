@@ -60,8 +60,8 @@ for old in "$work"/lean-build.*; do
 done
 stage=$work/lean-build.$$
 mkdir "$stage" "$stage/made"
-job=''
-trap '[ -z "$job" ] || kill $job 2>/dev/null; rm -rf "$stage"' EXIT
+job='' keyring_copy=''
+trap '[ -z "$job" ] || kill $job 2>/dev/null; rm -rf "$stage" "$keyring_copy"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -72,31 +72,16 @@ if [ "$(cat "$work/debian/wanted" 2>/dev/null)" != "$wanted" ]; then
     say "fetching crun and busybox from Debian $SUITE"
     rm -rf "$work/debian"
     mkdir "$stage/debian"
-    # mmdebstrap starts from no settings at all: hand on how this host reaches mirrors.
-    {
-        apt-config dump Acquire | grep -iE '(::Proxy|::CAInfo)' || true
-        # mmdebstrap complains of an empty file.
-        echo 'Acquire::Languages "none";'
-    } >"$stage/apt.conf"
-    # mmdebstrap of Debian 13 does not do this as root without being told to: packages' scripts could change the host. None is run
-    # here. Versions before 1 need not know the word.
-    case $(mmdebstrap --version) in
-    *' 0.'*) skip='' ;;
-    *) skip=--skip=check/chrootless ;;
-    esac
-    images=$here/..
-    # shellcheck source=images/keyring.sh
-    . "$images/keyring.sh"
-    # shellcheck disable=SC2016,SC2086 # expanded by the hook's shell; empty or one word
-    FUTON_STAGE=$stage FUTON_SOURCE=$SOURCE mmdebstrap --quiet --mode=chrootless $skip "$@" --variant=extract --format=directory \
-        --architectures=amd64 --include="$PACKAGES" \
-        --aptopt="$stage/apt.conf" --aptopt='Acquire::Retries "3"' \
+    images=$here/.. made=$stage
+    # shellcheck source=images/chrootless.sh
+    . "$images/chrootless.sh"
+    # shellcheck disable=SC2016 # expanded by the hook's shell
+    FUTON_STAGE=$stage FUTON_SOURCE=$SOURCE mmdebstrap --quiet "$@" --include="$PACKAGES" \
         --extract-hook='cd "$FUTON_STAGE" && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq download $FUTON_SOURCE' \
         --extract-hook='ls "$1"/var/cache/apt/archives/*.deb >"$FUTON_STAGE/debs"' \
         $SUITE "$stage/debian/root" >&2 &
     job=$!
     wait $job || die "mmdebstrap failed"
-    [ -z "$keyring_copy" ] || rm -rf "$keyring_copy"
     job=''
     dpkg-deb --fsys-tarfile "$stage/$SOURCE"_*.deb | tar -xO "./$PROFILE" >"$stage/debian/seccomp.json"
     # "name_1%3a2.0-1_amd64.deb": name and version.

@@ -28,6 +28,8 @@ pub use limits::Limits;
 pub use plan::{
     Accelerator, Base, ClientPlan, MachineKind, MachinePlan, Network, Plan, PlannedStep, ScriptKind, steps,
 };
-pub use report::{FunctionReport, InvocationReport, MachineReport, REPORT_SCHEMA, Report, StepReport, Summary};
+pub use report::{
+    FunctionReport, InvocationReport, MachineReport, OOPS_OF_TRANSLATOR, REPORT_SCHEMA, Report, StepReport, Summary,
+};
 pub use simulation::{PhaseReport, SimulationReport};
 pub use verdict::{Code, Judgement, Outcome, Proof, Verdict};

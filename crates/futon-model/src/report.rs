@@ -97,16 +97,19 @@ impl FunctionReport {
         self.verdict.is_pass() && self.attempts > 1
     }
 
-    /// Whether a known fault of the emulator looks like the cause: the guest's kernel met a breakpoint of its own making. Linux writes
-    /// such a breakpoint over code that it patches while it runs, and takes it away again; QEMU's translator may keep what it read in
-    /// between (seen with 7.2 and two virtual processors, about once in a thousand boots; docs/decisions/emulator-faults.md).
+    /// Whether a known fault of the emulator looks like the cause ([`OOPS_OF_TRANSLATOR`], without KVM).
     #[must_use]
     pub fn emulator_is_suspect(&self) -> bool {
         self.machine.accelerator == Accelerator::Tcg
             && self.verdict.code == Code::GuestOops
-            && self.verdict.why.contains("Oops: int3")
+            && self.verdict.why.contains(OOPS_OF_TRANSLATOR)
     }
 }
+
+/// What a guest's kernel says when it meets a breakpoint of its own making. Linux writes such a breakpoint over code that it patches while
+/// it runs, and takes it away again; QEMU's translator may keep what it read in between (seen with 7.2 and two virtual processors;
+/// docs/decisions/emulator-faults.md).
+pub const OOPS_OF_TRANSLATOR: &str = "Oops: int3";
 
 /// The machine that ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use futon_model::{
     Accelerator, ExitCode, FunctionReport, MachineReport, Outcome, Plan, REPORT_SCHEMA, Report, SimulationReport,
-    Summary, steps,
+    Summary, Verdict, steps,
 };
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
@@ -50,8 +50,7 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
     let tail = |path: &Path| if passed { Vec::new() } else { last_lines(path) };
     let console_tail = tail(&workdir.results().join("console.log"));
     let mut verdict = judgement.verdict;
-    let went_down = matches!(verdict.outcome, Outcome::TimedOut | Outcome::Crashed);
-    if went_down && verdict.step.as_deref() == Some(steps::BOOT) && console_tail.is_empty() {
+    if never_came_up(&verdict) && console_tail.is_empty() {
         verdict.hint = Some(SILENT.into());
     }
     let mut remarks = plan.remarks.clone();
@@ -85,15 +84,15 @@ const SILENT: &str = "the console is empty: has the kernel a driver for the seri
                       and its command line console=ttyS0?";
 
 /// A guest that never came up says nothing about its function: it is counted with the host's faults.
-pub(super) fn never_came_up(f: &FunctionReport) -> bool {
-    matches!(f.verdict.outcome, Outcome::TimedOut | Outcome::Crashed) && f.verdict.step.as_deref() == Some(steps::BOOT)
+pub(super) fn never_came_up(verdict: &Verdict) -> bool {
+    matches!(verdict.outcome, Outcome::TimedOut | Outcome::Crashed) && verdict.step.as_deref() == Some(steps::BOOT)
 }
 
 /// Gathers function reports. `interrupted` says that somebody stopped futon before the plan was done.
 #[must_use]
 pub fn report(functions: Vec<FunctionReport>, started: SystemTime, duration: Duration) -> Report {
     let count = |wanted: &[Outcome]| functions.iter().filter(|f| wanted.contains(&f.verdict.outcome)).count();
-    let early = functions.iter().filter(|f| never_came_up(f)).count();
+    let early = functions.iter().filter(|f| never_came_up(&f.verdict)).count();
     let summary = Summary {
         total: functions.len(),
         passed: count(&[Outcome::Passed]),

@@ -25,15 +25,15 @@ pub fn junit(report: &Report) -> String {
         ));
         let step = f.verdict.step.as_deref().unwrap_or("");
         let text = format!("{} in {step}: {}", f.verdict.outcome.word(), f.verdict.why);
-        match f.verdict.outcome {
-            Outcome::Passed => {}
-            Outcome::NotRun => xml.push_str(&format!("<skipped message=\"{}\"/>", escape(&text))),
-            _ if never_came_up(f) || f.verdict.outcome == Outcome::Infra => {
-                xml.push_str(&format!("<error message=\"{}\"/>", escape(&text)));
-            }
-            _ => {
-                xml.push_str(&format!("<failure message=\"{}\"/>", escape(&text)));
-            }
+        let element = match f.verdict.outcome {
+            Outcome::Passed => None,
+            Outcome::NotRun => Some("skipped"),
+            Outcome::Infra => Some("error"),
+            _ if never_came_up(&f.verdict) => Some("error"),
+            Outcome::Failed | Outcome::TimedOut | Outcome::Crashed => Some("failure"),
+        };
+        if let Some(element) = element {
+            xml.push_str(&format!("<{element} message=\"{}\"/>", escape(&text)));
         }
         if !f.console_tail.is_empty() {
             xml.push_str(&format!("<system-out>{}</system-out>", escape(&f.console_tail.join("\n"))));

@@ -1,8 +1,8 @@
 //! The judgement. Whoever reads it for the first time: a run passes only by reaching the last line of [`decide`].
 
 use futon_model::{
-    Alarm, ClientReport, Code, Event, EventKind, GuestEvent, InvocationReport, Judgement, Outcome, Plan, Proof,
-    ScriptKind, ShutdownReason, Verdict, steps,
+    Alarm, ClientReport, Code, Event, EventKind, GuestEvent, InvocationReport, Judgement, OOPS_OF_TRANSLATOR, Outcome,
+    Plan, Proof, ScriptKind, ShutdownReason, Verdict, steps,
 };
 
 use super::explain::{failed_step, hint, verdict};
@@ -43,9 +43,9 @@ pub fn judge(witnesses: &Witnesses<'_>) -> Judgement {
             outcome: Outcome::Passed,
             step: None,
             code: Code::AllWitnessesAgree,
-            why: match (proof, witnesses.plan.script) {
-                (_, ScriptKind::Own) => "every witness agrees".into(),
-                _ => "the log ends with success, the guest shut down, the console is clean".into(),
+            why: match witnesses.plan.script {
+                ScriptKind::Own => "every witness agrees".into(),
+                ScriptKind::Foreign => "the log ends with success, the guest shut down, the console is clean".into(),
             },
             hint: None,
         }),
@@ -147,7 +147,7 @@ fn kernel_trouble(w: &Witnesses<'_>) -> Option<Verdict> {
     let step = step_at(w.plan, &w.events[..at]);
     let (code, help) = match alarm {
         Alarm::KernelPanic => (Code::GuestPanic, "console.log has what the kernel said before"),
-        Alarm::KernelOops if line.contains("Oops: int3") => (
+        Alarm::KernelOops if line.contains(OOPS_OF_TRANSLATOR) => (
             Code::GuestOops,
             "console.log has the whole report; without KVM this can be QEMU's fault: try again, or give the machine one processor with --vcpus 1",
         ),

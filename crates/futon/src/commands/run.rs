@@ -29,8 +29,7 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
     config.machine.vcpus = workdir.plan().machine.vcpus;
     config.machine.memory_mib = workdir.plan().machine.memory_mib;
     config.machine.network = workdir.plan().machine.network;
-    let kept = recall(&args.dir, &args.machine)?;
-    let mut machine = kept.unwrap_or_else(|| args.machine.clone());
+    let mut machine = recall(&args.dir, args.machine.clone())?;
     if workdir.plan().machine.base == Base::Lean {
         machine.base = BaseArg::Lean;
     }
@@ -39,7 +38,7 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
     }
     super::machine::apply(&machine, &mut config);
     let prepared = prepare(&machine, resources, &config, Purpose::Run, ui, &cancel).await?;
-    if workdir.results().join("events.jsonl").exists() {
+    if workdir.events().exists() {
         // Every run begins with the base image, not with what the last one left on the disk.
         let _ = fs::remove_file(workdir.disk());
     }

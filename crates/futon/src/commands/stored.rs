@@ -35,13 +35,13 @@ pub fn remember(dir: &Path, machine: &MachineArgs) -> Result<()> {
 }
 
 /// The flags of a run: those of its own command line, and where that says nothing those that the working directory was made with.
-/// Nothing, where no `futon build` made it.
+/// Those given, where no `futon build` made it.
 ///
 /// # Errors
 /// When what was kept cannot be read.
-pub fn recall(dir: &Path, given: &MachineArgs) -> Result<Option<MachineArgs>> {
+pub fn recall(dir: &Path, given: MachineArgs) -> Result<MachineArgs> {
     let path = dir.join(FILE);
-    let Ok(text) = fs::read(&path) else { return Ok(None) };
+    let Ok(text) = fs::read(&path) else { return Ok(given) };
     let malformed = |e: serde_json::Error| {
         Error::usage(format!("malformed {}", path.display()))
             .caused_by(e)
@@ -49,8 +49,8 @@ pub fn recall(dir: &Path, given: &MachineArgs) -> Result<Option<MachineArgs>> {
     };
     let kept: Value = serde_json::from_slice(&text).map_err(malformed)?;
     let value = |machine: &MachineArgs| serde_json::to_value(machine).map_err(malformed);
-    let merged = over(kept, value(given)?, &value(&Nothing::parse_from(["futon"]).machine)?);
-    serde_json::from_value(merged).map(Some).map_err(malformed)
+    let merged = over(kept, value(&given)?, &value(&Nothing::parse_from(["futon"]).machine)?);
+    serde_json::from_value(merged).map_err(malformed)
 }
 
 /// `given` where it differs from `default`, else `kept`.
@@ -88,15 +88,15 @@ mod tests {
     fn a_run_has_the_machine_that_was_built() {
         let folder = tempfile::tempdir().unwrap();
         let dir = folder.path();
-        assert_eq!(recall(dir, &parsed(&[])).unwrap(), None);
+        assert_eq!(recall(dir, parsed(&["--vcpus", "3"])).unwrap(), parsed(&["--vcpus", "3"]));
         let built =
             ["--kernel", "/k", "--base-image", "mine.qcow2", "--vcpus", "4", "--cold", "--on", "gem5", "--cpu", "o3"];
         remember(dir, &parsed(&built)).unwrap();
-        let run = recall(dir, &parsed(&["--vcpus", "1", "--param", "l2.size=2MB"])).unwrap().unwrap();
+        let run = recall(dir, parsed(&["--vcpus", "1", "--param", "l2.size=2MB"])).unwrap();
         assert_eq!((run.kernel.unwrap(), run.vcpus, run.cold, run.on.as_str()), ("/k".into(), Some(1), true, "gem5"));
         assert!(run.base_image.unwrap().is_absolute());
         assert_eq!((run.gem5.cpu.to_string().as_str(), run.gem5.params.len()), ("o3", 1));
         fs::write(dir.join(FILE), "{").unwrap();
-        assert!(recall(dir, &parsed(&[])).is_err());
+        assert!(recall(dir, parsed(&[])).is_err());
     }
 }

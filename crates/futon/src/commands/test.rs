@@ -14,7 +14,7 @@ use futon_host::machine::qemu::QemuMachine;
 use futon_host::machine::{Machine, namespace_works};
 use futon_host::report::{junit, report, write_report};
 use futon_host::{Context, Error, Result};
-use futon_model::{Code, ExitCode, FunctionReport, MachineKind, Network, Outcome, Proof, Verdict};
+use futon_model::{Code, ExitCode, FunctionReport, MachineKind, MachineReport, Network, Outcome, Proof, Verdict};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
@@ -222,7 +222,7 @@ fn could_not_run(name: &str, prepared: &Prepared, error: &Error) -> FunctionRepo
         why: error.to_string(),
         hint: error.hint_text().map(str::to_owned),
     };
-    FunctionReport { verdict, attempts: 1, ..not_run(name, prepared, false) }
+    FunctionReport { attempts: 1, ..without_run(name, prepared.machine.report(), verdict) }
 }
 
 /// The report of a function whose turn did not come.
@@ -232,13 +232,19 @@ fn not_run(name: &str, prepared: &Prepared, interrupted: bool) -> FunctionReport
     } else {
         (Code::StepFailed, "an earlier function did not pass (--fail-fast)")
     };
+    let verdict = Verdict { outcome: Outcome::NotRun, step: None, code, why: why.into(), hint: None };
+    without_run(name, prepared.machine.report(), verdict)
+}
+
+/// A report with a verdict and nothing that only a run can tell.
+fn without_run(name: &str, machine: MachineReport, verdict: Verdict) -> FunctionReport {
     FunctionReport {
         name: name.to_owned(),
         image: None,
         digests: Vec::new(),
-        machine: prepared.machine.report(),
+        machine,
         proof: Proof::None,
-        verdict: Verdict { outcome: Outcome::NotRun, step: None, code, why: why.into(), hint: None },
+        verdict,
         steps: Vec::new(),
         invocations: None,
         attempts: 0,
@@ -253,7 +259,7 @@ fn not_run(name: &str, prepared: &Prepared, interrupted: bool) -> FunctionReport
 
 #[cfg(test)]
 mod tests {
-    use futon_model::{Accelerator, MachineReport};
+    use futon_model::Accelerator;
 
     use super::*;
 
@@ -271,23 +277,7 @@ mod tests {
             cached_images: Vec::new(),
         };
         let verdict = Verdict { outcome, step: None, code, why: why.into(), hint: None };
-        FunctionReport {
-            name: "f".into(),
-            image: None,
-            digests: Vec::new(),
-            machine,
-            proof: Proof::None,
-            verdict,
-            steps: Vec::new(),
-            invocations: None,
-            attempts: 1,
-            remarks: Vec::new(),
-            duration_ms: 0,
-            folder: String::new(),
-            simulation: None,
-            console_tail: Vec::new(),
-            container_tail: Vec::new(),
-        }
+        without_run("f", machine, verdict)
     }
 
     #[test]

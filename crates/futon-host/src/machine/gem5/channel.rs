@@ -14,7 +14,7 @@ use crate::machine::qemu::Follower;
 use crate::resources::sha256_file;
 
 /// File of the guest's events, one JSON object a line.
-const EVENTS: &str = "events.jsonl";
+pub(super) const EVENTS: &str = "events.jsonl";
 
 /// Files that gem5 and its configuration write; everything else there is the guest's.
 const GEM5S: [&str; 6] =

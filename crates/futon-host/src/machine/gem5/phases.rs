@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use futon_model::{Code, EventKind, Outcome, PhaseReport, Plan, ShutdownReason};
 
 use super::args::{CHECKPOINT, Phase, Restore, Start, kernel_command_line};
-use super::channel::guest_files;
+use super::channel::{EVENTS, guest_files};
 use super::checkpoint::{CheckpointStore, Ingredients, Stored};
 use super::diagnose::{Ending, Failure};
 use super::session::{self, CONSOLE, Finished, Shared};
@@ -141,7 +141,7 @@ impl Run {
     }
 
     fn recall(&mut self, with: &[(String, PathBuf)], live: bool) {
-        if let Some((_, path)) = with.iter().find(|(name, _)| name == "events.jsonl") {
+        if let Some((_, path)) = with.iter().find(|(name, _)| name == EVENTS) {
             self.shared.channel.restored(path, live);
         }
     }

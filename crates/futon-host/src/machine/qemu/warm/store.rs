@@ -164,22 +164,20 @@ impl WarmStore {
     pub fn find(&self, key: &WarmKey) -> std::result::Result<WarmBase, String> {
         let folder = self.folder.join(key.id());
         let in_use = InUse::of(&folder);
-        match WarmBase::read(&folder) {
-            Ok(_) if in_use.is_none() => Err("it is being removed".into()),
-            Ok(base) => match base.problem() {
-                None => {
-                    // Who was used last is kept longest.
-                    let now = std::time::SystemTime::now();
-                    let _ = File::open(base.folder.join(ABOUT)).and_then(|file| file.set_modified(now));
-                    Ok(WarmBase { in_use: in_use.unwrap_or_default(), ..base })
-                }
-                Some(why) => Err(why),
-            },
-            Err(_) => Err(match self.list().into_iter().find(|base| base.key.images() == key.images()) {
+        let Ok(base) = WarmBase::read(&folder) else {
+            return Err(match self.list().into_iter().find(|base| base.key.images() == key.images()) {
                 Some(last) => format!("changed since the last one: {}", key.differences(&last.key).join(", ")),
                 None => "there is none yet".into(),
-            }),
+            });
+        };
+        let in_use = in_use.ok_or("it is being removed")?;
+        if let Some(why) = base.problem() {
+            return Err(why);
         }
+        // Who was used last is kept longest.
+        let now = std::time::SystemTime::now();
+        let _ = File::open(base.folder.join(ABOUT)).and_then(|file| file.set_modified(now));
+        Ok(WarmBase { in_use, ..base })
     }
 
     /// All warm bases, the one used last first.
@@ -207,11 +205,7 @@ impl WarmStore {
         let base = base.ok_or_else(|| {
             Error::usage(format!("there is no warm base {id}")).hint("`futon warm list` says which there are")
         })?;
-        if remove_unused(&base.folder)? {
-            return Ok(());
-        }
-        Err(Error::infra(format!("the warm base {id} is in use"))
-            .hint("a futon forks machines from it; try again when it is done"))
+        if remove_unused(&base.folder)? { Ok(()) } else { Err(in_use(id)) }
     }
 
     /// Waits, without blocking the program, until nobody else makes a warm base. `waiting` is called once if there is a wait.
@@ -262,8 +256,7 @@ impl WarmStore {
         let folder = self.folder.join(&base.id);
         let failed = || format!("cannot make {}", folder.display());
         if folder.exists() && !remove_unused(&folder)? {
-            return Err(Error::infra(format!("the warm base {} is in use", base.id))
-                .hint("a futon forks machines from it; try again when it is done"));
+            return Err(in_use(&base.id));
         }
         fs::rename(&base.folder, &folder).context(failed)?;
         let in_use = InUse::of(&folder).unwrap_or_default();
@@ -276,6 +269,11 @@ impl WarmStore {
         }
         Ok(WarmBase { folder, in_use, ..base })
     }
+}
+
+fn in_use(id: &str) -> Error {
+    Error::infra(format!("the warm base {id} is in use"))
+        .hint("a futon forks machines from it; try again when it is done")
 }
 
 /// Removes a warm base's folder, unless a futon uses it. Whether it is gone.
