@@ -26,9 +26,10 @@ umask 077
 while read -r _ at _ options _; do
     case "$at $options" in '/run '*noexec*) mount -o remount,exec /run ;; esac
 done </proc/mounts
-mkdir -p $FOLDER
+[ -d $FOLDER ] || mkdir -p $FOLDER
 cd $FOLDER || exit 1
-rm -f "$FUTON_LOG" no-events client.json container.log
+# A fork's folder has nothing of an earlier run, and each program that need not start is time under emulation.
+[ -n "${FUTON_FORK:-}" ] || rm -f "$FUTON_LOG" no-events client.json container.log
 
 # --- The exchange and the guest tool, with nothing but curl.
 find_tool() {
@@ -47,7 +48,8 @@ find_tool() {
     done
     return 1
 }
-if ! find_tool; then
+# A fork has it: the machine that was saved fetched it, and another futon-guest is another warm base.
+if [ -n "${FUTON_FORK:-}" ] && [ -x futon-guest ]; then :; elif ! find_tool; then
     {
         echo '=== step fetch'
         cat curl.log

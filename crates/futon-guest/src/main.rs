@@ -17,6 +17,7 @@ mod m5tool;
 mod own;
 mod park;
 mod power;
+mod prewarm;
 mod report;
 mod route;
 mod runlog;

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
@@ -35,13 +35,13 @@ pub(crate) struct Engine {
 }
 
 /// What `/info` says about registries.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Info {
     #[serde(rename = "RegistryConfig", default)]
     registries: Option<Registries>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Registries {
     #[serde(rename = "Mirrors", default)]
     mirrors: Option<Vec<String>>,

@@ -1,11 +1,11 @@
 //! `pull`: brings images to the engine, through its mirror where the exchange is one, else by `docker load` from the exchange,
 //! else from wherever the engine finds them.
 
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use futon_model::ImageReference;
 
-use super::Engine;
+use super::{Engine, api::Info};
 use crate::{
     error::{Context, Error, Result},
     exchange::{Exchange, SHORT, TRANSFER},
@@ -18,13 +18,30 @@ const ENGINE_LIMIT: Duration = Duration::from_secs(120);
 /// Pulls images by their names.
 pub(crate) fn pull(engine: &Engine, exchange: &Exchange, names: &[String]) -> Result<()> {
     engine.wait(ENGINE_LIMIT)?;
-    let mirrored = engine.info()?.has_mirror(&exchange.target().to_string());
+    let mirrored = info(engine)?.has_mirror(&exchange.target().to_string());
     for name in names {
         let reference: ImageReference = name.parse().map_err(|error| Error::new(format!("{error}")))?;
         println!("pull {name}");
         pull_one(engine, exchange, &reference, mirrored).context(format_args!("cannot pull {name}"))?;
     }
     Ok(())
+}
+
+/// What the engine said about its registries before the machine was saved, written there by `warm-up`. Asking anew makes it run its
+/// runtime for a version first.
+const REMEMBERED: &str = "/run/futon/engine.json";
+
+/// Keeps what the engine says for the forks of this machine.
+pub(super) fn remember(engine: &Engine) -> Result<()> {
+    let text = serde_json::to_vec(&engine.info()?).context("no JSON")?;
+    fs::write(REMEMBERED, text).context(format_args!("cannot write {REMEMBERED}"))
+}
+
+fn info(engine: &Engine) -> Result<Info> {
+    match fs::read(REMEMBERED) {
+        Ok(text) => serde_json::from_slice(&text).context(format_args!("{REMEMBERED} makes no sense")),
+        Err(_) => engine.info(),
+    }
 }
 
 fn pull_one(engine: &Engine, exchange: &Exchange, reference: &ImageReference, mirrored: bool) -> Result<()> {

@@ -19,7 +19,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x0
 const FRAME_HEAD: usize = 9;
 const SETTINGS: u8 = 4;
 
-/// Between two attempts, and the longest wait without a look at the container.
+/// Between the first two attempts.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// Between two attempts, later on, and the longest wait without a look at the container.
 const TICK: Duration = Duration::from_millis(250);
 /// How long one connection may stay without an answer before a new one is tried.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -32,7 +34,7 @@ pub(crate) fn wait_until_ready(engine: &Engine, container: &str, port: u16, limi
 }
 
 /// Waits until the server at `address` answers, at most for `limit`; `alive` is asked now and then, and its error ends the wait.
-/// Between two attempts there is a `pause`.
+/// Between two attempts there is a pause, short at first and in the end as long as `pause`.
 pub(crate) fn wait_until_served(
     container: &str,
     address: SocketAddr,
@@ -43,6 +45,7 @@ pub(crate) fn wait_until_served(
     let began = Instant::now();
     let port = address.port();
     let mut last = String::from("nothing tried yet");
+    let mut next = FIRST_PAUSE.min(pause);
     while began.elapsed() < limit {
         alive()?;
         match probe(address, limit.saturating_sub(began.elapsed()).min(PATIENCE), alive)? {
@@ -52,7 +55,8 @@ pub(crate) fn wait_until_served(
             }
             Some(why) => last = why,
         }
-        thread::sleep(pause);
+        thread::sleep(next);
+        next = (next * 2).min(pause);
     }
     alive()?;
     Err(Error::new(format!(

@@ -32,6 +32,8 @@ pub struct ExchangeConfig {
     pub run_script: Option<PathBuf>,
     /// A guest that asks for work is told to wait: it is to be saved as a warm base.
     pub parking: bool,
+    /// A fork that asks for work may use a second processor to have the engine's programs translated.
+    pub prewarm: bool,
     /// Limits on sizes, counts and waits.
     pub limits: ExchangeLimits,
     /// Where the registry's images come from; without it there is no registry.
@@ -51,6 +53,7 @@ impl ExchangeConfig {
             token: None,
             run_script: None,
             parking: false,
+            prewarm: false,
             limits: ExchangeLimits::default(),
             store: None,
             events,
@@ -70,6 +73,7 @@ impl ExchangeConfig {
             token: None,
             run_script: None,
             parking: false,
+            prewarm: false,
             limits: ExchangeLimits::default(),
             store: None,
             events,

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use futon_model::{ENTROPY_HEADER, EventKind, PARK_HEADER, TIME_HEADER, TOKEN_PLACEHOLDER};
+use futon_model::{ENTROPY_HEADER, EventKind, PARK_HEADER, PREWARM_HEADER, TIME_HEADER, TOKEN_PLACEHOLDER};
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use memchr::memmem;
@@ -36,6 +36,9 @@ pub(super) async fn answer(state: &Arc<State>, path: &Path, asker: Asker<'_>) ->
     let mut answer = give(state, path, asker).await;
     for (name, value) in wake_headers() {
         answer.headers_mut().insert(name, value);
+    }
+    if state.config.prewarm {
+        answer.headers_mut().insert(PREWARM_HEADER, HeaderValue::from_static("1"));
     }
     answer
 }

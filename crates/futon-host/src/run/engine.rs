@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futon_model::{Event, EventKind, MachineReport, Plan, SimulationReport, steps};
+use futon_model::{Accelerator, Event, EventKind, MachineReport, Plan, SimulationReport, steps};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +29,8 @@ pub struct RunSetup<'a> {
     pub machine: &'a dyn Machine,
     /// Function images for the exchange's registry.
     pub store: Option<Arc<ImageStore>>,
+    /// Whether no other machine runs beside this one.
+    pub alone: bool,
     /// Ends the run when it is cancelled.
     pub cancel: CancellationToken,
     /// Receives every event as it happens.
@@ -66,6 +68,7 @@ pub async fn run(setup: RunSetup<'_>) -> RunRecord {
         workdir: setup.workdir,
         machine: setup.machine,
         store: setup.store,
+        alone: setup.alone,
         cancel: setup.cancel,
     };
     if let Err(e) = drive(parts, &mut journal, &mut told).await {
@@ -88,6 +91,7 @@ struct Parts<'a> {
     workdir: &'a WorkDir,
     machine: &'a dyn Machine,
     store: Option<Arc<ImageStore>>,
+    alone: bool,
     cancel: CancellationToken,
 }
 
@@ -183,7 +187,12 @@ async fn watch(
 fn exchange_config(parts: &Parts<'_>, events: tokio::sync::mpsc::UnboundedSender<EventKind>) -> Result<ExchangeConfig> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|e| Error::infra(format!("no random bytes for the run's token: {e}")))?;
-    Ok(parts.workdir.exchange_config(hex::encode(bytes), parts.store.clone(), events))
+    let mut config = parts.workdir.exchange_config(hex::encode(bytes), parts.store.clone(), events);
+    // Beside other machines it costs them what it gains here (docs/decisions/fork.md).
+    config.prewarm = parts.alone
+        && parts.machine.report().accelerator == Accelerator::Tcg
+        && std::thread::available_parallelism().is_ok_and(|processors| processors.get() > 1);
+    Ok(config)
 }
 
 /// Everything that happened: in memory, in `events.jsonl`, and to the sink.

@@ -10,11 +10,16 @@ use crate::support::{Server, curl};
 const TOKEN: &str = "0123456789abcdef";
 
 fn with_script(text: &str) -> Server {
+    server(text, false)
+}
+
+fn server(text: &str, prewarm: bool) -> Server {
     Server::start(|scratch, events| {
         std::fs::write(scratch.join("script"), text).unwrap();
         let mut config = ExchangeConfig::run([].into(), scratch.join("uploads"), events);
         config.token = Some(TOKEN.to_owned());
         config.run_script = Some(scratch.join("script"));
+        config.prewarm = prewarm;
         config
     })
 }
@@ -48,6 +53,22 @@ fn the_token_is_given_once_whoever_asks_first() {
     let authentic = EventKind::RunScriptRequested { status: 200, authentic: true };
     assert_eq!(told.iter().filter(|e| **e == authentic).count(), 1);
     assert_eq!(told.len(), 51, "{told:?}");
+}
+
+#[test]
+fn a_fork_gets_what_it_needs_to_wake_up() {
+    for prewarm in [false, true] {
+        let server = server("", prewarm);
+        let woken = curl(&["-H", "x-futon-park: 1", &server.url("/run.sh")]).headers;
+        let header = |name: &str| Some(woken.split_once(&format!("{name}: "))?.1.lines().next()?.trim().to_owned());
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+        let time: u128 = header("x-futon-time").unwrap().parse().unwrap();
+        assert!(now.abs_diff(time) < 20_000_000_000, "{time} is not now, {now}");
+        assert_eq!(header("x-futon-entropy").unwrap().len(), 128);
+        assert_eq!(header("x-futon-prewarm").is_some(), prewarm, "{woken}");
+        // Whoever did not park gets none of it.
+        assert!(!curl(&[&server.url("/run.sh")]).headers.contains("x-futon"), "{woken}");
+    }
 }
 
 #[test]

@@ -46,6 +46,7 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
     } else {
         BTreeMap::new()
     };
+    let jobs = side_by_side(jobs(args, &project, &prepared).min(names.len()), &prepared, ui).await?;
     let suite = Suite {
         args,
         project: &project,
@@ -53,10 +54,10 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
         cached,
         store,
         out: &out,
+        alone: jobs == 1,
         cancel,
         failed: AtomicBool::new(false),
     };
-    let jobs = side_by_side(jobs(args, &project, &prepared).min(names.len()), &prepared, ui).await?;
     ui.start(&if jobs > 1 { format!("{} functions, {jobs} at a time", names.len()) } else { names.join(", ") });
     let shown: &Ui = ui;
     let functions: Vec<FunctionReport> =
@@ -82,6 +83,8 @@ struct Suite<'a> {
     cached: BTreeMap<String, QemuMachine>,
     store: Arc<ImageStore>,
     out: &'a Path,
+    /// Whether one function is tested at a time.
+    alone: bool,
     cancel: CancellationToken,
     /// Set when a function did not pass.
     failed: AtomicBool,
@@ -138,7 +141,8 @@ impl Suite<'_> {
             ui.line(&missing_image(&image.reference, &self.project.config));
         }
         let machine = self.cached.get(name).map_or(&*self.prepared.machine, |machine| machine as &dyn Machine);
-        let function = run_beside(&workdir, machine, Some(Arc::clone(store)), ui, self.cancel.clone()).await?;
+        let function =
+            run_beside(&workdir, machine, Some(Arc::clone(store)), self.alone, ui, self.cancel.clone()).await?;
         if !self.args.output.keep_disks {
             // The disk is of no use after the run; the results stay.
             let _ = fs::remove_file(workdir.disk());

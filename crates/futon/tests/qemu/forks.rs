@@ -20,6 +20,13 @@ fn a_run_says_whether_it_was_forked() {
         let function = &run.report["functions"][0];
         assert_eq!(function["proof"], "full");
         assert_eq!(function["machine"]["warm_base"].is_string(), forked, "{}", run.all());
+        // A fork of the Docker base has the guest tool from the machine that was saved.
+        let events = fs::read_to_string(bench.path("out/fibonacci-go/results/events.jsonl")).unwrap();
+        let fetched = |name: &str| events.contains(&format!("\"path\":\"{name}\""));
+        let docker = !more.contains(&"lean");
+        assert_eq!(fetched("futon-guest"), docker && !forked, "{events}");
+        assert_eq!(fetched("test-client"), docker, "{events}");
+        fs::remove_dir_all(bench.path("out")).unwrap();
     }
     bench.nothing_left();
 }
