@@ -29,8 +29,8 @@ pub struct RunSetup<'a> {
     pub machine: &'a dyn Machine,
     /// Function images for the exchange's registry.
     pub store: Option<Arc<ImageStore>>,
-    /// Whether no other machine runs beside this one.
-    pub alone: bool,
+    /// How many machines run at a time, this one among them.
+    pub side_by_side: usize,
     /// Ends the run when it is cancelled.
     pub cancel: CancellationToken,
     /// Receives every event as it happens.
@@ -68,7 +68,7 @@ pub async fn run(setup: RunSetup<'_>) -> RunRecord {
         workdir: setup.workdir,
         machine: setup.machine,
         store: setup.store,
-        alone: setup.alone,
+        side_by_side: setup.side_by_side,
         cancel: setup.cancel,
     };
     if let Err(e) = drive(parts, &mut journal, &mut told).await {
@@ -91,7 +91,7 @@ struct Parts<'a> {
     workdir: &'a WorkDir,
     machine: &'a dyn Machine,
     store: Option<Arc<ImageStore>>,
-    alone: bool,
+    side_by_side: usize,
     cancel: CancellationToken,
 }
 
@@ -188,11 +188,15 @@ fn exchange_config(parts: &Parts<'_>, events: tokio::sync::mpsc::UnboundedSender
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|e| Error::infra(format!("no random bytes for the run's token: {e}")))?;
     let mut config = parts.workdir.exchange_config(hex::encode(bytes), parts.store.clone(), events);
-    // Beside other machines it costs them what it gains here (docs/decisions/fork.md).
-    config.prewarm = parts.alone
-        && parts.machine.report().accelerator == Accelerator::Tcg
-        && std::thread::available_parallelism().is_ok_and(|processors| processors.get() > 1);
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    config.prewarm = worth_prewarming(&parts.machine.report(), parts.side_by_side, processors);
     Ok(config)
+}
+
+/// Whether an emulated machine's second processor is likely to be idle, and one of the host's with it. Where all of the host's are busy,
+/// prewarming costs the other machines what it gains here (docs/decisions/fork.md).
+fn worth_prewarming(machine: &MachineReport, side_by_side: usize, processors: usize) -> bool {
+    machine.accelerator == Accelerator::Tcg && machine.vcpus > 1 && side_by_side.saturating_mul(2) <= processors
 }
 
 /// Everything that happened: in memory, in `events.jsonl`, and to the sink.
@@ -226,4 +230,21 @@ impl Journal<'_> {
 /// Whole milliseconds.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::{FakeMachine, Scenario};
+
+    #[test]
+    fn prewarming_takes_processors_that_are_idle() {
+        let fake = FakeMachine { scenario: Scenario::Pass }.report();
+        let emulated = MachineReport { accelerator: Accelerator::Tcg, vcpus: 2, ..fake };
+        assert!(worth_prewarming(&emulated, 1, 2) && worth_prewarming(&emulated, 2, 4));
+        assert!(!worth_prewarming(&emulated, 2, 2) && !worth_prewarming(&emulated, 1, 1));
+        let kvm = MachineReport { accelerator: Accelerator::Kvm, ..emulated.clone() };
+        assert!(!worth_prewarming(&kvm, 1, 2));
+        assert!(!worth_prewarming(&MachineReport { vcpus: 1, ..emulated }, 1, 2));
+    }
 }

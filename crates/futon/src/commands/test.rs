@@ -54,7 +54,7 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
         cached,
         store,
         out: &out,
-        alone: jobs == 1,
+        jobs,
         cancel,
         failed: AtomicBool::new(false),
     };
@@ -83,8 +83,8 @@ struct Suite<'a> {
     cached: BTreeMap<String, QemuMachine>,
     store: Arc<ImageStore>,
     out: &'a Path,
-    /// Whether one function is tested at a time.
-    alone: bool,
+    /// How many functions are tested at a time.
+    jobs: usize,
     cancel: CancellationToken,
     /// Set when a function did not pass.
     failed: AtomicBool,
@@ -142,7 +142,7 @@ impl Suite<'_> {
         }
         let machine = self.cached.get(name).map_or(&*self.prepared.machine, |machine| machine as &dyn Machine);
         let function =
-            run_beside(&workdir, machine, Some(Arc::clone(store)), self.alone, ui, self.cancel.clone()).await?;
+            run_beside(&workdir, machine, Some(Arc::clone(store)), self.jobs, ui, self.cancel.clone()).await?;
         if !self.args.output.keep_disks {
             // The disk is of no use after the run; the results stay.
             let _ = fs::remove_file(workdir.disk());

@@ -88,11 +88,14 @@ fn faults_of_the_guest_have_their_names() {
     let folder = tempfile::tempdir().unwrap();
     let template = fs::read_to_string(Path::new(ROOT).join("test/run_lean.template.sh")).unwrap();
     let path = folder.path().join("template.sh");
+    let outside = folder.path().join("outside");
+    let escape = format!("echo x >x; m5 writefile x {}; sleep 60", outside.display());
     for (fault, args, expected, exit, said) in [
         ("echo c >/proc/sysrq-trigger; sleep 60", &[][..], ("crashed", "pull", "guest_panic"), 1, "sysrq triggered"),
         ("m5 fail 77", &[], ("failed", "pull", "step_failed"), 1, "m5 fail 77"),
         ("sleep 600", &["--watchdog", "simulated=20s"], ("timed_out", "pull", "run_timed_out"), 1, "limit simulated"),
         ("while :; do :; done", &["--watchdog", "host=60s"], ("timed_out", "pull", "run_timed_out"), 1, "limit host"),
+        (&escape, &[], ("crashed", "pull", "forbidden_write"), 1, "tried to write"),
     ] {
         let (before, after) = template.split_once("[ $status -ne 0 ] || step pull").unwrap();
         fs::write(&path, format!("{before}{fault}\n[ $status -ne 0 ] || step pull{after}")).unwrap();
@@ -102,6 +105,7 @@ fn faults_of_the_guest_have_their_names() {
         assert_eq!(code, Some(exit), "{fault}");
         assert!(why(&report).contains(said), "{fault}: {}", why(&report));
     }
+    assert!(!outside.exists());
 }
 
 /// What a user's own disk and kernel get wrong: the kernel finds the disk and no root on it; a kernel has no serial port.
