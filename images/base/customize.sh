@@ -78,6 +78,9 @@ for generator in debug gpt-auto hibernate-resume rc-local run ssh system-update 
     ln -sf /dev/null "/etc/systemd/system-generators/systemd-$generator-generator"
 done
 
+# Containers' interfaces are the engine's: no unit and no program of systemd for each that comes (udev asks it for one).
+sed -e '/SUBSYSTEM=="net"/d' /usr/lib/udev/rules.d/99-systemd.rules >/etc/udev/rules.d/99-systemd.rules
+
 # The engine need not wait until containerd has started: it waits for containerd's socket itself.
 sed -e '/^After=/s/ containerd\.service//' -e '/^After=/s/ network-online\.target//' -e '/^Wants=network-online\.target/d' \
     /usr/lib/systemd/system/docker.service >/etc/systemd/system/docker.service
