@@ -114,8 +114,9 @@ cp "$here/cmdline" "$stage/made/cmdline"
 
 say "writing the disk image ($size)"
 # The inode tables are written (as holes) now, or every boot would spend time on them.
+# mke2fs -q has a word to say about a file that is not there yet.
 # shellcheck disable=SC2016 # the inner shell expands
-make_disk='mke2fs -q -t ext4 -F -L futon-base -m 0 -E lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0 -d "$1" "$2" "$3"'
+make_disk=': >"$2"; mke2fs -q -t ext4 -F -L futon-base -m 0 -E lazy_itable_init=0,lazy_journal_init=0,root_owner=0:0 -d "$1" "$2" "$3"'
 if [ $as_root = yes ]; then
     sh -ec "$make_disk" mke2fs "$target" "$stage/made/base-disk-image.img" "$size" >&2
 else
@@ -129,7 +130,6 @@ fi
 for file in base-disk-image.img kernel initrd cmdline packages.txt; do
     [ -s "$stage/made/$file" ] || die "the build made no $file"
 done
-say "moving the results to $out"
 for file in base-disk-image.img kernel initrd cmdline packages.txt; do
     mv "$stage/made/$file" "$out/.$file.$$"
 done
