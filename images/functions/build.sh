@@ -158,7 +158,7 @@ stages=$work/stages
 
 make_go() {
 	# shellcheck disable=SC2086
-	stage go root-go root.sh $go_packages -- "=packages $go_packages"
+	stage go root-go root.sh $go_packages -- "$here/../chrootless.sh" "=packages $go_packages"
 	stage go go go.sh "$stages/root-go" "$functions" -- \
 		"$stages/root-go.inputs" "$functions/go.mod" "$functions/go.sum" "$functions/internal" \
 		"$functions"/*-go
@@ -166,7 +166,7 @@ make_go() {
 
 make_scripts() {
 	# shellcheck disable=SC2086
-	stage scripts root-scripts root.sh $script_packages -- "=packages $script_packages"
+	stage scripts root-scripts root.sh $script_packages -- "$here/../chrootless.sh" "=packages $script_packages"
 	stage scripts base base.sh "$stages/root-scripts" -- "$stages/root-scripts.inputs"
 	[ -z "$need_python" ] ||
 		stage python python python.sh "$stages/root-scripts" "$functions/python" -- \

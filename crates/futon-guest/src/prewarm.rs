@@ -10,20 +10,21 @@ use std::{
 
 use crate::own::{self, Apart, Streams};
 
-/// The programs that a container's start needs, the largest first, and a word that makes each of them end at once. Which runtime the
-/// engine has, it knows; what is not there is passed over.
+/// The programs that a container's start and the calls need, the largest first, and a word that makes each of them end at once. What is
+/// not there is passed over; of the two runtimes the engine takes one, mostly the first where that is there.
 const PROGRAMS: [(&str, &str); 7] = [
     // It starts itself again for each container's network.
     ("dockerd", "--version"),
     ("containerd-shim-runc-v2", "-v"),
     ("docker-proxy", "-h"),
     ("crun", "--version"),
-    ("runc", "--version"),
+    // For the name service of a container's network, ten times.
     ("iptables", "--version"),
     ("test-client", "--help"),
+    ("runc", "--version"),
 ];
 
-/// Below everything else: what the run itself does comes first.
+/// Behind the run's own steps.
 const NICE: libc::c_int = 19;
 
 /// Begins in a process of its own. Nobody waits for it, and nothing depends on it.

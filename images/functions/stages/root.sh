@@ -14,6 +14,9 @@ images=$(cd "$(dirname "$0")/../.." && pwd)
 # shellcheck source=images/chrootless.sh
 . "$images/chrootless.sh"
 trap 'rm -rf "$keyring_copy"' EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
 # The hook runs with the packages at hand; afterwards mmdebstrap removes them.
 # shellcheck disable=SC2016 # expanded by the hook's shell
 FUTON_DEBS=$made/debs mmdebstrap "$@" --include="$packages" \

@@ -1,7 +1,7 @@
 //! `pull`: brings images to the engine, through its mirror where the exchange is one, else by `docker load` from the exchange,
 //! else from wherever the engine finds them.
 
-use std::{fs, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use futon_model::ImageReference;
 
@@ -31,6 +31,9 @@ pub(crate) fn pull(engine: &Engine, exchange: &Exchange, names: &[String]) -> Re
 /// runtime for a version first.
 const REMEMBERED: &str = "/run/futon/engine.json";
 
+/// The engine's settings: what it said before they changed is worth nothing.
+const SETTINGS: &str = "/etc/docker/daemon.json";
+
 /// Keeps what the engine says for the forks of this machine.
 pub(super) fn remember(engine: &Engine) -> Result<()> {
     let text = serde_json::to_vec(&engine.info()?).context("no JSON")?;
@@ -38,10 +41,15 @@ pub(super) fn remember(engine: &Engine) -> Result<()> {
 }
 
 fn info(engine: &Engine) -> Result<Info> {
-    match fs::read(REMEMBERED) {
-        Ok(text) => serde_json::from_slice(&text).context(format_args!("{REMEMBERED} makes no sense")),
-        Err(_) => engine.info(),
+    recall(Path::new(REMEMBERED), Path::new(SETTINGS)).map_or_else(|| engine.info(), Ok)
+}
+
+fn recall(remembered: &Path, settings: &Path) -> Option<Info> {
+    let modified = |path: &Path| fs::metadata(path).and_then(|about| about.modified()).ok();
+    if modified(settings) > modified(remembered) {
+        return None;
     }
+    serde_json::from_slice(&fs::read(remembered).ok()?).ok()
 }
 
 fn pull_one(engine: &Engine, exchange: &Exchange, reference: &ImageReference, mirrored: bool) -> Result<()> {
@@ -112,6 +120,24 @@ fn say(line: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_engine_said_is_remembered_until_its_settings_change() {
+        let folder = std::env::temp_dir().join(format!("futon-recall-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (remembered, settings) = (folder.join("engine.json"), folder.join("daemon.json"));
+        assert!(recall(&remembered, &settings).is_none());
+        let said: Info = serde_json::from_str(r#"{"RegistryConfig":{"Mirrors":["http://10.0.2.2:3003/"]}}"#).unwrap();
+        fs::write(&remembered, serde_json::to_vec(&said).unwrap()).unwrap();
+        assert!(recall(&remembered, &settings).unwrap().has_mirror("http://10.0.2.2:3003"));
+        let later = fs::metadata(&remembered).unwrap().modified().unwrap() + Duration::from_secs(1);
+        fs::File::create(&settings).unwrap().set_modified(later).unwrap();
+        assert!(recall(&remembered, &settings).is_none());
+        fs::remove_file(&settings).unwrap();
+        fs::write(&remembered, "{").unwrap();
+        assert!(recall(&remembered, &settings).is_none());
+        fs::remove_dir_all(&folder).unwrap();
+    }
 
     #[test]
     fn names_are_taken_apart_for_the_engine() {

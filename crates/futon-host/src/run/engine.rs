@@ -193,10 +193,16 @@ fn exchange_config(parts: &Parts<'_>, events: tokio::sync::mpsc::UnboundedSender
     Ok(config)
 }
 
+/// Least memory of a machine for prewarming, MiB: where it is scarce nothing may run that need not.
+const PREWARM_MIB: u32 = 1024;
+
 /// Whether an emulated machine's second processor is likely to be idle, and one of the host's with it. Where all of the host's are busy,
 /// prewarming costs the other machines what it gains here (docs/decisions/fork.md).
 fn worth_prewarming(machine: &MachineReport, side_by_side: usize, processors: usize) -> bool {
-    machine.accelerator == Accelerator::Tcg && machine.vcpus > 1 && side_by_side.saturating_mul(2) <= processors
+    machine.accelerator == Accelerator::Tcg
+        && machine.vcpus > 1
+        && machine.memory_mib >= PREWARM_MIB
+        && side_by_side.saturating_mul(2) <= processors
 }
 
 /// Everything that happened: in memory, in `events.jsonl`, and to the sink.
@@ -240,11 +246,12 @@ mod tests {
     #[test]
     fn prewarming_takes_processors_that_are_idle() {
         let fake = FakeMachine { scenario: Scenario::Pass }.report();
-        let emulated = MachineReport { accelerator: Accelerator::Tcg, vcpus: 2, ..fake };
+        let emulated = MachineReport { accelerator: Accelerator::Tcg, vcpus: 2, memory_mib: 2048, ..fake };
         assert!(worth_prewarming(&emulated, 1, 2) && worth_prewarming(&emulated, 2, 4));
         assert!(!worth_prewarming(&emulated, 2, 2) && !worth_prewarming(&emulated, 1, 1));
         let kvm = MachineReport { accelerator: Accelerator::Kvm, ..emulated.clone() };
         assert!(!worth_prewarming(&kvm, 1, 2));
-        assert!(!worth_prewarming(&MachineReport { vcpus: 1, ..emulated }, 1, 2));
+        assert!(!worth_prewarming(&MachineReport { vcpus: 1, ..emulated.clone() }, 1, 2));
+        assert!(!worth_prewarming(&MachineReport { memory_mib: 512, ..emulated }, 1, 2));
     }
 }
