@@ -144,7 +144,10 @@ fn kernel_trouble(w: &Witnesses<'_>) -> Option<Verdict> {
         EventKind::ConsoleAlarm { alarm, line } => Some((at, *alarm, line)),
         _ => None,
     })?;
-    let step = step_at(w.plan, &w.events[..at]);
+    // The console is read a little later than the guest's reports arrive: a step that failed before the kernel's word came failed of it.
+    let before = &w.events[..at];
+    let failed = timeline(w.plan, before).ended.into_iter().find(|step| !step.is_ok());
+    let step = failed.map_or_else(|| step_at(w.plan, before), |step| step.name);
     let (code, help) = match alarm {
         Alarm::KernelPanic => (Code::GuestPanic, "console.log has what the kernel said before"),
         Alarm::KernelOops if line.contains(OOPS_OF_TRANSLATOR) => (

@@ -117,7 +117,7 @@ if [ $phase != evaluate ]; then
         ;;
     killed) kill -KILL $$ ;;
     hang) sleep 60 ;;
-    absolute) panic 'Failed to open "/etc/futon-was-here"' ;;
+    absolute) panic 'panic condition !_fstream->is_open() occurred: Failed to open "/etc/futon-was-here"' ;;
     forge)
         # What a container may try: it has the instructions, but not the token. The payload is gone soon after the script began.
         tries=0

@@ -126,7 +126,9 @@ fn named_by_gem5(p: &Process<'_>) -> Option<Ending> {
     let cry =
         p.log.lines().rev().find(|l| l.contains(": panic: ") || l.contains(": fatal: ") || l.starts_with("fatal: "));
     let text = cry.map_or("", |l| l.split_once(": panic: ").or_else(|| l.split_once("fatal: ")).map_or(l, |(_, t)| t));
-    let text = text.trim();
+    // "panic condition !file.is_open() occurred: WORDS": what gem5's panic_if and fatal_if make of it (src/base/logging.hh).
+    let words = text.split_once(" occurred: ").filter(|(condition, _)| condition.contains(" condition "));
+    let text = words.map_or(text, |(_, words)| words).trim();
     if text.contains("\"System reset\"") {
         return Some(Ending::GuestReset);
     }

@@ -166,12 +166,18 @@ fn an_out_of_memory_kill_is_a_crash_even_when_the_script_ends_in_order() {
         alarm: Alarm::OutOfMemoryKill,
         line: "[ 9.0] Out of memory: Killed process 1 (server)".into(),
     };
-    let mut kinds =
-        up_to(&ended("invoke", 0), vec![alarm, ended("invoke", 1), guest(GuestEvent::Finish { status: 1 })]);
-    kinds.extend(powered_off());
-    let judgement = judged(kinds);
-    assert_eq!(verdict_of(&judgement), (Outcome::Crashed, Some("invoke"), Code::OutOfMemory));
-    assert!(judgement.verdict.hint.unwrap().contains("--memory"));
+    let log = guest(GuestEvent::StepStarted { name: "log".into() });
+    let in_time = vec![alarm.clone(), ended("invoke", 1), log.clone()];
+    // The console is read from time to time: its lines may come after the report of the step that they are about.
+    let late = vec![ended("invoke", 1), log, alarm];
+    for ends in [in_time, late] {
+        let mut kinds = up_to(&ended("invoke", 0), ends);
+        kinds.push(guest(GuestEvent::Finish { status: 1 }));
+        kinds.extend(powered_off());
+        let judgement = judged(kinds);
+        assert_eq!(verdict_of(&judgement), (Outcome::Crashed, Some("invoke"), Code::OutOfMemory));
+        assert!(judgement.verdict.hint.unwrap().contains("--memory"));
+    }
 }
 
 #[test]

@@ -65,6 +65,11 @@ fn what_gem5_cries() {
         (Phase::Run, panic("Failed to open \"/etc/passwd\""), (Outcome::Crashed, Code::ForbiddenWrite)),
         (Phase::Run, panic("Failed to open \"/runs/x/m5out/../../secret\""), (Outcome::Crashed, Code::ForbiddenWrite)),
         (Phase::Run, panic("Failed to open \"/runs/x/m5out/a/b\""), (Outcome::Infra, Code::HostFailed)),
+        (
+            Phase::Run,
+            panic("panic condition !_fstream->is_open() occurred: Failed to open \"/tmp/outside\""),
+            (Outcome::Crashed, Code::ForbiddenWrite),
+        ),
         (Phase::Run, panic("Error while doing writefile!"), (Outcome::Infra, Code::HostDiskFull)),
         (
             Phase::Boot,
