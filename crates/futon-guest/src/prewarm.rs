@@ -1,12 +1,7 @@
 //! Under emulation a program's start is mostly the translation of its code, once for each machine: a fork has translated nothing yet.
 //! While its first steps keep one processor busy, another one asks the programs that the engine is going to start for their version.
 
-use std::{
-    fs::File,
-    io,
-    os::fd::OwnedFd,
-    process::{Command, Stdio},
-};
+use std::{fs::File, io, os::fd::OwnedFd, process::Command};
 
 use crate::own::{self, Apart, Streams};
 
@@ -44,7 +39,7 @@ fn start_each() -> u8 {
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
     for (program, word) in PROGRAMS {
         // Not there, or of another mind: the run is as slow as without.
-        let _ = Command::new(program).arg(word).stdin(Stdio::null()).status();
+        let _ = Command::new(program).arg(word).status();
     }
     0
 }

@@ -47,17 +47,7 @@ impl ExchangeConfig {
     #[must_use]
     pub fn folder(folder: impl Into<PathBuf>, events: UnboundedSender<EventKind>) -> Self {
         let folder = folder.into();
-        Self {
-            files: FileSource::Folder(folder.clone()),
-            uploads: folder,
-            token: None,
-            run_script: None,
-            parking: false,
-            prewarm: false,
-            limits: ExchangeLimits::default(),
-            store: None,
-            events,
-        }
+        Self { files: FileSource::Folder(folder.clone()), ..Self::run(BTreeMap::new(), folder, events) }
     }
 
     /// A run: these files, uploads apart from them.

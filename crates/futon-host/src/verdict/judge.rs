@@ -6,7 +6,7 @@ use futon_model::{
 };
 
 use super::explain::{failed_step, hint, verdict};
-use super::steps::{Timeline, is_results_log, step_at, timeline};
+use super::steps::{Timeline, is_results_log, timeline};
 
 /// The closing line of a results log that reports success, as the seed's flow has it.
 const SUCCESS_LINE: &str = "SUCCESS: All commands completed successfully";
@@ -145,9 +145,8 @@ fn kernel_trouble(w: &Witnesses<'_>) -> Option<Verdict> {
         _ => None,
     })?;
     // The console is read a little later than the guest's reports arrive: a step that failed before the kernel's word came failed of it.
-    let before = &w.events[..at];
-    let failed = timeline(w.plan, before).ended.into_iter().find(|step| !step.is_ok());
-    let step = failed.map_or_else(|| step_at(w.plan, before), |step| step.name);
+    let before = timeline(w.plan, &w.events[..at]);
+    let step = before.ended.into_iter().find(|step| !step.is_ok()).map_or(before.last, |step| step.name);
     let (code, help) = match alarm {
         Alarm::KernelPanic => (Code::GuestPanic, "console.log has what the kernel said before"),
         Alarm::KernelOops if line.contains(OOPS_OF_TRANSLATOR) => (

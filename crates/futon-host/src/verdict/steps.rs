@@ -34,7 +34,7 @@ impl EndedStep {
 }
 
 /// The step a run is in after `events`: for "crashed in step …".
-pub(super) fn step_at(plan: &Plan, events: &[Event]) -> String {
+fn step_at(plan: &Plan, events: &[Event]) -> String {
     let mut step = steps::BOOT.to_owned();
     for event in events {
         match &event.kind {
