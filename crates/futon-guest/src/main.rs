@@ -17,7 +17,6 @@ mod m5tool;
 mod own;
 mod park;
 mod power;
-mod prewarm;
 mod report;
 mod route;
 mod runlog;

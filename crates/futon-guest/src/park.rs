@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use futon_model::{ENTROPY_HEADER, PARK_HEADER, PREWARM_HEADER, TIME_HEADER};
+use futon_model::{ENTROPY_HEADER, PARK_HEADER, TIME_HEADER};
 use nix::{
     sys::time::TimeSpec,
     time::{ClockId, clock_settime},
@@ -22,7 +22,7 @@ use crate::{
     error::{Context, Result},
     exchange::{Exchange, SHORT},
     http::{Request, Response},
-    prewarm, service,
+    service,
 };
 
 /// Between two questions. The host saves the machine in such a pause; a fork begins with what is left of it.
@@ -56,9 +56,6 @@ pub(crate) fn park() -> Result<Infallible> {
             wake(&response);
             let length = io::copy(&mut response.body, &mut file).context("the run script broke off")?;
             drop(file);
-            if response.header(PREWARM_HEADER).is_some() {
-                prewarm::begin();
-            }
             fs::rename(&partial, &path).context("cannot store the run script")?;
             println!("futon: run script of {length} bytes from {}/run.sh", exchange.target());
             let error = Command::new("/bin/sh")

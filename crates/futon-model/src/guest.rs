@@ -14,9 +14,6 @@ pub const TIME_HEADER: &str = "x-futon-time";
 /// Header of the same answer: 64 random bytes, hexadecimal.
 pub const ENTROPY_HEADER: &str = "x-futon-entropy";
 
-/// Header of the same answer: a processor of the host is idle, and the guest, which is emulated, may have programs translated there.
-pub const PREWARM_HEADER: &str = "x-futon-prewarm";
-
 /// Text in a run script that the exchange replaces with the run's token in the first `GET /run.sh`
 /// and with nothing in every later one.
 pub const TOKEN_PLACEHOLDER: &str = "<__FUTON_TOKEN__>";

@@ -21,9 +21,7 @@ pub use client::{
 };
 pub use event::{Alarm, Event, EventKind, ShutdownReason};
 pub use exit::ExitCode;
-pub use guest::{
-    ENTROPY_HEADER, GuestEvent, PARK_HEADER, PREWARM_HEADER, TIME_HEADER, TOKEN_HEADER, TOKEN_PLACEHOLDER,
-};
+pub use guest::{ENTROPY_HEADER, GuestEvent, PARK_HEADER, TIME_HEADER, TOKEN_HEADER, TOKEN_PLACEHOLDER};
 pub use image::{Digest, DigestError, ImageReference, PlannedImage, ReferenceError};
 pub use lean::{LeanBundle, LeanContainer};
 pub use limits::Limits;

@@ -133,6 +133,9 @@ pub struct MachineReport {
     /// The saved machine that this one was forked from; absent: it booted from nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm_base: Option<String>,
+    /// Whether the emulator itself went on from there, with all that it had translated.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub thawed: bool,
     /// Images that were in the warm base already (`--from-cache`), as the compose file writes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cached_images: Vec<String>,

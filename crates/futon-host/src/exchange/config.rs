@@ -30,10 +30,8 @@ pub struct ExchangeConfig {
     pub token: Option<String>,
     /// The file served as `run.sh`, with the token put in once. Without it `run.sh` is a file like any other.
     pub run_script: Option<PathBuf>,
-    /// A guest that asks for work is told to wait: it is to be saved as a warm base.
-    pub parking: bool,
-    /// A fork that asks for work may use a second processor to have the engine's programs translated.
-    pub prewarm: bool,
+    /// Whether a guest that asks for work is told to wait.
+    pub parking: Parking,
     /// Limits on sizes, counts and waits.
     pub limits: ExchangeLimits,
     /// Where the registry's images come from; without it there is no registry.
@@ -62,13 +60,23 @@ impl ExchangeConfig {
             uploads: uploads.into(),
             token: None,
             run_script: None,
-            parking: false,
-            prewarm: false,
+            parking: Parking::No,
             limits: ExchangeLimits::default(),
             store: None,
             events,
         }
     }
+}
+
+/// Whether a guest that asks for work is told to wait: it is to be saved as a warm base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parking {
+    /// It gets the run script.
+    No,
+    /// It is told to wait.
+    Yes,
+    /// It gets the run script once, and is told to wait when it asks again.
+    AfterScript,
 }
 
 /// How much one kind of sender may upload in the exchange's life.

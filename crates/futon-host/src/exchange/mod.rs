@@ -24,6 +24,6 @@ mod script;
 mod server;
 mod upload;
 
-pub use config::{ExchangeConfig, ExchangeLimits, FileSource, Quota};
+pub use config::{ExchangeConfig, ExchangeLimits, FileSource, Parking, Quota};
 pub use error::ExchangeError;
 pub use server::serve;

@@ -28,6 +28,8 @@ pub(super) struct State {
     pub events: Events,
     /// The one answer that carries the token has been given.
     pub token_spent: AtomicBool,
+    /// A guest that is to park after the run script has got it.
+    pub script_given: AtomicBool,
     authentic: Arc<Account>,
     anonymous: Arc<Account>,
     /// Where to start to look for a free number for a name that was uploaded before.
@@ -44,7 +46,8 @@ impl State {
         };
         let events = Events::new(config.events.clone(), budget);
         let numbers = Mutex::new(HashMap::new());
-        Arc::new(Self { config, events, token_spent: AtomicBool::new(false), authentic, anonymous, numbers })
+        let (token_spent, script_given) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { config, events, token_spent, script_given, authentic, anonymous, numbers })
     }
 
     /// The account that a sender's uploads count in.

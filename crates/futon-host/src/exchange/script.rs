@@ -7,12 +7,13 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use futon_model::{ENTROPY_HEADER, EventKind, PARK_HEADER, PREWARM_HEADER, TIME_HEADER, TOKEN_PLACEHOLDER};
+use futon_model::{ENTROPY_HEADER, EventKind, PARK_HEADER, TIME_HEADER, TOKEN_PLACEHOLDER};
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use memchr::memmem;
 
 use super::body::{Answer, Answers};
+use super::config::Parking;
 use super::files::{About, Asker, serve};
 use super::route::State;
 
@@ -29,16 +30,18 @@ pub(super) async fn answer(state: &Arc<State>, path: &Path, asker: Asker<'_>) ->
     if !asker.headers.contains_key(PARK_HEADER) {
         return give(state, path, asker).await;
     }
-    if state.config.parking {
+    let parks = match state.config.parking {
+        Parking::No => false,
+        Parking::Yes => true,
+        Parking::AfterScript => state.script_given.swap(true, Ordering::SeqCst),
+    };
+    if parks {
         state.events.tell(false, EventKind::Parked);
         return Answer::empty(StatusCode::NO_CONTENT);
     }
     let mut answer = give(state, path, asker).await;
     for (name, value) in wake_headers() {
         answer.headers_mut().insert(name, value);
-    }
-    if state.config.prewarm {
-        answer.headers_mut().insert(PREWARM_HEADER, HeaderValue::from_static("1"));
     }
     answer
 }

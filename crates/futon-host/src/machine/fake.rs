@@ -94,6 +94,7 @@ impl Machine for FakeMachine {
             base_image: "none".into(),
             kernel: "none".into(),
             warm_base: None,
+            thawed: false,
             cached_images: Vec::new(),
         }
     }

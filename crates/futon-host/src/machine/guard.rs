@@ -14,12 +14,14 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::prctl;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::sys::{prctl, ptrace};
 use nix::unistd::{Pid, setsid};
 use serde::{Deserialize, Serialize};
 
+use super::frozen::{self, Thaw};
 use super::{confine, namespace};
 
 /// Descriptor on which the guard finds its control socket.
@@ -29,7 +31,7 @@ pub(super) const CONTROL_FD: i32 = 3;
 const GRACE: Duration = Duration::from_secs(3);
 
 /// What the guard is to do; the arguments of the hidden command `futon guard`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct GuardArguments {
     /// Whether the machine gets a network namespace of its own.
     pub own_namespace: bool,
@@ -42,6 +44,13 @@ pub struct GuardArguments {
     /// Folders and files that the machine may write to; everywhere when absent.
     #[serde(default)]
     pub writable: Option<Vec<PathBuf>>,
+    /// Whether the machine finds everything at the same addresses each time, so that it can be frozen and thawed. No condition: where the
+    /// system refuses, it runs as ever.
+    #[serde(default)]
+    pub same_addresses: bool,
+    /// The frozen process that the machine's goes on as.
+    #[serde(default)]
+    pub thaw: Option<Thaw>,
 }
 
 /// What the guard tells futon, one JSON object a line.
@@ -56,7 +65,10 @@ pub(super) enum GuardMessage {
         why: String,
     },
     /// The machine runs.
-    Started,
+    Started {
+        /// Its process.
+        pid: i32,
+    },
     /// The machine could not be started.
     NotStarted {
         /// Why.
@@ -94,11 +106,19 @@ pub fn run_guard(arguments: &GuardArguments) -> io::Result<()> {
     {
         return send(&control, &GuardMessage::NotStarted { why }, None);
     }
-    let child = match spawn(arguments) {
+    let mut child = match spawn(arguments) {
         Ok(child) => child,
         Err(e) => return send(&control, &GuardMessage::NotStarted { why: e.to_string() }, None),
     };
-    send(&control, &GuardMessage::Started, None)?;
+    if let Some(order) = &arguments.thaw
+        && let Err(why) = frozen::thaw(pid_of(&child)?, order, &arguments.command)
+    {
+        child.kill()?;
+        // Each of its threads is traced, and to be waited for.
+        while waitpid(None, Some(WaitPidFlag::__WALL)).is_ok() {}
+        return send(&control, &GuardMessage::NotStarted { why }, None);
+    }
+    send(&control, &GuardMessage::Started { pid: pid_of(&child)?.as_raw() }, None)?;
     let status = watch(child, &control)?;
     let message = GuardMessage::Exited { status: status.code(), signal: status.signal() };
     // futon may be gone: then nobody needs the message.
@@ -110,6 +130,12 @@ fn close_on_exec(fd: BorrowedFd<'_>) -> io::Result<()> {
     use nix::fcntl::{FcntlArg, FdFlag, fcntl};
     fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
     Ok(())
+}
+
+/// What futon was started with, a shell's pipe, is not the machine's. Linux before 5.11 leaves it open.
+pub(super) fn close_on_exec_from(first: libc::c_uint) {
+    // SAFETY: the system call takes no pointers, and closes nothing now.
+    unsafe { libc::close_range(first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed()) };
 }
 
 fn send(control: &UnixStream, message: &GuardMessage, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
@@ -128,10 +154,19 @@ fn spawn(arguments: &GuardArguments) -> io::Result<Child> {
     let mut command = Command::new(program);
     command.args(rest).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
     let guard = nix::unistd::getpid();
+    let first_foreign = arguments.last_fd.max(CONTROL_FD).cast_unsigned() + 1;
+    let (same_addresses, traced) = (arguments.same_addresses, arguments.thaw.is_some());
     // SAFETY: only async-signal-safe system calls between fork and exec.
     unsafe {
         command.pre_exec(move || {
             prctl::set_pdeathsig(Signal::SIGKILL)?;
+            close_on_exec_from(first_foreign);
+            if same_addresses {
+                let _ = frozen::same_addresses();
+            }
+            if traced {
+                ptrace::traceme()?;
+            }
             // The guard may have died before the line above took effect.
             if nix::unistd::getppid() == guard { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
         });
@@ -147,7 +182,7 @@ fn spawn(arguments: &GuardArguments) -> io::Result<Child> {
 
 /// Waits for the machine's end, or for futon's word or end, which ends the machine.
 fn watch(mut child: Child, control: &UnixStream) -> io::Result<ExitStatus> {
-    let group = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
+    let group = pid_of(&child)?;
     let exited = pidfd(group)?;
     let mut fds = [PollFd::new(control.as_fd(), PollFlags::POLLIN), PollFd::new(exited.as_fd(), PollFlags::POLLIN)];
     loop {
@@ -180,8 +215,12 @@ fn end_group(group: Pid, exited: BorrowedFd<'_>) {
     }
 }
 
+fn pid_of(child: &Child) -> io::Result<Pid> {
+    i32::try_from(child.id()).map(Pid::from_raw).map_err(io::Error::other)
+}
+
 /// A descriptor that becomes readable when the process ends (pidfd_open(2), Linux 5.3).
-fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
+pub(super) fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
     // SAFETY: the system call takes no pointers.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
     let fd = i32::try_from(fd).map_err(io::Error::other)?;

@@ -2,6 +2,7 @@
 
 mod confine;
 mod fake;
+mod frozen;
 pub mod gem5;
 mod guard;
 mod namespace;

@@ -35,6 +35,8 @@ pub(super) struct Guarded {
     guard: Child,
     write: OwnedWriteHalf,
     read: Option<OwnedReadHalf>,
+    /// Its process.
+    pub(super) pid: i32,
     /// The socket listening in the process's own namespace.
     pub(super) listener: Option<TcpListener>,
 }
@@ -67,8 +69,8 @@ pub(super) async fn start(mut arguments: GuardArguments, inherited: Vec<OwnedFd>
     let (ours, answer) = tokio::task::spawn_blocking(move || handshake(ours))
         .await
         .context(|| "the guard's handshake was broken off".into())??;
-    let listener = match answer {
-        Answer::Running(listener) => listener,
+    let (pid, listener) = match answer {
+        Answer::Running(pid, listener) => (pid, listener),
         Answer::Refused(why) => return Ok(Start::Refused(why)),
         Answer::NotStarted(why) => {
             return Err(Error::infra(format!("cannot start {program}: {why}"))
@@ -78,11 +80,11 @@ pub(super) async fn start(mut arguments: GuardArguments, inherited: Vec<OwnedFd>
     ours.set_nonblocking(true).context(|| "cannot set up the guard's socket".into())?;
     let (read, write) =
         tokio::net::UnixStream::from_std(ours).context(|| "cannot set up the guard's socket".into())?.into_split();
-    Ok(Start::Running(Guarded { guard, write, read: Some(read), listener }))
+    Ok(Start::Running(Guarded { guard, write, read: Some(read), pid, listener }))
 }
 
 enum Answer {
-    Running(Option<TcpListener>),
+    Running(i32, Option<TcpListener>),
     Refused(String),
     NotStarted(String),
 }
@@ -99,7 +101,7 @@ fn handshake(control: UnixStream) -> Result<(UnixStream, Answer)> {
         }
         let answer = match serde_json::from_slice(&line).context(broken)? {
             GuardMessage::Listening => continue,
-            GuardMessage::Started => Answer::Running(listener),
+            GuardMessage::Started { pid } => Answer::Running(pid, listener),
             GuardMessage::Refused { why } => Answer::Refused(why),
             GuardMessage::NotStarted { why } => Answer::NotStarted(why),
             GuardMessage::Exited { .. } => return Err(Error::infra(broken())),
@@ -146,7 +148,7 @@ fn receive(control: &UnixStream) -> std::io::Result<(Vec<u8>, Option<OwnedFd>)> 
 pub async fn namespace_works() -> Result<std::result::Result<(), String>> {
     let command = vec!["true".to_owned()];
     let arguments =
-        GuardArguments { own_namespace: true, log: "/dev/null".into(), last_fd: CONTROL_FD, command, writable: None };
+        GuardArguments { own_namespace: true, log: "/dev/null".into(), command, ..GuardArguments::default() };
     Ok(match start(arguments, Vec::new()).await? {
         Start::Running(mut guarded) => {
             guarded.end().await;

@@ -5,7 +5,7 @@ use std::io::{BufWriter, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futon_model::{Accelerator, Event, EventKind, MachineReport, Plan, SimulationReport, steps};
+use futon_model::{Event, EventKind, MachineReport, Plan, SimulationReport, steps};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
@@ -29,8 +29,6 @@ pub struct RunSetup<'a> {
     pub machine: &'a dyn Machine,
     /// Function images for the exchange's registry.
     pub store: Option<Arc<ImageStore>>,
-    /// How many machines run at a time, this one among them.
-    pub side_by_side: usize,
     /// Ends the run when it is cancelled.
     pub cancel: CancellationToken,
     /// Receives every event as it happens.
@@ -68,7 +66,6 @@ pub async fn run(setup: RunSetup<'_>) -> RunRecord {
         workdir: setup.workdir,
         machine: setup.machine,
         store: setup.store,
-        side_by_side: setup.side_by_side,
         cancel: setup.cancel,
     };
     if let Err(e) = drive(parts, &mut journal, &mut told).await {
@@ -91,7 +88,6 @@ struct Parts<'a> {
     workdir: &'a WorkDir,
     machine: &'a dyn Machine,
     store: Option<Arc<ImageStore>>,
-    side_by_side: usize,
     cancel: CancellationToken,
 }
 
@@ -187,22 +183,7 @@ async fn watch(
 fn exchange_config(parts: &Parts<'_>, events: tokio::sync::mpsc::UnboundedSender<EventKind>) -> Result<ExchangeConfig> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|e| Error::infra(format!("no random bytes for the run's token: {e}")))?;
-    let mut config = parts.workdir.exchange_config(hex::encode(bytes), parts.store.clone(), events);
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    config.prewarm = worth_prewarming(&parts.machine.report(), parts.side_by_side, processors);
-    Ok(config)
-}
-
-/// Least memory of a machine for prewarming, MiB: where it is scarce nothing may run that need not.
-const PREWARM_MIB: u32 = 1024;
-
-/// Whether an emulated machine's second processor is likely to be idle, and one of the host's with it. Where all of the host's are busy,
-/// prewarming costs the other machines what it gains here (docs/decisions/fork.md).
-fn worth_prewarming(machine: &MachineReport, side_by_side: usize, processors: usize) -> bool {
-    machine.accelerator == Accelerator::Tcg
-        && machine.vcpus > 1
-        && machine.memory_mib >= PREWARM_MIB
-        && side_by_side.saturating_mul(2) <= processors
+    Ok(parts.workdir.exchange_config(hex::encode(bytes), parts.store.clone(), events))
 }
 
 /// Everything that happened: in memory, in `events.jsonl`, and to the sink.
@@ -236,22 +217,4 @@ impl Journal<'_> {
 /// Whole milliseconds.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::machine::{FakeMachine, Scenario};
-
-    #[test]
-    fn prewarming_takes_processors_that_are_idle() {
-        let fake = FakeMachine { scenario: Scenario::Pass }.report();
-        let emulated = MachineReport { accelerator: Accelerator::Tcg, vcpus: 2, memory_mib: 2048, ..fake };
-        assert!(worth_prewarming(&emulated, 1, 2) && worth_prewarming(&emulated, 2, 4));
-        assert!(!worth_prewarming(&emulated, 2, 2) && !worth_prewarming(&emulated, 1, 1));
-        let kvm = MachineReport { accelerator: Accelerator::Kvm, ..emulated.clone() };
-        assert!(!worth_prewarming(&kvm, 1, 2));
-        assert!(!worth_prewarming(&MachineReport { vcpus: 1, ..emulated.clone() }, 1, 2));
-        assert!(!worth_prewarming(&MachineReport { memory_mib: 512, ..emulated }, 1, 2));
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use futon_host::exchange::ExchangeConfig;
+use futon_host::exchange::{ExchangeConfig, Parking};
 use futon_model::{EventKind, TOKEN_PLACEHOLDER};
 
 use crate::support::{Server, curl};
@@ -10,16 +10,11 @@ use crate::support::{Server, curl};
 const TOKEN: &str = "0123456789abcdef";
 
 fn with_script(text: &str) -> Server {
-    server(text, false)
-}
-
-fn server(text: &str, prewarm: bool) -> Server {
     Server::start(|scratch, events| {
         std::fs::write(scratch.join("script"), text).unwrap();
         let mut config = ExchangeConfig::run([].into(), scratch.join("uploads"), events);
         config.token = Some(TOKEN.to_owned());
         config.run_script = Some(scratch.join("script"));
-        config.prewarm = prewarm;
         config
     })
 }
@@ -57,17 +52,31 @@ fn the_token_is_given_once_whoever_asks_first() {
 
 #[test]
 fn a_fork_gets_what_it_needs_to_wake_up() {
-    for prewarm in [false, true] {
-        let server = server("", prewarm);
-        let woken = curl(&["-H", "x-futon-park: 1", &server.url("/run.sh")]).headers;
-        let header = |name: &str| Some(woken.split_once(&format!("{name}: "))?.1.lines().next()?.trim().to_owned());
-        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
-        let time: u128 = header("x-futon-time").unwrap().parse().unwrap();
-        assert!(now.abs_diff(time) < 20_000_000_000, "{time} is not now, {now}");
-        assert_eq!(header("x-futon-entropy").unwrap().len(), 128);
-        assert_eq!(header("x-futon-prewarm").is_some(), prewarm, "{woken}");
-        // Whoever did not park gets none of it.
-        assert!(!curl(&[&server.url("/run.sh")]).headers.contains("x-futon"), "{woken}");
+    let server = with_script("");
+    let woken = curl(&["-H", "x-futon-park: 1", &server.url("/run.sh")]).headers;
+    let header = |name: &str| Some(woken.split_once(&format!("{name}: "))?.1.lines().next()?.trim().to_owned());
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos();
+    let time: u128 = header("x-futon-time").unwrap().parse().unwrap();
+    assert!(now.abs_diff(time) < 20_000_000_000, "{time} is not now, {now}");
+    assert_eq!(header("x-futon-entropy").unwrap().len(), 128);
+    // Whoever did not park gets none of it.
+    assert!(!curl(&[&server.url("/run.sh")]).headers.contains("x-futon"), "{woken}");
+}
+
+#[test]
+fn a_guest_that_is_to_be_saved_waits_at_once_or_after_the_script() {
+    for (parking, statuses) in
+        [(Parking::No, [200, 200, 200]), (Parking::Yes, [204, 204, 204]), (Parking::AfterScript, [200, 204, 204])]
+    {
+        let server = Server::start(|scratch, events| {
+            std::fs::write(scratch.join("script"), "").unwrap();
+            let run_script = Some(scratch.join("script"));
+            ExchangeConfig { run_script, parking, ..ExchangeConfig::run([].into(), scratch.join("uploads"), events) }
+        });
+        let ask = |_| curl(&["-H", "x-futon-park: 1", &server.url("/run.sh")]).status;
+        assert_eq!([0; 3].map(ask), statuses, "{parking:?}");
+        // One that boots gets it always.
+        assert_eq!(curl(&[&server.url("/run.sh")]).status, 200, "{parking:?}");
     }
 }
 

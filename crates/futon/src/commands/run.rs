@@ -60,7 +60,7 @@ pub async fn run_one(
     cancel: CancellationToken,
 ) -> Result<FunctionReport> {
     ui.start(&workdir.plan().function);
-    let function = run_beside(workdir, machine, store, 1, ui, cancel).await;
+    let function = run_beside(workdir, machine, store, ui, cancel).await;
     ui.stop();
     function
 }
@@ -70,15 +70,13 @@ pub async fn run_beside(
     workdir: &WorkDir,
     machine: &dyn Machine,
     store: Option<Arc<ImageStore>>,
-    side_by_side: usize,
     ui: &Ui,
     cancel: CancellationToken,
 ) -> Result<FunctionReport> {
     let name = workdir.plan().function.clone();
     ui.forget(&name);
     let mut sink = |event: &futon_model::Event| ui.event(&name, event);
-    let setup = RunSetup { plan: workdir.plan(), workdir, machine, store, side_by_side, cancel, sink: &mut sink };
-    let record = run_engine(setup).await;
+    let record = run_engine(RunSetup { plan: workdir.plan(), workdir, machine, store, cancel, sink: &mut sink }).await;
     ui.forget(&name);
     let meta = RunMeta {
         machine: record.machine,

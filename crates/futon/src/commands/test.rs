@@ -46,7 +46,6 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
     } else {
         BTreeMap::new()
     };
-    let jobs = side_by_side(jobs(args, &project, &prepared).min(names.len()), &prepared, ui).await?;
     let suite = Suite {
         args,
         project: &project,
@@ -54,10 +53,10 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
         cached,
         store,
         out: &out,
-        jobs,
         cancel,
         failed: AtomicBool::new(false),
     };
+    let jobs = side_by_side(jobs(args, &project, &prepared).min(names.len()), &prepared, ui).await?;
     ui.start(&if jobs > 1 { format!("{} functions, {jobs} at a time", names.len()) } else { names.join(", ") });
     let shown: &Ui = ui;
     let functions: Vec<FunctionReport> =
@@ -83,8 +82,6 @@ struct Suite<'a> {
     cached: BTreeMap<String, QemuMachine>,
     store: Arc<ImageStore>,
     out: &'a Path,
-    /// How many functions are tested at a time.
-    jobs: usize,
     cancel: CancellationToken,
     /// Set when a function did not pass.
     failed: AtomicBool,
@@ -141,8 +138,7 @@ impl Suite<'_> {
             ui.line(&missing_image(&image.reference, &self.project.config));
         }
         let machine = self.cached.get(name).map_or(&*self.prepared.machine, |machine| machine as &dyn Machine);
-        let function =
-            run_beside(&workdir, machine, Some(Arc::clone(store)), self.jobs, ui, self.cancel.clone()).await?;
+        let function = run_beside(&workdir, machine, Some(Arc::clone(store)), ui, self.cancel.clone()).await?;
         if !self.args.output.keep_disks {
             // The disk is of no use after the run; the results stay.
             let _ = fs::remove_file(workdir.disk());
@@ -278,6 +274,7 @@ mod tests {
             base_image: String::new(),
             kernel: String::new(),
             warm_base: None,
+            thawed: false,
             cached_images: Vec::new(),
         };
         let verdict = Verdict { outcome, step: None, code, why: why.into(), hint: None };

@@ -125,7 +125,7 @@ pub(super) async fn run(start: &Start<'_>, shared: &mut Shared) -> Result<Finish
 async fn launch(start: &Start<'_>, command: Vec<String>, log: PathBuf) -> Result<Guarded> {
     let settings = start.settings;
     let writable = (!settings.unconfined).then(|| vec![start.outdir()]);
-    let arguments = GuardArguments { own_namespace: false, log, last_fd: 3, command, writable };
+    let arguments = GuardArguments { log, command, writable, ..GuardArguments::default() };
     match process::start(arguments, Vec::new()).await {
         Ok(process::Start::Running(guarded)) => Ok(guarded),
         Ok(process::Start::Refused(why)) => Err(Error::infra(format!("cannot start gem5: {why}"))),

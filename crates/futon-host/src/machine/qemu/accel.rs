@@ -146,7 +146,7 @@ async fn probe(kernel: &Path, initrd: Option<&Path>) -> Result<Result<u64, Strin
     };
     let mut command = vec![QEMU.to_owned()];
     command.extend(qemu_arguments(&arguments));
-    let guard = GuardArguments { own_namespace: false, log: log.clone(), last_fd: 3, command, writable: None };
+    let guard = GuardArguments { log: log.clone(), command, ..GuardArguments::default() };
     let begin = Instant::now();
     let Start::Running(mut guarded) = process::start(guard, Vec::new()).await? else {
         return Ok(Err("the probe could not be started".into()));

@@ -115,7 +115,7 @@ fn accelerator(accelerator: Accelerator) -> &'static str {
     match accelerator {
         Accelerator::Kvm => "kvm",
         // The translation buffer is given: QEMU's own default is an eighth of the guest's memory or more.
-        Accelerator::Tcg | Accelerator::Simulated | Accelerator::None => "tcg,thread=multi,tb-size=256",
+        Accelerator::Tcg | Accelerator::Simulated | Accelerator::None => "tcg,thread=multi,tb-size=512",
     }
 }
 
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(
             line,
             "-name futon-fibonacci-go -nodefaults -no-user-config -display none -machine q35 \
-             -accel tcg,thread=multi,tb-size=256 -cpu max,erms=off,fsrm=off -smp 2 -m 2048M -no-reboot -kernel /r/kernel -initrd /r/initrd \
+             -accel tcg,thread=multi,tb-size=512 -cpu max,erms=off,fsrm=off -smp 2 -m 2048M -no-reboot -kernel /r/kernel -initrd /r/initrd \
              -append console=ttyS0 root=/dev/vda -drive if=none,id=disk0,format=qcow2,cache=unsafe,file=/w,,1/disk.qcow2 \
              -device virtio-blk-pci,drive=disk0 -netdev user,id=net0 -device virtio-net-pci,netdev=net0,romfile= \
              -object rng-random,id=rng0,filename=/dev/urandom -device virtio-rng-pci,rng=rng0 \

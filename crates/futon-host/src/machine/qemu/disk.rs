@@ -96,3 +96,13 @@ pub async fn make_overlay(base: &Path, overlay: &Path) -> Result<()> {
     Err(Error::infra(format!("cannot make the disk {}: {}", overlay.display(), stderr(&output)))
         .hint("is there space left, and may you write there?"))
 }
+
+/// Copies an overlay that nothing was written to.
+///
+/// # Errors
+/// When it cannot be read, or the copy cannot be written.
+pub(super) fn copy_overlay(overlay: &Path, copy: &Path) -> Result<()> {
+    std::fs::copy(overlay, copy)
+        .map(|_| ())
+        .context(|| format!("cannot copy {} to {}", overlay.display(), copy.display()))
+}

@@ -18,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 use super::accel::AcceleratorChoice;
 use super::args::{ConsoleTo, Memory, QemuArguments, qemu_arguments};
 use super::qmp::{self, Qmp};
-use super::warm::{DISK, MEMORY, STATE, WarmBase};
+use super::warm::{DISK, FROZEN_DISK, MEMORY, STATE, WarmBase};
 use super::{console, disk};
+use crate::machine::frozen::Thaw;
 use crate::machine::guard::GuardArguments;
 use crate::machine::process::{self, Guarded, Start};
 use crate::machine::{HOST_PORT, Launch, Machine, Running, namespace};
@@ -27,6 +28,9 @@ use crate::{Context, Error, Result};
 
 /// The program.
 pub const QEMU: &str = "qemu-system-x86_64";
+
+/// The guest's console, in the machine's folder.
+pub(super) const CONSOLE_LOG: &str = "console.log";
 
 /// Lines of QEMU's own output that an event keeps.
 const STDERR_LINES: usize = 10;
@@ -85,7 +89,18 @@ pub(super) struct Boot<'a> {
     /// The lean guest's images.
     pub(super) bundle: Option<&'a Path>,
     pub(super) memory: Memory,
-    pub(super) incoming: bool,
+    pub(super) begin: Begin,
+}
+
+/// How a machine begins.
+#[derive(Debug, Clone)]
+pub(super) enum Begin {
+    /// Its power is switched on.
+    PowerOn,
+    /// A new QEMU takes over a state.
+    TakeOver(PathBuf),
+    /// A QEMU that was frozen goes on, with all that it has translated.
+    Thaw(Thaw),
 }
 
 #[async_trait]
@@ -101,6 +116,7 @@ impl Machine for QemuMachine {
             base_image: self.base_image.display().to_string(),
             kernel: self.kernel.display().to_string(),
             warm_base: self.warm.as_ref().map(|warm| warm.id.clone()),
+            thawed: self.thaws(),
             cached_images: self.warm.as_ref().map(|warm| warm.key.images()).unwrap_or_default(),
         }
     }
@@ -111,42 +127,72 @@ impl Machine for QemuMachine {
         }
         match &self.warm {
             None => disk::make_overlay(&self.base_image, disk).await,
+            Some(warm) if self.thaws() => disk::copy_overlay(&warm.file(FROZEN_DISK), disk),
             Some(warm) => disk::make_overlay(&warm.file(DISK), disk).await,
         }
     }
 
     async fn start(&self, launch: &Launch, events: UnboundedSender<EventKind>) -> Result<Box<dyn Running>> {
-        let boot = |memory, incoming| Boot {
-            name: &launch.plan.function,
-            disk: &launch.disk,
-            folder: &launch.folder,
-            bundle: launch.bundle.as_deref(),
-            memory,
-            incoming,
-        };
-        let Some(warm) = &self.warm else {
-            return Ok(Box::new(self.boot(boot(Memory::Own, false), events).await?));
-        };
-        match self.boot(boot(Memory::Private(warm.file(MEMORY)), true), events.clone()).await {
-            Ok(running) => Ok(Box::new(running)),
-            Err(e) => {
-                let cold = Self { warm: None, ..self.clone() };
-                if self.has_disk {
-                    let _ = std::fs::remove_file(&launch.disk);
-                    cold.make_disk(&launch.disk).await?;
+        let mut machine = self.clone();
+        let mut remarks = Vec::new();
+        loop {
+            let (memory, begin) = machine.beginning(launch);
+            let boot = Boot {
+                name: &launch.plan.function,
+                disk: &launch.disk,
+                folder: &launch.folder,
+                bundle: launch.bundle.as_deref(),
+                memory,
+                begin,
+            };
+            let failed = match machine.boot(boot, events.clone()).await {
+                Err(e) => e,
+                Ok(mut running) => {
+                    if !remarks.is_empty() {
+                        running.instead = Some(machine.report());
+                        running.remarks.extend(remarks);
+                    }
+                    return Ok(Box::new(running));
                 }
-                let mut running = cold.boot(boot(Memory::Own, false), events).await?;
-                running
-                    .remarks
-                    .push(format!("the warm base could not be forked, so the machine booted from nothing: {e}"));
-                running.instead = Some(cold.report());
-                Ok(Box::new(running))
-            }
+            };
+            let (simpler, remark) = match &machine.warm {
+                None => return Err(failed),
+                Some(warm) if machine.thaws() => {
+                    (Some(warm.without_process()), "the frozen QEMU could not go on, so the fork translates anew")
+                }
+                Some(_) => (None, "the warm base could not be forked, so the machine booted from nothing"),
+            };
+            remarks.push(format!("{remark}: {failed}"));
+            machine.warm = simpler;
+            machine.make_disk_anew(&launch.disk).await?;
         }
     }
 }
 
 impl QemuMachine {
+    /// Whether a fork goes on as the QEMU that was frozen. A shell's console is a socket, which that one did not have.
+    fn thaws(&self) -> bool {
+        self.console.is_none() && self.warm.as_ref().is_some_and(WarmBase::has_process)
+    }
+
+    /// The shortest way to a running guest.
+    fn beginning(&self, launch: &Launch) -> (Memory, Begin) {
+        let Some(warm) = &self.warm else { return (Memory::Own, Begin::PowerOn) };
+        let begin = if self.thaws() {
+            Begin::Thaw(warm.thaw(&launch.disk, &launch.folder.join(CONSOLE_LOG)))
+        } else {
+            Begin::TakeOver(warm.file(STATE))
+        };
+        (Memory::Private(warm.file(MEMORY)), begin)
+    }
+
+    async fn make_disk_anew(&self, disk: &Path) -> Result<()> {
+        if self.has_disk {
+            let _ = std::fs::remove_file(disk);
+        }
+        self.make_disk(disk).await
+    }
+
     /// QEMU's arguments for a start.
     pub(super) fn arguments(&self, boot: &Boot<'_>, console: ConsoleTo) -> QemuArguments {
         QemuArguments {
@@ -163,7 +209,7 @@ impl QemuMachine {
             console,
             qmp_fd: Some(4),
             memory: boot.memory.clone(),
-            incoming: boot.incoming,
+            incoming: !matches!(boot.begin, Begin::PowerOn),
         }
     }
 
@@ -180,7 +226,7 @@ impl QemuMachine {
         let pair = || UnixStream::pair().context(|| "cannot make a socket pair".into());
         let (qmp_ours, qmp_theirs) = pair()?;
         let mut inherited: Vec<OwnedFd> = vec![qmp_theirs.into()];
-        let console_log = boot.folder.join("console.log");
+        let console_log = boot.folder.join(CONSOLE_LOG);
         let console_to = match &self.console {
             None => ConsoleTo::File(console_log.clone()),
             Some(shell) => {
@@ -194,7 +240,18 @@ impl QemuMachine {
         command.extend(qemu_arguments(&self.arguments(&boot, console_to)));
         process::record_command(&boot.folder.join("qemu.command"), &command)?;
         let log = boot.folder.join("qemu.log");
-        let (mut guarded, remarks) = self.start_guarded(command, log.clone(), inherited).await?;
+        let thaw = match &boot.begin {
+            Begin::Thaw(order) => Some(order.clone()),
+            Begin::PowerOn | Begin::TakeOver(_) => None,
+        };
+        let arguments = GuardArguments {
+            log: log.clone(),
+            command,
+            same_addresses: thaw.is_some() || matches!(boot.memory, Memory::Shared(_)),
+            thaw,
+            ..GuardArguments::default()
+        };
+        let (mut guarded, remarks) = self.start_guarded(arguments, inherited).await?;
 
         qmp_ours.set_nonblocking(true).context(|| "cannot set up QMP's socket".into())?;
         let qmp_ours = tokio::net::UnixStream::from_std(qmp_ours).context(|| "cannot set up QMP's socket".into())?;
@@ -203,12 +260,17 @@ impl QemuMachine {
         let (mut qmp, heard) = qmp::connect(qmp_ours, said);
         let listener = guarded.listener.take();
         let ended = guarded.ended();
-        // A QEMU that ends at once says why in its log, and that is what its end is told with.
-        let _ = qmp.negotiate().await;
+        if !matches!(boot.begin, Begin::Thaw(_)) {
+            // A QEMU that ends at once says why in its log, and that is what its end is told with.
+            let _ = qmp.negotiate().await;
+        }
         let mut running = RunningQemu { guarded, listener, qmp, watcher: None, remarks, instead: None };
-        if boot.incoming
-            && let Err(e) = running.take_over(&self.warm_state()?).await
-        {
+        let goes_on = match boot.begin {
+            Begin::PowerOn => Ok(()),
+            Begin::TakeOver(state) => running.take_over(&state).await,
+            Begin::Thaw(_) => running.qmp.execute("cont", &json!({})).await.map(|_| ()),
+        };
+        if let Err(e) = goes_on {
             running.guarded.end().await;
             return Err(e);
         }
@@ -235,24 +297,12 @@ impl QemuMachine {
         Ok(running)
     }
 
-    fn warm_state(&self) -> Result<PathBuf> {
-        let warm = self.warm.as_ref().ok_or_else(|| Error::infra("there is no warm base to fork"))?;
-        Ok(warm.file(STATE))
-    }
-
     async fn start_guarded(
         &self,
-        command: Vec<String>,
-        log: PathBuf,
+        mut arguments: GuardArguments,
         inherited: Vec<OwnedFd>,
     ) -> Result<(Guarded, Vec<String>)> {
-        let mut arguments = GuardArguments {
-            own_namespace: self.network == Network::Isolated,
-            log,
-            last_fd: 3,
-            command,
-            writable: None,
-        };
+        arguments.own_namespace = self.network == Network::Isolated;
         let mut remarks = Vec::new();
         if arguments.own_namespace {
             let copies = inherited
@@ -306,6 +356,11 @@ pub(super) struct RunningQemu {
 const TAKE_OVER_LIMIT: Duration = Duration::from_secs(20);
 
 impl RunningQemu {
+    /// QEMU's process.
+    pub(super) fn pid(&self) -> i32 {
+        self.guarded.pid
+    }
+
     /// Has a machine that waits take over a saved state, and run on.
     async fn take_over(&mut self, state: &Path) -> Result<()> {
         let quoted =

@@ -12,7 +12,7 @@ use crate::resources::{sha256_bytes, sha256_file, stamp};
 use crate::{Context, Result};
 
 /// Changes when futon saves or continues machines in another way.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 /// Before an image's name in the names of parts.
 const IMAGE: &str = "image ";

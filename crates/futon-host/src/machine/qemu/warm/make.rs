@@ -9,28 +9,33 @@ use std::time::{Duration, Instant};
 use futon_model::{Accelerator, EventKind, ExitCode, PlannedImage};
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::{DISK, MEMORY, STATE, WarmBase, WarmKey, WarmStore};
-use crate::exchange::{self, ExchangeConfig};
+use super::store::CONSOLE;
+use super::{DISK, FROZEN_DISK, MEMORY, STATE, WarmBase, WarmKey, WarmStore};
+use crate::exchange::{self, ExchangeConfig, Parking};
 use crate::images::ImageStore;
-use crate::machine::Running;
-use crate::machine::qemu::machine::{Boot, QemuMachine, RunningQemu};
+use crate::machine::qemu::machine::{Begin, Boot, CONSOLE_LOG, QemuMachine, RunningQemu};
 use crate::machine::qemu::{
     args::Memory,
     console::{alarm_on, lines_of},
     disk,
 };
+use crate::machine::{Running, frozen};
 use crate::{Context, Error, Result};
 
 /// The run script that parks, `test/park.sh`.
 pub(super) const PARK_SCRIPT: &str = include_str!("../../../../../../test/park.sh");
 
-/// The guest's console, in the folder of a warm base in the making.
-const CONSOLE: &str = "console/console.log";
-
 /// Where the script takes the images' names.
 const IMAGES_PLACEHOLDER: &str = "<__IMAGES__>";
+
+/// The run script, in the folder of a warm base in the making.
+const SCRIPT: &str = "park.sh";
+
+/// The descriptors that QEMU is started with: input and output, and QMP's socket.
+const HANDED: [u64; 4] = [0, 1, 2, 4];
 
 /// How often the guest must have asked for work before it is saved: what it still did after its boot is over by then.
 const POLLS: u32 = 8;
@@ -76,13 +81,13 @@ pub async fn make_warm(store: &WarmStore, make: &MakeWarm<'_>, say: &mut (dyn Fn
     let begin = Instant::now();
     let key = make.key()?;
     let mut folder = store.begin()?;
-    let mut made = save(&folder, make, say).await;
+    let mut made = save(&folder, make, true, say).await;
     if let Err(NotMade { again: true, error }) = &made {
         // Nobody's work was in it yet; under emulation it happens.
         say(&format!("once more, {error}"));
         fs::remove_dir_all(&folder).context(|| format!("cannot remove {}", folder.display()))?;
         folder = store.begin()?;
-        made = save(&folder, make, say).await;
+        made = save(&folder, make, false, say).await;
     }
     let base = made.map_err(|NotMade { error, .. }| {
         let kept = (error.exit_code() != ExitCode::Interrupted).then(|| store.keep_console(&folder.join(CONSOLE)));
@@ -118,66 +123,144 @@ impl From<Error> for NotMade {
     }
 }
 
+/// Makes the files of a warm base; with those of a frozen QEMU, if one is wanted and possible.
 async fn save(
     folder: &Path,
     make: &MakeWarm<'_>,
+    freeze: bool,
     say: &mut (dyn FnMut(&str) + Send),
 ) -> std::result::Result<(), NotMade> {
     let machine = make.machine;
     let memory = folder.join(MEMORY);
     let failed = || format!("cannot make {}", memory.display());
     File::create(&memory).context(failed)?.set_len(u64::from(machine.memory_mib) << 20).context(failed)?;
-    let disk = folder.join(DISK);
     if machine.has_disk {
-        disk::make_overlay(&machine.base_image, &disk).await?;
+        disk::make_overlay(&machine.base_image, &folder.join(DISK)).await?;
     }
-    let script = folder.join("park.sh");
+    let script = folder.join(SCRIPT);
     let images: Vec<&str> = make.images.iter().map(|image| image.reference.written()).collect();
     // A reference has no character that a shell would take for its own.
     fs::write(&script, PARK_SCRIPT.replace(IMAGES_PLACEHOLDER, &images.join(" ")))
         .context(|| format!("cannot write {}", script.display()))?;
+
+    say("booting");
+    let memory = Memory::Shared(memory);
+    let mut parked = park(folder, make, Begin::PowerOn, memory.clone(), say).await?;
+    let freeze = freeze && machine.accelerator.accelerator == Accelerator::Tcg;
+    if freeze && machine.has_disk {
+        // A system's boot leaves half a buffer full of translations that no run needs: a new QEMU has those of the warm-up alone.
+        say("saving");
+        let saved = parked.write_state(folder).await;
+        parked.end().await;
+        saved?;
+        say("rehearsing");
+        // From here on the memory is not what was saved any more.
+        let again = |failed: NotMade| NotMade { again: failed.error.exit_code() != ExitCode::Interrupted, ..failed };
+        parked = park(folder, make, Begin::TakeOver(folder.join(STATE)), memory, say).await.map_err(again)?;
+    }
+    let mut frozen = Ok(());
+    if freeze {
+        say("freezing");
+        frozen = parked.freeze(machine, folder).await;
+    }
+    say("saving");
+    let saved = parked.write_state(folder).await;
+    parked.end().await;
+    saved?;
+    if freeze && frozen.is_ok() {
+        say("trying the frozen QEMU");
+        frozen = goes_on(folder, make, say).await;
+    }
+    match frozen {
+        Ok(()) => Ok(()),
+        Err(e) if e.exit_code() == ExitCode::Interrupted => Err(e.into()),
+        Err(e) => {
+            say(&format!("without a frozen QEMU: {e}"));
+            for name in [frozen::ABOUT, frozen::CONTENT, FROZEN_DISK] {
+                // It may not have come to that.
+                let _ = fs::remove_file(folder.join(name));
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Whether the frozen QEMU goes on: its guest asks for work.
+async fn goes_on(folder: &Path, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) + Send)) -> Result<()> {
+    let trial = folder.join("trial");
+    fs::create_dir_all(&trial).context(|| format!("cannot make {}", trial.display()))?;
+    let disk = trial.join(FROZEN_DISK);
+    if make.machine.has_disk {
+        disk::copy_overlay(&folder.join(FROZEN_DISK), &disk)?;
+    }
+    let order = super::store::thaw(folder, folder, &disk, &trial.join(CONSOLE_LOG));
+    let memory = Memory::Private(folder.join(MEMORY));
+    let parked = park_in(&trial, folder, make, Begin::Thaw(order), memory, say).await.map_err(|failed| failed.error);
+    let parked = parked?;
+    parked.end().await;
+    fs::remove_dir_all(&trial).context(|| format!("cannot remove {}", trial.display()))
+}
+
+/// A machine whose guest waits for work.
+struct Parked {
+    running: RunningQemu,
+    serving: JoinHandle<std::result::Result<(), exchange::ExchangeError>>,
+    stop: CancellationToken,
+}
+
+async fn park(
+    folder: &Path,
+    make: &MakeWarm<'_>,
+    begin: Begin,
+    memory: Memory,
+    say: &mut (dyn FnMut(&str) + Send),
+) -> std::result::Result<Parked, NotMade> {
     let console = folder.join(CONSOLE);
     let console = console.parent().unwrap_or(folder);
     fs::create_dir_all(console).context(|| format!("cannot make {}", console.display()))?;
+    park_in(console, folder, make, begin, memory, say).await
+}
 
+/// Starts the machine and waits until its guest asks for work, again and again. One that was saved warms up again before.
+async fn park_in(
+    output: &Path,
+    folder: &Path,
+    make: &MakeWarm<'_>,
+    begin: Begin,
+    memory: Memory,
+    say: &mut (dyn FnMut(&str) + Send),
+) -> std::result::Result<Parked, NotMade> {
+    let parking = if matches!(begin, Begin::TakeOver(_)) { Parking::AfterScript } else { Parking::Yes };
+    let disk = folder.join(DISK);
+    let boot = Boot { name: "warm", disk: &disk, folder: output, bundle: None, memory, begin };
     let (events, mut incoming) = unbounded_channel();
-    let boot = Boot {
-        name: "warm",
-        disk: &disk,
-        folder: console,
-        bundle: None,
-        memory: Memory::Shared(memory),
-        incoming: false,
-    };
-    say("booting");
-    let mut running = machine.boot(boot, events.clone()).await?;
+    let mut running = make.machine.boot(boot, events.clone()).await?;
     let listener =
         running.take_listener().ok_or_else(|| Error::infra("the machine gave no socket for its exchange"))?;
     let served: BTreeMap<String, PathBuf> = [("futon-guest".to_owned(), make.futon_guest.to_owned())].into();
     let config = ExchangeConfig {
-        run_script: Some(script),
-        parking: true,
+        run_script: Some(folder.join(SCRIPT)),
+        parking,
         store: make.store.clone(),
         ..ExchangeConfig::run(served, folder.join("uploads"), events)
     };
     let stop = CancellationToken::new();
     let serving = tokio::spawn(exchange::serve(listener, config, stop.clone()));
-    let saved = match parked(make, &mut incoming, &folder.join(CONSOLE), say).await {
+    let parked = Parked { running, serving, stop };
+    match wait_for_work(make, &mut incoming, &output.join(CONSOLE_LOG), say).await {
         Ok(()) => {
-            say("saving");
             tokio::time::sleep(AFTER_POLL).await;
-            write_state(&mut running, folder).await.map_err(NotMade::from)
+            Ok(parked)
         }
-        Err(e) => Err(e),
-    };
-    stop.cancel();
-    running.end().await;
-    let _ = serving.await;
-    saved
+        Err(e) => {
+            parked.end().await;
+            Err(e)
+        }
+    }
 }
 
 /// Waits until the guest has asked for work often enough.
-async fn parked(
+async fn wait_for_work(
     make: &MakeWarm<'_>,
     incoming: &mut UnboundedReceiver<EventKind>,
     console: &Path,
@@ -227,18 +310,44 @@ async fn parked(
     Err(NotMade { error: error.hint("--cold boots each machine from nothing"), again })
 }
 
-/// Stops the machine and writes what is not in the memory's file.
-async fn write_state(running: &mut RunningQemu, folder: &Path) -> Result<()> {
-    let state = folder.join(STATE);
-    let quoted = shlex::try_quote(&state.to_string_lossy()).context(|| "the path has a NUL byte".into())?.into_owned();
-    let qmp = &mut running.qmp;
-    qmp.execute("stop", &json!({})).await?;
-    qmp.ignore_shared_memory().await?;
-    qmp.execute("migrate", &json!({ "uri": format!("exec:cat > {quoted}") })).await?;
-    qmp.migrated(SAVE_LIMIT).await?;
-    // What answers to this is the machine's end.
-    let _ = qmp.execute("quit", &json!({})).await;
-    Ok(())
+impl Parked {
+    /// Stops the machine and freezes QEMU. What it would write to its disk from now on goes into an overlay of its own, which forks copy.
+    async fn freeze(&mut self, machine: &QemuMachine, folder: &Path) -> Result<()> {
+        let qmp = &mut self.running.qmp;
+        qmp.execute("stop", &json!({})).await?;
+        if machine.has_disk {
+            let overlay = folder.join(FROZEN_DISK);
+            let order = json!({ "device": "disk0", "snapshot-file": overlay, "format": "qcow2" });
+            qmp.execute("blockdev-snapshot-sync", &order).await?;
+        }
+        let (pid, folder, memory) = (self.running.pid(), folder.to_owned(), folder.join(MEMORY));
+        let freeze = move || frozen::freeze(pid, &folder, &memory, &HANDED);
+        // The thread that traces is the one that waits.
+        let frozen = tokio::task::spawn_blocking(freeze).await.context(|| "the freezing was broken off".into())?;
+        frozen.map_err(Error::infra)
+    }
+
+    /// Stops the machine and writes what is not in the memory's file.
+    async fn write_state(&mut self, folder: &Path) -> Result<()> {
+        let state = folder.join(STATE);
+        let quoted =
+            shlex::try_quote(&state.to_string_lossy()).context(|| "the path has a NUL byte".into())?.into_owned();
+        let qmp = &mut self.running.qmp;
+        qmp.execute("stop", &json!({})).await?;
+        qmp.ignore_shared_memory().await?;
+        qmp.execute("migrate", &json!({ "uri": format!("exec:cat > {quoted}") })).await?;
+        qmp.migrated(SAVE_LIMIT).await?;
+        // What answers to this is the machine's end.
+        let _ = qmp.execute("quit", &json!({})).await;
+        Ok(())
+    }
+
+    /// Ends the machine and its exchange.
+    async fn end(mut self) {
+        self.stop.cancel();
+        self.running.end().await;
+        let _ = self.serving.await;
+    }
 }
 
 impl QemuMachine {
@@ -247,7 +356,10 @@ impl QemuMachine {
         let memory = Memory::Shared(folder.join(MEMORY));
         let disk = folder.join(DISK);
         let console = crate::machine::qemu::ConsoleTo::File(folder.join("console.log"));
-        self.arguments(&Boot { name: "warm", disk: &disk, folder, bundle: None, memory, incoming: false }, console)
+        self.arguments(
+            &Boot { name: "warm", disk: &disk, folder, bundle: None, memory, begin: Begin::PowerOn },
+            console,
+        )
     }
 
     /// Whether this machine can be saved and forked at all.

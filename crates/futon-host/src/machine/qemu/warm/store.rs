@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::WarmKey;
+use crate::machine::frozen::{self, Moved, Thaw};
 use crate::resources::stamp;
 use crate::{Context, Error, Result};
 
@@ -22,6 +23,12 @@ pub(in crate::machine::qemu) const MEMORY: &str = "memory";
 pub(in crate::machine::qemu) const STATE: &str = "state";
 /// The disk as it was when the machine was saved.
 pub(in crate::machine::qemu) const DISK: &str = "disk.qcow2";
+
+/// What the QEMU that was frozen has written to after that disk: nothing.
+pub(in crate::machine::qemu) const FROZEN_DISK: &str = "frozen.qcow2";
+
+/// The guest's console when it was made.
+pub(super) const CONSOLE: &str = "console/console.log";
 
 const ABOUT: &str = "warm.json";
 
@@ -41,6 +48,9 @@ pub struct WarmBase {
     pub made_in_ms: u64,
     /// Its files: hash, size and time stamp when it was made.
     files: BTreeMap<String, Stamp>,
+    /// Folder that it was made in.
+    #[serde(default)]
+    made_in: PathBuf,
     #[serde(skip)]
     folder: PathBuf,
     #[serde(skip)]
@@ -79,13 +89,27 @@ impl WarmBase {
     /// Describes the files in `folder`, with hashes.
     pub(super) fn describe(folder: &Path, key: WarmKey, made_in_ms: u64, has_disk: bool) -> Result<Self> {
         let mut files = BTreeMap::new();
-        for name in [MEMORY, STATE, DISK].into_iter().filter(|name| has_disk || *name != DISK) {
+        let mut names = vec![MEMORY, STATE];
+        names.extend(has_disk.then_some(DISK));
+        if frozen::is_in(folder) {
+            names.extend([frozen::ABOUT, frozen::CONTENT]);
+            names.extend(has_disk.then_some(FROZEN_DISK));
+        }
+        for name in names {
             let path = folder.join(name);
             let (size, mtime_ns) = stamp(&path).context(|| format!("cannot look at {}", path.display()))?;
             let sha256 = sha256_of_data(&path).context(|| format!("cannot read {}", path.display()))?;
             files.insert(name.to_owned(), Stamp { sha256, size, mtime_ns });
         }
-        let base = Self { id: key.id(), key, made_in_ms, files, folder: folder.to_owned(), in_use: InUse::default() };
+        let base = Self {
+            id: key.id(),
+            key,
+            made_in_ms,
+            files,
+            made_in: folder.to_owned(),
+            folder: folder.to_owned(),
+            in_use: InUse::default(),
+        };
         let path = folder.join(ABOUT);
         let text = serde_json::to_vec_pretty(&base).context(|| format!("cannot write {}", path.display()))?;
         fs::write(&path, text).context(|| format!("cannot write {}", path.display()))?;
@@ -102,6 +126,24 @@ impl WarmBase {
     /// One of its files.
     pub(in crate::machine::qemu) fn file(&self, name: &str) -> PathBuf {
         self.folder.join(name)
+    }
+
+    /// How the frozen QEMU goes on with a disk and a console of its own.
+    pub(in crate::machine::qemu) fn thaw(&self, disk: &Path, console: &Path) -> Thaw {
+        thaw(&self.folder, &self.made_in, disk, console)
+    }
+
+    /// Whether QEMU's process was frozen with it.
+    #[must_use]
+    pub fn has_process(&self) -> bool {
+        self.files.contains_key(frozen::ABOUT)
+    }
+
+    /// The same without that process.
+    pub(in crate::machine::qemu) fn without_process(&self) -> Self {
+        let mut base = self.clone();
+        base.files.retain(|name, _| ![frozen::ABOUT, frozen::CONTENT, FROZEN_DISK].contains(&name.as_str()));
+        base
     }
 
     /// What is wrong with it by sizes and time stamps.
@@ -134,6 +176,16 @@ impl WarmBase {
         use std::os::unix::fs::MetadataExt;
         let of = |name| fs::metadata(self.folder.join(name)).map_or(0, |m| m.blocks() * 512);
         self.files.keys().map(of).sum()
+    }
+}
+
+/// How a QEMU that was frozen in `made_in`, whose files are in `folder` now, goes on with a disk and a console of its own.
+pub(super) fn thaw(folder: &Path, made_in: &Path, disk: &Path, console: &Path) -> Thaw {
+    let kept = |name| Moved { from: made_in.join(name), to: folder.join(name), own: false };
+    let own = |name, to: &Path| Moved { from: made_in.join(name), to: to.to_owned(), own: true };
+    Thaw {
+        folder: folder.to_owned(),
+        moved: vec![kept(MEMORY), kept(DISK), own(FROZEN_DISK, disk), own(CONSOLE, console)],
     }
 }
 
@@ -241,8 +293,10 @@ impl WarmStore {
             }
         }
         let folder = self.folder.join(format!(".making-{}", std::process::id()));
-        fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
-        Ok(folder)
+        let failed = || format!("cannot make {}", folder.display());
+        fs::create_dir_all(&folder).context(failed)?;
+        // As the kernel names a frozen process's files.
+        fs::canonicalize(&folder).context(failed)
     }
 
     /// Keeps the console of a machine that did not become a warm base, the last one's only; where, if it was there.
