@@ -1,8 +1,10 @@
 //! Warm bases and forks, and the short way to a container: what they leave out must not be missing.
 
 use std::fs;
+use std::io::Read;
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::real::{Bench, Run};
 
@@ -20,6 +22,7 @@ fn a_run_says_whether_it_was_forked() {
         let function = &run.report["functions"][0];
         assert_eq!(function["proof"], "full");
         assert_eq!(function["machine"]["warm_base"].is_string(), forked, "{}", run.all());
+        assert_eq!(function["machine"]["thawed"] == true, forked && is_emulated(&run), "{}", run.all());
         // A fork of the Docker base has the guest tool from the machine that was saved.
         let events = fs::read_to_string(bench.path("out/fibonacci-go/results/events.jsonl")).unwrap();
         let fetched = |name: &str| events.contains(&format!("\"path\":\"{name}\""));
@@ -28,6 +31,60 @@ fn a_run_says_whether_it_was_forked() {
         assert_eq!(fetched("test-client"), docker, "{events}");
         fs::remove_dir_all(bench.path("out")).unwrap();
     }
+    bench.nothing_left();
+}
+
+/// Only an emulator translates, and is frozen.
+fn is_emulated(run: &Run) -> bool {
+    run.report["functions"][0]["machine"]["accelerator"] == "tcg"
+}
+
+#[test]
+fn a_frozen_qemu_stays_as_it_is_and_is_not_needed() {
+    let Some(bench) = Bench::new() else { return };
+    let resources = bench.own_resources(&["warm"]);
+    let test = || {
+        let mut command = bench.test_command(&["fibonacci-go", "-n", "5", "--base", "lean"]);
+        let run = Run::of(&command.env("RESOURCES", &resources).output().unwrap());
+        assert_eq!(run.code, Some(0), "{}", run.all());
+        fs::remove_dir_all(bench.path("out")).unwrap();
+        run
+    };
+    let run = test();
+    if !is_emulated(&run) {
+        eprintln!("skipped: a_frozen_qemu_stays_as_it_is_and_is_not_needed: there is an accelerator");
+        return;
+    }
+    let machine = |run: &Run| run.report["functions"][0]["machine"].clone();
+    let base = resources.join("warm").join(machine(&run)["warm_base"].as_str().unwrap());
+    let hashes = || {
+        ["memory", "state", "process", "process.json"].map(|name| {
+            let (mut file, mut piece) = (fs::File::open(base.join(name)).unwrap(), vec![0; 1 << 20]);
+            let mut hash = Sha256::new();
+            loop {
+                match file.read(&mut piece).unwrap() {
+                    0 => break hex::encode(hash.finalize()),
+                    read => hash.update(&piece[..read]),
+                }
+            }
+        })
+    };
+    let before = hashes();
+    let run = test();
+    assert_eq!((&machine(&run)["thawed"], hashes()), (&true.into(), before), "{}", run.all());
+
+    // Frozen under another kernel, as far as its description goes.
+    let about = base.join("process.json");
+    let modified = fs::metadata(&about).unwrap().modified().unwrap();
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let (text, other) = (fs::read_to_string(&about).unwrap(), "9".repeat(release.trim().len()));
+    assert!(text.contains(release.trim()));
+    fs::write(&about, text.replacen(release.trim(), &other, 1)).unwrap();
+    fs::File::options().append(true).open(&about).unwrap().set_modified(modified).unwrap();
+    let run = test();
+    assert!(machine(&run)["warm_base"].is_string() && machine(&run)["thawed"].is_null(), "{}", run.all());
+    let remark = run.report["functions"][0]["remarks"][0].as_str().unwrap();
+    assert!(remark.contains("the host's kernel or processor is another one"), "{remark}");
     bench.nothing_left();
 }
 
