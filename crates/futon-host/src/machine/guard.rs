@@ -113,7 +113,8 @@ pub fn run_guard(arguments: &GuardArguments) -> io::Result<()> {
     if let Some(order) = &arguments.thaw
         && let Err(why) = frozen::thaw(pid_of(&child)?, order, &arguments.command)
     {
-        child.kill()?;
+        // It may have ended already.
+        let _ = child.kill();
         // Each of its threads is traced, and to be waited for.
         while waitpid(None, Some(WaitPidFlag::__WALL)).is_ok() {}
         return send(&control, &GuardMessage::NotStarted { why }, None);

@@ -73,18 +73,27 @@ fn a_frozen_qemu_stays_as_it_is_and_is_not_needed() {
     let run = test();
     assert_eq!((&machine(&run)["thawed"], hashes()), (&true.into(), before), "{}", run.all());
 
-    // Frozen under another kernel, as far as its description goes.
+    // Its description changes, its size and time stamp do not.
     let about = base.join("process.json");
-    let modified = fs::metadata(&about).unwrap().modified().unwrap();
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
-    let (text, other) = (fs::read_to_string(&about).unwrap(), "9".repeat(release.trim().len()));
-    assert!(text.contains(release.trim()));
-    fs::write(&about, text.replacen(release.trim(), &other, 1)).unwrap();
-    fs::File::options().append(true).open(&about).unwrap().set_modified(modified).unwrap();
+    let change = |from: &str, to: &str| {
+        let modified = fs::metadata(&about).unwrap().modified().unwrap();
+        let text = fs::read_to_string(&about).unwrap();
+        assert!(text.contains(from) && from.len() == to.len());
+        fs::write(&about, text.replacen(from, to, 1)).unwrap();
+        fs::File::options().append(true).open(&about).unwrap().set_modified(modified).unwrap();
+    };
+    // What is noticed only when it is to go on. The code begins as all of ELF's does.
+    change("\"kernel_code\":\"7f45", "\"kernel_code\":\"7f46");
     let run = test();
     assert!(machine(&run)["warm_base"].is_string() && machine(&run)["thawed"].is_null(), "{}", run.all());
     let remark = run.report["functions"][0]["remarks"][0].as_str().unwrap();
-    assert!(remark.contains("the host's kernel or processor is another one"), "{remark}");
+    assert!(remark.contains("the frozen QEMU could not go on") && remark.contains("other pages"), "{remark}");
+    // What is noticed before: it was frozen under another kernel.
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    change(release.trim(), &"9".repeat(release.trim().len()));
+    let run = test();
+    assert!(run.all().contains("the host's kernel or processor is another one"), "{}", run.all());
+    assert_eq!(machine(&run)["thawed"], true, "{}", run.all());
     bench.nothing_left();
 }
 

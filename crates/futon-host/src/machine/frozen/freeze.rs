@@ -3,16 +3,15 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::Duration;
 
 use nix::sys::personality::Persona;
-use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use super::saved::{Area, Content, Mapping, Program, Range, Saved, descriptors, mappings};
-use super::thread::{SYSCALL, Thread};
+use super::saved::{Area, Content, KernelCode, Mapping, Program, Range, SCRATCH, Saved, descriptors, mappings};
+use super::thread::{Interrupted, Thread, ThreadState};
 use super::{ABOUT, CONTENT, Result, failed, host};
-use crate::resources::stamp;
 
 /// Bytes at the beginning of a thread's block among which the C library keeps the thread's number.
 const THREAD_BLOCK: usize = 0x800;
@@ -20,9 +19,16 @@ const THREAD_BLOCK: usize = 0x800;
 /// What the kernel lets a process's stack grow to, by default.
 const STACK: u64 = 8 << 20;
 
+/// Zeroes behind the last content; a hole, which takes no space.
+const ROOM: u64 = 1 << 30;
+
 const PAGE: usize = 4096;
 /// Memory is read in pieces of this size.
 const PIECE: usize = 1 << 20;
+
+/// Tries to find all threads of a process asleep, and the wait between two.
+const TRIES: u32 = 100;
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
 
 /// The threads of a process, all stopped; they go on when this is dropped.
 struct Held(Vec<Thread>);
@@ -37,6 +43,7 @@ impl Drop for Held {
 }
 
 impl Held {
+    /// Stops all threads, the process's own first.
     fn all(pid: i32) -> Result<Self> {
         let mut held = Self(Vec::new());
         // A thread may start another one until it is stopped itself.
@@ -46,10 +53,10 @@ impl Held {
                 let number = entry.file_name().to_string_lossy().parse().map_err(failed("its threads"))?;
                 let thread = Thread(Pid::from_raw(number));
                 if held.0.iter().all(|known| known.0 != thread.0) {
-                    ptrace::seize(thread.0, ptrace::Options::empty()).map_err(failed("tracing it"))?;
                     held.0.push(thread);
-                    ptrace::interrupt(thread.0).map_err(failed("stopping it"))?;
-                    thread.wait()?;
+                    if thread.interrupt()? == Interrupted::Gone {
+                        held.0.pop();
+                    }
                 }
             }
             if held.0.len() == before {
@@ -59,45 +66,88 @@ impl Held {
         held.0.sort_by_key(|thread| (thread.0.as_raw() != pid, thread.0));
         Ok(held)
     }
+
+    /// Stops all threads while each of them sleeps in a system call. One that is at work may hold a lock that has its number in it
+    /// (recursive ones do), and its number is another one later on.
+    fn all_asleep(pid: i32) -> Result<Self> {
+        for _ in 0..TRIES {
+            let held = Self::all(pid)?;
+            let mut asleep = true;
+            for thread in &held.0 {
+                asleep &= thread.sleeps()? && nothing_pending(pid, *thread)?;
+            }
+            if asleep {
+                return Ok(held);
+            }
+            drop(held);
+            std::thread::sleep(BETWEEN_TRIES);
+        }
+        Err("its threads do not come to rest".into())
+    }
 }
 
-/// Writes the process into `folder`. Its memory that is shared with `memory_file` is not written, but mapped privately from it later on.
+/// Whether no signal waits until the thread lets it through (proc(5)): it would be lost.
+fn nothing_pending(pid: i32, thread: Thread) -> Result<bool> {
+    let path = format!("/proc/{pid}/task/{}/status", thread.0);
+    let status = fs::read_to_string(path).map_err(failed("its signals"))?;
+    let mut sets =
+        status.lines().filter_map(|line| line.strip_prefix("SigPnd:").or_else(|| line.strip_prefix("ShdPnd:")));
+    Ok(sets.all(|set| set.trim().bytes().all(|digit| digit == b'0')))
+}
+
+/// Why the process cannot be frozen, by what is easily seen. `handed` as in [`freeze`].
+///
+/// # Errors
+/// That.
+pub(in crate::machine) fn check(pid: i32, handed: &[u64]) -> Result<()> {
+    let persona = fs::read_to_string(format!("/proc/{pid}/personality")).map_err(failed("its personality"))?;
+    let persona = i32::from_str_radix(persona.trim(), 16).map_err(failed("its personality"))?;
+    if !Persona::from_bits_retain(persona).contains(Persona::ADDR_NO_RANDOMIZE) {
+        return Err("the system does not let its addresses be the same each time".into());
+    }
+    descriptors(pid, handed).map(|_| ())
+}
+
+/// Writes the process into `folder`. Its memory that is shared with `memory_file` is not written, but mapped privately from it later on;
+/// `handed` are the descriptors that it was started with, as the processes that go on as it will be.
 /// Blocks for some tenths of a second; the calling thread becomes the process's tracer meanwhile.
 ///
 /// # Errors
 /// Why the process cannot be continued from what would be written.
 pub(in crate::machine) fn freeze(pid: i32, folder: &Path, memory_file: &Path, handed: &[u64]) -> Result<()> {
-    let persona = fs::read_to_string(format!("/proc/{pid}/personality")).map_err(failed("its personality"))?;
-    let persona = i32::from_str_radix(persona.trim(), 16).map_err(failed("its personality"))?;
-    if !Persona::from_bits_retain(persona).contains(Persona::ADDR_NO_RANDOMIZE) {
-        return Err("its addresses are random ones".into());
-    }
-    let held = Held::all(pid)?;
+    check(pid, handed)?;
+    let held = Held::all_asleep(pid)?;
     let memory = File::open(format!("/proc/{pid}/mem")).map_err(failed("its memory"))?;
     let mappings = mappings(pid)?;
-    let code = mappings.iter().find(|mapping| mapping.name == "[vdso]").ok_or("it has no vdso")?.range;
-    let mut kernel_code = vec![0; usize::try_from(code.length()).map_err(failed("the vdso"))?];
-    memory.read_exact_at(&mut kernel_code, code.begin).map_err(failed("the vdso"))?;
-
-    let content = folder.join(CONTENT);
-    let out = File::create(&content).map_err(failed("its contents"))?;
+    if mappings.iter().any(|mapping| mapping.range.begin < SCRATCH.end && SCRATCH.begin < mapping.range.end) {
+        return Err("it has something where nothing should be".into());
+    }
+    let kernels = KernelCode::of(&mappings, &memory)?;
+    let out = File::create(folder.join(CONTENT)).map_err(failed("its contents"))?;
     let mut writer = Writer { memory: &memory, out, place: 0 };
+    let (actions, timer_slack) = ask(held.0[0], &memory, kernels.syscall)?;
     let mut saved = Saved {
         host: host()?,
         areas: Vec::new(),
         kernel_pages: mappings.iter().filter(|mapping| mapping.is_kernels()).map(|mapping| mapping.range).collect(),
-        heap_end: mappings.iter().find(|mapping| mapping.name == "[heap]").map(|mapping| mapping.range.end),
+        kernel_code: kernels.code,
+        heap_end: mappings.iter().rfind(|mapping| mapping.name == "[heap]").map(|mapping| mapping.range.end),
         threads: threads(&held, &memory)?,
-        actions: actions(held.0[0], &memory, code.begin + syscall_in(&kernel_code)?)?,
-        kernel_code: hex::encode(kernel_code),
+        actions,
+        timer_slack,
         descriptors: descriptors(pid, handed)?,
         programs: Vec::new(),
     };
-    for mapping in mappings.iter().filter(|mapping| !mapping.is_kernels()) {
+    let mut end = 0;
+    for mapping in &mappings {
+        let before = std::mem::replace(&mut end, mapping.range.end);
+        if mapping.is_kernels() {
+            continue;
+        }
         if mapping.name == "[stack]" {
             // The kernel lets it grow, which a mapping of contents does not.
-            let begin = saved.areas.last().map_or(0, |area: &Area| area.range.end).max(mapping.range.end - STACK);
-            let range = Range { begin: begin.min(mapping.range.begin), end: mapping.range.begin };
+            let begin = before.max(mapping.range.end.saturating_sub(STACK)).min(mapping.range.begin);
+            let range = Range { begin, end: mapping.range.begin };
             saved.areas.push(Area { range, protection: mapping.protection, content: Content::Nothing });
         }
         let area = writer.area(mapping, memory_file)?;
@@ -105,24 +155,18 @@ pub(in crate::machine) fn freeze(pid: i32, folder: &Path, memory_file: &Path, ha
             && path != memory_file
             && saved.programs.iter().all(|program| program.path != *path)
         {
-            let (size, mtime_ns) = stamp(path).map_err(failed(&path.to_string_lossy()))?;
-            saved.programs.push(Program { path: path.clone(), size, mtime_ns });
+            saved.programs.push(Program::of(path)?);
         }
         saved.areas.push(area);
     }
     drop(held);
-    writer.out.set_len(writer.place).map_err(failed("its contents"))?;
+    // An allocator that lets a mapping grow finds zeroes behind its end, too.
+    writer.out.set_len(writer.place + ROOM).map_err(failed("its contents"))?;
     let about = serde_json::to_vec(&saved).map_err(failed("its description"))?;
     fs::write(folder.join(ABOUT), about).map_err(failed("its description"))
 }
 
-/// Where a `syscall` instruction is in the code that the kernel gives to every process.
-pub(super) fn syscall_in(kernel_code: &[u8]) -> Result<u64> {
-    let place = kernel_code.windows(SYSCALL.len()).position(|bytes| bytes == SYSCALL);
-    place.map(|place| place as u64).ok_or_else(|| "the vdso makes no system call".into())
-}
-
-fn threads(held: &Held, memory: &File) -> Result<Vec<super::thread::ThreadState>> {
+fn threads(held: &Held, memory: &File) -> Result<Vec<ThreadState>> {
     let mut found = None;
     let mut states = Vec::new();
     for thread in &held.0 {
@@ -140,17 +184,26 @@ fn threads(held: &Held, memory: &File) -> Result<Vec<super::thread::ThreadState>
     Ok(states)
 }
 
-/// What the process does on signals; asked in its own name.
-fn actions(thread: Thread, memory: &File, at: u64) -> Result<Vec<(u64, String)>> {
-    /// Size of the kernel's `struct sigaction` and of its set of signals.
+/// What the process does on signals, and by how much its timers may be late: asked in its own name, while no signal comes between.
+fn ask(thread: Thread, memory: &File, at: u64) -> Result<(Vec<(u64, String)>, u64)> {
+    let (registers, signals) = (thread.registers()?, thread.signals()?);
+    thread.set_signals(u64::MAX)?;
+    let answers = ask_with(thread, registers.rsp, memory, at);
+    // Whatever came of it, the process goes on.
+    thread.set_registers(registers)?;
+    thread.set_signals(signals)?;
+    answers
+}
+
+fn ask_with(thread: Thread, stack: u64, memory: &File, at: u64) -> Result<(Vec<(u64, String)>, u64)> {
+    /// Sizes of the kernel's `struct sigaction` and of its set of signals.
     const ACTION: usize = 32;
     const SET: u64 = 8;
     /// Below the stack's end the compiler may keep something.
     const RED_ZONE: u64 = 128;
 
-    let before = thread.registers()?;
-    let scratch = (before.rsp - RED_ZONE - 4 * ACTION as u64) & !15;
-    let mut found = Vec::new();
+    let scratch = (stack - RED_ZONE - 4 * ACTION as u64) & !15;
+    let mut actions = Vec::new();
     for signal in 1..=64 {
         if [Signal::SIGKILL, Signal::SIGSTOP].iter().any(|fixed| *fixed as u64 == signal) {
             continue;
@@ -159,11 +212,11 @@ fn actions(thread: Thread, memory: &File, at: u64) -> Result<Vec<(u64, String)>>
         let mut action = [0; ACTION];
         memory.read_exact_at(&mut action, scratch).map_err(failed("its stack"))?;
         if action != [0; ACTION] {
-            found.push((signal, hex::encode(action)));
+            actions.push((signal, hex::encode(action)));
         }
     }
-    thread.set_registers(before)?;
-    Ok(found)
+    let timer_slack = thread.call(at, libc::SYS_prctl, &[u64::from(libc::PR_GET_TIMERSLACK.cast_unsigned())])?;
+    Ok((actions, timer_slack))
 }
 
 struct Writer<'a> {

@@ -2,8 +2,11 @@
 //! number of times, as CRIU does it; but without privileges, and for one kind of process: a stopped QEMU.
 //!
 //! What is gained: a QEMU that is continued still has the guest's code translated (`docs/decisions/frozen.md`).
-//! What a QEMU without virtual hardware of the host's has is carried over: memory, threads, signal handlers, files, `eventfd`, `signalfd`, `epoll`.
-//! Sockets are handed to the new process by number; anything else is refused while freezing.
+//!
+//! Carried over are memory, threads (with registers, blocked signals and restartable sequences), what is done on signals, files, `eventfd`, `signalfd`
+//! and `epoll`. Sockets that are connected to nobody are made anew; those that the process was started with are handed to the new one by
+//! number. Anything else that is open, and a signal that is pending, is a reason not to freeze. Not carried over, as a QEMU does not use them once it
+//! runs: stacks of their own for signals, lists of robust mutexes, shadow stacks.
 
 mod freeze;
 mod saved;
@@ -17,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use freeze::freeze;
+pub(super) use freeze::{check, freeze};
 pub(super) use thaw::thaw;
 
 /// Description of a frozen process.
@@ -81,4 +84,12 @@ fn host() -> Result<String> {
 /// Whether a folder has a frozen process in it.
 pub(super) fn is_in(folder: &Path) -> bool {
     folder.join(ABOUT).is_file()
+}
+
+/// Whether the process that is in a folder can go on here, as far as that is seen without trying.
+///
+/// # Errors
+/// Why not.
+pub(super) fn can_go_on(folder: &Path) -> Result<()> {
+    saved::Saved::read(folder)?.check()
 }

@@ -1,15 +1,17 @@
 //! What is kept of a frozen process, and what `/proc` says of a living one.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use super::thread::ThreadState;
-use super::{Result, failed};
+use super::thread::{SYSCALL, ThreadState};
+use super::{ABOUT, Result, failed, host};
 use crate::machine::guard::pidfd;
+use crate::resources::stamp;
 
 /// A frozen process.
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,11 +28,31 @@ pub(super) struct Saved {
     pub(super) heap_end: Option<u64>,
     /// The first is the process's own.
     pub(super) threads: Vec<ThreadState>,
+    /// By how many nanoseconds timers may be late (PR_SET_TIMERSLACK).
+    pub(super) timer_slack: u64,
     /// The kernel's `struct sigaction`, 32 bytes in hexadecimal, by signal number.
     pub(super) actions: Vec<(u64, String)>,
     pub(super) descriptors: Vec<Descriptor>,
     /// The programs and libraries that are mapped, not copied.
     pub(super) programs: Vec<Program>,
+}
+
+impl Saved {
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        let about = fs::read(folder.join(ABOUT)).map_err(failed("its description"))?;
+        serde_json::from_slice(&about).map_err(failed("its description"))
+    }
+
+    /// Whether the host and the libraries are those that it knew.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.host != host()? {
+            return Err("the host's kernel or processor is another one".into());
+        }
+        match self.programs.iter().find(|program| Program::of(&program.path).as_ref() != Ok(*program)) {
+            Some(program) => Err(format!("{} changed", program.path.display())),
+            None => Ok(()),
+        }
+    }
 }
 
 /// An area of memory.
@@ -71,6 +93,35 @@ pub(super) struct Program {
     pub(super) path: PathBuf,
     pub(super) size: u64,
     pub(super) mtime_ns: u64,
+}
+
+impl Program {
+    pub(super) fn of(path: &Path) -> Result<Self> {
+        let (size, mtime_ns) = stamp(path).map_err(failed(&path.to_string_lossy()))?;
+        Ok(Self { path: path.to_owned(), size, mtime_ns })
+    }
+}
+
+/// Memory for the arguments of system calls; no program has anything there.
+pub(super) const SCRATCH: Range = Range { begin: 0x1_0000_0000, end: 0x1_0001_0000 };
+
+/// The code that the kernel gives to every process.
+pub(super) struct KernelCode {
+    /// All of it, hexadecimal.
+    pub(super) code: String,
+    /// Address of a `syscall` instruction in it.
+    pub(super) syscall: u64,
+}
+
+impl KernelCode {
+    pub(super) fn of(mappings: &[Mapping], memory: &File) -> Result<Self> {
+        let range = mappings.iter().find(|mapping| mapping.name == "[vdso]").ok_or("it has no vdso")?.range;
+        let mut code = vec![0; usize::try_from(range.length()).map_err(failed("the vdso"))?];
+        memory.read_exact_at(&mut code, range.begin).map_err(failed("the vdso"))?;
+        let place = code.windows(SYSCALL.len()).position(|bytes| bytes == SYSCALL);
+        let place = place.ok_or("the vdso makes no system call")? as u64;
+        Ok(Self { code: hex::encode(code), syscall: range.begin + place })
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -151,8 +202,9 @@ fn parse_mappings(text: &str) -> Option<Vec<Mapping>> {
     let mut found: Vec<Mapping> = Vec::new();
     for line in text.lines() {
         let first = line.split(' ').next()?;
-        if let Some(size) = line.strip_prefix("Anonymous:") {
-            found.last_mut()?.written = size.trim() != "0 kB";
+        // What was written and is swapped out counts as swapped alone.
+        if let Some(size) = line.strip_prefix("Anonymous:").or_else(|| line.strip_prefix("Swap:")) {
+            found.last_mut()?.written |= size.trim() != "0 kB";
         }
         if first.ends_with(':') {
             continue;
@@ -260,4 +312,64 @@ fn kind_of(target: &str, info: &str) -> Option<Kind> {
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernels_list_of_mappings_is_read() {
+        let text = "555555554000-555555600000 r--p 00001000 fe:01 42                         /usr/lib/a b.so\n\
+                    Rss:                 640 kB\nAnonymous:             0 kB\nSwap:                  0 kB\nVmFlags: rd mr mw me sd \n\
+                    555555600000-555555700000 rw-p 00000000 fe:01 42                         /usr/lib/a b.so\n\
+                    Anonymous:             0 kB\nSwap:                  4 kB\nVmFlags: rd wr mr mw me ac sd \n\
+                    7ffff0000000-7ffff0001000 rw-s 00000000 00:01 7                          /dev/zero (deleted)\n\
+                    Anonymous:             4 kB\nSwap:                  0 kB\n\
+                    7ffff7fc9000-7ffff7fcd000 r--p 00000000 00:00 0                          [vvar]\n\
+                    ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n";
+        let found = parse_mappings(text).unwrap();
+        let told: Vec<_> = found.iter().map(|m| (m.name.as_str(), m.protection, m.shared, m.may_differ())).collect();
+        assert_eq!(
+            told,
+            [
+                ("/usr/lib/a b.so", 1, false, false),
+                ("/usr/lib/a b.so", 3, false, true),
+                ("/dev/zero (deleted)", 3, true, true),
+                ("[vvar]", 1, false, false)
+            ]
+        );
+        assert_eq!(
+            (found[0].range.begin, found[0].range.length(), found[0].place),
+            (0x5555_5555_4000, 0xac000, 0x1000)
+        );
+        assert!(parse_mappings("nonsense\n").is_none());
+    }
+
+    #[test]
+    fn what_the_kernel_says_of_open_files_is_read() {
+        let kind = |target: &str, info: &str| kind_of(target, info);
+        assert_eq!(
+            kind("/tmp/a file", "pos:\t12\nflags:\t0100002\n"),
+            Some(Kind::File { path: "/tmp/a file".into(), position: 12 })
+        );
+        assert_eq!(
+            kind("anon_inode:[eventfd]", "eventfd-count:               1f\n"),
+            Some(Kind::Eventfd { count: 31 })
+        );
+        assert_eq!(
+            kind("anon_inode:[signalfd]", "sigmask:\t0000000010004202\n"),
+            Some(Kind::Signalfd { mask: 0x1000_4202 })
+        );
+        let watched = vec![Watched { descriptor: 5, events: 0x19, data: 0xab }];
+        assert_eq!(
+            kind("anon_inode:[eventpoll]", "tfd:        5 events:       19 data:               ab  pos:0\n"),
+            Some(Kind::Epoll { watched })
+        );
+        for (target, info) in
+            [("/tmp/x (deleted)", "pos:\t0\n"), ("pipe:[7]", "pos:\t0\n"), ("anon_inode:[io_uring]", "")]
+        {
+            assert_eq!(kind(target, info), None, "{target}");
+        }
+    }
 }

@@ -18,7 +18,7 @@ use crate::machine::guard::close_on_exec_from;
 
 /// Counts in one thread, writes the count and a word in the other; answers SIGUSR1 with a mark.
 const PROGRAM: &str = r#"
-import os, signal, sys, threading, time, select
+import mmap, os, select, signal, sys, threading, time
 count = 0
 def counting():
     global count
@@ -31,10 +31,12 @@ def mark(*_):
     marks += 1
 signal.signal(signal.SIGUSR1, mark)
 word = os.urandom(8).hex()
+shared = mmap.mmap(os.open(sys.argv[2], os.O_RDWR), 4096)
 epoll, event = select.epoll(), os.eventfd(7) if hasattr(os, "eventfd") else None
 out = open(sys.argv[1], "w", buffering=1)
 threading.Thread(target=counting, daemon=True).start()
 while True:
+    shared[0] = (shared[0] + 1) % 256
     print(word, count, marks, sys.stdin.readline().strip() if marks else "-", file=out)
     time.sleep(0.02)
 "#;
@@ -85,15 +87,18 @@ fn end(mut child: Child) {
 fn a_process_goes_on_where_it_was_twice() {
     let folder = tempfile::tempdir().unwrap();
     let folder = fs::canonicalize(folder.path()).unwrap();
-    let first = folder.join("first");
-    let frozen = spawn(&["-c", PROGRAM, first.to_str().unwrap()], Stdio::null(), false);
+    let (first, memory) = (folder.join("first"), folder.join("memory"));
+    fs::write(&memory, [0; 4096]).unwrap();
+    let frozen = spawn(&["-c", PROGRAM, first.to_str().unwrap(), memory.to_str().unwrap()], Stdio::null(), false);
     let pid = frozen.id().cast_signed();
     let before = line_of(&first, |words| count_of(words) > 20);
-    freeze(pid, &folder, Path::new("/none"), &[0, 1, 2]).unwrap();
+    freeze(pid, &folder, &memory, &[0, 1, 2]).unwrap();
     // It goes on itself, too.
     let after = line_of(&first, |words| count_of(words) > count_of(&before) + 20);
     assert_eq!(after[0], before[0]);
     end(frozen);
+    let shared = fs::read(&memory).unwrap();
+    assert_ne!(shared[0], 0);
 
     for name in ["second", "third"] {
         let own = folder.join(name);
@@ -113,7 +118,11 @@ fn a_process_goes_on_where_it_was_twice() {
         assert_eq!(line_of(&own, |words| words[2] == "1")[3], "hello");
         let listed = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
         assert_eq!(listed, b"python3\0thawed\0");
+        let slack = |pid: &str| fs::read_to_string(format!("/proc/{pid}/timerslack_ns")).unwrap();
+        assert_eq!(slack(&pid.to_string()), slack("self"));
         end(child);
+        // What it shared is its own now.
+        assert_eq!(fs::read(&memory).unwrap(), shared);
     }
 }
 
@@ -121,7 +130,8 @@ fn a_process_goes_on_where_it_was_twice() {
 fn what_cannot_be_carried_over_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |program: &str, random: bool| {
-        let ready = folder.path().join("ready");
+        // One of each program's own: it may not have closed it yet.
+        let ready = folder.path().join(program.len().to_string());
         let program = format!("{program}\nopen({ready:?}, 'w').close()\nimport time\ntime.sleep(60)");
         let child = if random {
             Command::new("python3").args(["-c", &program]).spawn().unwrap()
@@ -133,12 +143,16 @@ fn what_cannot_be_carried_over_is_refused() {
             assert!(begin.elapsed() < Duration::from_secs(20), "{program}");
             std::thread::sleep(Duration::from_millis(10));
         }
-        fs::remove_file(&ready).unwrap();
         let why = freeze(child.id().cast_signed(), folder.path(), Path::new("/none"), &[0, 1, 2]).unwrap_err();
         end(child);
         why
     };
-    assert_eq!(refused("", true), "its addresses are random ones");
+    assert_eq!(refused("pass", true), "the system does not let its addresses be the same each time");
+    let busy = refused(
+        "import threading\nthreading.Thread(target=lambda: [0 for _ in iter(int, 1)], daemon=True).start()",
+        false,
+    );
+    assert_eq!(busy, "its threads do not come to rest");
     let pipe = refused("import os; os.pipe()", false);
     assert!(pipe.starts_with("it has pipe:[") && pipe.ends_with("open, which cannot be carried over"), "{pipe}");
     let connected = "import socket\na = socket.socket(); a.bind(('127.0.0.1', 0)); a.listen()\n\

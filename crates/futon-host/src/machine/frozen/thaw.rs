@@ -2,20 +2,16 @@
 
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 
 use nix::sys::ptrace::{self, Options};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use super::freeze::syscall_in;
-use super::saved::{Area, Content, Descriptor, Kind, Range, Saved, mappings};
+use super::saved::{Area, Content, Descriptor, KernelCode, Kind, Range, SCRATCH, Saved, mappings};
 use super::thread::Thread;
-use super::{ABOUT, CONTENT, Result, Thaw, failed, host};
-use crate::resources::stamp;
-
-/// Memory for the arguments of system calls; nothing of a program is ever mapped there.
-const SCRATCH: Range = Range { begin: 0x1_0000_0000, end: 0x1_0001_0000 };
+use super::{CONTENT, Result, Thaw, failed};
 
 const READ_WRITE: u64 = (libc::PROT_READ | libc::PROT_WRITE).cast_unsigned() as u64;
 const FIXED: u64 = (libc::MAP_PRIVATE | libc::MAP_FIXED | libc::MAP_NORESERVE).cast_unsigned() as u64;
@@ -33,19 +29,10 @@ const fn bits(flags: i32) -> u64 {
 /// # Errors
 /// When it cannot be done here and now; the child is of no use then.
 pub(in crate::machine) fn thaw(pid: Pid, order: &Thaw, command: &[String]) -> Result<()> {
-    let about = fs::read(order.folder.join(ABOUT)).map_err(failed("its description"))?;
-    let saved: Saved = serde_json::from_slice(&about).map_err(failed("its description"))?;
-    if saved.host != host()? {
-        return Err("the host's kernel or processor is another one".into());
-    }
-    for program in &saved.programs {
-        let now = stamp(&program.path).map_err(failed(&program.path.to_string_lossy()))?;
-        if now != (program.size, program.mtime_ns) {
-            return Err(format!("{} changed", program.path.display()));
-        }
-    }
+    let saved = Saved::read(&order.folder)?;
+    saved.check()?;
     let main = Thread(pid);
-    main.wait()?;
+    main.wait_for(&[Signal::SIGTRAP])?;
     ptrace::setoptions(pid, Options::PTRACE_O_TRACECLONE | Options::PTRACE_O_EXITKILL).map_err(failed("tracing it"))?;
     let child = Child::take(main, &saved, order)?;
     child.open_descriptors(&saved.descriptors)?;
@@ -79,13 +66,11 @@ impl<'a> Child<'a> {
         let memory = memory.map_err(failed("its memory"))?;
         let own = mappings(pid)?;
         let kernel_pages: Vec<Range> = own.iter().filter(|m| m.is_kernels()).map(|m| m.range).collect();
-        let code = own.iter().find(|mapping| mapping.name == "[vdso]").ok_or("it has no vdso")?.range;
-        let mut kernel_code = vec![0; usize::try_from(code.length()).map_err(failed("the vdso"))?];
-        memory.read_exact_at(&mut kernel_code, code.begin).map_err(failed("the vdso"))?;
-        if kernel_pages != saved.kernel_pages || hex::encode(&kernel_code) != saved.kernel_code {
+        let kernels = KernelCode::of(&own, &memory)?;
+        if kernel_pages != saved.kernel_pages || kernels.code != saved.kernel_code {
             return Err("the kernel gives it other pages".into());
         }
-        let child = Self { main, at: code.begin + syscall_in(&kernel_code)?, memory, order };
+        let child = Self { main, at: kernels.syscall, memory, order };
         // While what is between the program's end and the heap's is still free.
         if let Some(end) = saved.heap_end
             && child.call(libc::SYS_brk, &[end])? != end
@@ -116,7 +101,7 @@ impl<'a> Child<'a> {
         let flags = flags & !bits(libc::O_TRUNC | libc::O_EXCL | libc::O_CREAT | libc::O_NOCTTY);
         let flags = if moved.is_some_and(|moved| moved.own) {
             flags | bits(libc::O_CREAT)
-        } else if path.starts_with("/dev") {
+        } else if fs::metadata(path).is_ok_and(|about| about.file_type().is_char_device()) {
             flags
         } else {
             flags & !bits(libc::O_ACCMODE)
@@ -197,13 +182,16 @@ impl<'a> Child<'a> {
             | libc::CLONE_THREAD
             | libc::CLONE_PARENT_SETTID
             | libc::CLONE_CHILD_CLEARTID;
+        // Those that are started have it from the one that starts them.
+        self.call(libc::SYS_prctl, &[bits(libc::PR_SET_TIMERSLACK), saved.timer_slack])?;
         let (first, others) = saved.threads.split_first().ok_or("it has no thread")?;
         let mut threads = vec![self.main];
         for state in others {
             let number =
                 self.call(libc::SYS_clone, &[bits(FLAGS), state.stack(), state.number_at, state.number_at, 0])?;
             let thread = Thread(Pid::from_raw(i32::try_from(number).map_err(failed("a thread's number"))?));
-            thread.wait()?;
+            // The option to trace clones sends it one.
+            thread.wait_for(&[Signal::SIGSTOP])?;
             threads.push(thread);
         }
         self.call(libc::SYS_set_tid_address, &[first.number_at])?;

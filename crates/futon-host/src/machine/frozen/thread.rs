@@ -1,5 +1,8 @@
 //! One stopped thread of a traced process: its registers, and system calls made in its name (ptrace(2)).
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use nix::errno::Errno;
 use nix::sys::ptrace;
 use nix::sys::signal::Signal;
@@ -22,9 +25,27 @@ const XSTATE_ROOM: usize = 16 << 10;
 /// Length of the instruction `syscall`.
 pub(super) const SYSCALL: [u8; 2] = [0x0f, 0x05];
 
+/// The longest that a thread may take to a stop that it is made to come to: it is there at once, unless it is gone.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// Looks for a stop before the looking thread sleeps in between.
+const QUICK_LOOKS: u32 = 1000;
+
+/// What a thread that was seized and interrupted stops with (`linux/ptrace.h`).
+const PTRACE_EVENT_STOP: i32 = 128;
+
 /// Results by which the kernel says, to a tracer only, that a call was broken off and will be made again (`linux/errno.h`):
 /// ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK.
 const BROKEN_OFF: [i64; 4] = [-512, -513, -514, -516];
+
+/// Whether a thread could be interrupted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Interrupted {
+    /// It is stopped.
+    Yes,
+    /// It has ended.
+    Gone,
+}
 
 /// What is kept of a thread.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -77,14 +98,54 @@ fn from_words(words: &[u64]) -> Result<libc::user_regs_struct> {
 }
 
 impl Thread {
-    /// Waits until it stops.
-    pub(super) fn wait(self) -> Result<WaitStatus> {
-        loop {
-            match waitpid(self.0, Some(WaitPidFlag::__WALL)) {
-                Err(Errno::EINTR) => {}
+    /// Waits until it stops. With a limit: a process that was killed is gone for its tracer only when all its threads have been waited for.
+    fn wait(self) -> Result<WaitStatus> {
+        let begin = Instant::now();
+        for look in 0.. {
+            match waitpid(self.0, Some(WaitPidFlag::__WALL | WaitPidFlag::WNOHANG)) {
+                Err(Errno::EINTR) | Ok(WaitStatus::StillAlive) => {}
                 other => return other.map_err(failed("waiting for a thread")),
             }
+            if look < QUICK_LOOKS {
+                thread::yield_now();
+            } else if begin.elapsed() < STOP_LIMIT {
+                thread::sleep(Duration::from_micros(100));
+            } else {
+                break;
+            }
         }
+        Err(format!("a thread did not stop within {STOP_LIMIT:?}"))
+    }
+
+    /// Waits for one of these stops.
+    pub(super) fn wait_for(self, signals: &[Signal]) -> Result<()> {
+        match self.wait()? {
+            WaitStatus::Stopped(_, signal) if signals.contains(&signal) => Ok(()),
+            other => Err(format!("a thread came to {other:?} in place of a stop")),
+        }
+    }
+
+    /// Stops a thread that goes its own ways. A signal that comes first is passed on.
+    pub(super) fn interrupt(self) -> Result<Interrupted> {
+        match ptrace::seize(self.0, ptrace::Options::empty()) {
+            Err(Errno::ESRCH) => return Ok(Interrupted::Gone),
+            other => other.map_err(failed("tracing it"))?,
+        }
+        ptrace::interrupt(self.0).map_err(failed("stopping it"))?;
+        loop {
+            match self.wait()? {
+                WaitStatus::PtraceEvent(_, _, PTRACE_EVENT_STOP) => return Ok(Interrupted::Yes),
+                WaitStatus::Stopped(_, signal) => ptrace::cont(self.0, signal).map_err(failed("stopping it"))?,
+                WaitStatus::Exited(..) | WaitStatus::Signaled(..) => return Ok(Interrupted::Gone),
+                other => return Err(format!("a thread came to {other:?} in place of a stop")),
+            }
+        }
+    }
+
+    /// Whether it was interrupted while it slept in a system call, which it will make again.
+    pub(super) fn sleeps(self) -> Result<bool> {
+        let registers = self.registers()?;
+        Ok(registers.orig_rax.cast_signed() >= 0 && BROKEN_OFF.contains(&registers.rax.cast_signed()))
     }
 
     pub(super) fn registers(self) -> Result<libc::user_regs_struct> {
@@ -116,20 +177,22 @@ impl Thread {
         Errno::result(result).map(|_| ()).map_err(failed("vector registers"))
     }
 
-    fn signals(self) -> Result<u64> {
+    /// Signals that it blocks.
+    pub(super) fn signals(self) -> Result<u64> {
         let mut mask = 0_u64;
         // SAFETY: the kernel writes the 8 bytes that it is told of, into a live word.
         let result = unsafe { libc::ptrace(PTRACE_GETSIGMASK, self.0.as_raw(), size_of::<u64>(), &raw mut mask) };
         Errno::result(result).map(|_| mask).map_err(failed("blocked signals"))
     }
 
-    fn set_signals(self, mask: u64) -> Result<()> {
+    /// Has it block these signals.
+    pub(super) fn set_signals(self, mask: u64) -> Result<()> {
         // SAFETY: the kernel reads the 8 bytes that it is told of, from a live word.
         let result = unsafe { libc::ptrace(PTRACE_SETSIGMASK, self.0.as_raw(), size_of::<u64>(), &raw const mask) };
         Errno::result(result).map(|_| ()).map_err(failed("blocked signals"))
     }
 
-    /// Linux 5.13 and later say; before that the C libraries do not register any.
+    /// Linux 5.13 and later say. Before that a C library that uses them does without afterwards, as on a kernel that has none.
     fn sequences(self) -> Sequences {
         let mut found = Sequences::default();
         let room = size_of::<Sequences>();

@@ -97,6 +97,20 @@ pub async fn make_overlay(base: &Path, overlay: &Path) -> Result<()> {
         .hint("is there space left, and may you write there?"))
 }
 
+/// Writes down another place of the disk that a qcow2 overlay is over, where the same disk will be.
+///
+/// # Errors
+/// When qemu-img does not.
+pub(super) async fn name_base(overlay: &Path, base: &Path) -> Result<()> {
+    let shown = overlay.to_string_lossy();
+    let output =
+        qemu_img(&["rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", &base.to_string_lossy(), &shown]).await?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Error::infra(format!("cannot write the name of its base into {shown}: {}", stderr(&output))))
+}
+
 /// Copies an overlay that nothing was written to.
 ///
 /// # Errors

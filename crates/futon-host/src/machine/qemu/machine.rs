@@ -8,7 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futon_model::{EventKind, MachineKind, MachineReport, Network};
+use futon_model::{Accelerator, EventKind, MachineKind, MachineReport, Network};
 use serde_json::json;
 use tokio::process::Command;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -134,7 +134,9 @@ impl Machine for QemuMachine {
 
     async fn start(&self, launch: &Launch, events: UnboundedSender<EventKind>) -> Result<Box<dyn Running>> {
         let mut machine = self.clone();
-        let mut remarks = Vec::new();
+        let not_frozen = self.warm.as_ref().and_then(|warm| warm.not_frozen.as_ref());
+        let without = |why| format!("the fork translates anew, its QEMU was not frozen with the warm base: {why}");
+        let mut remarks: Vec<String> = not_frozen.map(without).into_iter().collect();
         loop {
             let (memory, begin) = machine.beginning(launch);
             let boot = Boot {
@@ -148,10 +150,8 @@ impl Machine for QemuMachine {
             let failed = match machine.boot(boot, events.clone()).await {
                 Err(e) => e,
                 Ok(mut running) => {
-                    if !remarks.is_empty() {
-                        running.instead = Some(machine.report());
-                        running.remarks.extend(remarks);
-                    }
+                    running.instead = Some(machine.report());
+                    running.remarks.extend(remarks);
                     return Ok(Box::new(running));
                 }
             };
@@ -247,7 +247,8 @@ impl QemuMachine {
         let arguments = GuardArguments {
             log: log.clone(),
             command,
-            same_addresses: thaw.is_some() || matches!(boot.memory, Memory::Shared(_)),
+            same_addresses: self.accelerator.accelerator == Accelerator::Tcg
+                && (thaw.is_some() || matches!(boot.memory, Memory::Shared(_))),
             thaw,
             ..GuardArguments::default()
         };
@@ -348,7 +349,7 @@ pub(super) struct RunningQemu {
     pub(super) qmp: Qmp,
     watcher: Option<JoinHandle<()>>,
     remarks: Vec<String>,
-    /// The report of the machine that was started in the planned one's place.
+    /// The report of the machine that was started, which may be a simpler one than was planned.
     instead: Option<MachineReport>,
 }
 

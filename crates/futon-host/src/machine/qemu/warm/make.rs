@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::store::CONSOLE;
-use super::{DISK, FROZEN_DISK, MEMORY, STATE, WarmBase, WarmKey, WarmStore};
+use super::{DISK, FROZEN_DISK, MEMORY, OPEN_DISK, STATE, WarmBase, WarmKey, WarmStore};
 use crate::exchange::{self, ExchangeConfig, Parking};
 use crate::images::ImageStore;
 use crate::machine::qemu::machine::{Begin, Boot, CONSOLE_LOG, QemuMachine, RunningQemu};
@@ -81,13 +81,15 @@ pub async fn make_warm(store: &WarmStore, make: &MakeWarm<'_>, say: &mut (dyn Fn
     let begin = Instant::now();
     let key = make.key()?;
     let mut folder = store.begin()?;
-    let mut made = save(&folder, make, true, say).await;
-    if let Err(NotMade { again: true, error }) = &made {
+    let place = store.place(&key);
+    let mut made = save(&folder, make, &place, None, say).await;
+    if let Err(NotMade { again: Some(again), error }) = &made {
         // Nobody's work was in it yet; under emulation it happens.
         say(&format!("once more, {error}"));
         fs::remove_dir_all(&folder).context(|| format!("cannot remove {}", folder.display()))?;
         folder = store.begin()?;
-        made = save(&folder, make, false, say).await;
+        let without = matches!(again, Again::WithoutRehearsal).then(|| format!("its rehearsal failed: {error}"));
+        made = save(&folder, make, &place, without, say).await;
     }
     let base = made.map_err(|NotMade { error, .. }| {
         let kept = (error.exit_code() != ExitCode::Interrupted).then(|| store.keep_console(&folder.join(CONSOLE)));
@@ -96,10 +98,10 @@ pub async fn make_warm(store: &WarmStore, make: &MakeWarm<'_>, say: &mut (dyn Fn
             None => error,
         }
     });
-    let base = base.and_then(|()| {
+    let base = base.and_then(|not_frozen| {
         say("hashing");
         let took = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
-        WarmBase::describe(&folder, key, took, make.machine.has_disk)
+        WarmBase::describe(&folder, key, took, make.machine.has_disk, not_frozen)
     });
     match base {
         Ok(base) => store.finish(base),
@@ -113,23 +115,32 @@ pub async fn make_warm(store: &WarmStore, make: &MakeWarm<'_>, say: &mut (dyn Fn
 /// Why there is no warm base.
 struct NotMade {
     error: Error,
-    /// Whether the guest ended before it had asked for anything, or its kernel was found in trouble when it had parked.
-    again: bool,
+    /// Whether another attempt is worth while.
+    again: Option<Again>,
+}
+
+/// How a second attempt is made.
+enum Again {
+    /// Like the first one: the guest ended before it had asked for anything, or its kernel was found in trouble when it had parked.
+    AsBefore,
+    /// Without what failed in the first one.
+    WithoutRehearsal,
 }
 
 impl From<Error> for NotMade {
     fn from(error: Error) -> Self {
-        Self { error, again: false }
+        Self { error, again: None }
     }
 }
 
-/// Makes the files of a warm base; with those of a frozen QEMU, if one is wanted and possible.
+/// Makes the files of a warm base that will be at `place`; with those of a frozen QEMU, unless there is a reason to do without. Returns such a reason.
 async fn save(
     folder: &Path,
     make: &MakeWarm<'_>,
-    freeze: bool,
+    place: &Path,
+    mut without: Option<String>,
     say: &mut (dyn FnMut(&str) + Send),
-) -> std::result::Result<(), NotMade> {
+) -> std::result::Result<Option<String>, NotMade> {
     let machine = make.machine;
     let memory = folder.join(MEMORY);
     let failed = || format!("cannot make {}", memory.display());
@@ -146,43 +157,46 @@ async fn save(
     say("booting");
     let memory = Memory::Shared(memory);
     let mut parked = park(folder, make, Begin::PowerOn, memory.clone(), say).await?;
-    let freeze = freeze && machine.accelerator.accelerator == Accelerator::Tcg;
-    if freeze && machine.has_disk {
+    let emulated = machine.accelerator.accelerator == Accelerator::Tcg;
+    if emulated && without.is_none() {
+        without = frozen::check(parked.running.pid(), &HANDED).err();
+    }
+    if emulated && without.is_none() && machine.has_disk {
         // A system's boot leaves half a buffer full of translations that no run needs: a new QEMU has those of the warm-up alone.
         say("saving");
         let saved = parked.write_state(folder).await;
         parked.end().await;
         saved?;
         say("rehearsing");
+        let state = Begin::TakeOver(folder.join(STATE));
         // From here on the memory is not what was saved any more.
-        let again = |failed: NotMade| NotMade { again: failed.error.exit_code() != ExitCode::Interrupted, ..failed };
-        parked = park(folder, make, Begin::TakeOver(folder.join(STATE)), memory, say).await.map_err(again)?;
+        parked = park(folder, make, state, memory, say).await.map_err(|NotMade { error, .. }| {
+            let again = (error.exit_code() != ExitCode::Interrupted).then_some(Again::WithoutRehearsal);
+            NotMade { error, again }
+        })?;
     }
-    let mut frozen = Ok(());
-    if freeze {
+    if emulated && without.is_none() {
         say("freezing");
-        frozen = parked.freeze(machine, folder).await;
+        without = parked.freeze(machine, folder, place).await.err().map(|e| e.to_string());
     }
     say("saving");
     let saved = parked.write_state(folder).await;
     parked.end().await;
     saved?;
-    if freeze && frozen.is_ok() {
+    if emulated && without.is_none() {
         say("trying the frozen QEMU");
-        frozen = goes_on(folder, make, say).await;
-    }
-    match frozen {
-        Ok(()) => Ok(()),
-        Err(e) if e.exit_code() == ExitCode::Interrupted => Err(e.into()),
-        Err(e) => {
-            say(&format!("without a frozen QEMU: {e}"));
-            for name in [frozen::ABOUT, frozen::CONTENT, FROZEN_DISK] {
-                // It may not have come to that.
-                let _ = fs::remove_file(folder.join(name));
-            }
-            Ok(())
+        match goes_on(folder, make, say).await {
+            Ok(()) => {}
+            Err(e) if e.exit_code() == ExitCode::Interrupted => return Err(e.into()),
+            Err(e) => without = Some(e.to_string()),
         }
     }
+    // Some of them may have come to be, and none of them is needed.
+    let leftover = [frozen::ABOUT, frozen::CONTENT, FROZEN_DISK];
+    for name in leftover.iter().filter(|_| without.is_some()).chain([&OPEN_DISK]) {
+        let _ = fs::remove_file(folder.join(name));
+    }
+    Ok(without)
 }
 
 /// Whether the frozen QEMU goes on: its guest asks for work.
@@ -195,10 +209,16 @@ async fn goes_on(folder: &Path, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) 
     }
     let order = super::store::thaw(folder, folder, &disk, &trial.join(CONSOLE_LOG));
     let memory = Memory::Private(folder.join(MEMORY));
-    let parked = park_in(&trial, folder, make, Begin::Thaw(order), memory, say).await.map_err(|failed| failed.error);
-    let parked = parked?;
-    parked.end().await;
-    fs::remove_dir_all(&trial).context(|| format!("cannot remove {}", trial.display()))
+    let parked = park_in(&trial, folder, make, Begin::Thaw(order), memory, say).await;
+    let went_on = match parked {
+        Ok(parked) => {
+            parked.end().await;
+            Ok(())
+        }
+        Err(failed) => Err(failed.error),
+    };
+    let _ = fs::remove_dir_all(&trial);
+    went_on
 }
 
 /// A machine whose guest waits for work.
@@ -306,19 +326,21 @@ async fn wait_for_work(
     let told = alarm_on(console).or_else(|| lines_of(console).pop());
     let told = told.unwrap_or_else(|| "nothing on its console".into());
     let error = Error::infra(format!("the guest does not park: {why} (console: {told})"));
-    let again = ended && (!asked || polls == POLLS);
+    let again = (ended && (!asked || polls == POLLS)).then_some(Again::AsBefore);
     Err(NotMade { error: error.hint("--cold boots each machine from nothing"), again })
 }
 
 impl Parked {
     /// Stops the machine and freezes QEMU. What it would write to its disk from now on goes into an overlay of its own, which forks copy.
-    async fn freeze(&mut self, machine: &QemuMachine, folder: &Path) -> Result<()> {
+    async fn freeze(&mut self, machine: &QemuMachine, folder: &Path, place: &Path) -> Result<()> {
         let qmp = &mut self.running.qmp;
         qmp.execute("stop", &json!({})).await?;
         if machine.has_disk {
-            let overlay = folder.join(FROZEN_DISK);
+            let (overlay, kept) = (folder.join(OPEN_DISK), folder.join(FROZEN_DISK));
             let order = json!({ "device": "disk0", "snapshot-file": overlay, "format": "qcow2" });
             qmp.execute("blockdev-snapshot-sync", &order).await?;
+            disk::copy_overlay(&overlay, &kept)?;
+            disk::name_base(&kept, &place.join(DISK)).await?;
         }
         let (pid, folder, memory) = (self.running.pid(), folder.to_owned(), folder.join(MEMORY));
         let freeze = move || frozen::freeze(pid, &folder, &memory, &HANDED);

@@ -8,4 +8,4 @@ pub use key::WarmKey;
 pub use make::{MakeWarm, make_warm};
 pub use store::{WarmBase, WarmStore};
 
-pub(super) use store::{DISK, FROZEN_DISK, MEMORY, STATE};
+pub(super) use store::{DISK, FROZEN_DISK, MEMORY, OPEN_DISK, STATE};

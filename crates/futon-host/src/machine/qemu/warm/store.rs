@@ -24,8 +24,11 @@ pub(in crate::machine::qemu) const STATE: &str = "state";
 /// The disk as it was when the machine was saved.
 pub(in crate::machine::qemu) const DISK: &str = "disk.qcow2";
 
-/// What the QEMU that was frozen has written to after that disk: nothing.
+/// What the frozen QEMU writes to from then on, when it had written nothing.
 pub(in crate::machine::qemu) const FROZEN_DISK: &str = "frozen.qcow2";
+
+/// The file that this was when QEMU was frozen.
+pub(in crate::machine::qemu) const OPEN_DISK: &str = "open.qcow2";
 
 /// The guest's console when it was made.
 pub(super) const CONSOLE: &str = "console/console.log";
@@ -48,6 +51,9 @@ pub struct WarmBase {
     pub made_in_ms: u64,
     /// Its files: hash, size and time stamp when it was made.
     files: BTreeMap<String, Stamp>,
+    /// Why an emulator was not frozen with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_frozen: Option<String>,
     /// Folder that it was made in.
     #[serde(default)]
     made_in: PathBuf,
@@ -87,7 +93,13 @@ struct Stamp {
 
 impl WarmBase {
     /// Describes the files in `folder`, with hashes.
-    pub(super) fn describe(folder: &Path, key: WarmKey, made_in_ms: u64, has_disk: bool) -> Result<Self> {
+    pub(super) fn describe(
+        folder: &Path,
+        key: WarmKey,
+        made_in_ms: u64,
+        has_disk: bool,
+        not_frozen: Option<String>,
+    ) -> Result<Self> {
         let mut files = BTreeMap::new();
         let mut names = vec![MEMORY, STATE];
         names.extend(has_disk.then_some(DISK));
@@ -105,6 +117,7 @@ impl WarmBase {
             id: key.id(),
             key,
             made_in_ms,
+            not_frozen,
             files,
             made_in: folder.to_owned(),
             folder: folder.to_owned(),
@@ -149,10 +162,14 @@ impl WarmBase {
     /// What is wrong with it by sizes and time stamps.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
-        self.files.iter().find_map(|(name, made)| match stamp(&self.folder.join(name)) {
+        let changed = self.files.iter().find_map(|(name, made)| match stamp(&self.folder.join(name)) {
             Ok((size, mtime_ns)) if (size, mtime_ns) == (made.size, made.mtime_ns) => None,
             Ok(_) => Some(format!("its {name} changed")),
             Err(e) => Some(format!("its {name}: {e}")),
+        });
+        changed.or_else(|| {
+            let frozen = self.has_process().then(|| frozen::can_go_on(&self.folder));
+            frozen?.err().map(|why| format!("its frozen QEMU cannot go on: {why}"))
         })
     }
 
@@ -185,7 +202,7 @@ pub(super) fn thaw(folder: &Path, made_in: &Path, disk: &Path, console: &Path) -
     let own = |name, to: &Path| Moved { from: made_in.join(name), to: to.to_owned(), own: true };
     Thaw {
         folder: folder.to_owned(),
-        moved: vec![kept(MEMORY), kept(DISK), own(FROZEN_DISK, disk), own(CONSOLE, console)],
+        moved: vec![kept(MEMORY), kept(DISK), own(OPEN_DISK, disk), own(CONSOLE, console)],
     }
 }
 
@@ -209,12 +226,17 @@ impl WarmStore {
         Self { folder: std::path::absolute(resources).unwrap_or_else(|_| resources.to_owned()).join("warm") }
     }
 
+    /// Where the warm base of a key is, if there is one.
+    pub(super) fn place(&self, key: &WarmKey) -> PathBuf {
+        self.folder.join(key.id())
+    }
+
     /// The warm base of a key. Nobody removes it while what is returned, or a copy of it, lives.
     ///
     /// # Errors
     /// Why there is none.
     pub fn find(&self, key: &WarmKey) -> std::result::Result<WarmBase, String> {
-        let folder = self.folder.join(key.id());
+        let folder = self.place(key);
         let in_use = InUse::of(&folder);
         let Ok(base) = WarmBase::read(&folder) else {
             return Err(match self.list().into_iter().find(|base| base.key.images() == key.images()) {
@@ -389,7 +411,7 @@ mod tests {
         memory.set_len(64 << 20).unwrap();
         memory.write_all_at(text.as_bytes(), 32 << 20).unwrap();
         fs::write(folder.join(STATE), "state").unwrap();
-        store.finish(WarmBase::describe(&folder, key(text), 5, false).unwrap()).unwrap()
+        store.finish(WarmBase::describe(&folder, key(text), 5, false, None).unwrap()).unwrap()
     }
 
     #[tokio::test]
