@@ -128,11 +128,13 @@ pub(crate) enum Verb {
     },
     /// Wait for the run script of a run, as the guest of a warm base does.
     Park,
-    /// Start and remove one container that nobody needs, so that the next one starts faster.
-    WarmUp,
-    /// Do nothing until a signal comes; what the container of `warm-up` does.
-    #[command(hide = true)]
-    Idle,
+    /// Remove a container, its image and its network: what a rehearsal leaves.
+    Forget {
+        /// The container, the image, and the network without `_default`.
+        name: String,
+    },
+    /// Overwrite memory that programs gave back.
+    Scrub,
     /// Write everything out and switch the machine off at once.
     Poweroff,
     /// Print the gateway's address.

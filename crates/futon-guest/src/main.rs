@@ -20,6 +20,7 @@ mod power;
 mod report;
 mod route;
 mod runlog;
+mod scrub;
 mod service;
 mod step;
 mod transfer;
@@ -111,8 +112,8 @@ fn execute(cli: Cli) -> Result<u8> {
             finished?;
         }
         Verb::Park => match park::park()? {},
-        Verb::WarmUp => engine::warm_up(&Engine::local())?,
-        Verb::Idle => engine::idle()?,
+        Verb::Forget { name } => engine::forget(&Engine::local(), &name)?,
+        Verb::Scrub => scrub::scrub()?,
         Verb::Poweroff => match power::off()? {},
         Verb::Gateway => {
             let gateway = route::gateway().ok_or_else(|| Error::new("there is no default route"))?;

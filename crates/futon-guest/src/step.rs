@@ -215,8 +215,12 @@ mod tests {
         // There is no such program where tests run; its verbs have the same ends.
         let (log, of) = (log("own"), |words: &str| words.split(' ').map(str::to_owned).collect::<Vec<_>>());
         assert_eq!(run("x", None, &of("futon-guest get nothing --dir /no/such/dir"), &log).unwrap(), 1);
+        // Nobody writes to what it reads.
+        let pipe = std::env::temp_dir().join(format!("futon-step-{}", std::process::id()));
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let long = Some(Duration::from_millis(200));
-        assert_eq!(run("y", long, &of("futon-guest idle"), &log).unwrap(), TIMED_OUT);
+        assert_eq!(run("y", long, &of(&format!("futon-guest up {}", pipe.display())), &log).unwrap(), TIMED_OUT);
+        std::fs::remove_file(pipe).unwrap();
         assert_eq!(run("z", None, &of("futon-guest no-such-verb"), &log).unwrap(), NOT_STARTED);
         let text = text(&log);
         assert!(text.contains("--- step x: exit status 1") && text.contains("time limit of 200ms"), "{text}");

@@ -27,7 +27,16 @@ enum Failure {
     Passing(Error),
 }
 
+/// What came of one attempt.
+enum Fetched {
+    /// The file is here, with the tag by which the exchange knows its content.
+    All(Option<String>),
+    /// It is the one that was fetched before.
+    Nothing,
+}
+
 /// Fetches `name` into `folder` under its last component; what was there before is replaced when all has arrived.
+/// A program stays where it is the same: a fork has those that its warm base fetched.
 pub(crate) fn get(exchange: &Exchange, name: &str, folder: &Path) -> Result<()> {
     let last = name.rsplit('/').next().unwrap_or(name);
     if matches!(last, "" | "." | "..") {
@@ -37,8 +46,19 @@ pub(crate) fn get(exchange: &Exchange, name: &str, folder: &Path) -> Result<()> 
     let goal = folder.join(last);
     let partial = folder.join(format!(".{last}.part"));
     let mode = if PROGRAMS.contains(&last) { 0o755 } else { 0o644 };
-    let result = again(|| get_once(exchange, &path, &partial, mode))
-        .and_then(|()| fs::rename(&partial, &goal).context(format_args!("cannot store {}", goal.display())));
+    let tag = folder.join(format!(".{last}.tag"));
+    let known = if goal.is_file() { fs::read_to_string(&tag).ok() } else { None };
+    let result = again(|| get_once(exchange, &path, &partial, mode, known.as_deref())).and_then(|fetched| {
+        let Fetched::All(new) = fetched else { return Ok(()) };
+        // From here on the tag would be another file's.
+        let _ = fs::remove_file(&tag);
+        fs::rename(&partial, &goal).context(format_args!("cannot store {}", goal.display()))?;
+        if let Some(new) = new.filter(|_| PROGRAMS.contains(&last)) {
+            // Without one it is fetched again next time.
+            let _ = fs::write(&tag, new);
+        }
+        Ok(())
+    });
     if result.is_err() {
         // Nothing half-done stays; it may not be there at all.
         let _ = fs::remove_file(&partial);
@@ -46,8 +66,21 @@ pub(crate) fn get(exchange: &Exchange, name: &str, folder: &Path) -> Result<()> 
     result.context(format_args!("cannot get {name} from {}", exchange.target()))
 }
 
-fn get_once(exchange: &Exchange, path: &str, partial: &Path, mode: u32) -> std::result::Result<(), Failure> {
-    let mut response = exchange.send(TRANSFER, Request::get(path)).map_err(passing)?;
+fn get_once(
+    exchange: &Exchange,
+    path: &str,
+    partial: &Path,
+    mode: u32,
+    known: Option<&str>,
+) -> std::result::Result<Fetched, Failure> {
+    let mut request = Request::get(path);
+    if let Some(known) = known {
+        request = request.header("If-None-Match", known);
+    }
+    let mut response = exchange.send(TRANSFER, request).map_err(passing)?;
+    if response.status == 304 && known.is_some() {
+        return Ok(Fetched::Nothing);
+    }
     check(response.status, &[200])?;
     let mut file = OpenOptions::new()
         .write(true)
@@ -58,7 +91,7 @@ fn get_once(exchange: &Exchange, path: &str, partial: &Path, mode: u32) -> std::
         .and_then(|file| file.set_permissions(fs::Permissions::from_mode(mode)).map(|()| file))
         .map_err(|error| Failure::Final(Error::new(format!("cannot write {}: {error}", partial.display()))))?;
     io::copy(&mut response.body, &mut file).map_err(passing)?;
-    Ok(())
+    Ok(Fetched::All(response.header("etag").map(ToOwned::to_owned)))
 }
 
 /// Uploads a file under `name`: as much as it holds now, should it grow meanwhile.
@@ -103,11 +136,11 @@ fn check(status: u16, good: &[u16]) -> std::result::Result<(), Failure> {
     }
 }
 
-fn again(mut attempt: impl FnMut() -> std::result::Result<(), Failure>) -> Result<()> {
+fn again<T>(mut attempt: impl FnMut() -> std::result::Result<T, Failure>) -> Result<T> {
     let mut tries = 1;
     loop {
         match attempt() {
-            Ok(()) => return Ok(()),
+            Ok(done) => return Ok(done),
             Err(Failure::Final(error)) => return Err(error),
             Err(Failure::Passing(error)) if tries >= TRIES => {
                 return Err(Error::new(format!("{error} (tried {tries} times)")));

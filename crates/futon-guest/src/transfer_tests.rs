@@ -77,6 +77,32 @@ fn a_file_that_is_not_there_leaves_nothing() {
 }
 
 #[test]
+fn a_program_that_is_the_same_stays() {
+    let folder = folder("same");
+    let whole = |tag: &str, text: &str| {
+        format!("HTTP/1.1 200 OK\r\nETag: \"{tag}\"\r\nContent-Length: {}\r\n\r\n{text}", text.len())
+    };
+    let (exchange, server) = serve(vec![
+        whole("1", "first"),
+        "HTTP/1.1 304 Not Modified\r\nContent-Length: 0\r\n\r\n".to_owned(),
+        whole("2", "second"),
+        whole("3", "third"),
+    ]);
+    for content in ["first", "first", "second"] {
+        get(&exchange, "test-client", &folder).unwrap();
+        assert_eq!(fs::read_to_string(folder.join("test-client")).unwrap(), content);
+    }
+    // Its tag alone is no program.
+    fs::remove_file(folder.join("test-client")).unwrap();
+    get(&exchange, "test-client", &folder).unwrap();
+    let asked = server.join().unwrap();
+    let known = |text: &String| text.lines().find_map(|line| line.strip_prefix("If-None-Match: ")).map(str::to_owned);
+    let known: Vec<Option<String>> = asked.iter().map(known).collect();
+    assert_eq!(known, [None, Some("\"1\"".to_owned()), Some("\"1\"".to_owned()), None]);
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn names_of_no_file_are_refused() {
     let exchange = Exchange::at(Target::Tcp("127.0.0.1:9".parse().unwrap()));
     for name in ["", "a/", "..", "x/.."] {

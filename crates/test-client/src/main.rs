@@ -49,6 +49,11 @@ fn main() -> ExitCode {
 /// The whole story, from the first line to the report.
 async fn drive(setup: &Setup) -> Verdict {
     let Setup { log, plan, options, .. } = setup;
+    if options.serve {
+        let Err(error) = grpc::serve(setup.address).await;
+        log.line(Level::Fatal, format!("Fail to serve on {}: {error}\n", setup.address));
+        return Verdict::Wrong;
+    }
     let mut tally = Tally::new(plan.measured, plan.warmups, plan.verify);
 
     log.info("-- Invokation test --");

@@ -61,7 +61,8 @@ impl Setup {
         }
         let function = catalog::find(&options.function_name).map_err(Exit::usage)?;
         catalog::check_method(&function, &options.function_method).map_err(Exit::usage)?;
-        let address = grpc::resolve(&options.url, &options.port).map_err(Exit::usage)?;
+        let address = if options.serve { grpc::parse } else { grpc::resolve };
+        let address = address(&options.url, &options.port).map_err(Exit::usage)?;
         if let Some(path) = &options.report {
             check_report_path(path).map_err(Exit::usage)?;
         }

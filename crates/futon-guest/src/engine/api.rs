@@ -193,21 +193,14 @@ impl Engine {
         }
     }
 
-    /// Makes an image of an archive of its files.
-    pub(crate) fn import_image(&self, name: &str, archive: &mut dyn Read, say: &mut dyn FnMut(&str)) -> Result<()> {
-        let path = format!("/images/create?fromSrc=-&repo={}", percent_encode(name));
-        let request = Request::post(&path, Payload::Chunked(archive)).header("Content-Type", "application/x-tar");
-        follow(http::send(&self.target, LONG, request).context("the archive did not get through")?, say)
-    }
-
-    /// Removes an image.
+    /// Removes an image; one that is not there is well, too.
     pub(crate) fn remove_image(&self, name: &str) -> Result<()> {
-        self.act("DELETE", &format!("/images/{}", percent_encode(name)), &[200])
+        self.act("DELETE", &format!("/images/{}", percent_encode(name)), &[200, 404])
     }
 
-    /// Removes a network.
+    /// Removes a network; one that is not there is well, too.
     pub(crate) fn remove_network(&self, name: &str) -> Result<()> {
-        self.act("DELETE", &format!("/networks/{}", percent_encode(name)), &[204])
+        self.act("DELETE", &format!("/networks/{}", percent_encode(name)), &[204, 404])
     }
 
     /// Makes a network; one of that name that is there already will do.

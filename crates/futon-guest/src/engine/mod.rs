@@ -5,13 +5,13 @@ mod container;
 mod logs;
 mod pull;
 mod ready;
+mod rehearsal;
 mod up;
-mod warm;
 
 pub(crate) use api::Engine;
 pub(crate) use container::{report_image, report_state};
 pub(crate) use logs::{stop, write_log};
 pub(crate) use pull::pull;
 pub(crate) use ready::{wait_until_ready, wait_until_served};
+pub(crate) use rehearsal::forget;
 pub(crate) use up::up;
-pub(crate) use warm::{idle, warm_up};

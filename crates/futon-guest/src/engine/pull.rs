@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How long the engine itself may take to start.
-const ENGINE_LIMIT: Duration = Duration::from_secs(120);
+pub(super) const ENGINE_LIMIT: Duration = Duration::from_secs(120);
 
 /// Pulls images by their names.
 pub(crate) fn pull(engine: &Engine, exchange: &Exchange, names: &[String]) -> Result<()> {
@@ -27,7 +27,7 @@ pub(crate) fn pull(engine: &Engine, exchange: &Exchange, names: &[String]) -> Re
     Ok(())
 }
 
-/// What the engine said about its registries before the machine was saved, written there by `warm-up`. Asking anew makes it run its
+/// What the engine said about its registries before the machine was saved, written there by `forget`. Asking anew makes it run its
 /// runtime for a version first.
 const REMEMBERED: &str = "/run/futon/engine.json";
 

@@ -66,14 +66,14 @@ impl<'a> Request<'a> {
 pub(crate) struct Response {
     /// Status code.
     pub(crate) status: u16,
-    /// Headers of futon's own: names in small letters, values.
+    /// Headers of futon's own, and `etag`: names in small letters, values.
     headers: Vec<(String, String)>,
     /// Body.
     pub(crate) body: Body<BufReader<Stream>>,
 }
 
 impl Response {
-    /// The value of a header of futon's own, by its name in small letters.
+    /// The value of a header that is kept, by its name in small letters.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -168,7 +168,7 @@ fn receive(stream: Stream, method: &str) -> io::Result<Response> {
         let (status, framing) = parse_head(&head, method)?;
         // 100 Continue and its like come before the answer proper.
         if status >= 200 {
-            let headers = own_headers(&head);
+            let headers = kept_headers(&head);
             return Ok(Response { status, headers, body: Body::new(source, framing) });
         }
     }
@@ -191,12 +191,12 @@ fn read_head(source: &mut impl BufRead) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The headers whose names begin with `x-futon-`.
-fn own_headers(head: &[u8]) -> Vec<(String, String)> {
+/// The headers whose names begin with `x-futon-`, and the one that names the content.
+fn kept_headers(head: &[u8]) -> Vec<(String, String)> {
     let text = String::from_utf8_lossy(head);
     let pairs = text.lines().filter_map(|line| line.split_once(':'));
     let pairs = pairs.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
-    pairs.filter(|(name, _)| name.starts_with("x-futon-")).collect()
+    pairs.filter(|(name, _)| name.starts_with("x-futon-") || name == "etag").collect()
 }
 
 fn parse_head(head: &[u8], method: &str) -> io::Result<(u16, Framing)> {

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 
 use futon_model::EventKind;
 use hyper::header::{
-    ACCEPT_RANGES, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_RANGE, LAST_MODIFIED,
-    LOCATION, RANGE,
+    ACCEPT_RANGES, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
 };
 use hyper::{StatusCode, Uri};
 
@@ -89,7 +89,8 @@ async fn find(state: &Arc<State>, uri: &Uri, asker: Asker<'_>) -> Result<Found, 
     })?;
     match opened {
         Opened::File(file, meta, kind) => {
-            let about = About { size: meta.len(), modified: meta.modified().ok(), media_type: kind };
+            let about =
+                About { size: meta.len(), modified: meta.modified().ok(), tag: Some(tag_of(&meta)), media_type: kind };
             Ok(Found::Other(serve(file, &about, asker.headers)))
         }
         Opened::Page(page) => Ok(Found::Other(Answer::text(StatusCode::OK, HTML, page))),
@@ -166,6 +167,12 @@ fn regular(file: File, name: &str) -> io::Result<Opened> {
     if meta.is_file() { Ok(Opened::File(file, meta, guess(name))) } else { Err(io::ErrorKind::NotFound.into()) }
 }
 
+/// Another file, and another content of the same one, has another tag, as far as time stamps are fine enough.
+fn tag_of(meta: &Metadata) -> String {
+    use std::os::unix::fs::MetadataExt;
+    format!("\"{:x}-{:x}-{:x}-{:x}\"", meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec())
+}
+
 /// A media type by the name's ending; nobody depends on more.
 fn guess(name: &str) -> &'static str {
     match name.rsplit_once('.').map_or("", |(_, ending)| ending) {
@@ -183,6 +190,8 @@ fn guess(name: &str) -> &'static str {
 pub(super) struct About<'a> {
     pub size: u64,
     pub modified: Option<SystemTime>,
+    /// Names its content: the same tag, the same content.
+    pub tag: Option<String>,
     pub media_type: &'a str,
 }
 
@@ -191,9 +200,12 @@ pub(super) fn serve(file: File, about: &About<'_>, headers: &HeaderMap) -> Answe
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     let modified = about.modified.map(httpdate::HttpDate::from);
     let known = text(IF_MODIFIED_SINCE).and_then(|since| since.parse::<httpdate::HttpDate>().ok());
-    if let (Some(modified), Some(known), None) = (modified, known, text(RANGE))
-        && modified <= known
-    {
+    // A tag says more than a date, which counts where there is none (RFC 9110, 13.1.3).
+    let is_known = match text(IF_NONE_MATCH) {
+        Some(tags) => about.tag.as_deref().is_some_and(|tag| tags.split(',').any(|known| known.trim() == tag)),
+        None => modified.zip(known).is_some_and(|(modified, known)| modified <= known),
+    };
+    if is_known && text(RANGE).is_none() {
         return Answer::empty(StatusCode::NOT_MODIFIED);
     }
     // A range of a file that has changed since its first part was fetched would make a mixture.
@@ -217,6 +229,9 @@ pub(super) fn serve(file: File, about: &About<'_>, headers: &HeaderMap) -> Answe
     put(&mut answer, ACCEPT_RANGES, "bytes");
     if let Some(modified) = modified {
         put(&mut answer, LAST_MODIFIED, &modified.to_string());
+    }
+    if let Some(tag) = &about.tag {
+        put(&mut answer, ETAG, tag);
     }
     *answer.body_mut() = Body::pieces([Piece::File { file: Arc::new(file), at, size }]);
     answer

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use futon_model::{Digest, EventKind, ImageReference};
-use hyper::header::{ACCEPT, ETAG, HeaderMap, HeaderName};
+use hyper::header::{ACCEPT, HeaderMap, HeaderName};
 use hyper::{Method, StatusCode, Uri};
 
 use super::body::{Answer, Answers};
@@ -183,9 +183,9 @@ impl Lookup<'_> {
         if size != descriptor.size {
             return Err(broken(format!("{size} bytes on disk, {} recorded", descriptor.size)));
         }
-        let mut answer = serve(file, &About { size, modified: None, media_type }, self.headers);
+        let tag = format!("\"{}\"", descriptor.digest);
+        let mut answer = serve(file, &About { size, modified: None, tag: Some(tag), media_type }, self.headers);
         put(&mut answer, CONTENT_DIGEST, descriptor.digest.as_str());
-        put(&mut answer, ETAG, &format!("\"{}\"", descriptor.digest));
         Ok(answer)
     }
 

@@ -64,7 +64,7 @@ async fn give(state: &Arc<State>, path: &Path, asker: Asker<'_>) -> Answer {
             (Answer::text(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", why), false)
         }
         Ok(Script::Large(file, size)) => {
-            (serve(file, &About { size, modified: None, media_type: SHELL }, asker.headers), false)
+            (serve(file, &About { size, modified: None, tag: None, media_type: SHELL }, asker.headers), false)
         }
         Ok(Script::Text(text)) => {
             let (text, authentic) = fill(state, &text, asker.head);

@@ -1,7 +1,8 @@
 //! The store itself: opening, adding, looking up, removing.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
@@ -90,6 +91,25 @@ impl ImageStore {
                 StoreError::not_an_image(source.describe(), why)
             })?;
             Ok(vec![layout::find(&source, &entries, name)?.stage(staging, name, now)?])
+        })?;
+        only(added)
+    }
+
+    /// Adds an image of another store under the name that it has there.
+    ///
+    /// # Errors
+    /// The other store has no such image, or its content is damaged.
+    pub fn adopt(&self, other: &Self, reference: &ImageReference) -> Result<Added, StoreError> {
+        let what = || format!("{reference} in {}", other.folder.display());
+        let image =
+            other.resolve(reference)?.ok_or_else(|| StoreError::not_an_image(what(), "no image of that name"))?;
+        let added = self.add(|staging, _now| {
+            for blob in image.descriptors() {
+                let path = other.blob_path(&blob.digest);
+                let open = || Ok(Box::new(File::open(&path).map_err(StoreError::io("read", &path))?) as Box<dyn Read>);
+                staging.add(&what(), blob, open)?;
+            }
+            Ok(vec![image.clone()])
         })?;
         only(added)
     }

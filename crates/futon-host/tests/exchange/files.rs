@@ -48,6 +48,13 @@ fn files_are_served_as_the_python_server_does() {
     assert_eq!(curl(&[&server.url("/config.json"), "-d", "x"]).status, 404, "POST goes to /upload only");
     let since = ["-H", "If-Modified-Since: Sat, 01 Jan 2050 00:00:00 GMT", &server.url("/config.json")];
     assert_eq!(curl(&since).status, 304);
+    let tag = curl(&["-i", &server.url("/config.json")]).text();
+    let tag = tag.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
+    for (known, status) in [(tag, 304), (&format!("\"x\", {tag}"), 304), ("\"x\"", 200)] {
+        // Another content may well be the older one: the tag counts, not the date.
+        let known = ["-H", &format!("If-None-Match: {known}"), since[0], since[1], since[2]];
+        assert_eq!(curl(&known).status, status, "{known:?}");
+    }
     let told = server.events();
     let asked = |path: &str, status: u16, bytes: u64| {
         told.contains(&EventKind::FileRequested { path: path.to_owned(), status, bytes })

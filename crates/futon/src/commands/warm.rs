@@ -7,13 +7,12 @@ use std::time::Duration;
 use futon_host::config::Config;
 use futon_host::images::ImageStore;
 use futon_host::machine::qemu::{MakeWarm, QemuMachine, WarmBase, WarmStore, make_warm};
-use futon_host::resources::FUTON_GUEST;
 use futon_host::{Error, Result};
 use futon_model::{ExitCode, Plan, PlannedImage};
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Purpose, apply, prepare_qemu};
-use super::project::settings;
+use super::project::{settings, tools};
 use crate::cli::{WarmCommand, WarmMakeArgs};
 use crate::ui::Ui;
 
@@ -131,10 +130,10 @@ async fn find_or_make(
     cancel: &CancellationToken,
 ) -> Result<WarmBase> {
     let store = WarmStore::of(resources);
-    let futon_guest = resources.join(FUTON_GUEST);
+    let tools = tools(resources);
     let make = MakeWarm {
         machine,
-        futon_guest: &futon_guest,
+        tools: &tools,
         images: wanted.images,
         store: wanted.store.clone(),
         limit: config.limits.boot + if wanted.images.is_empty() { Duration::ZERO } else { config.limits.pull },

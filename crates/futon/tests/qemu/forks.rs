@@ -23,12 +23,13 @@ fn a_run_says_whether_it_was_forked() {
         assert_eq!(function["proof"], "full");
         assert_eq!(function["machine"]["warm_base"].is_string(), forked, "{}", run.all());
         assert_eq!(function["machine"]["thawed"] == true, forked && is_emulated(&run), "{}", run.all());
-        // A fork of the Docker base has the guest tool from the machine that was saved.
+        // A fork of the Docker base has the programs from the machine that was saved, and asks whether the client is still the same.
         let events = fs::read_to_string(bench.path("out/fibonacci-go/results/events.jsonl")).unwrap();
-        let fetched = |name: &str| events.contains(&format!("\"path\":\"{name}\""));
+        let asked = |what: &str| events.contains(&format!("\"path\":\"{what}"));
         let docker = !more.contains(&"lean");
-        assert_eq!(fetched("futon-guest"), docker && !forked, "{events}");
-        assert_eq!(fetched("test-client"), docker, "{events}");
+        assert_eq!(asked("futon-guest"), docker && !forked, "{events}");
+        assert_eq!(asked("test-client\",\"status\":200"), docker && !forked, "{events}");
+        assert_eq!(asked("test-client\",\"status\":304"), docker && forked, "{events}");
         fs::remove_dir_all(bench.path("out")).unwrap();
     }
     bench.nothing_left();

@@ -5,7 +5,7 @@
 use std::{error::Error, ffi::OsString, fmt};
 
 /// Flags that need no value.
-const BOOLS: [&str; 4] = ["m5ops", "v", "version", "no-verify"];
+const BOOLS: [&str; 5] = ["m5ops", "v", "version", "no-verify", "serve"];
 
 /// An argument that no flag syntax allows.
 #[derive(Debug, PartialEq, Eq)]

@@ -77,6 +77,9 @@ pub struct Options {
     /// Log at debug level
     #[arg(long, action = ArgAction::Set, default_value = "false", value_parser = boolean)]
     pub v: bool,
+    /// Answer calls on -url and -port instead of making them, each with what it asks: a function to try things with
+    #[arg(long, action = ArgAction::Set, default_value = "false", value_parser = boolean)]
+    pub serve: bool,
     /// Print the version and exit
     #[arg(long, action = ArgAction::Set, default_value = "false", value_parser = boolean)]
     pub version: bool,

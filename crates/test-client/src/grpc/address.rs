@@ -7,6 +7,20 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// # Errors
 /// A name that is not `localhost`, or a port that is no number.
 pub fn resolve(url: &str, port: &str) -> Result<SocketAddr, String> {
+    let mut address = parse(url, port)?;
+    match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    Ok(address)
+}
+
+/// The address as it is written: to listen on, "any address" is one.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn parse(url: &str, port: &str) -> Result<SocketAddr, String> {
     let host = url.strip_prefix('[').and_then(|url| url.strip_suffix(']')).unwrap_or(url);
     let ip = match host {
         "" | "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -16,11 +30,6 @@ pub fn resolve(url: &str, port: &str) -> Result<SocketAddr, String> {
                      resolved here, give the address alone, without scheme or port"
             )
         })?,
-    };
-    let ip = match ip {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
     };
     match port.parse() {
         Ok(0) | Err(_) => Err(format!("-port '{port}' is no port; hint: 1 to 65535")),

@@ -18,16 +18,16 @@ use crate::run::Transport;
 
 /// Request of every service here: one string.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-struct Ask {
+pub(super) struct Ask {
     #[prost(string, tag = "1")]
-    text: String,
+    pub(super) text: String,
 }
 
 /// Reply of every service here: one string.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-struct Answer {
+pub(super) struct Answer {
     #[prost(string, tag = "1")]
-    text: String,
+    pub(super) text: String,
 }
 
 /// A reply, and how long it took.

@@ -1,10 +1,12 @@
-//! One gRPC connection, and calls over it.
+//! One gRPC connection, and calls over it; or their other side.
 
 mod address;
 mod client;
 mod connect;
+mod serve;
 mod settings;
 
-pub use address::resolve;
+pub use address::{parse, resolve};
 pub use client::{CallError, Client, Reply};
 pub use connect::connect;
+pub use serve::serve;

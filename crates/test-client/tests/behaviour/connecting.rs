@@ -9,7 +9,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    client::{FIBONACCI, client, fibonacci},
+    client::{FIBONACCI, client, command, fibonacci},
     server::{Deed, Server},
 };
 
@@ -27,6 +27,19 @@ fn never_listens() {
     assert_eq!(report["connect_ms"], Value::Null);
     assert_eq!(report["first_failure"]["kind"], "connect");
     assert!(run.took < Duration::from_secs(3), "{:?}", run.took);
+}
+
+#[test]
+fn its_own_function_answers_it() {
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    let mut server = command(&format!("-serve -url 0.0.0.0 -port {port}")).spawn().unwrap();
+    let run = client(port, "-function-name helloworld -n 3");
+    let wrong = client(port, &format!("{FIBONACCI} -n 1"));
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert_eq!(run.code, 0, "{}", run.log);
+    assert_eq!(run.report["verified"], json!(3), "{}", run.report);
+    assert_eq!(wrong.code, 1, "{}", wrong.log);
 }
 
 #[test]

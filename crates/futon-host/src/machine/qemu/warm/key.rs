@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::machine::qemu::args::qemu_arguments;
 use crate::machine::qemu::machine::{QEMU, QemuMachine};
 use crate::resources::{sha256_bytes, sha256_file, stamp};
+use crate::workdir::GuestTools;
 use crate::{Context, Result};
 
 /// Changes when futon saves or continues machines in another way.
@@ -24,11 +25,11 @@ pub struct WarmKey {
 }
 
 impl WarmKey {
-    /// The key of a machine with a guest tool, a script that parks and images that are pulled before it does.
+    /// The key of a machine with guest tools, a script that parks and images that are pulled before it does.
     ///
     /// # Errors
     /// When one of the files cannot be looked at.
-    pub fn of(machine: &QemuMachine, futon_guest: &Path, script: &str, images: &[PlannedImage]) -> Result<Self> {
+    pub fn of(machine: &QemuMachine, tools: &GuestTools, script: &str, images: &[PlannedImage]) -> Result<Self> {
         // However its files are named: from another folder it is the same machine.
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let (kernel, initrd) = (absolute(&machine.kernel), machine.initrd.as_deref().map(absolute));
@@ -44,7 +45,8 @@ impl WarmKey {
         if let Some(initrd) = &machine.initrd {
             add("initrd", place_and_stamp(initrd)?);
         }
-        add("futon-guest", sha256_file(futon_guest)?);
+        add("futon-guest", sha256_file(&tools.futon_guest)?);
+        add("test-client", sha256_file(&tools.test_client)?);
         add("park script", sha256_bytes(script));
         for image in images {
             let digest = image.manifest.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -135,7 +137,8 @@ mod tests {
                 console: None,
                 warm: None,
             };
-            WarmKey::of(&machine, file, "park", &[]).unwrap()
+            let tools = GuestTools { futon_guest: file.to_owned(), test_client: file.to_owned() };
+            WarmKey::of(&machine, &tools, "park", &[]).unwrap()
         };
         // Cargo runs tests in the crate's folder.
         let (short, long) = (Path::new("Cargo.toml"), Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::rehearsal::Rehearsal;
 use super::store::CONSOLE;
 use super::{DISK, FROZEN_DISK, MEMORY, OPEN_DISK, STATE, WarmBase, WarmKey, WarmStore};
 use crate::exchange::{self, ExchangeConfig, Parking};
@@ -23,16 +24,20 @@ use crate::machine::qemu::{
     disk,
 };
 use crate::machine::{Running, frozen};
+use crate::workdir::GuestTools;
 use crate::{Context, Error, Result};
 
 /// The run script that parks, `test/park.sh`.
 pub(super) const PARK_SCRIPT: &str = include_str!("../../../../../../test/park.sh");
 
-/// Where the script takes the images' names.
+/// Where the script takes the images' names, and whether it rehearses a run.
 const IMAGES_PLACEHOLDER: &str = "<__IMAGES__>";
+const REHEARSE_PLACEHOLDER: &str = "<__REHEARSE__>";
 
-/// The run script, in the folder of a warm base in the making.
+/// In the folder of a warm base in the making: the run script, and what the guest uploads and rehearses with.
 const SCRIPT: &str = "park.sh";
+const UPLOADS: &str = "uploads";
+const REHEARSAL: &str = "rehearsal";
 
 /// The descriptors that QEMU is started with: input and output, and QMP's socket.
 const HANDED: [u64; 4] = [0, 1, 2, 4];
@@ -51,8 +56,8 @@ const SAVE_LIMIT: Duration = Duration::from_secs(60);
 pub struct MakeWarm<'a> {
     /// The machine.
     pub machine: &'a QemuMachine,
-    /// The guest's tool.
-    pub futon_guest: &'a Path,
+    /// The guest's tools.
+    pub tools: &'a GuestTools,
     /// Images that the engine pulls before the machine is saved; each with a digest.
     pub images: &'a [PlannedImage],
     /// Where they are.
@@ -69,7 +74,7 @@ impl MakeWarm<'_> {
     /// # Errors
     /// When a file that it is made from is missing.
     pub fn key(&self) -> Result<WarmKey> {
-        WarmKey::of(self.machine, self.futon_guest, PARK_SCRIPT, self.images)
+        WarmKey::of(self.machine, self.tools, PARK_SCRIPT, self.images)
     }
 }
 
@@ -148,32 +153,39 @@ async fn save(
     if machine.has_disk {
         disk::make_overlay(&machine.base_image, &folder.join(DISK)).await?;
     }
-    let script = folder.join(SCRIPT);
-    let images: Vec<&str> = make.images.iter().map(|image| image.reference.written()).collect();
-    // A reference has no character that a shell would take for its own.
-    fs::write(&script, PARK_SCRIPT.replace(IMAGES_PLACEHOLDER, &images.join(" ")))
-        .context(|| format!("cannot write {}", script.display()))?;
+    let emulated = machine.accelerator.accelerator == Accelerator::Tcg;
+    let rehearses = machine.has_disk && without.is_none();
+    // A system's boot leaves half a buffer full of translations that no run needs: a new QEMU has those of the rehearsal alone.
+    let begins_anew = rehearses && emulated;
+    let rehearsal = folder.join(REHEARSAL);
+    let made =
+        rehearses.then(|| Rehearsal::make(&rehearsal, &make.tools.test_client, make.images, make.store.as_deref()));
+    let made = made.transpose()?;
+    let made = made.as_ref();
 
     say("booting");
+    write_script(folder, make, rehearses && !begins_anew)?;
     let memory = Memory::Shared(memory);
-    let mut parked = park(folder, make, Begin::PowerOn, memory.clone(), say).await?;
-    let emulated = machine.accelerator.accelerator == Accelerator::Tcg;
-    if emulated && without.is_none() {
-        without = frozen::check(parked.running.pid(), &HANDED).err();
-    }
-    if emulated && without.is_none() && machine.has_disk {
-        // A system's boot leaves half a buffer full of translations that no run needs: a new QEMU has those of the warm-up alone.
+    let mut parked = park(folder, make, made, Begin::PowerOn, memory.clone(), say).await?;
+    if begins_anew {
         say("saving");
         let saved = parked.write_state(folder).await;
         parked.end().await;
         saved?;
-        say("rehearsing");
+        say("taking over");
+        write_script(folder, make, true)?;
         let state = Begin::TakeOver(folder.join(STATE));
         // From here on the memory is not what was saved any more.
-        parked = park(folder, make, state, memory, say).await.map_err(|NotMade { error, .. }| {
+        parked = park(folder, make, made, state, memory, say).await.map_err(|NotMade { error, .. }| {
             let again = (error.exit_code() != ExitCode::Interrupted).then_some(Again::WithoutRehearsal);
             NotMade { error, again }
         })?;
+    }
+    for leftover in [rehearsal, folder.join(UPLOADS)] {
+        let _ = fs::remove_dir_all(leftover);
+    }
+    if emulated && without.is_none() {
+        without = frozen::check(parked.running.pid(), &HANDED).err();
     }
     if emulated && without.is_none() {
         say("freezing");
@@ -199,6 +211,16 @@ async fn save(
     Ok(without)
 }
 
+fn write_script(folder: &Path, make: &MakeWarm<'_>, rehearse: bool) -> Result<()> {
+    let script = folder.join(SCRIPT);
+    let images: Vec<&str> = make.images.iter().map(|image| image.reference.written()).collect();
+    // A reference has no character that a shell would take for its own.
+    let text = PARK_SCRIPT
+        .replace(IMAGES_PLACEHOLDER, &images.join(" "))
+        .replace(REHEARSE_PLACEHOLDER, if rehearse { "yes" } else { "no" });
+    fs::write(&script, text).context(|| format!("cannot write {}", script.display()))
+}
+
 /// Whether the frozen QEMU goes on: its guest asks for work.
 async fn goes_on(folder: &Path, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) + Send)) -> Result<()> {
     let trial = folder.join("trial");
@@ -209,7 +231,7 @@ async fn goes_on(folder: &Path, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) 
     }
     let order = super::store::thaw(folder, folder, &disk, &trial.join(CONSOLE_LOG));
     let memory = Memory::Private(folder.join(MEMORY));
-    let parked = park_in(&trial, folder, make, Begin::Thaw(order), memory, say).await;
+    let parked = park_in(&trial, folder, make, None, Begin::Thaw(order), memory, say).await;
     let went_on = match parked {
         Ok(parked) => {
             parked.end().await;
@@ -231,6 +253,7 @@ struct Parked {
 async fn park(
     folder: &Path,
     make: &MakeWarm<'_>,
+    rehearsal: Option<&Rehearsal>,
     begin: Begin,
     memory: Memory,
     say: &mut (dyn FnMut(&str) + Send),
@@ -238,36 +261,46 @@ async fn park(
     let console = folder.join(CONSOLE);
     let console = console.parent().unwrap_or(folder);
     fs::create_dir_all(console).context(|| format!("cannot make {}", console.display()))?;
-    park_in(console, folder, make, begin, memory, say).await
+    park_in(console, folder, make, rehearsal, begin, memory, say).await
 }
 
-/// Starts the machine and waits until its guest asks for work, again and again. One that was saved warms up again before.
+/// Starts the machine and waits until its guest asks for work, again and again. One that was saved is given its script once more before.
 async fn park_in(
     output: &Path,
     folder: &Path,
     make: &MakeWarm<'_>,
+    rehearsal: Option<&Rehearsal>,
     begin: Begin,
     memory: Memory,
     say: &mut (dyn FnMut(&str) + Send),
 ) -> std::result::Result<Parked, NotMade> {
     let parking = if matches!(begin, Begin::TakeOver(_)) { Parking::AfterScript } else { Parking::Yes };
+    let doing = match begin {
+        Begin::PowerOn if !make.images.is_empty() => "pulling its images",
+        Begin::PowerOn => "settling",
+        Begin::TakeOver(_) | Begin::Thaw(_) => "rehearsing",
+    };
     let disk = folder.join(DISK);
     let boot = Boot { name: "warm", disk: &disk, folder: output, bundle: None, memory, begin };
     let (events, mut incoming) = unbounded_channel();
     let mut running = make.machine.boot(boot, events.clone()).await?;
     let listener =
         running.take_listener().ok_or_else(|| Error::infra("the machine gave no socket for its exchange"))?;
-    let served: BTreeMap<String, PathBuf> = [("futon-guest".to_owned(), make.futon_guest.to_owned())].into();
+    let mut served = BTreeMap::from([
+        ("futon-guest".to_owned(), make.tools.futon_guest.clone()),
+        ("test-client".to_owned(), make.tools.test_client.clone()),
+    ]);
+    served.extend(rehearsal.map(|rehearsal| ("rehearsal.json".to_owned(), rehearsal.requests.clone())));
     let config = ExchangeConfig {
         run_script: Some(folder.join(SCRIPT)),
         parking,
-        store: make.store.clone(),
-        ..ExchangeConfig::run(served, folder.join("uploads"), events)
+        store: rehearsal.map_or_else(|| make.store.clone(), |rehearsal| Some(Arc::clone(&rehearsal.store))),
+        ..ExchangeConfig::run(served, folder.join(UPLOADS), events)
     };
     let stop = CancellationToken::new();
     let serving = tokio::spawn(exchange::serve(listener, config, stop.clone()));
     let parked = Parked { running, serving, stop };
-    match wait_for_work(make, &mut incoming, &output.join(CONSOLE_LOG), say).await {
+    match wait_for_work(make, doing, &mut incoming, &output.join(CONSOLE_LOG), say).await {
         Ok(()) => {
             tokio::time::sleep(AFTER_POLL).await;
             Ok(parked)
@@ -282,6 +315,7 @@ async fn park_in(
 /// Waits until the guest has asked for work often enough.
 async fn wait_for_work(
     make: &MakeWarm<'_>,
+    doing: &str,
     incoming: &mut UnboundedReceiver<EventKind>,
     console: &Path,
     say: &mut (dyn FnMut(&str) + Send),
@@ -299,7 +333,7 @@ async fn wait_for_work(
         match event {
             Some(EventKind::RunScriptRequested { status: 200, .. }) => {
                 asked = true;
-                say(if make.images.is_empty() { "warming up" } else { "pulling and warming up" });
+                say(doing);
             }
             Some(EventKind::Parked) => {
                 polls += 1;

@@ -2,6 +2,7 @@
 
 mod key;
 mod make;
+mod rehearsal;
 mod store;
 
 pub use key::WarmKey;

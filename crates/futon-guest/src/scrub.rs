@@ -1,0 +1,66 @@
+//! `scrub`: overwrites memory that programs gave back, before the machine is saved.
+//!
+//! An emulator keeps its translation of code by the physical page that the code is on. What ended before the machine was saved leaves pages
+//! full of translated code, and in each fork every first write to one of them is a search for what has become wrong: some tenths of a second.
+
+use std::{fs, num::NonZeroUsize};
+
+use nix::{
+    sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap},
+    unistd::{SysconfVar, sysconf},
+};
+
+use crate::error::{Context, Error, Result};
+
+/// The most that is overwritten: the pages that were given back last, which are the next to be taken.
+const MOST: usize = 256 << 20;
+
+/// Overwrites free memory, at most a half of it.
+pub(crate) fn scrub() -> Result<()> {
+    const WHAT: &str = "cannot overwrite free memory";
+    let size = (available()? / 2).min(MOST);
+    let Some(length) = NonZeroUsize::new(size) else { return Ok(()) };
+    let page = sysconf(SysconfVar::PAGE_SIZE).context(WHAT)?.and_then(|size| usize::try_from(size).ok());
+    let page = page.ok_or_else(|| Error::new("the system has no size of a page"))?;
+    // SAFETY: nothing is mapped over: the kernel chooses the place.
+    let memory =
+        unsafe { mmap_anonymous(None, length, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_PRIVATE) }
+            .context(WHAT)?;
+    // Large pages would come from where nothing was.
+    // SAFETY: the range is the mapping just made, and this changes none of its contents.
+    unsafe { madvise(memory, size, MmapAdvise::MADV_NOHUGEPAGE) }.context(WHAT)?;
+    let first = memory.as_ptr().cast::<u8>();
+    for offset in (0..size).step_by(page) {
+        // SAFETY: the offset is within the mapping.
+        let byte = unsafe { first.add(offset) };
+        // The kernel fills a page with zeroes when it is first written to.
+        // SAFETY: the mapping is writable and nobody else's.
+        unsafe { byte.write_volatile(0) };
+    }
+    // SAFETY: the range is the mapping just made, to which nothing refers any more.
+    unsafe { munmap(memory, size) }.context(WHAT)
+}
+
+/// Memory that can be had, bytes (proc(5)).
+fn available() -> Result<usize> {
+    const FILE: &str = "/proc/meminfo";
+    let text = fs::read_to_string(FILE).context(format_args!("cannot read {FILE}"))?;
+    available_in(&text).ok_or_else(|| Error::new(format!("{FILE} does not say how much is available")))
+}
+
+fn available_in(meminfo: &str) -> Option<usize> {
+    let kib = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?.trim().strip_suffix(" kB")?;
+    kib.parse::<usize>().ok()?.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_available_is_read_in_bytes() {
+        assert_eq!(available_in("MemFree:  7 kB\nMemAvailable:    2048 kB\n"), Some(2 << 20));
+        assert_eq!(available_in("MemFree:  7 kB\n"), None);
+        assert!(available().unwrap() > 0);
+    }
+}
