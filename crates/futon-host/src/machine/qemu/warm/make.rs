@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::holes::dig_holes;
 use super::rehearsal::Rehearsal;
 use super::store::CONSOLE;
 use super::{DISK, FROZEN_DISK, MEMORY, OPEN_DISK, STATE, WarmBase, WarmKey, WarmStore};
@@ -195,6 +196,7 @@ async fn save(
     let saved = parked.write_state(folder).await;
     parked.end().await;
     saved?;
+    dig_holes(&folder.join(MEMORY))?;
     if emulated && without.is_none() {
         say("trying the frozen QEMU");
         match goes_on(folder, make, say).await {

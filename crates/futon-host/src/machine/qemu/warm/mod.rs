@@ -1,5 +1,6 @@
 //! Warm bases: a booted machine that waits for work, saved once and forked for each run.
 
+mod holes;
 mod key;
 mod make;
 mod rehearsal;
