@@ -15,10 +15,13 @@ use crate::error::{Context, Error, Result};
 /// The most that is overwritten: the pages that were given back last, which are the next to be taken.
 const MOST: usize = 256 << 20;
 
-/// Overwrites free memory, at most a half of it.
+/// What stays free, so that the kernel has no reason to take memory from anybody.
+const RESERVE: usize = 32 << 20;
+
+/// Overwrites free memory; what was read from files stays.
 pub(crate) fn scrub() -> Result<()> {
     const WHAT: &str = "cannot overwrite free memory";
-    let size = (available()? / 2).min(MOST);
+    let size = free()?.min(MOST);
     let Some(length) = NonZeroUsize::new(size) else { return Ok(()) };
     let page = sysconf(SysconfVar::PAGE_SIZE).context(WHAT)?.and_then(|size| usize::try_from(size).ok());
     let page = page.ok_or_else(|| Error::new("the system has no size of a page"))?;
@@ -26,9 +29,9 @@ pub(crate) fn scrub() -> Result<()> {
     let memory =
         unsafe { mmap_anonymous(None, length, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_PRIVATE) }
             .context(WHAT)?;
-    // Large pages would come from where nothing was.
+    // Large pages would come from where nothing was. A kernel that refuses has none.
     // SAFETY: the range is the mapping just made, and this changes none of its contents.
-    unsafe { madvise(memory, size, MmapAdvise::MADV_NOHUGEPAGE) }.context(WHAT)?;
+    let _ = unsafe { madvise(memory, size, MmapAdvise::MADV_NOHUGEPAGE) };
     let first = memory.as_ptr().cast::<u8>();
     for offset in (0..size).step_by(page) {
         // SAFETY: the offset is within the mapping.
@@ -41,16 +44,16 @@ pub(crate) fn scrub() -> Result<()> {
     unsafe { munmap(memory, size) }.context(WHAT)
 }
 
-/// Memory that can be had, bytes (proc(5)).
-fn available() -> Result<usize> {
+/// Memory that nothing is in, but for a reserve, bytes (proc(5)).
+fn free() -> Result<usize> {
     const FILE: &str = "/proc/meminfo";
     let text = fs::read_to_string(FILE).context(format_args!("cannot read {FILE}"))?;
-    available_in(&text).ok_or_else(|| Error::new(format!("{FILE} does not say how much is available")))
+    free_in(&text).ok_or_else(|| Error::new(format!("{FILE} does not say how much is free")))
 }
 
-fn available_in(meminfo: &str) -> Option<usize> {
-    let kib = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?.trim().strip_suffix(" kB")?;
-    kib.parse::<usize>().ok()?.checked_mul(1024)
+fn free_in(meminfo: &str) -> Option<usize> {
+    let kib = meminfo.lines().find_map(|line| line.strip_prefix("MemFree:"))?.trim().strip_suffix(" kB")?;
+    Some(kib.parse::<usize>().ok()?.checked_mul(1024)?.saturating_sub(RESERVE))
 }
 
 #[cfg(test)]
@@ -58,9 +61,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_available_is_read_in_bytes() {
-        assert_eq!(available_in("MemFree:  7 kB\nMemAvailable:    2048 kB\n"), Some(2 << 20));
-        assert_eq!(available_in("MemFree:  7 kB\n"), None);
-        assert!(available().unwrap() > 0);
+    fn what_is_free_is_read_in_bytes() {
+        assert_eq!(free_in("MemTotal:  7 kB\nMemFree:    65536 kB\n"), Some(32 << 20));
+        assert_eq!(free_in("MemFree:    7 kB\n"), Some(0));
+        assert_eq!(free_in("MemAvailable:  7 kB\n"), None);
+        free().unwrap();
     }
 }

@@ -227,6 +227,11 @@ impl Engine {
         self.act("POST", &format!("/containers/{}/stop", percent_encode(name)), &[204, 304])
     }
 
+    /// Kills and removes a container with its anonymous volumes; one that is not there is well, too.
+    pub(crate) fn discard(&self, name: &str) -> Result<()> {
+        self.act("DELETE", &format!("/containers/{}?force=1&v=1", percent_encode(name)), &[204, 404])
+    }
+
     /// Removes a container with its anonymous volumes.
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
         self.act("DELETE", &format!("/containers/{}?v=1", percent_encode(name)), &[204])

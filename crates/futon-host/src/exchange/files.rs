@@ -200,16 +200,25 @@ pub(super) fn serve(file: File, about: &About<'_>, headers: &HeaderMap) -> Answe
     let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
     let modified = about.modified.map(httpdate::HttpDate::from);
     let known = text(IF_MODIFIED_SINCE).and_then(|since| since.parse::<httpdate::HttpDate>().ok());
-    // A tag says more than a date, which counts where there is none (RFC 9110, 13.1.3).
-    let is_known = match text(IF_NONE_MATCH) {
-        Some(tags) => about.tag.as_deref().is_some_and(|tag| tags.split(',').any(|known| known.trim() == tag)),
-        None => modified.zip(known).is_some_and(|(modified, known)| modified <= known),
+    // A tag says more than a date, which counts where there is none, and not for parts (RFC 9110, 13.1.2 and 13.1.3).
+    let is_known = match (text(IF_NONE_MATCH), &about.tag) {
+        (Some(tags), Some(tag)) => {
+            let mut tags = tags.split(',').map(|known| known.trim().trim_start_matches("W/"));
+            tags.any(|known| known == "*" || known == tag)
+        }
+        (Some(_), None) => false,
+        (None, _) => text(RANGE).is_none() && modified.zip(known).is_some_and(|(modified, known)| modified <= known),
     };
-    if is_known && text(RANGE).is_none() {
-        return Answer::empty(StatusCode::NOT_MODIFIED);
+    if is_known {
+        let mut answer = Answer::empty(StatusCode::NOT_MODIFIED);
+        put_validators(&mut answer, about, modified);
+        return answer;
     }
     // A range of a file that has changed since its first part was fetched would make a mixture.
-    let changed = text(IF_RANGE).is_some_and(|tag| tag.parse::<httpdate::HttpDate>().ok() != modified);
+    let changed = text(IF_RANGE).is_some_and(|known| match known.starts_with('"') {
+        true => about.tag.as_deref() != Some(known),
+        false => known.parse::<httpdate::HttpDate>().ok() != modified,
+    });
     let range = if changed { Range::Whole } else { range::parse(text(RANGE), about.size) };
     let mut answer = Answer::empty(StatusCode::OK);
     let (at, size) = match range {
@@ -227,14 +236,19 @@ pub(super) fn serve(file: File, about: &About<'_>, headers: &HeaderMap) -> Answe
     };
     put(&mut answer, CONTENT_TYPE, about.media_type);
     put(&mut answer, ACCEPT_RANGES, "bytes");
-    if let Some(modified) = modified {
-        put(&mut answer, LAST_MODIFIED, &modified.to_string());
-    }
-    if let Some(tag) = &about.tag {
-        put(&mut answer, ETAG, tag);
-    }
+    put_validators(&mut answer, about, modified);
     *answer.body_mut() = Body::pieces([Piece::File { file: Arc::new(file), at, size }]);
     answer
+}
+
+/// What a guest may ask with next time.
+fn put_validators(answer: &mut Answer, about: &About<'_>, modified: Option<httpdate::HttpDate>) {
+    if let Some(modified) = modified {
+        put(answer, LAST_MODIFIED, &modified.to_string());
+    }
+    if let Some(tag) = &about.tag {
+        put(answer, ETAG, tag);
+    }
 }
 
 /// Sets a header whose value the exchange made itself.

@@ -50,10 +50,14 @@ fn files_are_served_as_the_python_server_does() {
     assert_eq!(curl(&since).status, 304);
     let tag = curl(&["-i", &server.url("/config.json")]).text();
     let tag = tag.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
-    for (known, status) in [(tag, 304), (&format!("\"x\", {tag}"), 304), ("\"x\"", 200)] {
+    for (known, status) in [(tag, 304), (&format!("\"x\", W/{tag}"), 304), ("*", 304), ("\"x\"", 200)] {
         // Another content may well be the older one: the tag counts, not the date.
         let known = ["-H", &format!("If-None-Match: {known}"), since[0], since[1], since[2]];
         assert_eq!(curl(&known).status, status, "{known:?}");
+    }
+    for (known, status) in [(tag, 206), ("\"x\"", 200)] {
+        let part = ["-r", "1-2", "-H", &format!("If-Range: {known}"), &server.url("/config.json")];
+        assert_eq!(curl(&part).status, status, "{known:?}");
     }
     let told = server.events();
     let asked = |path: &str, status: u16, bytes: u64| {

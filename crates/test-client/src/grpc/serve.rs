@@ -1,6 +1,6 @@
 //! `-serve`: the other side of the calls, to try things with. Every service here takes one string and gives one back.
 
-use std::{convert::Infallible, io, net::SocketAddr};
+use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
 
 use http::Request;
 use hyper::{body::Incoming, server::conn::http2::Builder, service::service_fn};
@@ -18,8 +18,11 @@ use super::client::{Answer, Ask};
 pub async fn serve(address: SocketAddr) -> io::Result<Infallible> {
     let listener = TcpListener::bind(address).await?;
     loop {
-        // One that cannot be taken is its caller's trouble.
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let Ok((stream, _)) = listener.accept().await else {
+            // One that is gone again is its caller's trouble; a lack of descriptors may pass.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
         let service = service_fn(|request: Request<Incoming>| async {
             let codec = ProstCodec::<Answer, Ask>::default();
             Ok::<_, Infallible>(Grpc::new(codec).unary(Greeting, request).await)

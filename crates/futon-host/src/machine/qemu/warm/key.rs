@@ -46,7 +46,9 @@ impl WarmKey {
             add("initrd", place_and_stamp(initrd)?);
         }
         add("futon-guest", sha256_file(&tools.futon_guest)?);
-        add("test-client", sha256_file(&tools.test_client)?);
+        if machine.has_disk {
+            add("test-client", sha256_file(&tools.test_client)?);
+        }
         add("park script", sha256_bytes(script));
         for image in images {
             let digest = image.manifest.as_ref().map(ToString::to_string).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Making a warm base: boot, let the guest warm up and park, stop it, save it.
+//! Making a warm base: boot, let the guest rehearse a run and park, stop it, save it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use futon_model::{Accelerator, EventKind, ExitCode, PlannedImage};
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 use super::holes::dig_holes;
@@ -48,6 +48,9 @@ const POLLS: u32 = 8;
 
 /// From an answer to the guest's question to the machine's stop: the connection is closed, the next question is not asked yet.
 const AFTER_POLL: Duration = Duration::from_millis(25);
+
+/// Longest time for a rehearsal, beside the machine's own limit.
+const REHEARSAL_LIMIT: Duration = Duration::from_secs(120);
 
 /// Longest time to write the state of the devices, some hundred KiB.
 const SAVE_LIMIT: Duration = Duration::from_secs(60);
@@ -159,30 +162,35 @@ async fn save(
     // A system's boot leaves half a buffer full of translations that no run needs: a new QEMU has those of the rehearsal alone.
     let begins_anew = rehearses && emulated;
     let rehearsal = folder.join(REHEARSAL);
-    let made =
-        rehearses.then(|| Rehearsal::make(&rehearsal, &make.tools.test_client, make.images, make.store.as_deref()));
-    let made = made.transpose()?;
+    let made = if rehearses { prepare(&rehearsal, make, say).await } else { None };
     let made = made.as_ref();
+    let again_without = |NotMade { error, again }: NotMade| {
+        let again = if error.exit_code() == ExitCode::Interrupted { again } else { Some(Again::WithoutRehearsal) };
+        NotMade { error, again }
+    };
 
     say("booting");
-    write_script(folder, make, rehearses && !begins_anew)?;
     let memory = Memory::Shared(memory);
-    let mut parked = park(folder, make, made, Begin::PowerOn, memory.clone(), say).await?;
-    if begins_anew {
+    let first = match (made, begins_anew) {
+        (None, _) => Rehearse::Never,
+        (Some(_), true) => Rehearse::Later,
+        (Some(_), false) => Rehearse::Now,
+    };
+    write_script(folder, make, first)?;
+    let parked = park(folder, make, made, Begin::PowerOn, memory.clone(), say).await;
+    let mut parked = if matches!(first, Rehearse::Now) { parked.map_err(again_without)? } else { parked? };
+    if matches!(first, Rehearse::Later) {
         say("saving");
         let saved = parked.write_state(folder).await;
         parked.end().await;
         saved?;
         say("taking over");
-        write_script(folder, make, true)?;
+        write_script(folder, make, Rehearse::Now)?;
         let state = Begin::TakeOver(folder.join(STATE));
         // From here on the memory is not what was saved any more.
-        parked = park(folder, make, made, state, memory, say).await.map_err(|NotMade { error, .. }| {
-            let again = (error.exit_code() != ExitCode::Interrupted).then_some(Again::WithoutRehearsal);
-            NotMade { error, again }
-        })?;
+        parked = park(folder, make, made, state, memory, say).await.map_err(again_without)?;
     }
-    for leftover in [rehearsal, folder.join(UPLOADS)] {
+    for leftover in [rehearsal, folder.join(CONSOLE).with_file_name(UPLOADS)] {
         let _ = fs::remove_dir_all(leftover);
     }
     if emulated && without.is_none() {
@@ -196,7 +204,9 @@ async fn save(
     let saved = parked.write_state(folder).await;
     parked.end().await;
     saved?;
-    dig_holes(&folder.join(MEMORY))?;
+    let memory = folder.join(MEMORY);
+    // A file with its zeroes is as good.
+    let _ = spawn_blocking(move || dig_holes(&memory)).await;
     if emulated && without.is_none() {
         say("trying the frozen QEMU");
         match goes_on(folder, make, say).await {
@@ -213,13 +223,39 @@ async fn save(
     Ok(without)
 }
 
-fn write_script(folder: &Path, make: &MakeWarm<'_>, rehearse: bool) -> Result<()> {
+/// When the guest rehearses.
+#[derive(Clone, Copy)]
+enum Rehearse {
+    Now,
+    /// When its machine was saved and taken over.
+    Later,
+    Never,
+}
+
+/// The rehearsal's files. Without them the base is colder, not worse.
+async fn prepare(folder: &Path, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) + Send)) -> Option<Rehearsal> {
+    let (folder, test_client) = (folder.to_owned(), make.tools.test_client.clone());
+    let (images, store) = (make.images.to_owned(), make.store.clone());
+    let made = spawn_blocking(move || Rehearsal::make(&folder, &test_client, &images, store.as_deref())).await;
+    match made.context(|| "the rehearsal was broken off".into()).and_then(|made| made) {
+        Ok(made) => Some(made),
+        Err(e) => {
+            say(&format!("no rehearsal: {e}"));
+            None
+        }
+    }
+}
+
+fn write_script(folder: &Path, make: &MakeWarm<'_>, rehearse: Rehearse) -> Result<()> {
     let script = folder.join(SCRIPT);
     let images: Vec<&str> = make.images.iter().map(|image| image.reference.written()).collect();
+    let rehearse = match rehearse {
+        Rehearse::Now => "yes",
+        Rehearse::Later => "later",
+        Rehearse::Never => "never",
+    };
     // A reference has no character that a shell would take for its own.
-    let text = PARK_SCRIPT
-        .replace(IMAGES_PLACEHOLDER, &images.join(" "))
-        .replace(REHEARSE_PLACEHOLDER, if rehearse { "yes" } else { "no" });
+    let text = PARK_SCRIPT.replace(IMAGES_PLACEHOLDER, &images.join(" ")).replace(REHEARSE_PLACEHOLDER, rehearse);
     fs::write(&script, text).context(|| format!("cannot write {}", script.display()))
 }
 
@@ -279,9 +315,10 @@ async fn park_in(
     let parking = if matches!(begin, Begin::TakeOver(_)) { Parking::AfterScript } else { Parking::Yes };
     let doing = match begin {
         Begin::PowerOn if !make.images.is_empty() => "pulling its images",
-        Begin::PowerOn => "settling",
+        Begin::PowerOn => "getting ready",
         Begin::TakeOver(_) | Begin::Thaw(_) => "rehearsing",
     };
+    let limit = make.limit + if rehearsal.is_some() { REHEARSAL_LIMIT } else { Duration::ZERO };
     let disk = folder.join(DISK);
     let boot = Boot { name: "warm", disk: &disk, folder: output, bundle: None, memory, begin };
     let (events, mut incoming) = unbounded_channel();
@@ -297,12 +334,12 @@ async fn park_in(
         run_script: Some(folder.join(SCRIPT)),
         parking,
         store: rehearsal.map_or_else(|| make.store.clone(), |rehearsal| Some(Arc::clone(&rehearsal.store))),
-        ..ExchangeConfig::run(served, folder.join(UPLOADS), events)
+        ..ExchangeConfig::run(served, output.join(UPLOADS), events)
     };
     let stop = CancellationToken::new();
     let serving = tokio::spawn(exchange::serve(listener, config, stop.clone()));
     let parked = Parked { running, serving, stop };
-    match wait_for_work(make, doing, &mut incoming, &output.join(CONSOLE_LOG), say).await {
+    match wait_for_work(make, limit, doing, &mut incoming, &output.join(CONSOLE_LOG), say).await {
         Ok(()) => {
             tokio::time::sleep(AFTER_POLL).await;
             Ok(parked)
@@ -317,19 +354,20 @@ async fn park_in(
 /// Waits until the guest has asked for work often enough.
 async fn wait_for_work(
     make: &MakeWarm<'_>,
+    limit: Duration,
     doing: &str,
     incoming: &mut UnboundedReceiver<EventKind>,
     console: &Path,
     say: &mut (dyn FnMut(&str) + Send),
 ) -> std::result::Result<(), NotMade> {
-    let deadline = tokio::time::Instant::now() + make.limit;
+    let deadline = tokio::time::Instant::now() + limit;
     let (mut polls, mut asked) = (0, false);
     let (why, ended) = loop {
         let event = tokio::select! {
             () = make.cancel.cancelled() => return Err(Error::interrupted().into()),
             event = incoming.recv() => event,
             () = tokio::time::sleep_until(deadline) => {
-                break (format!("it did not ask for work within {:?}", make.limit), false)
+                break (format!("it did not ask for work within {limit:?}"), false)
             }
         };
         match event {
@@ -381,7 +419,7 @@ impl Parked {
         let (pid, folder, memory) = (self.running.pid(), folder.to_owned(), folder.join(MEMORY));
         let freeze = move || frozen::freeze(pid, &folder, &memory, &HANDED);
         // The thread that traces is the one that waits.
-        let frozen = tokio::task::spawn_blocking(freeze).await.context(|| "the freezing was broken off".into())?;
+        let frozen = spawn_blocking(freeze).await.context(|| "the freezing was broken off".into())?;
         frozen.map_err(Error::infra)
     }
 
