@@ -8,7 +8,9 @@ futon=target/x86_64-unknown-linux-gnu/release/futon
 in_a_row=${1:-200} side_by_side=${2:-50}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
+# The machines that run alone and, on a host of two processors, those that run side by side.
 $futon warm make
+$futon warm make --vcpus 1
 machines() { pgrep -fc "name futon-fibonacci-go .*$out" || true; }
 used() { du -sm "$out" | cut -f1; }
 # Files in memory (tmpfs, memfd) and processes' own pages, in MiB: what a leak would add to. The page cache is left out.

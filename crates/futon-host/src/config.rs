@@ -23,8 +23,8 @@ pub struct Config {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MachineConfig {
-    /// Virtual processors.
-    pub vcpus: u32,
+    /// Virtual processors; [`MachineConfig::vcpus`] says how many where nothing is said.
+    pub vcpus: Option<u32>,
     /// Memory, MiB.
     pub memory_mib: u32,
     /// `isolated` or `host`.
@@ -33,7 +33,26 @@ pub struct MachineConfig {
 
 impl Default for MachineConfig {
     fn default() -> Self {
-        Self { vcpus: 2, memory_mib: 2048, network: Network::Isolated }
+        Self { vcpus: None, memory_mib: 2048, network: Network::Isolated }
+    }
+}
+
+impl MachineConfig {
+    /// Virtual processors of a machine where nothing is said, as the documented flow has.
+    const VCPUS: u32 = 2;
+
+    /// Virtual processors.
+    #[must_use]
+    pub fn vcpus(&self) -> u32 {
+        self.vcpus.unwrap_or(Self::VCPUS)
+    }
+
+    /// Unless a number was given, gives each of `machines` that run side by side its part of so many processors of the host. More
+    /// virtual processors than real ones take turns, and what they say to each other costs twice what one alone needs
+    /// (docs/decisions/fork.md).
+    pub fn share(&mut self, processors: usize, machines: usize) {
+        let part = u32::try_from(processors / machines.max(1)).unwrap_or(Self::VCPUS);
+        self.vcpus.get_or_insert_with(|| part.clamp(1, Self::VCPUS));
     }
 }
 
@@ -86,7 +105,23 @@ mod tests {
         let config: Config = toml::from_str("[limits]\npull = \"5m\"\n[client]\ninvocations = 3\n").unwrap();
         assert_eq!(config.limits.pull, Duration::from_secs(300));
         assert_eq!(config.limits.boot, Limits::default().boot);
-        assert_eq!((config.client.invocations, config.machine.vcpus), (3, 2));
+        assert_eq!((config.client.invocations, config.machine.vcpus()), (3, 2));
         assert!(toml::from_str::<Config>("[limits]\npul = \"5m\"\n").is_err());
+    }
+
+    #[test]
+    fn machines_side_by_side_share_the_processors_unless_told() {
+        let share = |given: Option<u32>, processors, machines| {
+            let mut machine = MachineConfig { vcpus: given, ..MachineConfig::default() };
+            machine.share(processors, machines);
+            machine.vcpus()
+        };
+        assert_eq!(share(None, 2, 1), 2);
+        assert_eq!(share(None, 2, 2), 1);
+        assert_eq!(share(None, 2, 3), 1);
+        assert_eq!(share(None, 4, 3), 1);
+        assert_eq!(share(None, 64, 3), 2);
+        assert_eq!(share(None, 1, 1), 1);
+        assert_eq!(share(Some(4), 2, 2), 4);
     }
 }

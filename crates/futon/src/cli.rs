@@ -287,7 +287,7 @@ pub struct MachineArgs {
     /// Accelerator; auto takes KVM only if a probe boots under it
     #[arg(long, value_enum, default_value_t = Accel::Auto, value_name = "ACCEL")]
     pub accel: Accel,
-    /// Virtual processors [default: 2]
+    /// Virtual processors [default: 2; machines that run side by side: their part of the host's processors, 1 or 2]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub vcpus: Option<u32>,
     /// Memory of the machine, MiB [default: 2048]

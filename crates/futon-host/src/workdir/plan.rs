@@ -117,7 +117,7 @@ pub fn foreign_plan(name: &str, request: &PlanRequest<'_>) -> Plan {
         machine: MachinePlan {
             kind: request.machine,
             base: request.base,
-            vcpus: request.config.machine.vcpus,
+            vcpus: request.config.machine.vcpus(),
             memory_mib: request.config.machine.memory_mib,
             network: request.config.machine.network,
             base_image: request.base_image.clone(),

@@ -125,7 +125,7 @@ pub async fn prepare_gem5(
         params: g.params.clone(),
         boot_core: if g.boot_cpu == "kvm" { BootCore::Kvm } else { BootCore::Atomic },
         core: g.cpu,
-        cpus: config.machine.vcpus,
+        cpus: config.machine.vcpus(),
         memory_mib: config.machine.memory_mib,
         kernel,
         initrd: found.as_ref().map(|f| f.initrd.clone()).or_else(|| args.initrd.clone()),

@@ -39,7 +39,7 @@ impl From<BaseArg> for Base {
 /// Puts the machine's flags over the project's settings.
 pub fn apply(args: &MachineArgs, config: &mut Config) {
     let machine = &mut config.machine;
-    machine.vcpus = args.vcpus.unwrap_or(machine.vcpus);
+    machine.vcpus = args.vcpus.or(machine.vcpus);
     machine.memory_mib = args.memory.unwrap_or(machine.memory_mib);
     if let Some(network) = args.network {
         machine.network = match network {
@@ -139,7 +139,7 @@ pub async fn prepare_qemu(
     let (version, accelerator) = accelerator(args, resources, kernel, initrd, &base.image, ui).await?;
     Ok(QemuMachine {
         version,
-        vcpus: config.machine.vcpus,
+        vcpus: config.machine.vcpus(),
         memory_mib: config.machine.memory_mib,
         network: config.machine.network,
         cmdline: cmdline(&base.cmdline, args, config, purpose, accelerator.accelerator),
@@ -201,7 +201,7 @@ async fn lean_qemu(
     let (version, accelerator) = accelerator(args, resources, &lean.kernel, probe_initrd, &lean.initrd, ui).await?;
     Ok(QemuMachine {
         version,
-        vcpus: config.machine.vcpus,
+        vcpus: config.machine.vcpus(),
         memory_mib: config.machine.memory_mib,
         network: config.machine.network,
         cmdline: lean_cmdline(&lean.cmdline, args, config, purpose, accelerator.accelerator),
@@ -217,7 +217,7 @@ async fn lean_qemu(
 
 /// Processors of the function, and of nothing else, where there is more than one.
 pub fn function_cpus(config: &Config) -> Option<String> {
-    (config.machine.vcpus > 1).then(|| "1".to_owned())
+    (config.machine.vcpus() > 1).then(|| "1".to_owned())
 }
 
 /// Timers at the kernel's tick and no finer. Emulated, each timer that is set wakes QEMU's main loop, and Go's runtime sets one every

@@ -26,7 +26,7 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
     let resources = &args.resources.resources;
     let mut config = settings(None)?;
     // The plan says which machine it was made for; flags may still say otherwise.
-    config.machine.vcpus = workdir.plan().machine.vcpus;
+    config.machine.vcpus = Some(workdir.plan().machine.vcpus);
     config.machine.memory_mib = workdir.plan().machine.memory_mib;
     config.machine.network = workdir.plan().machine.network;
     let mut machine = recall(&args.dir, args.machine.clone())?;

@@ -1,5 +1,6 @@
 //! `futon test`: build, run and check for each function.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -14,8 +15,8 @@ use futon_host::machine::qemu::QemuMachine;
 use futon_host::machine::{Machine, namespace_works};
 use futon_host::report::{junit, report, write_report};
 use futon_host::{Context, Error, Result};
-use futon_model::{Code, ExitCode, FunctionReport, MachineKind, MachineReport, Network, Outcome, Proof, Verdict};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futon_model::{Code, ExitCode, FunctionReport, MachineReport, Network, Outcome, Proof, Verdict};
+use futures_util::{StreamExt, TryFutureExt, TryStreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Prepared, Purpose, prepare};
@@ -34,8 +35,13 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
     if let Some(folder) = junit_folder.filter(|folder| !folder.is_dir()) {
         return Err(Error::usage(format!("--junit: there is no folder {}", folder.display())).hint("make it first"));
     }
-    let project = Project::read(&args.project, &args.client, &args.machine)?;
+    let mut project = Project::read(&args.project, &args.client, &args.machine)?;
     let names = project.names(&args.names, args.list.as_deref(), args.client.client.as_deref())?;
+    let on_qemu = args.machine.on == "qemu";
+    let jobs = side_by_side(jobs(args, &project, on_qemu).min(names.len()), on_qemu, ui).await?;
+    if on_qemu {
+        project.config.machine.share(processors(), jobs);
+    }
     let purpose = if goal == Goal::Test { Purpose::Fork } else { Purpose::Simulate(goal) };
     let prepared = prepare(&args.machine, resources, &project.config, purpose, ui, &cancel).await?;
     let out = run_folder(args.output.out.as_deref())?;
@@ -56,12 +62,16 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
         cancel,
         failed: AtomicBool::new(false),
     };
-    let jobs = side_by_side(jobs(args, &project, &prepared).min(names.len()), &prepared, ui).await?;
     ui.start(&if jobs > 1 { format!("{} functions, {jobs} at a time", names.len()) } else { names.join(", ") });
     let shown: &Ui = ui;
-    let functions: Vec<FunctionReport> =
-        stream::iter(&names).map(|name| suite.function(name, shown)).buffered(jobs).try_collect().await?;
+    let mut functions: Vec<(usize, FunctionReport)> = stream::iter(suite.order(&names, jobs)?)
+        .map(|place| suite.function(&names[place], shown).map_ok(move |report| (place, report)))
+        .buffer_unordered(jobs)
+        .try_collect()
+        .await?;
     ui.stop();
+    functions.sort_by_key(|(place, _)| *place);
+    let functions = functions.into_iter().map(|(_, report)| report).collect();
     let report = report(functions, started, started.elapsed().unwrap_or_default());
     write_report(&out.join("report.json"), &report)?;
     ui.result(&report)?;
@@ -88,6 +98,21 @@ struct Suite<'a> {
 }
 
 impl Suite<'_> {
+    /// The places of `names` in the order in which they begin.
+    fn order(&self, names: &[String], jobs: usize) -> Result<Vec<usize>> {
+        if jobs == 1 {
+            return Ok((0..names.len()).collect());
+        }
+        Ok(largest_first(&names.iter().map(|name| self.size(name)).collect::<Result<Vec<u64>>>()?))
+    }
+
+    /// Bytes of a function's images, as far as the store has them.
+    fn size(&self, name: &str) -> Result<u64> {
+        let selection = select(&self.project.compose, name)?;
+        let images = selection.dependencies.iter().chain([&selection.service.image]);
+        Ok(images.filter_map(|image| self.store.resolve(image).ok().flatten()).map(|image| image.size()).sum())
+    }
+
     /// Tests one function, again if it does not pass and that is wanted.
     async fn function(&self, name: &str, ui: &Ui) -> Result<FunctionReport> {
         let stopped = self.args.fail_fast && self.failed.load(Ordering::Relaxed);
@@ -157,6 +182,14 @@ fn again(function: &FunctionReport, earlier: usize, retries: u32) -> bool {
     !function.verdict.is_pass() && (excused || earlier < retries as usize)
 }
 
+/// The places of sizes, the largest first, so that side by side none of the long ones is left over for the end. Those of one size stay in
+/// their order.
+fn largest_first(sizes: &[u64]) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..sizes.len()).collect();
+    places.sort_by_key(|place| Reverse(sizes[*place]));
+    places
+}
+
 /// A machine for each function that has its images (`--from-cache`).
 async fn cached(
     args: &TestArgs,
@@ -181,23 +214,27 @@ async fn cached(
 
 /// How many machines run side by side: what was asked for, else one a processor as far as free memory goes. Where all share the host's
 /// network there is one exchange, and so one machine.
-fn jobs(args: &TestArgs, project: &Project, prepared: &Prepared) -> usize {
+fn jobs(args: &TestArgs, project: &Project, on_qemu: bool) -> usize {
     let machine = &project.config.machine;
-    if prepared.machine.report().kind == MachineKind::Qemu && machine.network == Network::Host {
+    if on_qemu && machine.network == Network::Host {
         return 1;
     }
     let asked = args.jobs.map(|jobs| usize::try_from(jobs).unwrap_or(1));
     asked.unwrap_or_else(|| {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let memory = available_memory_mib().saturating_sub(1024) / u64::from(machine.memory_mib.max(1));
-        processors.min(usize::try_from(memory).unwrap_or(1)).max(1)
+        processors().min(usize::try_from(memory).unwrap_or(1)).max(1)
     })
 }
 
+/// Processors that this program may use.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Without network namespaces all machines share the host's port, and so there is one at a time.
-async fn side_by_side(jobs: usize, prepared: &Prepared, ui: &Ui) -> Result<usize> {
+async fn side_by_side(jobs: usize, on_qemu: bool, ui: &Ui) -> Result<usize> {
     if jobs > 1
-        && prepared.machine.report().kind == MachineKind::Qemu
+        && on_qemu
         && let Err(why) = namespace_works().await?
     {
         ui.line(&format!("one machine at a time: the host gives no network namespace ({why})"));
@@ -259,9 +296,14 @@ fn without_run(name: &str, machine: MachineReport, verdict: Verdict) -> Function
 
 #[cfg(test)]
 mod tests {
-    use futon_model::Accelerator;
+    use futon_model::{Accelerator, MachineKind};
 
     use super::*;
+
+    #[test]
+    fn the_largest_begin_first_and_equals_stay_in_order() {
+        assert_eq!(largest_first(&[10, 61, 88, 61]), [2, 1, 3, 0]);
+    }
 
     fn ended(outcome: Outcome, code: Code, why: &str, accelerator: Accelerator) -> FunctionReport {
         let machine = MachineReport {

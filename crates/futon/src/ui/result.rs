@@ -61,11 +61,12 @@ fn table(report: &Report) -> String {
     }
     if let Some(machine) = report.functions.first().map(|f| &f.machine) {
         lines.push(format!(
-            "{FAINT}{} · {} ({}) · {} vcpus, {} MiB · {}{FAINT:#}",
+            "{FAINT}{} · {} ({}) · {} vcpu{}, {} MiB · {}{FAINT:#}",
             machine.version,
             machine.accelerator.word(),
             brief(&machine.accelerator_reason),
             machine.vcpus,
+            if machine.vcpus == 1 { "" } else { "s" },
             machine.memory_mib,
             machine.base_image
         ));
