@@ -50,15 +50,16 @@ rehearse() {
     step() {
         name=$1
         shift
-        futon-guest step "$name" --timeout 60s -- "$@"
+        put=''
+        [ "$name" != invoke ] || put='--put client.json'
+        # shellcheck disable=SC2086 # an option and its value
+        futon-guest step "$name" --timeout 60s $put -- "$@"
     }
-    # shellcheck disable=SC2016 # the inner shell expands
-    step fetch futon-guest get test-client rehearsal.json &&
-        step pull sh -c 'futon-guest pull "$@"' sh $REHEARSAL &&
-        step start sh -c 'futon-guest up rehearsal.json && futon-guest container "$@"' sh $REHEARSAL &&
+    step fetch futon-guest get test-client &&
+        step pull futon-guest pull $REHEARSAL &&
+        step start futon-guest up rehearsal.json --get --report $REHEARSAL &&
         step ready futon-guest ready --container $REHEARSAL --port 50000 --timeout 60s &&
         step invoke test-client -function-name helloworld -url 127.0.0.1 -port 50000 -n 20 -report client.json &&
-        futon-guest put client.json &&
         step log futon-guest log $REHEARSAL container.log &&
         step stop futon-guest stop $REHEARSAL
 }
@@ -76,6 +77,7 @@ yes)
     rm -f rehearsal.log rehearsal.json client.json container.log
     # What goes on for seconds after a container's end goes on now: udev's workers, the engine's own clearing up.
     sleep 5
+    sync
     futon-guest scrub || echo 'futon: freed memory is as it was'
     ;;
 never)

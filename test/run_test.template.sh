@@ -76,7 +76,11 @@ why=''
 step() {
     name=$1 limit=$2
     shift 2
-    futon-guest step "$name" --timeout "$limit" -- "$@"
+    # The client's report matters most when a call went wrong.
+    put=''
+    [ "$name" != invoke ] || put='--put client.json'
+    # shellcheck disable=SC2086 # an option and its value
+    futon-guest step "$name" --timeout "$limit" $put -- "$@"
     code=$?
     if [ $code -ne 0 ] && [ $status -eq 0 ]; then
         status=$code
@@ -89,14 +93,18 @@ step() {
 }
 
 # What futon's exchange promises must be there; from other servers the last two files are optional.
-# shellcheck disable=SC2016 # the inner shell expands
-step fetch 60s sh -c '
-    if [ -n "$FUTON_TOKEN" ]; then exec futon-guest get test-client functions.yaml run.env; fi
-    futon-guest get test-client || exit
-    futon-guest get functions.yaml run.env && exit
-    echo "no functions.yaml and run.env: the defaults will do"
-    rm -f functions.yaml run.env
-'
+# (A step that is one of futon-guest's own verbs starts no program.)
+if [ -n "$FUTON_TOKEN" ]; then
+    step fetch 60s futon-guest get test-client functions.yaml run.env
+else
+    # shellcheck disable=SC2016 # the inner shell expands
+    step fetch 60s sh -c '
+        futon-guest get test-client || exit
+        futon-guest get functions.yaml run.env && exit
+        echo "no functions.yaml and run.env: the defaults will do"
+        rm -f functions.yaml run.env
+    '
+fi
 
 # The defaults for an image of which nothing else is known; run.env, which futon writes, has its own values for all of them.
 name=${IMAGE##*/}
@@ -108,31 +116,27 @@ LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s 
 [ $status -ne 0 ] || ! [ -f run.env ] || . ./run.env
 
 if [ $status -eq 0 ]; then
-    # The engine reports the last registry it tried, not that the first one's image found no room on the disk.
-    # shellcheck disable=SC2016,SC2086 # the inner shell expands; a list of names
-    step pull "$LIMIT_PULL" sh -c '
-        futon-guest pull "$@" && exit
-        left=$(df --output=avail -k /var/lib/docker | tail -n 1)
-        [ "$left" -gt 65536 ] || echo "no space left on device: $left KiB are free in /var/lib/docker"
-        exit 1
-    ' sh $IMAGES
+    # shellcheck disable=SC2086 # a list of names
+    step pull "$LIMIT_PULL" futon-guest pull $IMAGES
 fi
 
 started=no
 if [ $status -eq 0 ]; then
     started=yes
     # The host has turned the service into the requests that Compose would make, unless it has a key that is Compose's alone.
-    # shellcheck disable=SC2016 # the inner shell expands
-    step start "$LIMIT_START" sh -c '
-        if [ -n "$5" ]; then
-            futon-guest get "$5" && futon-guest up "$5"
-        elif [ -n "$1" ]; then
-            [ -z "$6" ] || echo "left to docker compose: $6"
-            $COMPOSE -f functions.yaml up -d --pull never --no-build "$1"
-        else
-            docker run -d --pull never --name "$2" -p "$3:50051" "$4"
-        fi && futon-guest container "$2"
-    ' sh "$SERVICE" "$CONTAINER" "$PORT" "$IMAGE" "$REQUESTS" "$COMPOSE_WHY"
+    if [ -n "$REQUESTS" ]; then
+        step start "$LIMIT_START" futon-guest up "$REQUESTS" --get --report "$CONTAINER"
+    else
+        # shellcheck disable=SC2016 # the inner shell expands
+        step start "$LIMIT_START" sh -c '
+            if [ -n "$1" ]; then
+                [ -z "$5" ] || echo "left to docker compose: $5"
+                $COMPOSE -f functions.yaml up -d --pull never --no-build "$1"
+            else
+                docker run -d --pull never --name "$2" -p "$3:50051" "$4"
+            fi && futon-guest container "$2"
+        ' sh "$SERVICE" "$CONTAINER" "$PORT" "$IMAGE" "$COMPOSE_WHY"
+    fi
 fi
 
 if [ $status -eq 0 ]; then
@@ -143,8 +147,6 @@ if [ $status -eq 0 ]; then
     # Quoted by the host for just this.
     eval "set -- $CLIENT_ARGS"
     step invoke "$LIMIT_INVOKE" test-client "$@" -report client.json
-    # The client's report matters most when a call went wrong.
-    [ ! -f client.json ] || futon-guest put client.json >>"$FUTON_LOG" 2>&1
 fi
 
 if [ $started = yes ]; then
@@ -155,8 +157,9 @@ if [ $started = yes ]; then
 fi
 
 if [ $status -eq 0 ]; then
-    futon-guest finish --status 0
+    futon-guest finish --status 0 --poweroff
 else
-    futon-guest finish --status $status --why "$why"
-fi || echo 'futon: results.log could not be uploaded'
+    futon-guest finish --status $status --why "$why" --poweroff
+fi
+# Not reached, unless that went wrong.
 futon-guest poweroff

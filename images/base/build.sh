@@ -1,7 +1,9 @@
 #!/bin/sh
 # Builds futon's docker base image from Debian's packages alone.
 #
-# Usage: build.sh --work DIR --out DIR --guest FUTON_GUEST_BINARY [--size 8G]
+# Usage: build.sh --work DIR --out DIR --guest FUTON_GUEST_BINARY [--size 8G] [--recipe DIR]
+#
+# --recipe names a folder with another root/, cmdline and customize.sh (bench/plain has one); the default is this folder.
 #
 # Makes in --out: base-disk-image.img (ext4 without partition table, sparse), kernel, initrd, cmdline (recommended kernel
 # arguments, one line, without root=), packages.txt. Works in --work and moves the results at the very end, so that a build that
@@ -22,11 +24,12 @@ die() {
     exit 1
 }
 usage() {
-    printf 'usage: build.sh --work DIR --out DIR --guest FUTON_GUEST_BINARY [--size 8G]\n' >&2
+    printf 'usage: build.sh --work DIR --out DIR --guest FUTON_GUEST_BINARY [--size 8G] [--recipe DIR]\n' >&2
     exit 2
 }
 
-work='' out='' guest='' size=8G
+here=$(cd "$(dirname "$0")" && pwd)
+work='' out='' guest='' size=8G recipe=$here
 while [ $# -gt 0 ]; do
     [ $# -ge 2 ] || usage
     case $1 in
@@ -34,6 +37,7 @@ while [ $# -gt 0 ]; do
     --out) out=$2 ;;
     --guest) guest=$2 ;;
     --size) size=$2 ;;
+    --recipe) recipe=$(cd "$2" && pwd) ;;
     *) usage ;;
     esac
     shift 2
@@ -43,7 +47,6 @@ if [ -z "$work" ] || [ -z "$out" ] || [ -z "$guest" ]; then usage; fi
 
 # mke2fs is in /usr/sbin, which is not on everybody's path.
 PATH=$PATH:/usr/sbin:/sbin
-here=$(cd "$(dirname "$0")" && pwd)
 as_root=no
 [ "$(id -u)" -ne 0 ] || as_root=yes
 
@@ -80,8 +83,8 @@ trap 'exit 143' TERM
 
 # What goes into the root beside packages, as one archive: files of this folder and the guest tool.
 mkdir -p "$stage/add/usr/local/sbin" "$stage/add/futon-build" "$stage/made"
-cp -R "$here/root/." "$stage/add/"
-cp "$here/customize.sh" "$here/unsign.sh" "$stage/add/futon-build/"
+cp -R "$recipe/root/." "$stage/add/"
+cp "$recipe/customize.sh" "$here/kernel.sh" "$here/unsign.sh" "$stage/add/futon-build/"
 cp "$guest" "$stage/add/usr/local/sbin/futon-guest"
 chmod -R u=rwX,go=rX "$stage/add"
 tar -C "$stage/add" --owner=0 --group=0 --numeric-owner -cf "$stage/add.tar" .
@@ -110,7 +113,7 @@ mmdebstrap --quiet --mode=$mode --variant=minbase "$@" --include="$PACKAGES" \
     --customize-hook="download /futon-build/packages.txt '$stage/made/packages.txt'" \
     --customize-hook="rm -rf \"\$1/futon-build\"" \
     $SUITE "$target" >&2
-cp "$here/cmdline" "$stage/made/cmdline"
+cp "$recipe/cmdline" "$stage/made/cmdline"
 
 say "writing the disk image ($size)"
 # The inode tables are written (as holes) now, or every boot would spend time on them.

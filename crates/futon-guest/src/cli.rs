@@ -37,6 +37,9 @@ pub(crate) enum Verb {
         /// Point to tell it when the step has succeeded; several come one after the other.
         #[arg(long, value_name = "CODE")]
         mark: Vec<i32>,
+        /// File to upload when the command has ended, however it did, where there is one.
+        #[arg(long, value_name = "FILE")]
+        put: Option<PathBuf>,
         /// The command.
         #[arg(last = true, required = true)]
         command: Vec<String>,
@@ -68,6 +71,12 @@ pub(crate) enum Verb {
     Up {
         /// The file, as futon's host side writes it.
         file: PathBuf,
+        /// Fetch the file from the exchange first.
+        #[arg(long)]
+        get: bool,
+        /// Then report which image this container runs.
+        #[arg(long, value_name = "CONTAINER")]
+        report: Option<String>,
     },
     /// Report which image a container runs.
     Container {
@@ -125,6 +134,9 @@ pub(crate) enum Verb {
         /// Point in the workflow to tell gem5, if it is there, when all is done (`m5 fail CODE`).
         #[arg(long, value_name = "CODE", allow_negative_numbers = true)]
         mark: Vec<i32>,
+        /// Switch the machine off then, uploaded or not.
+        #[arg(long)]
+        poweroff: bool,
     },
     /// Wait for the run script of a run, as the guest of a warm base does.
     Park,

@@ -69,9 +69,14 @@ fn execute(cli: Cli) -> Result<u8> {
     let log = RunLog::from_env();
     match cli.verb {
         Verb::Init => return service::run(),
-        Verb::Step { name, timeout, mark_begin, mark, command } => {
+        Verb::Step { name, timeout, mark_begin, mark, put: file, command } => {
             gem5::mark(mark_begin.as_slice(), &log);
             let code = step::run(&name, timeout, &command, &log)?;
+            if let Some(file) = file.filter(|file| file.exists())
+                && let Err(error) = own_name(&file).and_then(|name| put(&file, &name, &log))
+            {
+                log.line(&format!("futon-guest: {error}"))?;
+            }
             if code == 0 {
                 gem5::mark(&mark, &log);
             }
@@ -93,7 +98,14 @@ fn execute(cli: Cli) -> Result<u8> {
             put(&file, &name, &log)?;
         }
         Verb::Pull { images } => engine::pull(&Engine::local(), &Exchange::find()?, &images)?,
-        Verb::Up { file } => engine::up(&Engine::local(), &file)?,
+        Verb::Up { file, get, report } => {
+            if get {
+                transfer::get(&Exchange::find()?, &own_name(&file)?, file.parent().unwrap_or(Path::new("")))?;
+            }
+            let engine = Engine::local();
+            engine::up(&engine, &file)?;
+            report.map_or(Ok(()), |name| engine::report_image(&engine, &name, &log))?;
+        }
         Verb::Container { name } => engine::report_image(&Engine::local(), &name, &log)?,
         Verb::State { name } => engine::report_state(&Engine::local(), &name, &log)?,
         Verb::Logs { name, limit } => engine::write_log(&Engine::local(), &name, limit, &mut io::stdout().lock())?,
@@ -106,9 +118,15 @@ fn execute(cli: Cli) -> Result<u8> {
         Verb::Ready { container, port, timeout } => {
             engine::wait_until_ready(&Engine::local(), &container, port, timeout)?;
         }
-        Verb::Finish { status, why, mark } => {
+        Verb::Finish { status, why, mark, poweroff } => {
             let finished = finish::run(status, why.as_deref(), &log);
             gem5::mark(&mark, &log);
+            if poweroff {
+                if let Err(error) = finished {
+                    println!("futon: results.log could not be uploaded: {error}");
+                }
+                match power::off()? {}
+            }
             finished?;
         }
         Verb::Park => match park::park()? {},

@@ -1,13 +1,15 @@
 //! `scrub`: overwrites memory that programs gave back, before the machine is saved.
 //!
 //! An emulator keeps its translation of code by the physical page that the code is on. What ended before the machine was saved leaves pages
-//! full of translated code, and in each fork every first write to one of them is a search for what has become wrong: some tenths of a second.
+//! full of translated code, and in each fork every write to one of them is slow until the last of that code is found to be wrong, and each piece
+//! found makes the emulator forget where it was about to go on: some tenths of a second.
 
 use std::{fs, num::NonZeroUsize};
 
 use nix::{
+    sched::{CpuSet, sched_getaffinity, sched_setaffinity},
     sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap},
-    unistd::{SysconfVar, sysconf},
+    unistd::{Pid, SysconfVar, sysconf},
 };
 
 use crate::error::{Context, Error, Result};
@@ -33,7 +35,13 @@ pub(crate) fn scrub() -> Result<()> {
     // SAFETY: the range is the mapping just made, and this changes none of its contents.
     let _ = unsafe { madvise(memory, size, MmapAdvise::MADV_NOHUGEPAGE) };
     let first = memory.as_ptr().cast::<u8>();
+    let processors = Processors::of_this_thread();
+    let share = size.div_ceil(processors.count());
     for offset in (0..size).step_by(page) {
+        // Each processor has a list of its own of what was given back on it, of which the others get nothing.
+        if offset % share < page {
+            processors.move_to(offset / share);
+        }
         // SAFETY: the offset is within the mapping.
         let byte = unsafe { first.add(offset) };
         // The kernel fills a page with zeroes when it is first written to.
@@ -42,6 +50,29 @@ pub(crate) fn scrub() -> Result<()> {
     }
     // SAFETY: the range is the mapping just made, to which nothing refers any more.
     unsafe { munmap(memory, size) }.context(WHAT)
+}
+
+/// The processors that this thread may run on.
+struct Processors(Vec<usize>);
+
+impl Processors {
+    fn of_this_thread() -> Self {
+        let may = sched_getaffinity(Pid::from_raw(0)).unwrap_or_default();
+        Self((0..CpuSet::count()).filter(|n| may.is_set(*n).unwrap_or(false)).collect())
+    }
+
+    fn count(&self) -> usize {
+        self.0.len().max(1)
+    }
+
+    /// Has this thread run on one of them alone. Where the kernel refuses, less is overwritten than could be.
+    fn move_to(&self, index: usize) {
+        let Some(processor) = self.0.get(index) else { return };
+        let mut one = CpuSet::new();
+        if one.set(*processor).is_ok() {
+            let _ = sched_setaffinity(Pid::from_raw(0), &one);
+        }
+    }
 }
 
 /// Memory that nothing is in, but for a reserve, bytes (proc(5)).

@@ -4,6 +4,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use futon_model::ImageReference;
+use nix::sys::statvfs::statvfs;
 
 use super::{Engine, api::Info};
 use crate::{
@@ -22,9 +23,29 @@ pub(crate) fn pull(engine: &Engine, exchange: &Exchange, names: &[String]) -> Re
     for name in names {
         let reference: ImageReference = name.parse().map_err(|error| Error::new(format!("{error}")))?;
         println!("pull {name}");
-        pull_one(engine, exchange, &reference, mirrored).context(format_args!("cannot pull {name}"))?;
+        pull_one(engine, exchange, &reference, mirrored)
+            .map_err(|error| match room_left() {
+                // The engine tells of the last registry that it tried, not that the first one's image found no room.
+                Some(left) if left <= LITTLE_ROOM => {
+                    Error::new(format!("no space left on device: {} KiB are free in {STORAGE}; {error}", left >> 10))
+                }
+                _ => error,
+            })
+            .context(format_args!("cannot pull {name}"))?;
     }
     Ok(())
+}
+
+/// Where the engine keeps images.
+const STORAGE: &str = "/var/lib/docker";
+
+/// A disk with less has no room for an image, bytes.
+const LITTLE_ROOM: u64 = 64 << 20;
+
+/// Bytes that are free where the engine keeps images.
+fn room_left() -> Option<u64> {
+    let about = statvfs(STORAGE).ok()?;
+    Some(about.blocks_available() * about.fragment_size())
 }
 
 /// What the engine said about its registries before the machine was saved, written there by `forget`. Asking anew makes it run its
