@@ -3,17 +3,20 @@
 
     bench/exchange.py [--mib 1024] [--small 1000] [--runs 3] [--out bench/out]
 
-Both serve the same folder in memory (/dev/shm) to the same curl; rounds are interleaved, medians and ratios go to exchange.json.
+Both serve the same folder in memory (/dev/shm) to the same curl; rounds are interleaved, medians and ratios go to exchange.json. curl takes
+time, too: "down_least" is what it takes to fetch the file from a server that only calls sendfile(2), about the least for any server.
 """
 
 import argparse
 import json
 import pathlib
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -22,13 +25,18 @@ VENV = ROOT / "target/uploadserver-venv"
 PORTS = {"futon": 3013, "uploadserver": 3014}
 
 
+def upload_server(folder: pathlib.Path, port: int) -> list:
+    """Command of the Python upload server, from PyPI."""
+    if not (VENV / "bin/uploadserver").exists():
+        subprocess.run(["/usr/bin/python3", "-m", "venv", VENV], check=True)
+        subprocess.run([VENV / "bin/pip", "install", "-q", "--disable-pip-version-check", "uploadserver==6.0.3"], check=True)
+    return [VENV / "bin/python", "-m", "uploadserver", "-d", folder, "--bind", "127.0.0.1", "--allow-replace", str(port)]
+
+
 def start(name: str, folder: pathlib.Path) -> subprocess.Popen:
     """Starts a server on a folder and waits until it answers."""
-    port = str(PORTS[name])
-    command = {
-        "futon": [FUTON, "serve", folder, "--port", port, "-q"],
-        "uploadserver": [VENV / "bin/python", "-m", "uploadserver", "-d", folder, "--bind", "127.0.0.1", "--allow-replace", port],
-    }[name]
+    port = PORTS[name]
+    command = [FUTON, "serve", folder, "--port", str(port), "-q"] if name == "futon" else upload_server(folder, port)
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(100):
         if subprocess.run(["curl", "-fso", "/dev/null", f"http://127.0.0.1:{port}/ready.txt"], check=False).returncode == 0:
@@ -36,6 +44,22 @@ def start(name: str, folder: pathlib.Path) -> subprocess.Popen:
         time.sleep(0.1)
     server.kill()
     sys.exit(f"{name} does not answer on port {port}")
+
+
+def least(file: pathlib.Path) -> float:
+    """Seconds that curl takes for a file which the kernel sends by itself."""
+    with socket.create_server(("127.0.0.1", 0)) as server, file.open("rb") as source:
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % file.stat().st_size)
+                connection.sendfile(source)
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        took = curl(f"http://127.0.0.1:{server.getsockname()[1]}/")
+        thread.join()
+        return took
 
 
 def curl(*words: str) -> float:
@@ -59,10 +83,8 @@ def main() -> None:
     arguments.add_argument("--out", type=pathlib.Path, default=ROOT / "bench/out")
     a = arguments.parse_args()
     a.out.mkdir(parents=True, exist_ok=True)
-    if not (VENV / "bin/uploadserver").exists():
-        subprocess.run(["/usr/bin/python3", "-m", "venv", VENV], check=True)
-        subprocess.run([VENV / "bin/pip", "install", "-q", "--disable-pip-version-check", "uploadserver==6.0.3"], check=True)
     times: dict[str, dict[str, list[float]]] = {name: {"down": [], "up": [], "small": []} for name in PORTS}
+    floor: list[float] = []
     peaks: dict[str, float] = {}
     with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
         work = pathlib.Path(name)
@@ -74,6 +96,8 @@ def main() -> None:
         for i in range(a.small):
             (work / "small" / f"{i}.txt").write_text("a small file\n" * 20)
         for _ in range(a.runs):
+            least(big)  # not counted, as for the others
+            floor.append(least(big))
             for name, port in PORTS.items():
                 folder = work / "served"
                 folder.mkdir()
@@ -82,6 +106,7 @@ def main() -> None:
                 server = start(name, folder)
                 try:
                     url = f"http://127.0.0.1:{port}"
+                    curl(f"{url}/down.bin")  # not counted: a server that has just started
                     times[name]["down"].append(curl(f"{url}/down.bin"))
                     times[name]["up"].append(curl(f"{url}/upload", "-F", f"files=@{big}"))
                     # One connection, one request a file, as a guest that uploads its logs does.
@@ -102,10 +127,11 @@ def main() -> None:
         "mib": a.mib, "small_files": a.small, "seconds": times, "median": medians,
         "mib_per_s": {name: {what: round(a.mib / of[what]) for what in ("down", "up")} for name, of in medians.items()},
         "times_as_fast": {what: round(medians["uploadserver"][what] / medians["futon"][what], 1) for what in ("down", "up", "small")},
+        "down_least": statistics.median(floor),
         "peak_mib": {name: round(value) for name, value in peaks.items()},
     }
     (a.out / "exchange.json").write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps({key: result[key] for key in ("median", "mib_per_s", "times_as_fast", "peak_mib")}, indent=2))
+    print(json.dumps({key: result[key] for key in ("median", "mib_per_s", "times_as_fast", "down_least", "peak_mib")}, indent=2))
 
 
 if __name__ == "__main__":

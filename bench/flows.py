@@ -3,8 +3,8 @@
 
     bench/flows.py [--runs 3] [--function fibonacci-go] [--suite] [--out bench/out]
 
-The documented flow runs on two images: a plain one, as who follows the document has it (bench/plain: the same packages and kernel, nothing
-tuned), with the Python upload server; and futon's own base image, whose tuning it profits from. Rounds are interleaved, so that a busy host
+The documented flow runs on two images: a plain one, as who follows the document has it (bench/plain: the same packages with Debian's own
+settings; kernel and initrd are futon's), with the Python upload server; and futon's own base image, whose tuning it profits from. Rounds are interleaved, so that a busy host
 hits all alike; medians and ratios go to flows.json and flows.svg. --suite adds all nine functions, once each by the documented flow, with
 one and two machines at a time, and from the cache (whose warm bases are made before).
 Needs what `make images-all` makes, ports 3003 and 3004 of the loopback, and, the first time, the package registries.
@@ -19,6 +19,8 @@ import statistics
 import subprocess
 import sys
 import time
+
+from exchange import upload_server
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FUTON = ROOT / "target/x86_64-unknown-linux-gnu/release/futon"
@@ -45,9 +47,10 @@ poweroff
 
 
 def plain_image() -> pathlib.Path:
-    """The image of the documented flow: the packages and the kernel of futon's, nothing tuned (bench/plain). Made once."""
+    """The image of the documented flow (bench/plain). Made once."""
     out = ROOT / "target/bench/plain"
-    recipe = [*sorted((ROOT / "images/base").glob("*.sh")), *sorted(f for f in (ROOT / "bench/plain").rglob("*") if f.is_file())]
+    base = [ROOT / "images" / name for name in ("keyring.sh", "base/build.sh", "base/kernel.sh", "base/unsign.sh")]
+    recipe = [RESOURCES / "futon-guest", *base, *(file for file in (ROOT / "bench/plain").rglob("*") if file.is_file())]
     made = out / "packages.txt"
     if not made.exists() or any(file.stat().st_mtime > made.stat().st_mtime for file in recipe):
         print("building the plain image (a minute)", flush=True)
@@ -57,17 +60,8 @@ def plain_image() -> pathlib.Path:
     return out
 
 
-def upload_server() -> list:
-    """Command of the Python upload server, from PyPI."""
-    venv = ROOT / "target/uploadserver-venv"
-    if not (venv / "bin/uploadserver").exists():
-        subprocess.run(["/usr/bin/python3", "-m", "venv", venv], check=True)
-        subprocess.run([venv / "bin/pip", "install", "-q", "--disable-pip-version-check", "uploadserver==6.0.3"], check=True)
-    return [venv / "bin/python", "-m", "uploadserver", "--bind", "127.0.0.1"]
-
-
 def reference(function: str, work: pathlib.Path, image: pathlib.Path) -> float:
-    """One run of the documented flow: disk copied, machine booted from nothing, files by the Python upload server."""
+    """One run of the documented flow: disk copied, machine booted from nothing; on the plain image files by the Python upload server."""
     shutil.rmtree(work, ignore_errors=True)
     served = work / "tmp"
     served.mkdir(parents=True)
@@ -79,7 +73,7 @@ def reference(function: str, work: pathlib.Path, image: pathlib.Path) -> float:
     if image == RESOURCES:
         commands = [[FUTON, "serve", served, "--images", "--resources", RESOURCES, "-q"]]
     else:
-        commands = [[*upload_server(), "-d", served, "3003"], [FUTON, "serve", work / "none", "--images", "--port", "3004", "--resources", RESOURCES, "-q"]]
+        commands = [upload_server(served, 3003), [FUTON, "serve", work / "none", "--images", "--port", "3004", "--resources", RESOURCES, "-q"]]
     servers = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for command in commands]
     try:
         begin = time.monotonic()

@@ -50,18 +50,15 @@ rehearse() {
     step() {
         name=$1
         shift
-        put=''
-        [ "$name" != invoke ] || put='--put client.json'
-        # shellcheck disable=SC2086 # an option and its value
-        futon-guest step "$name" --timeout 60s $put -- "$@"
+        futon-guest step "$name" --timeout 60s "$@"
     }
-    step fetch futon-guest get test-client &&
-        step pull futon-guest pull $REHEARSAL &&
-        step start futon-guest up rehearsal.json --get --report $REHEARSAL &&
-        step ready futon-guest ready --container $REHEARSAL --port 50000 --timeout 60s &&
-        step invoke test-client -function-name helloworld -url 127.0.0.1 -port 50000 -n 20 -report client.json &&
-        step log futon-guest log $REHEARSAL container.log &&
-        step stop futon-guest stop $REHEARSAL
+    step fetch -- futon-guest get test-client &&
+        step pull -- futon-guest pull $REHEARSAL &&
+        step start -- futon-guest up rehearsal.json --get --report $REHEARSAL &&
+        step ready -- futon-guest ready --container $REHEARSAL --port 50000 --timeout 60s &&
+        step invoke --put client.json -- test-client -function-name helloworld -url 127.0.0.1 -port 50000 -n 20 -report client.json &&
+        step log -- futon-guest log $REHEARSAL container.log &&
+        step stop -- futon-guest stop $REHEARSAL
 }
 case $([ -S /var/run/docker.sock ] && echo "$REHEARSE") in
 yes)
@@ -77,6 +74,7 @@ yes)
     rm -f rehearsal.log rehearsal.json client.json container.log
     # What goes on for seconds after a container's end goes on now: udev's workers, the engine's own clearing up.
     sleep 5
+    # What is written out now need not be by each fork.
     sync
     futon-guest scrub || echo 'futon: freed memory is as it was'
     ;;

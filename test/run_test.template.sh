@@ -48,6 +48,10 @@ find_tool() {
     done
     return 1
 }
+# Without the tool.
+upload_plainly() {
+    curl -fsS --max-time 30 -H "x-futon-token: $FUTON_TOKEN" -F "files=@$FUTON_LOG" "${FUTON_URL:-$url}/upload" || echo 'futon: no upload either'
+}
 # A fork has it: the machine that was saved fetched it, and another futon-guest is another warm base.
 if [ -n "${FUTON_FORK:-}" ] && [ -x futon-guest ]; then :; elif ! find_tool; then
     {
@@ -56,7 +60,7 @@ if [ -n "${FUTON_FORK:-}" ] && [ -x futon-guest ]; then :; elif ! find_tool; the
         echo "FAIL: step fetch: cannot get futon-guest from ${url:-the exchange}"
     } >>"$FUTON_LOG"
     echo "futon: cannot get futon-guest from ${url:-the exchange}"
-    curl -fsS --max-time 30 -H "x-futon-token: $FUTON_TOKEN" -F "files=@$FUTON_LOG" "$url/upload" || echo 'futon: no upload either'
+    upload_plainly
     sync
     poweroff -f || echo o >/proc/sysrq-trigger
     exit 1
@@ -76,11 +80,7 @@ why=''
 step() {
     name=$1 limit=$2
     shift 2
-    # The client's report matters most when a call went wrong.
-    put=''
-    [ "$name" != invoke ] || put='--put client.json'
-    # shellcheck disable=SC2086 # an option and its value
-    futon-guest step "$name" --timeout "$limit" $put -- "$@"
+    futon-guest step "$name" --timeout "$limit" "$@"
     code=$?
     if [ $code -ne 0 ] && [ $status -eq 0 ]; then
         status=$code
@@ -95,10 +95,10 @@ step() {
 # What futon's exchange promises must be there; from other servers the last two files are optional.
 # (A step that is one of futon-guest's own verbs starts no program.)
 if [ -n "$FUTON_TOKEN" ]; then
-    step fetch 60s futon-guest get test-client functions.yaml run.env
+    step fetch 60s -- futon-guest get test-client functions.yaml run.env
 else
     # shellcheck disable=SC2016 # the inner shell expands
-    step fetch 60s sh -c '
+    step fetch 60s -- sh -c '
         futon-guest get test-client || exit
         futon-guest get functions.yaml run.env && exit
         echo "no functions.yaml and run.env: the defaults will do"
@@ -117,7 +117,7 @@ LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s 
 
 if [ $status -eq 0 ]; then
     # shellcheck disable=SC2086 # a list of names
-    step pull "$LIMIT_PULL" futon-guest pull $IMAGES
+    step pull "$LIMIT_PULL" -- futon-guest pull $IMAGES
 fi
 
 started=no
@@ -125,10 +125,10 @@ if [ $status -eq 0 ]; then
     started=yes
     # The host has turned the service into the requests that Compose would make, unless it has a key that is Compose's alone.
     if [ -n "$REQUESTS" ]; then
-        step start "$LIMIT_START" futon-guest up "$REQUESTS" --get --report "$CONTAINER"
+        step start "$LIMIT_START" -- futon-guest up "$REQUESTS" --get --report "$CONTAINER"
     else
         # shellcheck disable=SC2016 # the inner shell expands
-        step start "$LIMIT_START" sh -c '
+        step start "$LIMIT_START" -- sh -c '
             if [ -n "$1" ]; then
                 [ -z "$5" ] || echo "left to docker compose: $5"
                 $COMPOSE -f functions.yaml up -d --pull never --no-build "$1"
@@ -140,20 +140,21 @@ if [ $status -eq 0 ]; then
 fi
 
 if [ $status -eq 0 ]; then
-    step ready "$LIMIT_READY" futon-guest ready --container "$CONTAINER" --port "$PORT" --timeout "$LIMIT_READY"
+    step ready "$LIMIT_READY" -- futon-guest ready --container "$CONTAINER" --port "$PORT" --timeout "$LIMIT_READY"
 fi
 
 if [ $status -eq 0 ]; then
     # Quoted by the host for just this.
     eval "set -- $CLIENT_ARGS"
-    step invoke "$LIMIT_INVOKE" test-client "$@" -report client.json
+    # The client's report matters most when a call went wrong.
+    step invoke "$LIMIT_INVOKE" --put client.json -- test-client "$@" -report client.json
 fi
 
 if [ $started = yes ]; then
     # And its state.
-    step log "$LIMIT_LOG" futon-guest log "$CONTAINER" container.log
+    step log "$LIMIT_LOG" -- futon-guest log "$CONTAINER" container.log
     # The function's container alone: whatever runs beside it goes with the machine.
-    step stop "$LIMIT_STOP" futon-guest stop "$CONTAINER"
+    step stop "$LIMIT_STOP" -- futon-guest stop "$CONTAINER"
 fi
 
 if [ $status -eq 0 ]; then
@@ -161,5 +162,6 @@ if [ $status -eq 0 ]; then
 else
     futon-guest finish --status $status --why "$why" --poweroff
 fi
-# Not reached, unless that went wrong.
+# Not reached, unless the tool is too old for this script: the image's own, where the server has none.
+upload_plainly
 futon-guest poweroff

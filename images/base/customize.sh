@@ -3,6 +3,7 @@
 set -eu
 cd /futon-build
 
+# shellcheck source=images/base/kernel.sh
 . ./kernel.sh
 
 # --- Services.

@@ -72,23 +72,14 @@ fn execute(cli: Cli) -> Result<u8> {
         Verb::Step { name, timeout, mark_begin, mark, put: file, command } => {
             gem5::mark(mark_begin.as_slice(), &log);
             let code = step::run(&name, timeout, &command, &log)?;
-            if let Some(file) = file.filter(|file| file.exists())
-                && let Err(error) = own_name(&file).and_then(|name| put(&file, &name, &log))
-            {
-                log.line(&format!("futon-guest: {error}"))?;
-            }
             if code == 0 {
                 gem5::mark(&mark, &log);
             }
+            put_if_there(file.as_deref(), &log);
             return Ok(code);
         }
         Verb::Get { names, dir } => {
-            if gem5::is_wanted() {
-                gem5::get(&names, &dir)?;
-            } else {
-                let exchange = Exchange::find()?;
-                names.iter().try_for_each(|name| transfer::get(&exchange, name, &dir))?;
-            }
+            get(&names, &dir)?;
         }
         Verb::Put { file, name } => {
             let name = match name {
@@ -98,9 +89,9 @@ fn execute(cli: Cli) -> Result<u8> {
             put(&file, &name, &log)?;
         }
         Verb::Pull { images } => engine::pull(&Engine::local(), &Exchange::find()?, &images)?,
-        Verb::Up { file, get, report } => {
-            if get {
-                transfer::get(&Exchange::find()?, &own_name(&file)?, file.parent().unwrap_or(Path::new("")))?;
+        Verb::Up { file, get: fetch, report } => {
+            if fetch {
+                get(&[own_name(&file)?], file.parent().unwrap_or_else(|| Path::new("")))?;
             }
             let engine = Engine::local();
             engine::up(&engine, &file)?;
@@ -141,6 +132,25 @@ fn execute(cli: Cli) -> Result<u8> {
         Verb::M5 { arguments } => m5tool::run(&arguments)?,
     }
     Ok(0)
+}
+
+/// Fetches files.
+fn get(names: &[String], dir: &Path) -> Result<()> {
+    if gem5::is_wanted() {
+        return gem5::get(names, dir);
+    }
+    let exchange = Exchange::find()?;
+    names.iter().try_for_each(|name| transfer::get(&exchange, name, dir))
+}
+
+/// Uploads what a step may have left. Whether that succeeds says nothing of the step: the results log tells of a failure.
+fn put_if_there(file: Option<&Path>, log: &RunLog) {
+    if let Some(file) = file.filter(|file| file.is_file())
+        && let Err(error) = own_name(file).and_then(|name| put(file, &name, log))
+    {
+        // A log that cannot be written to has been complained of by the step.
+        let _ = log.line(&format!("futon-guest: {error}"));
+    }
 }
 
 /// Uploads a file.

@@ -63,6 +63,12 @@ fn all_of_the_list_by_default_and_json_alone_on_standard_output() {
     assert_eq!(names, ["fibonacci-go", "aes-go"]);
     let saved: Value = serde_json::from_slice(&std::fs::read(project.path("out/report.json")).unwrap()).unwrap();
     assert_eq!(saved, report);
+    // The page for people, in the same folder, with links that lead from there to the logs.
+    let page = std::fs::read_to_string(project.path("out/report.html")).unwrap();
+    assert!(page.contains("2 functions: 2 passed"), "{page}");
+    let link = "fibonacci-go/results/results.log";
+    assert!(page.contains(&format!("href=\"{link}\"")) == project.path("out").join(link).exists(), "{page}");
+    assert!(page.contains("href=\"aes-go/results/events.jsonl\""), "{page}");
 }
 
 #[test]

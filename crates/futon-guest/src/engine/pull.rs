@@ -18,22 +18,28 @@ pub(super) const ENGINE_LIMIT: Duration = Duration::from_secs(120);
 
 /// Pulls images by their names.
 pub(crate) fn pull(engine: &Engine, exchange: &Exchange, names: &[String]) -> Result<()> {
+    pull_all(engine, exchange, names).map_err(|error| for_want_of_room(error, room_left()))
+}
+
+fn pull_all(engine: &Engine, exchange: &Exchange, names: &[String]) -> Result<()> {
     engine.wait(ENGINE_LIMIT)?;
     let mirrored = info(engine)?.has_mirror(&exchange.target().to_string());
     for name in names {
         let reference: ImageReference = name.parse().map_err(|error| Error::new(format!("{error}")))?;
         println!("pull {name}");
-        pull_one(engine, exchange, &reference, mirrored)
-            .map_err(|error| match room_left() {
-                // The engine tells of the last registry that it tried, not that the first one's image found no room.
-                Some(left) if left <= LITTLE_ROOM => {
-                    Error::new(format!("no space left on device: {} KiB are free in {STORAGE}; {error}", left >> 10))
-                }
-                _ => error,
-            })
-            .context(format_args!("cannot pull {name}"))?;
+        pull_one(engine, exchange, &reference, mirrored).context(format_args!("cannot pull {name}"))?;
     }
     Ok(())
+}
+
+/// Says so where the disk is full: the engine may not have started for it, or tell only of the last registry that it tried.
+fn for_want_of_room(error: Error, left: Option<u64>) -> Error {
+    match left {
+        Some(left) if left <= LITTLE_ROOM => {
+            Error::new(format!("no space left on device: {} KiB are free in {STORAGE}; {error}", left >> 10))
+        }
+        _ => error,
+    }
 }
 
 /// Where the engine keeps images.
@@ -158,6 +164,15 @@ mod tests {
         fs::write(&remembered, "{").unwrap();
         assert!(recall(&remembered, &settings).is_none());
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_full_disk_is_named_and_no_other() {
+        let said = |left| for_want_of_room(Error::new("the engine does not answer"), left).to_string();
+        assert!(said(Some(3 << 20)).starts_with("no space left on device: 3072 KiB"), "{}", said(Some(3 << 20)));
+        assert!(said(Some(3 << 20)).ends_with("the engine does not answer"));
+        assert_eq!(said(Some(1 << 30)), "the engine does not answer");
+        assert_eq!(said(None), "the engine does not answer");
     }
 
     #[test]

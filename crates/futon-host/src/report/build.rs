@@ -1,6 +1,7 @@
-//! From records and judgements to `report.json`.
+//! From records and judgements to `report.json` and `report.html`.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +13,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use serde::{Deserialize, Serialize};
 
+use super::html::html_page;
 use crate::verdict::{Witnesses, judge};
 use crate::workdir::WorkDir;
 use crate::{Context, Result};
@@ -121,15 +123,23 @@ fn own_cpu_ms() -> u64 {
     })
 }
 
-/// Writes a report as JSON, whole or not at all.
+/// Writes a report into a folder, each file whole or not at all: `report.json`, and `report.html` for people.
 ///
 /// # Errors
-/// When it cannot be written.
-pub fn write_report(path: &Path, report: &Report) -> Result<()> {
+/// When one cannot be written.
+pub fn write_report(folder: &Path, report: &Report) -> Result<()> {
+    let json = serde_json::to_vec_pretty(report).context(|| "the report makes no JSON".into())?;
+    write_whole(&folder.join("report.json"), &json)?;
+    // Results folders are absolute.
+    let place = std::path::absolute(folder).context(|| format!("cannot tell where {} is", folder.display()))?;
+    write_whole(&folder.join("report.html"), html_page(report, &place).as_bytes())
+}
+
+fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    let file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
-    serde_json::to_writer_pretty(file.as_file(), report).context(failed)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
+    file.write_all(content).context(failed)?;
     crate::resources::readable(file.path()).context(failed)?;
     file.persist(path).context(failed)?;
     Ok(())

@@ -1,9 +1,11 @@
 //! Reports: sinks of what happened and was judged. They never reach back into the engine.
 
 mod build;
+mod html;
 mod junit;
 mod table;
 
 pub use build::{RunMeta, function_report, report, write_report};
+pub use html::html_page;
 pub use junit::junit;
 pub use table::{duration, step_line, summary_line};

@@ -22,7 +22,7 @@ pub fn check(args: &CheckArgs, ui: &mut Ui) -> Result<ExitCode> {
     let function = function_report(&workdir, &events, &meta);
     let report = report(vec![function], SystemTime::now(), meta.duration);
     // A folder that cannot be written to does not change the verdict.
-    let _ = write_report(&workdir.results().join("report.json"), &report);
+    let _ = write_report(&workdir.results(), &report);
     ui.result(&report)?;
     Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))
 }

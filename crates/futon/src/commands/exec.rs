@@ -57,7 +57,7 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     // The disk is of no use after the run; the results stay.
     let _ = fs::remove_file(workdir.disk());
     let report = report(vec![function], started, started.elapsed().unwrap_or_default());
-    write_report(&folder.join("report.json"), &report)?;
+    write_report(&folder, &report)?;
     if let Some(out) = &args.out {
         copy_uploads(&workdir, out)?;
     }

@@ -45,7 +45,7 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
     let started = SystemTime::now();
     let function = run_one(&workdir, &*prepared.machine, Some(Arc::new(store(resources)?)), ui, cancel).await?;
     let report = report(vec![function], started, started.elapsed().unwrap_or_default());
-    write_report(&workdir.results().join("report.json"), &report)?;
+    write_report(&workdir.results(), &report)?;
     ui.result(&report)?;
     super::gem5::gather(&report.functions, &workdir.results(), ui)?;
     Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))

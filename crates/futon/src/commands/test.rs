@@ -73,13 +73,15 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
     functions.sort_by_key(|(place, _)| *place);
     let functions = functions.into_iter().map(|(_, report)| report).collect();
     let report = report(functions, started, started.elapsed().unwrap_or_default());
-    write_report(&out.join("report.json"), &report)?;
+    // Before the report, which has a link to the charts.
+    let drawn = super::gem5::gather(&report.functions, &out, ui);
+    write_report(&out, &report)?;
     ui.result(&report)?;
     if let Some(path) = &args.output.junit {
         fs::write(path, junit(&report)).context(|| format!("cannot write {}", path.display()))?;
     }
-    super::gem5::gather(&report.functions, &out, ui)?;
-    ui.line(&format!("report: {}", out.join("report.json").display()));
+    drawn?;
+    ui.line(&format!("report: {} (for programs: report.json)", out.join("report.html").display()));
     Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))
 }
 
