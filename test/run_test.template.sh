@@ -50,7 +50,7 @@ find_tool() {
 }
 # Without the tool.
 upload_plainly() {
-    curl -fsS --max-time 30 -H "x-futon-token: $FUTON_TOKEN" -F "files=@$FUTON_LOG" "${FUTON_URL:-$url}/upload" || echo 'futon: no upload either'
+    curl -fsS --max-time 30 -H "x-futon-token: $FUTON_TOKEN" -F "files=@$FUTON_LOG" "${FUTON_URL:-${url:-http://10.0.2.2:3003}}/upload" || echo 'futon: no upload either'
 }
 # A fork has it: the machine that was saved fetched it, and another futon-guest is another warm base.
 if [ -n "${FUTON_FORK:-}" ] && [ -x futon-guest ]; then :; elif ! find_tool; then

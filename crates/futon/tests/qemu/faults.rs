@@ -62,7 +62,7 @@ fn forged_events_prove_nothing_and_are_reported() {
 #[test]
 fn a_step_of_the_script_fails() {
     let Some(bench) = Bench::new() else { return };
-    let template = bench.template("step invoke ", "    step start 10s sh -c 'echo no luck; exit 1'");
+    let template = bench.template("step invoke ", "    step start 10s -- sh -c 'echo no luck; exit 1'");
     let run = bench.expect(&["fibonacci-go", "--template", &template], "failed", Some("start"), 1);
     assert!(run.verdict(0)["why"].as_str().unwrap().contains("no luck"), "{}", run.all());
 }
