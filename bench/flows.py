@@ -4,9 +4,9 @@
     bench/flows.py [--runs 3] [--function fibonacci-go] [--suite] [--out bench/out]
 
 The documented flow runs on two images: a plain one, as who follows the document has it (bench/plain: the same packages with Debian's own
-settings; kernel and initrd are futon's), with the Python upload server; and futon's own base image, whose tuning it profits from. Rounds are interleaved, so that a busy host
-hits all alike; medians and ratios go to flows.json and flows.svg. --suite adds all nine functions, once each by the documented flow, with
-one and two machines at a time, and from the cache (whose warm bases are made before).
+settings; kernel and initrd are futon's), with the Python upload server; and futon's own base image, whose tuning it profits from. Rounds
+are interleaved, so that a busy host hits all alike; medians and ratios go to flows.json and flows.svg. --suite adds all nine functions,
+once each by the documented flow, with one and two machines at a time, and from the cache (whose warm bases are made before).
 Needs what `make images-all` makes, ports 3003 and 3004 of the loopback, and, the first time, the package registries.
 """
 

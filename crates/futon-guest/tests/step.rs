@@ -54,7 +54,7 @@ fn answer(stream: TcpStream, upload: &str) -> String {
     text
 }
 
-/// Runs a step that ends with status 3; returns its status and the results log.
+/// Runs `script` as a step that may leave a `client.json`; returns its status and the results log.
 fn step(name: &str, host: &Host, script: &str) -> (Option<i32>, String) {
     let folder: PathBuf = std::env::temp_dir().join(format!("futon-step-program-{}-{name}", std::process::id()));
     let _ = fs::remove_dir_all(&folder);

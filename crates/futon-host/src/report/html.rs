@@ -26,8 +26,7 @@ const CHARTS: &str = "charts.html";
 const STYLE: &str = include_str!("report.css");
 
 /// The page; `folder`, an absolute path as those of the results are, is where it will lie, for its links.
-#[must_use]
-pub fn html_page(report: &Report, folder: &Path) -> String {
+pub(super) fn html_page(report: &Report, folder: &Path) -> String {
     let longest = report.functions.iter().map(|f| f.duration_ms).max().unwrap_or(0);
     let page = html! {
         (DOCTYPE)

@@ -6,6 +6,5 @@ mod junit;
 mod table;
 
 pub use build::{RunMeta, function_report, report, write_report};
-pub use html::html_page;
 pub use junit::junit;
 pub use table::{duration, step_line, summary_line};
