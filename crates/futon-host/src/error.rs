@@ -110,8 +110,8 @@ fn split_hint(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-impl From<crate::images::StoreError> for Error {
-    fn from(error: crate::images::StoreError) -> Self {
+impl From<image_store::StoreError> for Error {
+    fn from(error: image_store::StoreError) -> Self {
         let text = error.to_string();
         let (message, help) = split_hint(&text);
         let host = Self::infra(message);

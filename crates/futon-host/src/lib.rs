@@ -9,7 +9,6 @@ pub mod config;
 mod error;
 pub mod exchange;
 pub mod functions;
-pub mod images;
 pub mod machine;
 pub mod report;
 pub mod resources;

@@ -11,8 +11,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futon_host::bundle::{Bundle, BundleContainer, ServiceSettings};
-use futon_host::images::ImageStore;
 use futon_model::{ImageReference, LeanBundle};
+use image_store::ImageStore;
 use serde_json::{Value, json};
 use support::{gzip, put_blob, put_index, sha256};
 use tar::{Builder, EntryType, Header};

@@ -8,8 +8,8 @@ use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
-use futon_host::images::{ImageStore, StoreError};
 use futon_model::ImageReference;
+use image_store::{ImageStore, StoreError};
 use support::{config, gzip, image, layer, put_image, put_index, sha256, tree};
 
 fn name(text: &str) -> ImageReference {

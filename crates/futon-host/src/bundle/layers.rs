@@ -7,8 +7,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::tree::{Content, Kind, Node, Tree};
-use crate::images::{ImageStore, StoredImage};
 use crate::{Context, Error, Result};
+use image_store::{ImageStore, StoredImage};
 
 /// Extended attributes in a tar archive's extended headers.
 const XATTR: &str = "SCHILY.xattr.";

@@ -16,8 +16,8 @@ use super::config::{ContainerConfig, ContainerPlace, ImageSettings, ServiceSetti
 use super::layers::Layers;
 use super::users::find_user;
 use super::write::{append_folder, append_text, append_tree};
-use crate::images::{ImageStore, StoredImage};
 use crate::{Context, Error, Result};
+use image_store::{ImageStore, StoredImage};
 
 /// The guest's end of the containers' network: what Docker's first compose network has.
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 18, 0, 1);

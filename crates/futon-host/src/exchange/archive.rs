@@ -14,7 +14,7 @@ use super::error::Refusal;
 use super::files::{Asker, put};
 use super::names;
 use super::route::State;
-use crate::images::{Descriptor, ImageStore, StoredImage};
+use image_store::{Descriptor, ImageStore, StoredImage};
 
 /// Size of a tar record, bytes: members are padded to it, two empty ones end the archive.
 const RECORD: usize = 512;

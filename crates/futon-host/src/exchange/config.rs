@@ -8,7 +8,7 @@ use std::time::Duration;
 use futon_model::EventKind;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::images::ImageStore;
+use image_store::ImageStore;
 
 /// Where the files that guests may GET come from.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use super::body::{Answer, Answers};
 use super::files::{About, Asker, put, serve};
 use super::names;
 use super::route::State;
-use crate::images::{Descriptor, ImageStore, StoredImage, media_type};
+use image_store::{Descriptor, ImageStore, StoredImage, media_type};
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");

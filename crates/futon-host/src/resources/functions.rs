@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::build::run_recipe;
 use super::source_root;
 use crate::functions::Compose;
-use crate::images::ImageStore;
 use crate::{Context, Error, Result};
+use image_store::ImageStore;
 
 /// Builds sample functions' images with `images/functions/build.sh` and adds them to the store. Returns the image names.
 ///

@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::watch::{Next, Watch};
 use crate::exchange::{self, ExchangeConfig};
-use crate::images::ImageStore;
 use crate::machine::{Launch, Machine, Running};
 use crate::workdir::WorkDir;
 use crate::{Context, Error, Result};
+use image_store::ImageStore;
 
 /// How long the machine may take to go after it was told to.
 const GONE_LIMIT: Duration = Duration::from_secs(15);

@@ -13,8 +13,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::env::run_env;
 use crate::bundle::Bundle;
 use crate::exchange::ExchangeConfig;
-use crate::images::ImageStore;
 use crate::{Context, Error, Result};
+use image_store::ImageStore;
 
 /// Text in a run script's template that stands for the function image.
 pub const IMAGE_PLACEHOLDER: &str = "<__IMAGE_NAME__>";

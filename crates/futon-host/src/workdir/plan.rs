@@ -7,7 +7,7 @@ use futon_model::{
 use crate::Result;
 use crate::config::Config;
 use crate::functions::{ClientDefaults, Selection, client_name};
-use crate::images::ImageStore;
+use image_store::ImageStore;
 
 /// What a plan is made from.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use futon_host::exchange::ExchangeConfig;
-use futon_host::images::{ImageStore, RegistryOptions, StoreError};
 use futon_model::{EventKind, ImageReference};
+use image_store::{ImageStore, RegistryOptions, StoreError};
 
 use crate::support::{Image, Server, curl, has_skopeo, image, put_blob, put_image, put_index, sha256, skopeo};
 

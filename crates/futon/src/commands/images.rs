@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use futon_host::functions::{Compose, parse_list};
-use futon_host::images::{ImageStore, RegistryOptions};
 use futon_host::resources::{build_function_images, source_root};
 use futon_host::{Context, Error, Result};
 use futon_model::{ExitCode, ImageReference};
+use image_store::{ImageStore, RegistryOptions};
 use tokio_util::sync::CancellationToken;
 
 use super::project::{read_text, store};
@@ -71,7 +71,7 @@ async fn add(
     let source_text = source.to_owned();
     let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
     // Hashing and copying would hold up the runtime.
-    let adding = tokio::task::spawn_blocking(move || -> Result<Vec<futon_host::images::Added>> {
+    let adding = tokio::task::spawn_blocking(move || -> Result<Vec<image_store::Added>> {
         if path.is_dir() {
             let name = name.ok_or_else(|| {
                 Error::usage("an OCI layout has no name of its own").hint("add --name me/function:latest")

@@ -8,11 +8,11 @@ use std::time::Duration;
 use futon_host::bundle::{Bundle, BundleContainer};
 use futon_host::config::Config;
 use futon_host::functions::{ClientDefaults, Compose, Selection, client_name, parse_list, select};
-use futon_host::images::ImageStore;
 use futon_host::resources::{FUTON_GUEST, IMAGES, TEST_CLIENT, source_root};
 use futon_host::workdir::{Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanRequest, WorkDir, function_plan};
 use futon_host::{Context, Error, Result};
 use futon_model::{Base, ImageReference, Limits, Network, Plan, ScriptKind};
+use image_store::ImageStore;
 
 use super::machine::Prepared;
 use crate::cli::{ClientArgs, MachineArgs, ProjectArgs};

@@ -1,11 +1,11 @@
 //! `futon resources`.
 
-use futon_host::images::ImageStore;
 use futon_host::resources::{
     BaseOptions, Built, IMAGES, LeanPart, Manifest, build_base, build_lean_part, gem5_resources, install_tools,
 };
 use futon_host::{Context, Result};
 use futon_model::ExitCode;
+use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{ResourcePart, ResourcesCommand};

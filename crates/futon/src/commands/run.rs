@@ -5,13 +5,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use futon_host::images::ImageStore;
 use futon_host::machine::Machine;
 use futon_host::report::{RunMeta, function_report, report, write_report};
 use futon_host::run::{RunSetup, run as run_engine};
 use futon_host::workdir::WorkDir;
 use futon_host::{Context, Result};
 use futon_model::{Base, ExitCode, FunctionReport, MachineKind};
+use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Purpose, prepare};

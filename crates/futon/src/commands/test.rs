@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use futon_host::functions::select;
-use futon_host::images::ImageStore;
 use futon_host::machine::gem5::Goal;
 use futon_host::machine::qemu::QemuMachine;
 use futon_host::machine::{Machine, namespace_works};
@@ -17,6 +16,7 @@ use futon_host::report::{junit, report, write_report};
 use futon_host::{Context, Error, Result};
 use futon_model::{Code, ExitCode, FunctionReport, MachineReport, Network, Outcome, Proof, Verdict};
 use futures_util::{StreamExt, TryFutureExt, TryStreamExt, stream};
+use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Prepared, Purpose, prepare};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futon_host::config::Config;
-use futon_host::images::ImageStore;
 use futon_host::machine::qemu::{MakeWarm, QemuMachine, WarmBase, WarmStore, make_warm};
 use futon_host::{Error, Result};
 use futon_model::{ExitCode, Plan, PlannedImage};
+use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Purpose, apply, prepare_qemu};

@@ -17,7 +17,6 @@ use super::rehearsal::Rehearsal;
 use super::store::CONSOLE;
 use super::{DISK, FROZEN_DISK, MEMORY, OPEN_DISK, STATE, WarmBase, WarmKey, WarmStore};
 use crate::exchange::{self, ExchangeConfig, Parking};
-use crate::images::ImageStore;
 use crate::machine::qemu::machine::{Begin, Boot, CONSOLE_LOG, QemuMachine, RunningQemu};
 use crate::machine::qemu::{
     args::Memory,
@@ -27,6 +26,7 @@ use crate::machine::qemu::{
 use crate::machine::{Running, frozen};
 use crate::workdir::GuestTools;
 use crate::{Context, Error, Result};
+use image_store::ImageStore;
 
 /// The run script that parks, `test/park.sh`.
 pub(super) const PARK_SCRIPT: &str = include_str!("../../../../../../test/park.sh");

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futon_model::PlannedImage;
 use serde_json::{Value, json};
 
-use crate::images::ImageStore;
 use crate::resources::sha256_bytes;
 use crate::{Context, Error, Result};
+use image_store::ImageStore;
 
 /// The image, its container, and its service in Compose's sense.
 const NAME: &str = "futon-rehearsal";

@@ -3,6 +3,8 @@
 //! Role: bring images in (OCI layout, `docker save` archive, registry), name them, check them, hand out their
 //! blobs. Boundary: knows nothing of HTTP or machines; the exchange serves what it finds here.
 
+#![warn(missing_docs)]
+
 mod archive;
 mod blobs;
 mod error;
