@@ -14,6 +14,7 @@ mod lock;
 mod manifest;
 mod names;
 mod registry;
+pub mod rootfs;
 mod source;
 mod store;
 mod verify;

@@ -13,11 +13,10 @@ use sha2::{Digest as _, Sha256};
 use tar::Builder;
 
 use super::config::{ContainerConfig, ContainerPlace, ImageSettings, ServiceSettings, oci_config};
-use super::layers::Layers;
 use super::users::find_user;
 use super::write::{append_folder, append_text, append_tree};
 use crate::{Context, Error, Result};
-use image_store::{ImageStore, StoredImage};
+use image_store::{ImageStore, StoredImage, rootfs::Rootfs};
 
 /// The guest's end of the containers' network: what Docker's first compose network has.
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 18, 0, 1);
@@ -120,7 +119,7 @@ impl Bundle {
                 for (file, text) in &part.files {
                     append_text(archive, &format!("{folder}/{file}"), 0o644, text)?;
                 }
-                append_tree(archive, &format!("{folder}/rootfs"), &part.tree, &part.layers)?;
+                append_tree(archive, &format!("{folder}/rootfs"), &part.rootfs)?;
             }
             Ok(())
         };
@@ -133,8 +132,9 @@ impl Bundle {
                 .hint("`futon images add` or `futon images build` adds it")
         })?;
         let settings = self.image_settings(&image)?;
-        let (layers, tree) = Layers::open(&self.store, &image)?;
-        let text = |path: &[u8]| layers.text(&tree, path).unwrap_or_default();
+        let rootfs = Rootfs::open(&self.store, &image)
+            .context(|| format!("cannot make the file system of {}", image.reference))?;
+        let text = |path: &[u8]| rootfs.text(path).unwrap_or_default();
         let service = &container.settings;
         let bad = |why: String| {
             Error::usage(format!("service {}: {why}", container.service)).hint("the service's keys say how it is run")
@@ -166,7 +166,7 @@ impl Bundle {
             ("hostname", format!("{hostname}\n").into_bytes()),
             ("resolv.conf", RESOLV_CONF.into()),
         ];
-        Ok(Part { about, files, layers, tree })
+        Ok(Part { about, files, rootfs })
     }
 
     fn image_settings(&self, image: &StoredImage) -> Result<ImageSettings> {
@@ -200,8 +200,7 @@ impl Bundle {
 struct Part {
     about: LeanContainer,
     files: Vec<(&'static str, Vec<u8>)>,
-    layers: Layers,
-    tree: super::tree::Tree,
+    rootfs: Rootfs,
 }
 
 /// Docker takes the first twelve digits of a container's random id; this one is the same in every run.

@@ -2,21 +2,15 @@
 
 use std::io::{self, Read, Write};
 
+use image_store::rootfs::{Kind, Node, Rootfs};
 use tar::{Builder, EntryType, Header};
-
-use super::layers::Layers;
-use super::tree::{Kind, Node, Tree};
 
 /// Extended attributes in a tar archive's extended headers.
 const XATTR: &str = "SCHILY.xattr.";
 
 /// Appends a tree below `folder`. Hard links come last: what they name is there then.
-pub(super) fn append_tree(
-    archive: &mut Builder<impl Write>,
-    folder: &str,
-    tree: &Tree,
-    layers: &Layers,
-) -> io::Result<()> {
+pub(super) fn append_tree(archive: &mut Builder<impl Write>, folder: &str, rootfs: &Rootfs) -> io::Result<()> {
+    let tree = rootfs.tree();
     let is_link = |node: &Node| matches!(node.kind, Kind::HardLink(_));
     let first = tree.iter().filter(|(_, node)| !is_link(node));
     let last = tree.iter().filter(|(_, node)| is_link(node));
@@ -25,7 +19,7 @@ pub(super) fn append_tree(
     }
     for (path, node) in first.chain(last) {
         let path = below(folder, path);
-        append_node(archive, folder, &path, node, layers)?;
+        append_node(archive, folder, &path, node, rootfs)?;
     }
     Ok(())
 }
@@ -62,7 +56,7 @@ fn append_node(
     folder: &str,
     path: &[u8],
     node: &Node,
-    layers: &Layers,
+    rootfs: &Rootfs,
 ) -> io::Result<()> {
     if !node.xattrs.is_empty() {
         let names: Vec<String> = node.xattrs.keys().map(|name| format!("{XATTR}{name}")).collect();
@@ -86,7 +80,7 @@ fn append_node(
         Kind::File(content) => {
             header.set_entry_type(EntryType::Regular);
             header.set_size(content.size);
-            return append(archive, header, path, &mut layers.reader(*content)?);
+            return append(archive, header, path, &mut rootfs.reader(*content)?);
         }
         Kind::Symlink(target) => return append_link(archive, header, EntryType::Symlink, path, target),
         Kind::HardLink(target) => {

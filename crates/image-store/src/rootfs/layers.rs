@@ -6,9 +6,9 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::RootfsError;
 use super::tree::{Content, Kind, Node, Tree};
-use crate::{Context, Error, Result};
-use image_store::{ImageStore, StoredImage};
+use crate::{ImageStore, StoredImage};
 
 /// Extended attributes in a tar archive's extended headers.
 const XATTR: &str = "SCHILY.xattr.";
@@ -17,49 +17,62 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// What a zstd file begins with.
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
-/// The uncompressed layers of an image, open.
+/// An image's file tree, with its uncompressed layers open.
 #[derive(Debug)]
-pub(super) struct Layers {
+pub struct Rootfs {
+    tree: Tree,
     files: Vec<File>,
 }
 
-impl Layers {
-    /// Opens an image's layers and makes the tree they make. Compressed layers go to unnamed temporary files.
-    pub(super) fn open(store: &ImageStore, image: &StoredImage) -> Result<(Self, Tree)> {
+impl Rootfs {
+    /// Opens an image's layers and lays them over one another. Compressed layers go to unnamed temporary files.
+    ///
+    /// # Errors
+    /// When a layer cannot be read, or is one that an engine refuses.
+    pub fn open(store: &ImageStore, image: &StoredImage) -> Result<Self, RootfsError> {
         let mut tree = Tree::default();
         let mut files = Vec::new();
         for (number, layer) in image.layers.iter().enumerate() {
-            let path = store.blob_path(&layer.digest);
-            let what = || format!("layer {} of {}", layer.digest, image.reference);
-            let file = uncompressed(&path).context(what)?;
-            let entries = read_layer(&file, number).context(what)?;
-            tree.apply(entries).map_err(|bad| {
-                Error::usage(format!("{}: the path {:?} leads out of the image", what(), bad.0))
-                    .hint("no engine takes such an image; build it again")
+            let failed = |cause| RootfsError::Read { layer: layer.digest.to_string(), cause };
+            let file = uncompressed(&store.blob_path(&layer.digest)).map_err(failed)?;
+            let entries = read_layer(&file, number).map_err(failed)?;
+            tree.apply(entries).map_err(|bad| RootfsError::Refused {
+                layer: layer.digest.to_string(),
+                why: format!("the path {:?} leads out of the image", bad.0),
             })?;
             files.push(file);
         }
-        Ok((Self { files }, tree))
+        Ok(Self { tree, files })
+    }
+
+    /// The tree.
+    #[must_use]
+    pub fn tree(&self) -> &Tree {
+        &self.tree
     }
 
     /// The bytes of a file.
-    pub(super) fn reader(&self, content: Content) -> io::Result<Piece<'_>> {
+    ///
+    /// # Errors
+    /// When the content is of another image.
+    pub fn reader(&self, content: Content) -> io::Result<Piece<'_>> {
         let file = self.files.get(content.layer).ok_or_else(|| io::Error::other("no such layer"))?;
         Ok(Piece { file, at: content.offset, left: content.size })
     }
 
     /// A small file whole, as text.
-    pub(super) fn text(&self, tree: &Tree, path: &[u8]) -> Option<String> {
-        let Kind::File(content) = tree.get(path)?.kind else { return None };
+    #[must_use]
+    pub fn text(&self, path: &[u8]) -> Option<String> {
+        let Kind::File(content) = self.tree.get(path)?.kind else { return None };
         let mut text = Vec::new();
         self.reader(content).ok()?.take(1 << 20).read_to_end(&mut text).ok()?;
         Some(String::from_utf8_lossy(&text).into_owned())
     }
 }
 
-/// Part of a file, without moving the file's own position.
+/// Part of a layer, read without moving the file's own position.
 #[derive(Debug)]
-pub(super) struct Piece<'a> {
+pub struct Piece<'a> {
     file: &'a File,
     at: u64,
     left: u64,
