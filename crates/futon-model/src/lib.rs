@@ -12,6 +12,7 @@ mod image;
 mod lean;
 mod limits;
 mod plan;
+mod processor;
 mod report;
 mod simulation;
 mod verdict;
@@ -28,6 +29,7 @@ pub use limits::Limits;
 pub use plan::{
     Accelerator, Base, ClientPlan, MachineKind, MachinePlan, Network, Plan, PlannedStep, ScriptKind, steps,
 };
+pub use processor::Amd64Level;
 pub use report::{
     FunctionReport, InvocationReport, MachineReport, OOPS_OF_TRANSLATOR, REPORT_SCHEMA, Report, StepReport, Summary,
 };

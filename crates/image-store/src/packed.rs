@@ -1,0 +1,244 @@
+//! Compressed content: told by its first bytes, as the engine does, whatever its name or media type says.
+
+use std::error::Error;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+
+use ruzstd::decoding::FrameDecoder;
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+
+/// Bytes that tell every compression apart.
+const MAGIC: usize = 6;
+
+/// Largest window of a zstd frame that is unpacked, bytes: what `zstd --ultra -22` makes.
+const ZSTD_WINDOW: u64 = 128 << 20;
+
+/// Memory for unpacking xz, KiB: enough for `xz -9`, whose dictionary has 64 MiB.
+const XZ_MEMORY: u32 = 256 << 10;
+
+/// How content is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// gzip.
+    Gzip,
+    /// bzip2.
+    Bzip2,
+    /// xz.
+    Xz,
+    /// Zstandard.
+    Zstd,
+}
+
+impl Compression {
+    /// Tells a compression by the first bytes of what it made.
+    #[must_use]
+    pub fn of(start: &[u8]) -> Self {
+        match start {
+            [0x1f, 0x8b, 0x08, ..] => Self::Gzip,
+            [b'B', b'Z', b'h', ..] => Self::Bzip2,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
+            // The second is a frame that is to be skipped; tools that write in parts begin with one.
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
+            _ => Self::None,
+        }
+    }
+}
+
+/// Content as it was before it was compressed, and how it was.
+///
+/// # Errors
+/// The first bytes cannot be read. What is wrong with the content, reading the result tells; [`is_cut`] tells content that
+/// ends too early.
+pub fn unpacked<'r>(mut content: impl Read + 'r) -> io::Result<(Compression, Box<dyn Read + 'r>)> {
+    let mut start = Vec::with_capacity(MAGIC);
+    content.by_ref().take(MAGIC as u64).read_to_end(&mut start)?;
+    let compression = Compression::of(&start);
+    let content = Cursor::new(start).chain(content);
+    let buffered = |content| BufReader::with_capacity(64 << 10, content);
+    let unpacked: Box<dyn Read + 'r> = match compression {
+        Compression::None => Box::new(content),
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(buffered(content))),
+        Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(buffered(content))),
+        Compression::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(buffered(content), true, XZ_MEMORY)),
+        Compression::Zstd => Box::new(Zstd { decoder: None, content: buffered(content) }),
+    };
+    Ok((compression, unpacked))
+}
+
+/// True when an error says that content ended before it should.
+#[must_use]
+pub fn is_cut(error: &io::Error) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            if error.kind() == io::ErrorKind::UnexpectedEof {
+                return true;
+            }
+            // An error that was put into another is what `source` skips.
+            cause = error.get_ref().map(|inner| inner as &(dyn Error + 'static));
+            continue;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// One zstd frame after the other, until the content ends.
+struct Zstd<R> {
+    decoder: Option<FrameDecoder>,
+    content: R,
+}
+
+impl<R: BufRead> Zstd<R> {
+    /// Begins the next frame; false when there is none.
+    fn next_frame(&mut self) -> io::Result<bool> {
+        loop {
+            if self.content.fill_buf()?.is_empty() {
+                return Ok(false);
+            }
+            let mut decoder = FrameDecoder::new();
+            decoder.set_max_window_size(ZSTD_WINDOW);
+            match decoder.init(&mut self.content) {
+                Ok(()) => {
+                    self.decoder = Some(decoder);
+                    return Ok(true);
+                }
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                    let skipped = io::copy(&mut (&mut self.content).take(length.into()), &mut io::sink())?;
+                    if skipped < u64::from(length) {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                }
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+    }
+}
+
+impl<R: BufRead> Read for Zstd<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use ruzstd::decoding::BlockDecodingStrategy::UptoBlocks;
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        loop {
+            let Some(decoder) = &mut self.decoder else {
+                if self.next_frame()? {
+                    continue;
+                }
+                return Ok(0);
+            };
+            while decoder.can_collect() == 0 && !decoder.is_finished() {
+                decoder.decode_blocks(&mut self.content, UptoBlocks(1)).map_err(io::Error::other)?;
+            }
+            let read = decoder.read(buffer)?;
+            if read > 0 {
+                return Ok(read);
+            }
+            let promised = decoder.get_checksum_from_data();
+            if promised.is_some() && promised != decoder.get_calculated_checksum() {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "zstd: the checksum is wrong"));
+            }
+            self.decoder = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    fn packed_by(program: &str, arguments: &[&str], content: &[u8]) -> Option<Vec<u8>> {
+        let mut child =
+            Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().ok()?;
+        let mut input = child.stdin.take().unwrap();
+        let content = content.to_vec();
+        let writing = std::thread::spawn(move || input.write_all(&content));
+        let output = child.wait_with_output().unwrap();
+        writing.join().unwrap().unwrap();
+        output.status.success().then_some(output.stdout)
+    }
+
+    fn read(content: &[u8]) -> io::Result<Vec<u8>> {
+        let mut plain = Vec::new();
+        unpacked(content)?.1.read_to_end(&mut plain)?;
+        Ok(plain)
+    }
+
+    /// Text that does not shrink to nothing, some blocks long.
+    fn text() -> Vec<u8> {
+        (0..60_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).chain(vec![b'x'; 300_000]).collect()
+    }
+
+    /// Of Rust's own encoders: what any machine can test.
+    fn gzip(content: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn bzip2(content: &[u8]) -> Vec<u8> {
+        let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        encoder.write_all(content).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zstd(content: &[u8]) -> Vec<u8> {
+        ruzstd::encoding::compress_to_vec(content, ruzstd::encoding::CompressionLevel::Fastest)
+    }
+
+    #[test]
+    fn every_compression_is_undone_and_a_cut_is_told() {
+        let text = text();
+        let mut all = vec![
+            (Compression::Gzip, gzip(&text)),
+            (Compression::Bzip2, bzip2(&text)),
+            (Compression::Zstd, zstd(&text)),
+        ];
+        for (compression, program, arguments) in [
+            (Compression::Xz, "xz", vec!["-c", "-0"]),
+            (Compression::Xz, "xz", vec!["-c", "-0", "--block-size=65536", "--check=crc32"]),
+            (Compression::Zstd, "zstd", vec!["-c", "-q", "--check", "-19"]),
+            (Compression::Gzip, "gzip", vec!["-c"]),
+            (Compression::Bzip2, "bzip2", vec!["-c"]),
+        ] {
+            all.extend(packed_by(program, &arguments, &text).map(|packed| (compression, packed)));
+        }
+        for (compression, packed) in all {
+            assert_eq!(unpacked(&packed[..]).unwrap().0, compression);
+            assert!(read(&packed).unwrap() == text, "{compression:?}");
+            let twice = [&packed[..], &packed[..]].concat();
+            assert_eq!(
+                read(&twice).unwrap().len(),
+                2 * text.len(),
+                "{compression:?}: two streams, one after the other"
+            );
+            for end in [packed.len() - 1, packed.len() / 2, 7] {
+                let error = read(&packed[..end]).unwrap_err();
+                assert!(is_cut(&error), "{compression:?} cut at {end}: {error:?}");
+            }
+            let mut damaged = packed.clone();
+            damaged[packed.len() / 2] ^= 0x55;
+            match read(&damaged) {
+                Ok(found) => assert!(found != text, "{compression:?}"),
+                Err(error) => assert!(!error.to_string().is_empty()),
+            }
+        }
+        assert_eq!(unpacked(&b"plain"[..]).unwrap().0, Compression::None);
+        assert_eq!(read(b"plain").unwrap(), b"plain");
+        assert_eq!(read(b"").unwrap(), b"");
+    }
+
+    #[test]
+    fn a_skipped_frame_of_zstd_is_skipped() {
+        let mut content = vec![0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3];
+        assert_eq!(unpacked(&content[..]).unwrap().0, Compression::Zstd);
+        content.extend(zstd(b"behind it"));
+        assert_eq!(read(&content).unwrap(), b"behind it");
+        assert!(is_cut(&read(&content[..9]).unwrap_err()));
+    }
+}
