@@ -1,19 +1,53 @@
 #!/bin/sh
-# Everything that must hold: lint, unit tests, the engine on the fake machine, then real virtual machines.
+# Everything that must hold: lint, unit tests, the engine on the fake machine, then real virtual machines. At the end a table says what
+# ran and what did not, and why. A test that this machine could have run and did not is a failure, too.
 set -eu
 cd "$(dirname "$0")/.."
 say() { sh scripts/say.sh "$@"; }
+: "${CARGO:=cargo}"
+logs=target/test-logs
+rm -rf "$logs"
+mkdir -p "$logs"
+# shellcheck source=scripts/ledger.sh
+. scripts/ledger.sh
+trap print_table EXIT
+
+doing=lint
 say "lint"
 sh scripts/lint.sh
-say "tests without virtual machines"
-cargo test --release --locked --workspace
+row lint - - -
+command -v shellcheck >/dev/null || row shellcheck - - 1 "shellcheck is not installed"
+sh scripts/test_ledger.sh
+
+main_suite "without virtual machines" plain --workspace
+
+reason="needs skopeo: make test runs it"
+if command -v skopeo >/dev/null; then
+    ignored_suite "with skopeo" skopeo "$reason" --workspace -- --ignored skopeo_
+else
+    left_out "with skopeo" "$reason" "skopeo is not installed"
+fi
+
+doing="gem5 configuration"
 if command -v python3 >/dev/null; then
     say "gem5 configuration, without a simulator"
     python3 gem5/test_config.py
+    row "$doing" - - -
 else
-    echo "note: python3 is not installed, the gem5 configuration is not tested" >&2
+    row "$doing" - - 1 "python3 is not installed"
 fi
+
+doing="sample functions"
 say "sample functions against their test vectors"
 sh functions/test/check.sh --work resources/.work/functions --out resources/.work/layouts
-say "tests in real virtual machines"
-FUTON_TEST_QEMU=1 cargo test --release --locked -p futon --test qemu -- --test-threads=2
+row "$doing" - - -
+
+ignored_suite "virtual machines" qemu "needs virtual machines: make test runs it" -p futon --test qemu -- --ignored --test-threads=2
+
+reason="needs a gem5: set GEM5, and make test runs it"
+if [ -f "${GEM5:-resources/gem5}" ]; then
+    ignored_suite "gem5" gem5 "$reason" -p futon --test gem5 -- --ignored --test-threads=1
+else
+    left_out "gem5" "$reason" "GEM5 names no simulator"
+fi
+nothing_forgotten

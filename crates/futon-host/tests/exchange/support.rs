@@ -163,15 +163,6 @@ pub fn tree(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// True when skopeo is there; else says why the test does nothing.
-pub fn has_skopeo() -> bool {
-    let there = Command::new("skopeo").arg("--version").output().is_ok_and(|o| o.status.success());
-    if !there {
-        eprintln!("skipped: skopeo is not installed");
-    }
-    there
-}
-
 /// Runs skopeo; panics with what it said when it fails.
 pub fn skopeo(arguments: &[&str]) -> Vec<u8> {
     let output = Command::new("skopeo").args(arguments).output().unwrap();

@@ -10,8 +10,9 @@ fn fault<'a>(name: &'a str, more: &[&'a str]) -> Vec<&'a str> {
 macro_rules! fault_test {
     ($test:ident, $name:literal, $more:expr, $outcome:literal, $step:expr, $exit:literal, $code:literal, $why:literal) => {
         #[test]
+        #[ignore = "needs virtual machines: make test runs it"]
         fn $test() {
-            let Some(bench) = Bench::new() else { return };
+            let bench = Bench::new();
             let run = bench.expect(&fault($name, &$more), $outcome, $step, $exit);
             let verdict = run.verdict(0);
             assert_eq!(verdict["code"], $code, "{}", run.all());
@@ -51,8 +52,9 @@ fault_test!(out_of_memory, "fault-memory-hog", [], "crashed", Some("invoke"), 1,
 fault_test!(ignores_sigterm, "fault-ignore-term", [], "passed", None, 0, "all_witnesses_agree", "");
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn forged_events_prove_nothing_and_are_reported() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let run = bench.expect(&fault("fault-forge", &[]), "failed", Some("invoke"), 1);
     let remarks = run.report["functions"][0]["remarks"].to_string();
     assert!(remarks.contains("forgery"), "{}", run.all());
@@ -60,23 +62,26 @@ fn forged_events_prove_nothing_and_are_reported() {
 }
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn a_step_of_the_script_fails() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let template = bench.template("step invoke ", "    step start 10s -- sh -c 'echo no luck; exit 1'");
     let run = bench.expect(&["fibonacci-go", "--template", &template], "failed", Some("start"), 1);
     assert!(run.verdict(0)["why"].as_str().unwrap().contains("no luck"), "{}", run.all());
 }
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn the_guest_powers_off_half_way() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let template = bench.template("step invoke ", "    echo o >/proc/sysrq-trigger; sleep 60");
     bench.expect(&["fibonacci-go", "--template", &template], "crashed", Some("invoke"), 1);
 }
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn the_guest_panics() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let template =
         bench.template("step pull ", "    echo 1 >/proc/sys/kernel/sysrq; echo c >/proc/sysrq-trigger; sleep 60");
     let run = bench.expect(&["fibonacci-go", "--template", &template], "crashed", Some("pull"), 1);
@@ -86,8 +91,9 @@ fn the_guest_panics() {
 }
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn no_space_in_the_guest_while_pulling() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let fill = "    fallocate -l $(($(df --output=avail -k / | tail -n 1) - 4096))k /fill";
     let template = bench.template("step pull ", fill);
     let run = bench.expect(&["fibonacci-go", "--template", &template], "failed", Some("pull"), 1);
@@ -95,16 +101,18 @@ fn no_space_in_the_guest_while_pulling() {
 }
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn the_guest_never_boots() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let args = ["fibonacci-go", "--cold", "--root", "/dev/vdz", "--limit", "boot=25s"];
     let run = bench.expect(&args, "timed_out", Some("boot"), 3);
     assert!(run.report["functions"][0]["console_tail"].to_string().contains("vda"), "{}", run.all());
 }
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn the_first_passes_and_the_second_fails() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let compose = std::fs::read_to_string(crate::real::root().join("functions/faults.yaml")).unwrap();
     let good = "services:\n  fibonacci-go:\n    image: vhiveease/fibonacci-go:latest\n    container_name: function\n    \
                 entrypoint: [\"/app/server\", \"-addr=0.0.0.0:50051\"]\n    ports: [\"50000:50051\"]\n\n";

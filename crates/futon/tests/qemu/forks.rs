@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 use crate::real::{Bench, Run};
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn a_run_says_whether_it_was_forked() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     for (more, forked) in [
         (&[][..], true),
         (&["--cold"][..], false),
@@ -41,21 +42,19 @@ fn is_emulated(run: &Run) -> bool {
 }
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn a_frozen_qemu_stays_as_it_is_and_is_not_needed() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let resources = bench.own_resources(&["warm"]);
     let test = || {
-        let mut command = bench.test_command(&["fibonacci-go", "-n", "5", "--base", "lean"]);
+        let mut command = bench.test_command(&["fibonacci-go", "-n", "5", "--base", "lean", "--accel", "tcg"]);
         let run = Run::of(&command.env("RESOURCES", &resources).output().unwrap());
         assert_eq!(run.code, Some(0), "{}", run.all());
         fs::remove_dir_all(bench.path("out")).unwrap();
         run
     };
     let run = test();
-    if !is_emulated(&run) {
-        eprintln!("skipped: a_frozen_qemu_stays_as_it_is_and_is_not_needed: there is an accelerator");
-        return;
-    }
+    assert!(is_emulated(&run), "{}", run.all());
     let machine = |run: &Run| run.report["functions"][0]["machine"].clone();
     let base = resources.join("warm").join(machine(&run)["warm_base"].as_str().unwrap());
     let hashes = || {
@@ -99,8 +98,9 @@ fn a_frozen_qemu_stays_as_it_is_and_is_not_needed() {
 }
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn forks_differ_in_their_random_numbers_and_know_the_time() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let script = "#!/bin/sh\ncd /root\ndate +%s >answer.txt\nhead -c 32 /dev/urandom | od -An -tx1 | tr -d ' \\n' >>answer.txt\n\
                   curl -fsS http://10.0.2.2:3003/upload -F 'files=@answer.txt'\n\
                   echo 'SUCCESS: All commands completed successfully' >results.log\n\
@@ -125,8 +125,9 @@ fn forks_differ_in_their_random_numbers_and_know_the_time() {
 }
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn an_image_from_the_cache_is_not_fetched_again() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     // The second run at the latest finds it there.
     for _ in 0..2 {
         let run = bench.test(&["fibonacci-nodejs", "-n", "5", "--from-cache"]);
@@ -190,8 +191,9 @@ fn without_own(mut container: Value, id: &str) -> Value {
 }
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn a_container_is_the_same_as_composes() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let compose = "name: vswarmu\nservices:\n  db:\n    image: vhiveease/fibonacci-go:latest\n    container_name: database\n    \
                    command: [\"-addr=0.0.0.0:50052\"]\n  rich:\n    image: vhiveease/fibonacci-go:latest\n    \
                    container_name: function\n    entrypoint: /app/server \"-addr=0.0.0.0:50051\"\n    user: \"65534:65534\"\n    \

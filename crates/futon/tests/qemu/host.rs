@@ -14,8 +14,9 @@ use crate::real::{Bench, Run, root, wait_for};
 const BOOTED: Duration = Duration::from_secs(150);
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn the_script_is_missing() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let dir = bench.path("work");
     let dir = dir.to_str().unwrap();
     let built = bench.command(&["build", "fibonacci-go", "--dir", dir]).output().unwrap();
@@ -33,8 +34,9 @@ fn the_script_is_missing() {
 }
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn qemu_is_killed() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let child = bench.test_command(&["fibonacci-go"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let qemu = || bench.processes().into_iter().find(|p| p.contains("qemu-system-x86_64 -name"));
     // Not before the guest runs its script: a fork that fails is replaced by a machine that boots from nothing.
@@ -50,8 +52,9 @@ fn qemu_is_killed() {
 }
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn qemu_is_missing() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let output = bench.test_command(&["fibonacci-go"]).env("PATH", "/nowhere").output().unwrap();
     let run = Run::of(&output);
     assert_eq!(run.code, Some(3), "{}", run.all());
@@ -59,8 +62,9 @@ fn qemu_is_missing() {
 }
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn the_base_image_is_missing_or_damaged() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let run = bench.test(&["fibonacci-go", "--base-image", "/nowhere/disk.img"]);
     assert_eq!(run.code, Some(3), "{}", run.all());
     assert!(run.stderr.contains("/nowhere/disk.img") && run.stderr.contains("hint:"), "{}", run.all());
@@ -71,8 +75,9 @@ fn the_base_image_is_missing_or_damaged() {
 }
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn a_stranger_on_port_3003_survives() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     // Without a namespace of its own the machine's exchange is on the host's port.
     let run = bench.expect(&["fibonacci-go", "-n", "8", "--network", "host"], "passed", None, 0);
     assert!(run.report["functions"][0]["machine"]["warm_base"].is_null(), "{}", run.all());
@@ -85,8 +90,9 @@ fn a_stranger_on_port_3003_survives() {
 }
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn no_space_for_uploads_on_the_host() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let out = bench.path("out");
     fs::create_dir(&out).unwrap();
     let futon = env!("CARGO_BIN_EXE_futon");
@@ -131,8 +137,9 @@ fn disk(bench: &Bench) -> String {
 }
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn ctrl_c_leaves_nothing() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let mut command = bench.test_command(&["fibonacci-go", "aes-go"]);
     // A process group of its own, to which the terminal's Ctrl-C goes.
     let child = command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -149,8 +156,9 @@ fn ctrl_c_leaves_nothing() {
 
 /// A guest that dies in its boot becomes no warm base; what it said is told and kept, and the function's own machine is tried all the same.
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn a_warm_base_that_panics_is_tried_once_more_and_its_console_kept() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let resources = bench.own_resources(&["warm"]);
     let mut command = bench.test_command(&["fibonacci-go", "--append", "rdinit=/nowhere init=/nowhere"]);
     let run = Run::of(&command.env("RESOURCES", &resources).output().unwrap());
@@ -165,8 +173,9 @@ fn a_warm_base_that_panics_is_tried_once_more_and_its_console_kept() {
 
 /// Kills futon while it makes a warm base, restores it, runs and uploads; what it leaves must neither run nor be trusted.
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn kill_minus_nine_at_any_time_does_no_harm() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let resources = bench.own_resources(&["warm"]);
     // Milliseconds, from clock and process id: another choice each time, told when the test fails.
     let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos();
@@ -199,8 +208,9 @@ fn kill_minus_nine_at_any_time_does_no_harm() {
 }
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn kill_minus_nine_leaves_nothing() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let mut child = bench.test_command(&["fibonacci-go"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let running = || bench.processes().iter().any(|p| p.contains("qemu-system-x86_64 -name"));
     assert!(wait_for(Duration::from_secs(30), running));

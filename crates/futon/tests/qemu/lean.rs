@@ -7,8 +7,9 @@ use crate::real::Bench;
 const COLD_LIMIT_MS: u64 = 8000;
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn lean_all_nine_functions_pass() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let insist = std::env::var_os("FUTON_TEST_TIMES").is_some_and(|v| v == "1");
     let run = bench.test(&[&NINE[..], &["--base", "lean"]].concat());
     assert_eq!(run.code, Some(0), "{}", run.all());
@@ -28,8 +29,9 @@ fn lean_all_nine_functions_pass() {
 macro_rules! lean_fault {
     ($test:ident, $name:literal, $more:expr, $outcome:literal, $step:expr, $exit:literal, $code:literal, $why:literal) => {
         #[test]
+        #[ignore = "needs virtual machines: make test runs it"]
         fn $test() {
-            let Some(bench) = Bench::new() else { return };
+            let bench = Bench::new();
             let fixed = [$name, "--base", "lean", "--functions", "functions/faults.yaml", "-n", "8"];
             let run = bench.expect(&[&fixed[..], &$more].concat(), $outcome, $step, $exit);
             let verdict = run.verdict(0);
@@ -85,8 +87,9 @@ lean_fault!(
 
 /// A container of the lean guest has no way to the exchange, and so nothing to forge with.
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn lean_containers_do_not_reach_the_exchange() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let args = ["fault-forge", "--base", "lean", "--functions", "functions/faults.yaml", "-n", "8"];
     let run = bench.expect(&args, "failed", Some("invoke"), 1);
     let results = bench.path("out/fault-forge/results");
@@ -98,8 +101,9 @@ fn lean_containers_do_not_reach_the_exchange() {
 }
 
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn lean_refuses_a_kernel_that_cannot_work() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     std::fs::write(bench.path("vmlinux"), "not a kernel").unwrap();
     let kernel = bench.path("vmlinux");
     let run = bench.test(&["fibonacci-go", "--base", "lean", "--kernel", kernel.to_str().unwrap()]);
@@ -109,8 +113,9 @@ fn lean_refuses_a_kernel_that_cannot_work() {
 
 /// Without a serial port nobody can say what went wrong; that much can be said.
 #[test]
+#[ignore = "needs virtual machines: make test runs it"]
 fn lean_a_guest_without_a_console_is_told_as_such() {
-    let Some(bench) = Bench::new() else { return };
+    let bench = Bench::new();
     let args = ["fibonacci-go", "--base", "lean", "--cold", "--append", "8250.nr_uarts=0"];
     let run = bench.expect(&args, "crashed", Some("boot"), 3);
     let hint = run.verdict(0)["hint"].as_str().unwrap();

@@ -1,5 +1,5 @@
-//! The main job, in real virtual machines. `make test` sets `FUTON_TEST_QEMU=1` and builds what is needed; without it
-//! each test says that it was skipped.
+//! The main job, in real virtual machines. Each test is ignored, by name and reason, unless it is asked for:
+//! `make test` builds what they need and runs them (`cargo test -p futon --test qemu -- --ignored NAME` runs one).
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 

@@ -18,14 +18,9 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// A folder for the test that asks. Where real machines are not asked for: none, and the test's name as skipped.
-    pub fn new() -> Option<Self> {
-        if std::env::var_os("FUTON_TEST_QEMU").is_none_or(|v| v != "1") {
-            let test = std::thread::current().name().unwrap_or("a test").to_owned();
-            eprintln!("skipped: {test}: FUTON_TEST_QEMU is not 1 (hint: make test)");
-            return None;
-        }
-        Some(Self { folder: tempfile::Builder::new().prefix("futon-test-").tempdir().unwrap() })
+    /// A folder for the test that asks.
+    pub fn new() -> Self {
+        Self { folder: tempfile::Builder::new().prefix("futon-test-").tempdir().unwrap() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

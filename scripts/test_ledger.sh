@@ -1,0 +1,53 @@
+#!/bin/sh
+# Tests of scripts/ledger.sh, with a cargo that only says what it is told to.
+set -eu
+cd "$(dirname "$0")/.."
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cat >"$folder/cargo" <<'END'
+#!/bin/sh
+case " $* " in
+*" --list "*) echo "a: test"; echo; echo "$LISTED tests, 0 benchmarks" ;;
+*" --ignored "*) echo "test result: ok. $RAN passed; 0 failed; 0 ignored; 0 measured; 3 filtered out; finished in 0.00s" ;;
+*)
+    echo "test a ... ok"
+    echo "test b ... ignored, needs a moon"
+    echo "test c ... ignored, $OTHER"
+    echo "test result: $RESULT. 1 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.00s"
+    [ "$RESULT" = ok ]
+    ;;
+esac
+END
+chmod +x "$folder/cargo"
+cat >"$folder/run" <<'END'
+set -eu
+logs=$1/logs CARGO=$1/cargo
+rm -rf "$logs"; mkdir "$logs"
+. scripts/ledger.sh
+trap print_table EXIT
+main_suite main plain
+if [ "$MOON" = yes ]; then ignored_suite moon moon "needs a moon" -- --ignored; else left_out moon "needs a moon" "no moon"; fi
+nothing_forgotten
+END
+
+# expect STATUS WORDS VARIABLE=VALUE…
+expect() {
+    wanted=$1 words=$2
+    shift 2
+    status=0
+    said=$(env LISTED=3 RAN=1 OTHER='a part of another test' RESULT=ok MOON=yes "$@" sh "$folder/run" "$folder" 2>&1) || status=$?
+    case $status-$said in
+    "$wanted"-*"$words"*) ;;
+    *)
+        printf 'error: %s: expected exit status %s and "%s", but there was %s:\n%s\n' "$*" "$wanted" "$words" "$status" "$said" >&2
+        exit 1
+        ;;
+    esac
+}
+
+expect 0 'all                               2       0        0' LISTED=3
+expect 0 'moon                              0       0        1  no moon' MOON=no
+expect 1 'there are 4 tests, but 3 were run or ignored' LISTED=4
+expect 1 '1 tests are ignored as "needs a moon", but 0 ran' RAN=0
+expect 1 'needs a sun|1' OTHER='needs a sun'
+expect 1 'main                              -  failed        -' RESULT=FAILED
