@@ -1,0 +1,181 @@
+//! What Compose accepts and no engine can do: found before anything starts.
+
+use std::net::IpAddr;
+
+use crate::{Port, Project, Protocol};
+
+/// Why services cannot run together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Conflict {
+    /// Two containers of one name.
+    #[error("services {first} and {second} both have the container name {name}")]
+    ContainerName {
+        /// The name.
+        name: String,
+        /// A service.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// One port of the host for two containers.
+    #[error("{} the port {port}/{}", both(first, second), protocol.word())]
+    PublishedPort {
+        /// The port.
+        port: u16,
+        /// The protocol.
+        protocol: Protocol,
+        /// A service.
+        first: String,
+        /// The other, or the same.
+        second: String,
+    },
+    /// A port that is none.
+    #[error("service {service}: {text} is no port (1 to 65535)")]
+    NoPort {
+        /// The service.
+        service: String,
+        /// What is written.
+        text: String,
+    },
+}
+
+fn both(first: &str, second: &str) -> String {
+    if first == second {
+        format!("service {first} publishes twice")
+    } else {
+        format!("services {first} and {second} both publish")
+    }
+}
+
+impl Conflict {
+    /// The service and the key where it shows.
+    #[must_use]
+    pub fn place(&self) -> (&str, &str) {
+        match self {
+            Self::ContainerName { second, .. } => (second, "container_name"),
+            Self::PublishedPort { second, .. } => (second, "ports"),
+            Self::NoPort { service, .. } => (service, "ports"),
+        }
+    }
+}
+
+impl Project {
+    /// The first reason why the containers of `services` cannot run side by side.
+    #[must_use]
+    pub fn conflict(&self, services: &[&str]) -> Option<Conflict> {
+        let mut names: Vec<(String, &str)> = Vec::new();
+        let mut taken: Vec<(u16, &Port, &str)> = Vec::new();
+        for &name in services {
+            let Some(service) = self.services.get(name) else { continue };
+            let container = service.container(&self.name, name);
+            if let Some((_, first)) = names.iter().find(|(other, _)| *other == container) {
+                return Some(Conflict::ContainerName { name: container, first: (*first).into(), second: name.into() });
+            }
+            names.push((container, name));
+            for port in &service.ports {
+                if let Some(text) = not_a_port(port) {
+                    return Some(Conflict::NoPort { service: name.into(), text });
+                }
+                // Of a range the engine takes one that is free.
+                let Some((published, last)) = port.published_range() else { continue };
+                if published != last {
+                    continue;
+                }
+                let same = |(number, other, _): &&(u16, &Port, &str)| {
+                    *number == published && other.protocol == port.protocol && overlap(&other.host_ip, &port.host_ip)
+                };
+                if let Some((_, other, first)) = taken.iter().find(same) {
+                    // The same entry twice is one for the engine.
+                    if *first == name && other.target == port.target && other.host_ip == port.host_ip {
+                        continue;
+                    }
+                    return Some(Conflict::PublishedPort {
+                        port: published,
+                        protocol: port.protocol.clone(),
+                        first: (*first).into(),
+                        second: name.into(),
+                    });
+                }
+                taken.push((published, port, name));
+            }
+        }
+        None
+    }
+}
+
+fn not_a_port(port: &Port) -> Option<String> {
+    if port.target == 0 || port.target > u32::from(u16::MAX) {
+        return Some(port.target.to_string());
+    }
+    // "0" asks the engine to choose.
+    let chosen = matches!(port.published.as_str(), "" | "0");
+    (!chosen && port.published_range().is_none()).then(|| format!("{:?}", port.published))
+}
+
+/// Whether a socket on one address keeps another off the same port.
+fn overlap(one: &str, other: &str) -> bool {
+    let everywhere = |text: &str| text.is_empty();
+    if one == other || everywhere(one) || everywhere(other) {
+        return true;
+    }
+    match (one.parse::<IpAddr>(), other.parse::<IpAddr>()) {
+        (Ok(one), Ok(other)) => {
+            one.is_ipv4() == other.is_ipv4() && (one == other || one.is_unspecified() || other.is_unspecified())
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn conflict(services: &Value) -> Option<String> {
+        let project = Project::from_json(json!({"name": "p", "services": services}).to_string().as_bytes()).unwrap();
+        let names: Vec<&str> = project.services.keys().map(String::as_str).collect();
+        project.conflict(&names).map(|c| c.to_string())
+    }
+
+    fn ports(a: &Value, b: &Value) -> Option<String> {
+        conflict(&json!({"a": {"ports": [a]}, "b": {"ports": [b]}}))
+    }
+
+    #[test]
+    fn names_and_ports_that_meet() {
+        let port = |ip: &str, published: &str, protocol: &str| json!({"target": 50051, "published": published, "protocol": protocol, "host_ip": ip});
+        let clash = "services a and b both publish the port 50000/tcp";
+        let of = |ip1, ip2| ports(&port(ip1, "50000", "tcp"), &port(ip2, "50000", "tcp"));
+        for (one, two) in
+            [("", ""), ("", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("", "::1")]
+        {
+            assert_eq!(of(one, two).as_deref(), Some(clash), "{one} {two}");
+        }
+        assert_eq!(of("127.0.0.1", "127.0.0.2"), None);
+        assert_eq!(of("::1", "127.0.0.1"), None);
+        assert_eq!(ports(&port("", "50000", "tcp"), &port("", "50000", "udp")), None);
+        assert_eq!(ports(&port("", "50000-50001", "tcp"), &port("", "50000", "tcp")), None);
+        assert_eq!(ports(&port("", "", "tcp"), &port("", "", "tcp")), None);
+        assert_eq!(
+            conflict(&json!({"a": {"ports": [port("", "1", "tcp"), {"target": 2, "published": "1"}]}})).unwrap(),
+            "service a publishes twice the port 1/tcp"
+        );
+        assert_eq!(
+            conflict(&json!({"a": {"container_name": "function"}, "b": {"container_name": "function"}})).unwrap(),
+            "services a and b both have the container name function"
+        );
+        // The name that Compose gives is one as well.
+        assert!(conflict(&json!({"a": {"container_name": "p-b-1"}, "b": {}})).is_some());
+    }
+
+    #[test]
+    fn ports_that_are_none() {
+        for (target, published) in [(0, "1"), (70_000, ""), (1, "70000"), (1, "x"), (1, "9-3"), (1, "0-3")] {
+            let words = conflict(&json!({"a": {"ports": [{"target": target, "published": published}]}}));
+            assert!(words.is_some_and(|w| w.contains("is no port")), "{target} {published}");
+        }
+        assert_eq!(conflict(&json!({"a": {"ports": [{"target": 1, "published": "0"}]}})), None);
+    }
+}

@@ -1,0 +1,250 @@
+//! From a file to a [`Project`], by asking Docker Compose.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::program::{self, NoOutput, Output};
+use crate::{LoadError, Places, Project};
+
+/// How long Compose may take; a file is read in 0.05 s.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Compose's words about a folder whose name has no letter that a project's name may have.
+const NO_NAME: &str = "project name must not be empty";
+
+/// Reads compose files with a given Docker Compose.
+#[derive(Debug, Clone)]
+pub struct Loader {
+    program: PathBuf,
+    limit: Duration,
+    fallback_name: String,
+    environment: Vec<(String, String)>,
+}
+
+impl Loader {
+    /// A loader that runs `program`, Docker Compose's own (`docker-compose` of version 2, the file that is also Docker's plugin).
+    #[must_use]
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), limit: LIMIT, fallback_name: "project".into(), environment: Vec::new() }
+    }
+
+    /// Sets how long one call of Compose may take.
+    #[must_use]
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Sets the name of a project whose file has none and whose folder's name gives none.
+    #[must_use]
+    pub fn fallback_name(mut self, name: impl Into<String>) -> Self {
+        self.fallback_name = name.into();
+        self
+    }
+
+    /// Sets a variable, over the caller's environment.
+    #[must_use]
+    pub fn variable(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Reads a compose file and all that it draws in: `.env`, `env_file`, `extends`, `include`. Variables come from the caller's environment,
+    /// as they do for `docker compose`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, Compose refuses it, or Compose cannot be run.
+    pub fn load(&self, file: &Path) -> Result<Project, LoadError> {
+        let unreadable = |why| LoadError::Unreadable { file: file.to_owned(), why };
+        let text = std::fs::read(file).map_err(unreadable)?;
+        let absolute = std::path::absolute(file).map_err(unreadable)?;
+        let asked =
+            Asked { loader: self, shown: file, file: &absolute, text: &String::from_utf8_lossy(&text), name: None };
+        match asked.read() {
+            Err(LoadError::Refused { words, .. }) if words.contains(NO_NAME) => {
+                Asked { name: Some(&self.fallback_name), ..asked }.read()
+            }
+            read => read,
+        }
+    }
+}
+
+/// One file that is asked about.
+struct Asked<'a> {
+    loader: &'a Loader,
+    shown: &'a Path,
+    file: &'a Path,
+    text: &'a str,
+    name: Option<&'a str>,
+}
+
+/// Services of all profiles, not of the active ones alone.
+const ALL: [&str; 2] = ["--profile", "*"];
+
+impl Asked<'_> {
+    fn read(&self) -> Result<Project, LoadError> {
+        // The JSON form leaves out the extensions of services, the YAML form has them.
+        let (json, yaml) = thread::scope(|scope| {
+            let yaml = scope.spawn(|| self.ask(&ALL, &["--format", "yaml"]));
+            (self.ask(&ALL, &["--format", "json"]), yaml.join())
+        });
+        let (project, all) = match json {
+            Ok(output) => (self.project(&output)?, true),
+            // A service of a profile that nobody asked for may be what is wrong.
+            Err(LoadError::Refused { .. }) => (self.project(&self.ask(&[], &["--format", "json"])?)?, false),
+            Err(e) => return Err(e),
+        };
+        let mut project = project;
+        let extensions = match yaml {
+            Ok(Ok(output)) if all => output,
+            _ => self.ask(if all { &ALL } else { &[] }, &["--format", "yaml"])?,
+        };
+        self.add_extensions(&mut project, &extensions.stdout)?;
+        if project.services.values().any(|service| !service.profiles.is_empty()) && all {
+            // Says which services are active, and what is wrong with these alone.
+            let active = self.ask(&[], &["--services"])?;
+            let active: BTreeSet<&str> = std::str::from_utf8(&active.stdout).unwrap_or_default().lines().collect();
+            project.inactive =
+                project.services.keys().filter(|name| !active.contains(name.as_str())).cloned().collect();
+        }
+        self.shown.clone_into(&mut project.file);
+        project.places = Places::find(self.text);
+        Ok(project)
+    }
+
+    fn project(&self, output: &Output) -> Result<Project, LoadError> {
+        let warnings = messages(&output.stderr).0;
+        let project = Project::from_json(&output.stdout).map_err(|e| self.nonsense(e.to_string()))?;
+        Ok(Project { warnings, ..project })
+    }
+
+    fn add_extensions(&self, project: &mut Project, yaml: &[u8]) -> Result<(), LoadError> {
+        #[derive(Deserialize)]
+        struct Document {
+            #[serde(default)]
+            services: BTreeMap<String, BTreeMap<String, Value>>,
+        }
+        let text = std::str::from_utf8(yaml).map_err(|e| self.nonsense(e.to_string()))?;
+        // Most files have none, and reading YAML is slow.
+        if !text.lines().any(|line| line.trim_start().starts_with("x-") || line.trim_start().starts_with("\"x-")) {
+            return Ok(());
+        }
+        let document: Document = serde_saphyr::from_str(text).map_err(|e| self.nonsense(e.to_string()))?;
+        for (name, keys) in document.services {
+            if let Some(service) = project.services.get_mut(&name) {
+                let extensions = keys.into_iter().filter(|(key, _)| key.starts_with("x-"));
+                service.extensions = extensions.map(|(key, value)| (key, crate::unescape(value))).collect();
+            }
+        }
+        Ok(())
+    }
+
+    /// `docker-compose GLOBAL config ARGUMENTS`.
+    fn ask(&self, global: &[&str], arguments: &[&str]) -> Result<Output, LoadError> {
+        let folder = self.file.parent().unwrap_or_else(|| Path::new("/"));
+        let mut line: Vec<OsString> = ["--ansi", "never", "--project-directory"].map(OsString::from).to_vec();
+        line.extend([folder.into(), "-f".into(), self.file.into()]);
+        line.extend(self.name.iter().flat_map(|name| ["-p".into(), OsString::from(name)]));
+        line.extend(global.iter().map(OsString::from));
+        line.push("config".into());
+        line.extend(arguments.iter().map(OsString::from));
+        let program = &self.loader.program;
+        let not_run = |why: String| LoadError::NoProgram { program: program.clone(), why };
+        let output = match program::run(program, &line, folder, &self.loader.environment, self.loader.limit) {
+            Ok(output) => output,
+            Err(NoOutput::NotStarted(e)) => return Err(not_run(e.to_string())),
+            Err(NoOutput::TooLong) => {
+                return Err(LoadError::TooLong { file: self.shown.to_owned(), limit: self.loader.limit });
+            }
+            Err(NoOutput::TooMuch) => return Err(self.nonsense("it is too long".into())),
+        };
+        if output.status.success() {
+            return Ok(output);
+        }
+        let (_, words) = messages(&output.stderr);
+        if words.contains("version `GLIBC_") || words.contains("error while loading shared libraries") {
+            return Err(not_run(words));
+        }
+        if output.status.code().is_none() {
+            return Err(not_run(format!("{}: {words}", output.status)));
+        }
+        let place = Places::find(self.text).named_in(&words);
+        Err(LoadError::Refused { file: self.shown.to_owned(), place, words: self.without_own_path(&words) })
+    }
+
+    fn nonsense(&self, why: String) -> LoadError {
+        LoadError::Nonsense { file: self.shown.to_owned(), why }
+    }
+
+    /// The message names the file already.
+    fn without_own_path(&self, words: &str) -> String {
+        let path = self.file.display().to_string();
+        let words = words.trim();
+        let words = words.strip_prefix(&format!("validating {path}: ")).unwrap_or(words);
+        words.strip_suffix(": invalid compose project").unwrap_or(words).to_owned()
+    }
+}
+
+/// Warnings, and what else the program said. Warnings are lines of the form `time="…" level=warning msg="…"`.
+fn messages(stderr: &str) -> (Vec<String>, String) {
+    let (mut warnings, mut words) = (Vec::new(), Vec::new());
+    for line in stderr.lines().map(str::trim_end).filter(|line| !line.is_empty()) {
+        match line.strip_prefix("time=").and_then(|rest| rest.split_once(" msg=")) {
+            Some((head, message)) if head.contains("level=warning") => warnings.push(unquote(message)),
+            Some((head, message)) if head.contains("level=") => words.push(unquote(message)),
+            _ => words.push(line.to_owned()),
+        }
+    }
+    (warnings, words.join("; "))
+}
+
+/// A text in Go's quotation marks.
+fn unquote(text: &str) -> String {
+    serde_json::from_str(text).unwrap_or_else(|_| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_told_from_errors() {
+        let (warnings, words) = messages(
+            "time=\"2026\" level=warning msg=\"The \\\"X\\\" variable is not set. Defaulting to a blank string.\"\nyaml: line 3: bad\n",
+        );
+        assert_eq!(warnings, ["The \"X\" variable is not set. Defaulting to a blank string."]);
+        assert_eq!(words, "yaml: line 3: bad");
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_or_never_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("f.yaml");
+        std::fs::write(&file, "services: {}\n").unwrap();
+        let error = Loader::new("/no/such/program").load(&file).unwrap_err();
+        assert!(matches!(error, LoadError::NoProgram { .. }) && !error.is_files_fault(), "{error}");
+        let error = Loader::new("/bin/true").load(&folder.path().join("none.yaml")).unwrap_err();
+        assert!(matches!(error, LoadError::Unreadable { .. }) && error.is_files_fault(), "{error}");
+
+        let script = |text: &str| {
+            use std::os::unix::fs::PermissionsExt;
+            let path = folder.path().join("compose");
+            std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            path
+        };
+        let slow = Loader::new(script("exec sleep 60")).limit(Duration::from_millis(50)).load(&file).unwrap_err();
+        assert!(matches!(slow, LoadError::TooLong { .. }), "{slow}");
+        let old = script("echo \"$0: libc.so.6: version \\`GLIBC_2.34' not found (required by $0)\" >&2; exit 1");
+        let old = Loader::new(old).load(&file).unwrap_err();
+        assert!(matches!(&old, LoadError::NoProgram { why, .. } if why.contains("GLIBC_2.34")), "{old}");
+        let odd = Loader::new(script("echo hello")).load(&file).unwrap_err();
+        assert!(matches!(odd, LoadError::Nonsense { .. }), "{odd}");
+    }
+}

@@ -1,0 +1,97 @@
+//! Running Docker Compose: bounded in time and output, with an environment that leads to no daemon.
+
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Longest output that is read, bytes.
+const LARGEST: u64 = 256 << 20;
+
+/// How often the program is looked at.
+const TICK: Duration = Duration::from_millis(2);
+
+/// Variables by which the Docker client finds a daemon, a context or settings, and by which Compose takes other files than the one named.
+const LEFT_OUT: [&str; 9] = [
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_CERT_PATH",
+    "DOCKER_TLS",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_API_VERSION",
+    "COMPOSE_FILE",
+    "COMPOSE_COMPATIBILITY",
+    "COMPOSE_PROGRESS",
+];
+
+/// Files from a repository or a registry are not fetched; the client's own settings are not read.
+const SET: [(&str, &str); 3] = [
+    ("COMPOSE_EXPERIMENTAL_GIT_REMOTE", "false"),
+    ("COMPOSE_EXPERIMENTAL_OCI_REMOTE", "false"),
+    ("DOCKER_CONFIG", "/nonexistent"),
+];
+
+/// How a call ended.
+#[derive(Debug)]
+pub(crate) struct Output {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+/// Why there is no output.
+#[derive(Debug)]
+pub(crate) enum NoOutput {
+    NotStarted(io::Error),
+    TooLong,
+    TooMuch,
+}
+
+/// Runs `program` in `folder`; `environment` is put over the caller's.
+pub(crate) fn run(
+    program: &Path,
+    arguments: &[OsString],
+    folder: &Path,
+    environment: &[(String, String)],
+    limit: Duration,
+) -> Result<Output, NoOutput> {
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    LEFT_OUT.iter().for_each(|name| _ = command.env_remove(name));
+    command.envs(environment.iter().map(|(name, value)| (name, value))).envs(SET).env("PWD", folder);
+    let mut child = command.spawn().map_err(NoOutput::NotStarted)?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let readers = [reader(out), reader(err)];
+    let began = Instant::now();
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if began.elapsed() < limit => thread::sleep(TICK),
+            // It has no children that would hold the pipes.
+            Ok(None) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(NoOutput::TooLong);
+            }
+            Err(e) => return Err(NoOutput::NotStarted(e)),
+        }
+    };
+    let [stdout, stderr] = readers.map(|reader| reader.join().unwrap_or_default());
+    if stdout.len() as u64 > LARGEST {
+        return Err(NoOutput::TooMuch);
+    }
+    Ok(Output { status, stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() })
+}
+
+fn reader(from: Option<impl Read + Send + 'static>) -> thread::JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(from) = from {
+            // What was read before an error is all there is.
+            let _ = from.take(LARGEST + 1).read_to_end(&mut bytes);
+        }
+        bytes
+    })
+}
