@@ -12,11 +12,13 @@ mod finish;
 mod gem5;
 mod http;
 mod initramfs;
+mod kernel;
 mod lean;
 mod m5tool;
 mod own;
 mod park;
 mod power;
+mod ready;
 mod report;
 mod route;
 mod runlog;
@@ -105,9 +107,9 @@ fn execute(cli: Cli) -> Result<u8> {
             engine::report_state(&engine, &name, &log)?;
             save(&file, &log, |out| engine::write_log(&engine, &name, limit, out))?;
         }
-        Verb::Stop { name } => engine::stop(&Engine::local(), &name)?,
+        Verb::Stop { name } => engine::stop(&Engine::local(), &name, &log)?,
         Verb::Ready { container, port, timeout } => {
-            engine::wait_until_ready(&Engine::local(), &container, port, timeout)?;
+            engine::wait_until_ready(&Engine::local(), &container, port, timeout, &log)?;
         }
         Verb::Finish { status, why, mark, poweroff } => {
             let finished = finish::run(status, why.as_deref(), &log);

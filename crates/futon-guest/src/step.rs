@@ -19,8 +19,9 @@ use nix::{
 };
 
 use crate::{
-    cli::Cli,
+    cli::{Cli, Verb},
     error::{Context, Result},
+    lean::LeanVerb,
     own::{self, Apart, Streams},
     report::report,
     runlog::RunLog,
@@ -31,6 +32,9 @@ use crate::{
 const ME: &str = "futon-guest";
 const TAIL: u64 = 4096;
 const GRACE: Duration = Duration::from_secs(3);
+
+/// How much later than a verb's own limit a step's strikes. The host's comes later still.
+const SLACK: Duration = Duration::from_secs(10);
 
 /// Exit status when the limit struck, as `timeout` has it.
 const TIMED_OUT: u8 = 124;
@@ -114,7 +118,9 @@ fn execute(command: &[String], limit: Option<Duration>, log: &RunLog) -> Result<
     };
     let output = log.open()?;
     let errors = output.try_clone().context("cannot share the results log")?;
-    let child = match own_verb(command) {
+    let verb = own_verb(command);
+    let limit = limit.map(|limit| limit_for(limit, verb.as_ref()));
+    let child = match verb {
         Some(verb) => start_own(verb, output, errors),
         None => start(program, arguments, output, errors),
     };
@@ -159,6 +165,14 @@ fn start(program: &str, arguments: &[String], output: File, errors: File) -> io:
 /// A command that is one of this tool's verbs. What the tool would not understand it says itself, called as a program.
 fn own_verb(command: &[String]) -> Option<Cli> {
     if command.first()? == ME { Cli::try_parse_from(command).ok() } else { None }
+}
+
+/// The limit of a step. A verb with a limit of its own knows why that strikes: it must be the first to.
+fn limit_for(limit: Duration, verb: Option<&Cli>) -> Duration {
+    match verb.map(|cli| &cli.verb) {
+        Some(Verb::Ready { timeout, .. } | Verb::Lean(LeanVerb::Ready { timeout, .. })) => limit.max(*timeout + SLACK),
+        _ => limit,
+    }
 }
 
 fn start_own(verb: Cli, output: File, errors: File) -> io::Result<Pid> {
@@ -224,6 +238,21 @@ mod tests {
         assert_eq!(run("z", None, &of("futon-guest no-such-verb"), &log).unwrap(), NOT_STARTED);
         let text = text(&log);
         assert!(text.contains("--- step x: exit status 1") && text.contains("time limit of 200ms"), "{text}");
+    }
+
+    /// With equal limits the step's struck first, and the reason that the verb knows was lost.
+    #[test]
+    fn a_verbs_own_limit_strikes_before_the_steps() {
+        let limited = |words: &str| {
+            let command: Vec<String> = words.split(' ').map(str::to_owned).collect();
+            limit_for(Duration::from_secs(60), own_verb(&command).as_ref())
+        };
+        let longer = Duration::from_secs(60) + SLACK;
+        assert_eq!(limited("futon-guest lean ready x --address 127.0.0.1 --port 1 --timeout 60s"), longer);
+        assert_eq!(limited("futon-guest ready --container x --port 1 --timeout 60s"), longer);
+        assert_eq!(limited("futon-guest ready --container x --port 1 --timeout 5s"), Duration::from_secs(60));
+        assert_eq!(limited("futon-guest pull x"), Duration::from_secs(60));
+        assert_eq!(limited("sleep 100"), Duration::from_secs(60));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use futon_model::ExitCode;
+use futon_model::{EventKind, ExitCode};
 
 /// Result with futon's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -54,6 +54,11 @@ impl Error {
     pub fn caused_by(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The event that tells of this error in a run.
+    pub(crate) fn as_event(&self, step: &str) -> EventKind {
+        EventKind::HostFailed { step: step.to_owned(), why: self.to_string(), hint: self.hint.clone() }
     }
 
     /// Exit code of the program when this error ends it.

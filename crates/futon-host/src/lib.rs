@@ -14,6 +14,7 @@ pub mod report;
 pub mod resources;
 pub mod run;
 pub mod stats;
+pub mod text;
 pub mod verdict;
 pub mod workdir;
 

@@ -140,8 +140,11 @@ pub enum EventKind {
     HostFailed {
         /// Step or part that failed.
         step: String,
-        /// Why, with a hint.
+        /// Why.
         why: String,
+        /// What the user can do about it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
     },
 }
 

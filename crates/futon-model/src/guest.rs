@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Unready;
+
 /// HTTP request header that carries the run's token; what comes without it is kept but proves nothing.
 pub const TOKEN_HEADER: &str = "x-futon-token";
 
@@ -63,6 +65,26 @@ pub enum GuestEvent {
         exit_code: Option<i64>,
         /// True when the kernel's out-of-memory killer struck in the container.
         oom_killed: bool,
+    },
+    /// The container does not serve, and why.
+    Unready {
+        /// Container name.
+        name: String,
+        /// How long it was waited for, milliseconds.
+        waited_ms: u64,
+        /// The reason.
+        reason: Unready,
+    },
+    /// A container was stopped.
+    Stopped {
+        /// Container name.
+        name: String,
+        /// How long that took, milliseconds.
+        took_ms: u64,
+        /// How long it had to end by itself, milliseconds.
+        grace_ms: u64,
+        /// True when it did not and was killed.
+        killed: bool,
     },
     /// The run script's last word.
     Finish {

@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 mod client;
+mod cursor;
 mod event;
 mod exit;
 mod guest;
@@ -15,11 +16,13 @@ mod plan;
 mod processor;
 mod report;
 mod simulation;
+mod unready;
 mod verdict;
 
 pub use client::{
     ClientFailure, ClientFailureKind, ClientReport, HistogramBucket, KNOWN_FUNCTIONS, LatencyMs, Phase, PhaseCount,
 };
+pub use cursor::{Cursor, Moved};
 pub use event::{Alarm, Event, EventKind, ShutdownReason};
 pub use exit::ExitCode;
 pub use guest::{ENTROPY_HEADER, GuestEvent, PARK_HEADER, TIME_HEADER, TOKEN_HEADER, TOKEN_PLACEHOLDER};
@@ -34,4 +37,5 @@ pub use report::{
     FunctionReport, InvocationReport, MachineReport, OOPS_OF_TRANSLATOR, REPORT_SCHEMA, Report, StepReport, Summary,
 };
 pub use simulation::{PhaseReport, SimulationReport};
+pub use unready::{Unready, exit_words, is_loopback};
 pub use verdict::{Code, Judgement, Outcome, Proof, Verdict};

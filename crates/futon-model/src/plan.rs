@@ -26,7 +26,9 @@ pub mod steps {
     pub const UPLOAD: &str = "upload";
     /// The machine shuts down; seen by the host.
     pub const SHUTDOWN: &str = "shutdown";
-    /// The whole run, where no step can be named.
+    /// The user's own run script, from its fetch to its results log; seen by the host.
+    pub const SCRIPT: &str = "script";
+    /// The whole run: the name of its limit.
     pub const RUN: &str = "run";
     /// The steps of futon's own run script, in order.
     pub const GUEST: [&str; 7] = [FETCH, PULL, START, READY, INVOKE, LOG, STOP];

@@ -84,6 +84,9 @@ pub struct FunctionReport {
     /// Last lines of the container's own log, where the function did not pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub container_tail: Vec<String>,
+    /// Lines of the container's own log around the first that looks like a crash, where the last lines a terminal shows do not have it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub container_crash: Vec<String>,
 }
 
 fn one() -> u32 {

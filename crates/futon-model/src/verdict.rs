@@ -55,12 +55,36 @@ pub enum Code {
     GuestDiskFull,
     /// The container exited before it was ready.
     ContainerExited,
-    /// The container runs and does not serve.
+    /// The container exits and is started again.
+    ContainerRestarts,
+    /// The container's program could not be executed.
+    NotExecutable,
+    /// The container's program met an instruction that the machine's processor does not have.
+    IllegalInstruction,
+    /// Nothing in the container listens.
+    NotListening,
+    /// The container listens on a loopback address of its own only.
+    ListensOnLoopback,
+    /// The container listens on other ports than the one that is called.
+    ListensOnOtherPort,
+    /// The container speaks HTTP/1, not HTTP/2.
+    SpeaksHttp1,
+    /// The container wants TLS.
+    WantsTls,
+    /// The container accepts connections and does not answer.
+    AnswersNothing,
+    /// The container closes each connection.
+    ClosesConnections,
+    /// The container runs and does not serve, for another reason.
     NeverReady,
     /// A reply differs from what the function should say.
     WrongReply,
     /// A call ended with an error.
     CallFailed,
+    /// The function does not have the method that was called.
+    Unimplemented,
+    /// A reply is larger than the client takes.
+    ReplyTooLarge,
     /// A call got no answer within its deadline.
     CallTimedOut,
     /// Fewer replies verified than planned, or no client report.
@@ -91,6 +115,8 @@ pub enum Code {
     MachineNotStarted,
     /// A resource is missing or damaged.
     BadResource,
+    /// The compose file or the image cannot be run.
+    BadInput,
     /// No space left on the host.
     HostDiskFull,
     /// Something else on the host failed.

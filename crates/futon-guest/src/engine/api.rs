@@ -1,6 +1,7 @@
 //! Requests to the engine and what is needed of its answers.
 
 use std::{
+    collections::BTreeMap,
     io::{BufRead, BufReader, Read},
     path::PathBuf,
     thread,
@@ -64,6 +65,36 @@ pub(crate) struct Container {
     pub(crate) config: ContainerConfig,
     #[serde(rename = "State")]
     pub(crate) state: State,
+    #[serde(rename = "RestartCount", default)]
+    pub(crate) restarts: u64,
+    #[serde(rename = "NetworkSettings", default)]
+    pub(crate) network: NetworkSettings,
+}
+
+/// Where a container is reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct NetworkSettings {
+    /// Published ports, by `PORT/PROTOCOL` in the container.
+    #[serde(rename = "Ports", default)]
+    ports: Option<BTreeMap<String, Option<Vec<Binding>>>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Binding {
+    #[serde(rename = "HostPort", default)]
+    host_port: String,
+}
+
+impl NetworkSettings {
+    /// The TCP port in the container that is published as `port`.
+    pub(crate) fn inner_port(&self, port: u16) -> Option<u16> {
+        let published = |bindings: &Option<Vec<Binding>>| {
+            bindings.iter().flatten().any(|binding| binding.host_port.parse() == Ok(port))
+        };
+        let mut ports = self.ports.iter().flatten();
+        let (inner, _) = ports.find(|(inner, bindings)| inner.ends_with("/tcp") && published(bindings))?;
+        inner.strip_suffix("/tcp")?.parse().ok()
+    }
 }
 
 /// What a container was made from.
@@ -71,6 +102,9 @@ pub(crate) struct Container {
 pub(crate) struct ContainerConfig {
     #[serde(rename = "Image")]
     pub(crate) image: String,
+    /// Seconds that a stop may take; the engine's default where absent.
+    #[serde(rename = "StopTimeout", default)]
+    pub(crate) stop_timeout: Option<u64>,
 }
 
 /// State of a container.
@@ -82,6 +116,9 @@ pub(crate) struct State {
     pub(crate) exit_code: i64,
     #[serde(rename = "OOMKilled", default)]
     pub(crate) oom_killed: bool,
+    /// Its first process, while it runs.
+    #[serde(rename = "Pid", default)]
+    pub(crate) pid: i32,
 }
 
 impl State {

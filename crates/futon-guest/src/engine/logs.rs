@@ -1,9 +1,18 @@
 //! `logs` and `stop`: the container's own words, and its end, without the engine's slow command-line programs.
 
-use std::io::{self, Read, Write};
+use std::{
+    io::{self, Read, Write},
+    time::{Duration, Instant},
+};
+
+use futon_model::GuestEvent;
 
 use super::Engine;
-use crate::error::{Context, Result};
+use crate::{
+    error::{Context, Result},
+    report::report,
+    runlog::RunLog,
+};
 
 /// Prints a container's log, at most `limit` bytes of it.
 pub(crate) fn write_log(engine: &Engine, name: &str, limit: u64, out: &mut dyn Write) -> Result<()> {
@@ -15,12 +24,39 @@ pub(crate) fn write_log(engine: &Engine, name: &str, limit: u64, out: &mut dyn W
     Ok(())
 }
 
-/// Stops a container with the grace it declares, and removes it.
-pub(crate) fn stop(engine: &Engine, name: &str) -> Result<()> {
+/// How long the engine waits after a container's stop signal, where the container does not say (moby, `defaultStopTimeout`).
+const STOP_TIMEOUT: u64 = 10;
+
+/// Stops that are faster than this need no second look: nothing was killed for being slow.
+const SLOW: Duration = Duration::from_millis(900);
+
+/// Stops a container with the grace it declares, reports where that was not enough, and removes it.
+pub(crate) fn stop(engine: &Engine, name: &str, log: &RunLog) -> Result<()> {
+    let began = Instant::now();
     engine.stop(name)?;
+    let took = began.elapsed();
+    // Asking costs time in each run: only where the answer can be yes.
+    if took >= SLOW
+        && let Some(container) = engine.container(name)?
+    {
+        let grace = Duration::from_secs(container.config.stop_timeout.unwrap_or(STOP_TIMEOUT));
+        if container.state.exit_code == KILLED && took >= grace && !grace.is_zero() {
+            report_kill(name, took, grace, log);
+        }
+    }
     engine.remove(name)?;
     println!("container {name}: stopped and removed");
     Ok(())
+}
+
+/// Exit status of what SIGKILL has ended.
+const KILLED: i64 = 128 + 9;
+
+/// Says that a container did not end within its grace and was killed.
+pub(crate) fn report_kill(name: &str, took: Duration, grace: Duration, log: &RunLog) {
+    println!("container {name}: did not stop within its grace of {}, killed", humantime::format_duration(grace));
+    let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    report(&GuestEvent::Stopped { name: name.to_owned(), took_ms: ms(took), grace_ms: ms(grace), killed: true }, log);
 }
 
 /// Copies the payload of the engine's log frames (one byte of stream, three of nothing, four of length, big endian).

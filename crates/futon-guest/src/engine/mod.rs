@@ -10,8 +10,8 @@ mod up;
 
 pub(crate) use api::Engine;
 pub(crate) use container::{report_image, report_state};
-pub(crate) use logs::{stop, write_log};
+pub(crate) use logs::{report_kill, stop, write_log};
 pub(crate) use pull::pull;
-pub(crate) use ready::{wait_until_ready, wait_until_served};
+pub(crate) use ready::wait_until_ready;
 pub(crate) use rehearsal::forget;
 pub(crate) use up::up;

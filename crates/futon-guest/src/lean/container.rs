@@ -21,6 +21,7 @@ use crate::{
     engine,
     error::{Context, Error, Result},
     own::{self, Apart, Streams},
+    ready,
     report::report,
     runlog::RunLog,
 };
@@ -72,18 +73,37 @@ fn start_one(container: &LeanContainer) -> Result<()> {
 }
 
 /// Waits until the container serves.
-pub(super) fn ready(name: &str, address: SocketAddr, limit: Duration) -> Result<()> {
-    let (record, began) = (Record::of(name), Instant::now());
+pub(super) fn ready(name: &str, address: SocketAddr, limit: Duration, log: &RunLog) -> Result<()> {
+    let record = Record::of(name);
     record.pid()?;
-    engine::wait_until_served(name, address, limit, TICK, &mut || match record.end() {
-        None => Ok(()),
-        Some(end) => Err(Error::new(format!(
-            "container {name} exited with status {}{} after {:.1} s, before it served",
-            end.status,
-            end.details(),
-            began.elapsed().as_secs_f64()
-        ))),
-    })
+    ready::wait(name, &mut Supervised { record }, address, limit, TICK, log)
+}
+
+/// Bytes of a container's log that are read where it ended before it served.
+const FIRST_WORDS: u64 = 4096;
+
+/// A container of a supervisor's, while it is waited for.
+struct Supervised {
+    record: Record,
+}
+
+impl ready::Subject for Supervised {
+    fn exit(&mut self) -> Result<Option<ready::Exit>> {
+        let Some(end) = self.record.end() else { return Ok(None) };
+        let mut words = Vec::new();
+        // Without them the reason is known less well, not less surely.
+        let _ = File::open(self.record.log()).and_then(|log| log.take(FIRST_WORDS).read_to_end(&mut words));
+        Ok(Some(ready::Exit {
+            status: end.status,
+            oom_killed: end.oom_killed,
+            kernel_said: end.kernel_said,
+            first_words: String::from_utf8_lossy(&words).into_owned(),
+        }))
+    }
+
+    fn facts(&mut self) -> Result<ready::Facts> {
+        Ok(ready::Facts { pid: self.record.pid().ok(), ..ready::Facts::default() })
+    }
 }
 
 /// Reports a container's state.
@@ -125,7 +145,7 @@ pub(super) fn write_log(name: &str, limit: u64, out: &mut dyn Write) -> Result<(
 }
 
 /// Stops a container with the grace it declares, and removes it.
-pub(super) fn stop(name: &str) -> Result<()> {
+pub(super) fn stop(name: &str, log: &RunLog) -> Result<()> {
     let bundle = bundle::read()?;
     let (_, container) = bundle::find(&bundle, name)?;
     let record = Record::of(name);
@@ -135,7 +155,10 @@ pub(super) fn stop(name: &str) -> Result<()> {
         // SAFETY: kill(2) takes two numbers and touches no memory.
         let _ = unsafe { libc::kill(record.pid()?, signal) };
         if !wait_for_end(&record, Duration::from_millis(container.stop_grace_ms)) {
-            println!("container {name}: still there after its grace, killed");
+            let grace = Duration::from_millis(container.stop_grace_ms);
+            if !grace.is_zero() {
+                engine::report_kill(name, grace, grace, log);
+            }
             std::fs::write(cgroup(name).join("cgroup.kill"), "1").context(format_args!("cannot kill {name}"))?;
             if !wait_for_end(&record, KILL_LIMIT) {
                 return Err(Error::new(format!("container {name} does not end")));

@@ -90,7 +90,9 @@ pub(crate) fn run(verb: &LeanVerb, log: &RunLog) -> Result<()> {
         LeanVerb::Settle { time, seed } => settle::run(*time, seed.as_deref()),
         LeanVerb::Pull { images } => pull::run(images),
         LeanVerb::Start { name } => container::start(name, log),
-        LeanVerb::Ready { name, address, port, timeout } => container::ready(name, (*address, *port).into(), *timeout),
+        LeanVerb::Ready { name, address, port, timeout } => {
+            container::ready(name, (*address, *port).into(), *timeout, log)
+        }
         LeanVerb::State { name } => {
             container::state(name, log);
             Ok(())
@@ -100,6 +102,6 @@ pub(crate) fn run(verb: &LeanVerb, log: &RunLog) -> Result<()> {
             container::state(name, log);
             crate::save(file, log, |out| container::write_log(name, *limit, out))
         }
-        LeanVerb::Stop { name } => container::stop(name),
+        LeanVerb::Stop { name } => container::stop(name, log),
     }
 }

@@ -11,6 +11,7 @@ pub mod qemu;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futon_model::{EventKind, Limits, MachineReport, Plan, SimulationReport};
@@ -47,6 +48,11 @@ pub trait Machine: Send + Sync {
     /// the host's.
     fn host_limits(&self, limits: Limits) -> Limits {
         limits
+    }
+
+    /// How much longer than a step's limit the host waits: the guest enforces the limit itself and knows more when it does.
+    fn guest_first(&self) -> Duration {
+        Duration::from_secs(15)
     }
 
     /// Whether the guest talks to an exchange; a simulator's guest does not.

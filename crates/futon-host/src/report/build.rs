@@ -14,12 +14,10 @@ use nix::sys::time::TimeValLike;
 use serde::{Deserialize, Serialize};
 
 use super::html::html_page;
+use super::tails::{self, Tails};
 use crate::verdict::{Witnesses, judge};
 use crate::workdir::WorkDir;
 use crate::{Context, Result};
-
-/// Last console and container lines in a report of a function that did not pass.
-const TAIL: usize = 20;
 
 /// What is known about a run beside its events.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -49,8 +47,9 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
         native_speed: meta.machine.accelerator == Accelerator::Kvm,
     });
     let passed = judgement.verdict.is_pass();
-    let tail = |path: &Path| if passed { Vec::new() } else { last_lines(path) };
-    let console_tail = tail(&workdir.results().join("console.log"));
+    let tails = |path: &Path| if passed { Tails::default() } else { tails::read(path) };
+    let console_tail = tails(&workdir.results().join("console.log")).tail;
+    let container = tails(&workdir.uploads().join("container.log"));
     let mut verdict = judgement.verdict;
     if never_came_up(&verdict) && console_tail.is_empty() {
         verdict.hint = Some(SILENT.into());
@@ -77,7 +76,8 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
         folder: workdir.results().display().to_string(),
         simulation: meta.simulation.clone(),
         console_tail,
-        container_tail: tail(&workdir.uploads().join("container.log")),
+        container_tail: container.tail,
+        container_crash: container.crash,
     }
 }
 
@@ -143,41 +143,4 @@ fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     crate::resources::readable(file.path()).context(failed)?;
     file.persist(path).context(failed)?;
     Ok(())
-}
-
-/// The last lines of a log, without terminal control characters.
-fn last_lines(path: &Path) -> Vec<String> {
-    let bytes = fs::read(path).unwrap_or_default();
-    let start = bytes.len().saturating_sub(64 << 10);
-    let text = String::from_utf8_lossy(&bytes[start..]).into_owned();
-    let lines: Vec<String> = text.lines().map(clean).filter(|l| !l.is_empty()).collect();
-    lines[lines.len().saturating_sub(TAIL)..].to_vec()
-}
-
-/// Drops escape sequences and control characters: a guest's text must not steer the terminal.
-fn clean(line: &str) -> String {
-    let mut cleaned = String::with_capacity(line.len());
-    let mut chars = line.chars().peekable();
-    while let Some(c) = chars.next() {
-        if c == '\u{1b}' {
-            if chars.next_if_eq(&'[').is_some() {
-                while chars.next_if(|c| !c.is_ascii_alphabetic()).is_some() {}
-                chars.next();
-            }
-        } else if !c.is_control() || c == '\t' {
-            cleaned.push(c);
-        }
-    }
-    cleaned.trim_end().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn escape_sequences_do_not_pass() {
-        assert_eq!(clean("\u{1b}[0;32m  OK  \u{1b}[0m Started\r"), "  OK   Started");
-        assert_eq!(clean("a\u{7}b\u{1b}c"), "abc");
-    }
 }

@@ -128,6 +128,7 @@ fn details(f: &FunctionReport, folder: &Path) -> Markup {
             @for remark in &f.remarks { p { b { "note: " } (remark) } }
             @if let Some(calls) = &f.invocations { (invocations(calls)) }
             @if !f.steps.is_empty() { (step_table(&f.steps)) }
+            (tail("the container's log around what looks like a crash", &f.container_crash))
             (tail("last lines of the container's log", &f.container_tail))
             (tail("last lines of the console", &f.console_tail))
             table {

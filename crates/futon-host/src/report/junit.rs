@@ -38,6 +38,10 @@ pub fn junit(report: &Report) -> String {
         if !f.console_tail.is_empty() {
             xml.push_str(&format!("<system-out>{}</system-out>", escape(&f.console_tail.join("\n"))));
         }
+        let container: Vec<&str> = f.container_crash.iter().chain(&f.container_tail).map(String::as_str).collect();
+        if !container.is_empty() {
+            xml.push_str(&format!("<system-err>{}</system-err>", escape(&container.join("\n"))));
+        }
         xml.push_str("</testcase>\n");
     }
     xml.push_str("</testsuite>\n</testsuites>\n");

@@ -4,7 +4,9 @@ mod build;
 mod html;
 mod junit;
 mod table;
+mod tails;
 
 pub use build::{RunMeta, function_report, report, write_report};
 pub use junit::junit;
 pub use table::{duration, step_line, summary_line};
+pub use tails::TAIL_SHOWN;

@@ -69,8 +69,7 @@ pub async fn run(setup: RunSetup<'_>) -> RunRecord {
         cancel: setup.cancel,
     };
     if let Err(e) = drive(parts, &mut journal, &mut told).await {
-        let why = e.hint_text().map_or_else(|| e.to_string(), |hint| format!("{e} (hint: {hint})"));
-        journal.record(EventKind::HostFailed { step: steps::BOOT.into(), why });
+        journal.record(e.as_event(steps::BOOT));
     }
     let Told { machine, remarks, simulation } = told;
     RunRecord { events: journal.events, duration: begin.elapsed(), machine, remarks, simulation }
@@ -118,13 +117,15 @@ async fn drive(parts: Parts<'_>, journal: &mut Journal<'_>, told: &mut Told) -> 
     };
     drop(events);
     let watched = Plan { limits: parts.machine.host_limits(parts.plan.limits), ..parts.plan.clone() };
-    watch(&watched, &parts.cancel, &mut *running, &mut incoming, journal).await;
+    let slack = parts.machine.guest_first();
+    watch(&watched, slack, &parts.cancel, &mut *running, &mut incoming, journal).await;
     stop_exchange.cancel();
     // Transfers that are under way when the machine is gone cannot end.
     if let Some(served) = served
         && let Ok(Ok(Err(e))) = tokio::time::timeout(Duration::from_secs(5), served).await
     {
-        journal.record(EventKind::HostFailed { step: steps::FETCH.into(), why: format!("the exchange failed: {e}") });
+        let why = format!("the exchange failed: {e}");
+        journal.record(EventKind::HostFailed { step: steps::FETCH.into(), why, hint: None });
     }
     while let Ok(event) = incoming.try_recv() {
         journal.record(event);
@@ -136,12 +137,13 @@ async fn drive(parts: Parts<'_>, journal: &mut Journal<'_>, told: &mut Told) -> 
 /// Follows the run until the machine is gone.
 async fn watch(
     plan: &Plan,
+    slack: Duration,
     cancel: &CancellationToken,
     running: &mut dyn Running,
     incoming: &mut UnboundedReceiver<EventKind>,
     journal: &mut Journal<'_>,
 ) {
-    let mut watch = Watch::new(plan, Instant::now());
+    let mut watch = Watch::new(plan, slack, Instant::now());
     let reason = loop {
         let deadline = watch.deadline();
         let event = tokio::select! {

@@ -4,4 +4,3 @@ mod engine;
 mod watch;
 
 pub use engine::{RunRecord, RunSetup, run};
-pub(crate) use watch::next_step;

@@ -2,10 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use futon_model::{Alarm, EventKind, GuestEvent, Plan, ScriptKind, steps};
-
-/// The guest enforces a step's limit itself and knows more when it does; the host's limit is this much longer.
-const GUEST_FIRST: Duration = Duration::from_secs(15);
+use futon_model::{Alarm, Cursor, EventKind, GuestEvent, Moved, Plan, steps};
 
 /// After a panic the machine resets and ends by itself (panic=-1); if not, it is ended after this.
 const AFTER_PANIC: Duration = Duration::from_secs(5);
@@ -25,7 +22,9 @@ pub(super) enum Next {
 #[derive(Debug)]
 pub(super) struct Watch<'a> {
     plan: &'a Plan,
-    step: String,
+    cursor: Cursor,
+    /// How much later than the guest the host strikes.
+    slack: Duration,
     begin: Instant,
     limit: Duration,
     /// Names the limit when it is not the step's own.
@@ -43,10 +42,12 @@ pub(super) struct Deadline {
 }
 
 impl<'a> Watch<'a> {
-    pub(super) fn new(plan: &'a Plan, now: Instant) -> Self {
+    /// `slack`: the guest enforces its steps' limits itself and knows more when it does; the host's limits are this much longer.
+    pub(super) fn new(plan: &'a Plan, slack: Duration, now: Instant) -> Self {
         Self {
             plan,
-            step: steps::BOOT.into(),
+            cursor: Cursor::new(plan),
+            slack,
             begin: now,
             limit: plan.limits.boot,
             limit_name: None,
@@ -65,12 +66,11 @@ impl<'a> Watch<'a> {
         if self.run_ends < at {
             return Deadline { at: self.run_ends, limit: steps::RUN.into(), length: self.plan.limits.run };
         }
-        let limit = self.limit_name.map_or_else(|| self.step.clone(), str::to_owned);
+        let limit = self.limit_name.unwrap_or_else(|| self.cursor.step()).to_owned();
         Deadline { at, limit, length: self.limit }
     }
 
-    fn enter(&mut self, step: &str, limit: Duration, now: Instant) {
-        step.clone_into(&mut self.step);
+    fn enter(&mut self, limit: Duration, now: Instant) {
         self.limit = limit;
         self.limit_name = None;
         self.begin = now;
@@ -79,25 +79,40 @@ impl<'a> Watch<'a> {
     /// Takes note of an event. What came without the token changes nothing.
     pub(super) fn observe(&mut self, event: &EventKind, now: Instant) -> Next {
         let limits = &self.plan.limits;
+        match self.cursor.observe(event) {
+            Some(Moved::Fetched) => {
+                self.last_seen = "the guest fetched its run script".into();
+                self.enter(limits.fetch + self.slack, now);
+            }
+            Some(Moved::Script) => {
+                self.last_seen = "the guest fetched its run script".into();
+                self.enter(limits.run, now);
+                self.limit_name = Some(steps::RUN);
+            }
+            Some(Moved::Began) => {
+                let step = self.cursor.step();
+                self.last_seen = format!("step {step} began");
+                self.enter(limits.of(step) + self.slack, now);
+            }
+            Some(Moved::Ended) => {
+                if let EventKind::Guest { guest: GuestEvent::StepEnded { name, exit_status, .. }, .. } = event {
+                    let how = exit_status.map_or_else(|| "without a status".to_owned(), |s| format!("with status {s}"));
+                    self.last_seen = format!("step {name} ended {how}");
+                }
+                self.enter(limits.upload, now);
+                // What is between two steps is short; its limit is not that of the step that is waited for.
+                self.limit_name = Some(steps::UPLOAD);
+            }
+            Some(Moved::Finished) => {
+                self.last_seen = "the run script finished".into();
+                self.enter(limits.shutdown, now);
+            }
+            None => {}
+        }
         match event {
             EventKind::MachineExited { .. } => return Next::Gone,
-            EventKind::RunScriptRequested { status: 200, authentic } => match self.plan.script {
-                ScriptKind::Own if *authentic => {
-                    self.last_seen = "the guest fetched its run script".into();
-                    self.enter(steps::FETCH, limits.fetch + GUEST_FIRST, now);
-                }
-                // Only the first can be the service's.
-                ScriptKind::Foreign if self.step == steps::BOOT => {
-                    self.last_seen = "the guest fetched its run script".into();
-                    self.enter(steps::RUN, limits.run, now);
-                }
-                _ => {}
-            },
             // A guest that does not get its script ends its service; nothing will follow.
             EventKind::RunScriptRequested { status: 400.., .. } => return Next::EndMachine,
-            EventKind::Guest { authentic: true, guest } if self.plan.script == ScriptKind::Own => {
-                self.observe_guest(guest, now);
-            }
             EventKind::Uploaded { name, authentic: true, .. } => self.last_seen = format!("{name} arrived"),
             EventKind::ConsoleAlarm { alarm: Alarm::KernelPanic, .. } => {
                 self.last_seen = "the guest's kernel panicked".into();
@@ -106,51 +121,69 @@ impl<'a> Watch<'a> {
             }
             EventKind::MachineShutdown { .. } => {
                 self.last_seen = "the machine was shutting down".into();
-                self.begin = now;
-                self.limit = limits.shutdown;
+                self.enter(limits.shutdown, now);
                 self.limit_name = Some(steps::SHUTDOWN);
             }
             _ => {}
         }
         Next::Wait
     }
-
-    fn observe_guest(&mut self, event: &GuestEvent, now: Instant) {
-        let limits = &self.plan.limits;
-        match event {
-            GuestEvent::StepStarted { name } => {
-                self.last_seen = format!("step {name} began");
-                self.enter(name, limits.of(name) + GUEST_FIRST, now);
-            }
-            GuestEvent::StepEnded { name, exit_status, .. } => {
-                self.last_seen = format!("step {name} ended with status {exit_status:?}");
-                let next = next_step(self.plan, name);
-                self.enter(&next, limits.upload, now);
-            }
-            GuestEvent::Finish { .. } => {
-                self.last_seen = "the run script finished".into();
-                self.enter(steps::SHUTDOWN, limits.shutdown, now);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// The planned step after `name`; the upload after the last one and after one that is not planned.
-pub(crate) fn next_step(plan: &Plan, name: &str) -> String {
-    let at = plan.steps.iter().position(|s| s.name == name);
-    at.and_then(|at| plan.steps.get(at + 1)).map_or_else(|| steps::UPLOAD.to_owned(), |s| s.name.clone())
 }
 
 #[cfg(test)]
 mod tests {
+    use futon_model::Limits;
+
     use super::*;
-    use crate::verdict::testing::{ended, plan, started};
+    use crate::verdict::testing::{ended, guest, plan, started};
+
+    const SLACK: Duration = Duration::from_secs(15);
+
+    /// Each limit strikes under its own name, as long after the event that begins the wait as it says.
+    #[test]
+    fn every_limit_strikes_under_its_name() {
+        let (mut plan, begin) = (plan(), Instant::now());
+        let lengths = |limits: &mut Limits| {
+            let fields = [
+                ("boot", &mut limits.boot),
+                ("fetch", &mut limits.fetch),
+                ("pull", &mut limits.pull),
+                ("start", &mut limits.start),
+                ("ready", &mut limits.ready),
+                ("invoke", &mut limits.invoke),
+                ("log", &mut limits.log),
+                ("stop", &mut limits.stop),
+                ("upload", &mut limits.upload),
+                ("shutdown", &mut limits.shutdown),
+            ];
+            let mut set = Vec::new();
+            for (n, (name, field)) in (1..).zip(fields) {
+                *field = Duration::from_secs(100 + n);
+                set.push((name, *field));
+            }
+            set
+        };
+        let fetched = EventKind::RunScriptRequested { status: 200, authentic: true };
+        for (name, length) in lengths(&mut plan.limits) {
+            let (event, length) = match name {
+                "boot" => (None, length),
+                "fetch" => (Some(fetched.clone()), length + SLACK),
+                "upload" => (Some(ended("stop", 0)), length),
+                "shutdown" => (Some(guest(GuestEvent::Finish { status: 0 })), length),
+                step => (Some(started(step)), length + SLACK),
+            };
+            let mut watch = Watch::new(&plan, SLACK, begin);
+            if let Some(event) = event {
+                watch.observe(&event, begin);
+            }
+            assert_eq!(watch.deadline(), Deadline { at: begin + length, limit: name.into(), length });
+        }
+    }
 
     #[test]
     fn each_step_has_its_own_limit() {
         let (plan, begin) = (plan(), Instant::now());
-        let mut watch = Watch::new(&plan, begin);
+        let mut watch = Watch::new(&plan, SLACK, begin);
         assert_eq!(
             watch.deadline(),
             Deadline { at: begin + plan.limits.boot, limit: "boot".into(), length: plan.limits.boot }
@@ -159,16 +192,17 @@ mod tests {
         watch.observe(&EventKind::RunScriptRequested { status: 200, authentic: true }, later);
         assert_eq!(watch.deadline().limit, "fetch");
         watch.observe(&started("invoke"), later);
-        assert_eq!(watch.deadline().at, later + plan.limits.invoke + GUEST_FIRST);
+        assert_eq!(watch.deadline().at, later + plan.limits.invoke + SLACK);
         watch.observe(&ended("invoke", 0), later);
-        assert_eq!(watch.deadline().limit, "log");
+        // Nothing is said of the next step yet: what is between two steps has the limit of the upload.
+        assert_eq!(watch.deadline(), Deadline { at: later + plan.limits.upload, limit: "upload".into(), length: plan.limits.upload });
     }
 
     #[test]
     fn the_whole_run_has_one_too() {
         let (mut plan, begin) = (plan(), Instant::now());
         plan.limits.run = Duration::from_secs(1);
-        let watch = Watch::new(&plan, begin);
+        let watch = Watch::new(&plan, SLACK, begin);
         assert_eq!(
             watch.deadline(),
             Deadline { at: begin + plan.limits.run, limit: "run".into(), length: plan.limits.run }
@@ -178,7 +212,7 @@ mod tests {
     #[test]
     fn forged_events_do_not_move_it() {
         let (plan, begin) = (plan(), Instant::now());
-        let mut watch = Watch::new(&plan, begin);
+        let mut watch = Watch::new(&plan, SLACK, begin);
         let forged = EventKind::Guest { authentic: false, guest: GuestEvent::Finish { status: 0 } };
         watch.observe(&forged, begin);
         watch.observe(&EventKind::RunScriptRequested { status: 200, authentic: false }, begin);
@@ -188,7 +222,7 @@ mod tests {
     #[test]
     fn a_missing_script_ends_the_wait() {
         let plan = plan();
-        let mut watch = Watch::new(&plan, Instant::now());
+        let mut watch = Watch::new(&plan, SLACK, Instant::now());
         let event = EventKind::RunScriptRequested { status: 404, authentic: false };
         assert_eq!(watch.observe(&event, Instant::now()), Next::EndMachine);
     }

@@ -1,18 +1,22 @@
 //! From a step that went wrong to a sentence that helps.
 
 use futon_model::{
-    ClientFailure, ClientFailureKind, ClientReport, Code, Event, EventKind, GuestEvent, Outcome, Phase, Plan, Verdict,
-    steps,
+    ClientFailure, ClientFailureKind, ClientReport, Code, Event, EventKind, GuestEvent, Outcome, Phase, Plan, Unready,
+    Verdict, steps,
 };
 
 use super::steps::EndedStep;
+use crate::report::duration;
+use crate::text::one_line;
 
 /// Characters of an expected or received reply that a sentence shows.
 const REPLY_SHOWN: usize = 160;
 
-/// A verdict without a hint.
-pub(super) fn verdict(outcome: Outcome, step: &str, code: Code, why: impl Into<String>) -> Verdict {
-    Verdict { outcome, step: Some(step.to_owned()), code, why: why.into(), hint: None }
+const SEE_CONTAINER: &str = "container.log has what the function itself printed";
+
+/// A verdict without a hint. What guests said is shown on one line, whatever is in it.
+pub(super) fn verdict(outcome: Outcome, step: &str, code: Code, why: impl AsRef<str>) -> Verdict {
+    Verdict { outcome, step: Some(step.to_owned()), code, why: one_line(why.as_ref()), hint: None }
 }
 
 /// Adds a hint.
@@ -33,22 +37,18 @@ pub(super) fn failed_step(plan: &Plan, step: &EndedStep, events: &[Event], clien
                 return verdict;
             }
         }
-        steps::READY => return never_ready(step, events),
+        steps::READY => return never_ready(plan, step, events),
         _ => {}
     }
     if step.timed_out {
-        let seconds = plan.limits.of(&step.name).as_secs();
-        let why =
-            format!("the step did not end within its limit of {seconds} s; it last said: {}", last_line(&step.tail));
-        let raise = format!("raise it with --limit {}=DURATION if the function needs longer", step.name);
-        return hint(verdict(Outcome::TimedOut, &step.name, Code::StepTimedOut, why), raise);
+        return timed_out(plan, step);
     }
     let how = match (step.exit_status, step.signal) {
         (Some(status), _) => format!("exit status {status}"),
         (None, Some(signal)) => format!("signal {signal}"),
         (None, None) => "no exit status".to_owned(),
     };
-    let why = format!("the step ended with {how}; it last said: {}", last_line(&step.tail));
+    let why = format!("the step ended with {how}; {}", last_words(step));
     let see = format!("results.log has all that the step {} printed", step.name);
     hint(verdict(Outcome::Failed, &step.name, Code::StepFailed, why), see)
 }
@@ -72,28 +72,43 @@ fn failed_pull(step: &EndedStep, events: &[Event]) -> Option<Verdict> {
     Some(hint(v, "`futon images list` shows what is there; `futon images add` or `futon images build` adds one"))
 }
 
-fn never_ready(step: &EndedStep, events: &[Event]) -> Verdict {
-    let exited = events.iter().find_map(|e| match &e.kind {
-        EventKind::Guest { authentic: true, guest: GuestEvent::ContainerState { status, exit_code, .. } }
-            if status == "exited" || status == "dead" =>
-        {
-            Some(*exit_code)
+fn never_ready(plan: &Plan, step: &EndedStep, events: &[Event]) -> Verdict {
+    let unready = events.iter().rev().find_map(|e| match &e.kind {
+        EventKind::Guest { authentic: true, guest: GuestEvent::Unready { reason, waited_ms, .. } } => {
+            Some((reason, *waited_ms))
         }
         _ => None,
     });
-    let said = last_line(&step.tail);
-    let see = "container.log has what the function itself printed";
-    if exited.is_some() || said.contains("exited with status") {
-        let v = verdict(
-            Outcome::Failed,
-            steps::READY,
-            Code::ContainerExited,
-            format!("the container did not stay up: {said}"),
-        );
-        return hint(v, see);
+    if let Some((reason, waited_ms)) = unready {
+        let waited = duration(waited_ms);
+        let why = match reason {
+            Unready::Exited { .. } => format!("the container did not stay up: after {waited} {}", reason.words()),
+            _ => format!("the function did not serve within {waited}: {}", reason.words()),
+        };
+        let outcome = if reason.code() == Code::OutOfMemory { Outcome::Crashed } else { Outcome::Failed };
+        return hint(verdict(outcome, steps::READY, reason.code(), why), reason.hint());
     }
-    let v = verdict(Outcome::Failed, steps::READY, Code::NeverReady, format!("the function never served: {said}"));
-    hint(v, format!("{see}; does it listen on the published port? raise the wait with --limit ready=DURATION"))
+    if step.timed_out {
+        return timed_out(plan, step);
+    }
+    let why = format!("the function never served: {}", last_line(&step.tail));
+    hint(verdict(Outcome::Failed, steps::READY, Code::NeverReady, why), SEE_CONTAINER)
+}
+
+/// A step whose limit the guest enforced.
+fn timed_out(plan: &Plan, step: &EndedStep) -> Verdict {
+    let seconds = plan.limits.of(&step.name).as_secs();
+    let why = format!("the step did not end within its limit of {seconds} s; {}", last_words(step));
+    let raise = format!("raise it with --limit {}=DURATION if the function needs longer", step.name);
+    hint(verdict(Outcome::TimedOut, &step.name, Code::StepTimedOut, why), raise)
+}
+
+/// What a step said last, as the end of a sentence.
+fn last_words(step: &EndedStep) -> String {
+    match last_line(&step.tail) {
+        line if line.is_empty() => "it printed nothing".to_owned(),
+        line => format!("it last said: {line}"),
+    }
 }
 
 fn failed_call(plan: &Plan, failure: &ClientFailure) -> Verdict {
@@ -103,36 +118,54 @@ fn failed_call(plan: &Plan, failure: &ClientFailure) -> Verdict {
         (Phase::Warmup, _) => format!("call {} (warm-up)", failure.call),
         _ => format!("call {} (the greeting)", failure.call),
     };
-    let see = "container.log has what the function itself printed";
     match failure.kind {
         ClientFailureKind::WrongReply => {
             let shown = |text: &Option<String>| text.as_deref().map_or_else(|| "nothing".to_owned(), quote);
             let why =
                 format!("{which}: wrong reply: expected {}, got {}", shown(&failure.expected), shown(&failure.got));
             let v = verdict(Outcome::Failed, steps::INVOKE, Code::WrongReply, why);
-            hint(v, "is it the right client for this image? --client NAME chooses another")
+            hint(v, format!("{RIGHT_CLIENT} --client NAME chooses another"))
         }
         ClientFailureKind::Deadline => {
-            let seconds = plan.limits.call.as_secs();
-            let why = format!("{which}: no reply within {seconds} s");
+            let limit = humantime::format_duration(plan.limits.call);
+            let why = format!("{which}: no reply within {limit} (limit call)");
             let v = verdict(Outcome::TimedOut, steps::INVOKE, Code::CallTimedOut, why);
-            hint(v, format!("{see}; raise the wait with --limit call=DURATION"))
+            hint(v, format!("{SEE_CONTAINER}; raise the wait with --limit call=DURATION"))
         }
-        ClientFailureKind::RpcError => {
-            let status = failure.status.as_deref().unwrap_or("an error");
-            let why = format!("{which}: {status}: {}", failure.message);
-            hint(verdict(Outcome::Failed, steps::INVOKE, Code::CallFailed, why), see)
-        }
+        ClientFailureKind::RpcError => failed_rpc(plan, failure, &which),
         ClientFailureKind::Connect => {
             let why = format!("the client got no connection: {}", failure.message);
-            hint(verdict(Outcome::Failed, steps::INVOKE, Code::CallFailed, why), see)
+            hint(verdict(Outcome::Failed, steps::INVOKE, Code::CallFailed, why), SEE_CONTAINER)
         }
     }
 }
 
+const RIGHT_CLIENT: &str = "is it the right client for this image?";
+
+/// A call that ended with a gRPC status.
+fn failed_rpc(plan: &Plan, failure: &ClientFailure, which: &str) -> Verdict {
+    let status = failure.status.as_deref().unwrap_or("an error");
+    // The client's own sentence may begin with the status.
+    let said = failure.message.as_str();
+    let why = format!("{which}: {status}: {said}");
+    let (code, help) = match status {
+        "UNIMPLEMENTED" => {
+            let client = plan.client.as_ref().map_or_else(String::new, |c| {
+                format!(" (client {}, method {})", c.function_name, c.method)
+            });
+            (Code::Unimplemented, format!("{RIGHT_CLIENT}{client} --client NAME chooses another"))
+        }
+        "RESOURCE_EXHAUSTED" | "OUT_OF_RANGE" if said.contains("message length too large") => {
+            (Code::ReplyTooLarge, "the client takes replies of up to 4 MiB, as gRPC clients do by default".to_owned())
+        }
+        _ => (Code::CallFailed, SEE_CONTAINER.to_owned()),
+    };
+    hint(verdict(Outcome::Failed, steps::INVOKE, code, why), help)
+}
+
 /// The last line of a text that says something.
 fn last_line(tail: &str) -> String {
-    let line = tail.lines().rev().map(str::trim).find(|l| !l.is_empty()).unwrap_or("nothing");
+    let line = tail.lines().rev().map(str::trim).find(|l| !l.is_empty()).unwrap_or_default();
     line.chars().take(400).collect()
 }
 

@@ -1,7 +1,7 @@
 //! The judgement. Whoever reads it for the first time: a run passes only by reaching the last line of [`decide`].
 
 use futon_model::{
-    Alarm, ClientReport, Code, Event, EventKind, GuestEvent, InvocationReport, Judgement, OOPS_OF_TRANSLATOR, Outcome,
+    Alarm, ClientReport, Code, Event, EventKind, GuestEvent, InvocationReport, Judgement, MachineKind, OOPS_OF_TRANSLATOR, Outcome,
     Plan, Proof, ScriptKind, ShutdownReason, Verdict, steps,
 };
 
@@ -92,16 +92,12 @@ fn interrupted(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
 }
 
 fn host_failed(w: &Witnesses<'_>) -> Option<Verdict> {
-    let (step, why) = find(w, |e| match e {
-        EventKind::HostFailed { step, why } => Some((step, why)),
+    let (step, why, help) = find(w, |e| match e {
+        EventKind::HostFailed { step, why, hint } => Some((step, why, hint)),
         _ => None,
     })?;
     let started = find(w, |e| matches!(e, EventKind::MachineStarted { .. }).then_some(())).is_some();
     let code = if started { Code::HostFailed } else { Code::MachineNotStarted };
-    let (why, help) = match why.split_once(" (hint: ") {
-        Some((why, help)) => (why, help.strip_suffix(')')),
-        None => (why.as_str(), None),
-    };
     let v = verdict(Outcome::Infra, step, code, why);
     Some(match help {
         Some(help) => hint(v, help),
@@ -203,6 +199,8 @@ fn limit_struck(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
     let (step, code, what) = match limit.as_str() {
         steps::BOOT => (steps::BOOT, Code::NoBoot, "the guest did not ask for its run script"),
         steps::RUN => (timeline.last.as_str(), Code::RunTimedOut, "the run did not end"),
+        // Also struck between two steps, and when the machine is on its way out.
+        steps::UPLOAD | steps::SHUTDOWN => (timeline.last.as_str(), Code::StepTimedOut, "nothing more was heard"),
         other => (other, Code::StepTimedOut, "the step did not end"),
     };
     let help = match limit.as_str() {
@@ -240,10 +238,12 @@ fn machine_died(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
     };
     let said = stderr.lines().last().map(|l| format!("; it last said: {l}")).unwrap_or_default();
     let why = format!("the machine's process {how} and the guest had not shut down{said}");
-    Some(hint(
-        verdict(Outcome::Infra, &timeline.last, Code::MachineDied, why),
-        "qemu.log and qemu.command have its words and its exact command line",
-    ))
+    let see = match w.plan.machine.kind {
+        MachineKind::Qemu => "qemu.log and qemu.command have QEMU's messages and its command line",
+        MachineKind::Gem5 => "gem5/ has a folder for each gem5 process with its log and command line",
+        MachineKind::Fake => "events.jsonl has all that happened",
+    };
+    Some(hint(verdict(Outcome::Infra, &timeline.last, Code::MachineDied, why), see))
 }
 
 fn guest_stopped_early(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
@@ -419,6 +419,16 @@ fn oddities(w: &Witnesses<'_>) -> Vec<String> {
                 remarks.push(format!("{name} was uploaded more than once; this one was kept as {stored_as}"));
             }
             seen.push(name);
+        }
+    }
+    for event in w.events {
+        if let EventKind::Guest { authentic: true, guest: GuestEvent::Stopped { name, grace_ms, killed: true, .. } } = &event.kind
+            && own
+        {
+            remarks.push(format!(
+                "the container {name} did not stop within its grace of {} and was killed",
+                crate::report::duration(*grace_ms)
+            ));
         }
     }
     if let Some(EventKind::Guest { guest: GuestEvent::ContainerState { oom_killed: true, name, .. }, .. }) =

@@ -1,8 +1,6 @@
 //! Steps and their times, read from the events.
 
-use futon_model::{Event, EventKind, GuestEvent, Plan, ScriptKind, StepReport, steps};
-
-use crate::run::next_step;
+use futon_model::{Cursor, Event, EventKind, GuestEvent, Plan, ScriptKind, StepReport, steps};
 
 /// What the events say about the steps of a run.
 #[derive(Debug, Default)]
@@ -35,25 +33,11 @@ impl EndedStep {
 
 /// The step a run is in after `events`: for "crashed in step …".
 fn step_at(plan: &Plan, events: &[Event]) -> String {
-    let mut step = steps::BOOT.to_owned();
+    let mut cursor = Cursor::new(plan);
     for event in events {
-        match &event.kind {
-            EventKind::RunScriptRequested { status: 200, authentic: true } if plan.script == ScriptKind::Own => {
-                step = steps::FETCH.to_owned();
-            }
-            EventKind::RunScriptRequested { status: 200, .. } if plan.script == ScriptKind::Foreign => {
-                step = steps::RUN.to_owned();
-            }
-            EventKind::Guest { authentic: true, guest } if plan.script == ScriptKind::Own => match guest {
-                GuestEvent::StepStarted { name } => step.clone_from(name),
-                GuestEvent::StepEnded { name, .. } => step = next_step(plan, name),
-                GuestEvent::Finish { .. } => step = steps::SHUTDOWN.to_owned(),
-                _ => {}
-            },
-            _ => {}
-        }
+        cursor.observe(&event.kind);
     }
-    step
+    cursor.step().to_owned()
 }
 
 /// Reads the timeline.
@@ -105,7 +89,9 @@ pub(super) fn timeline(plan: &Plan, events: &[Event]) -> Timeline {
         _ => None,
     });
     if let Some(uploaded) = uploaded {
-        line.steps.push(host_step(steps::UPLOAD, quiet_since.map(|t| uploaded.saturating_sub(t))));
+        // Of a script of the user's nothing is known between its fetch and its results log.
+        let name = if plan.script == ScriptKind::Foreign { steps::SCRIPT } else { steps::UPLOAD };
+        line.steps.push(host_step(name, quiet_since.map(|t| uploaded.saturating_sub(t))));
     }
     let ended = at(&|e| matches!(e, EventKind::MachineExited { .. }));
     if let Some(from) = finished.or(uploaded) {

@@ -74,7 +74,7 @@ pub async fn run_beside(
     cancel: CancellationToken,
 ) -> Result<FunctionReport> {
     let name = workdir.plan().function.clone();
-    ui.forget(&name);
+    ui.begin(workdir.plan());
     let mut sink = |event: &futon_model::Event| ui.event(&name, event);
     let record = run_engine(RunSetup { plan: workdir.plan(), workdir, machine, store, cancel, sink: &mut sink }).await;
     ui.forget(&name);

@@ -13,6 +13,7 @@ use futon_host::machine::gem5::Goal;
 use futon_host::machine::qemu::QemuMachine;
 use futon_host::machine::{Machine, namespace_works};
 use futon_host::report::{junit, report, write_report};
+use futon_host::text::one_line;
 use futon_host::{Context, Error, Result};
 use futon_model::{Code, ExitCode, FunctionReport, MachineReport, Network, Outcome, Proof, Verdict};
 use futures_util::{StreamExt, TryFutureExt, TryStreamExt, stream};
@@ -118,17 +119,19 @@ impl Suite<'_> {
     /// Tests one function, again if it does not pass and that is wanted.
     async fn function(&self, name: &str, ui: &Ui) -> Result<FunctionReport> {
         let stopped = self.args.fail_fast && self.failed.load(Ordering::Relaxed);
+        // An image is named by its reference here, and by its base name everywhere else.
+        let called = select(&self.project.compose, name)?.name;
         if stopped || self.cancel.is_cancelled() {
-            return Ok(not_run(name, self.prepared, self.cancel.is_cancelled()));
+            return Ok(not_run(&called, self.prepared, self.cancel.is_cancelled()));
         }
-        let dir = self.out.join(select(&self.project.compose, name)?.name);
+        let dir = self.out.join(&called);
         let mut earlier = Vec::new();
         loop {
             let mut function = match self.attempt(name, &dir, ui).await {
                 Ok(function) => function,
                 Err(e) if e.exit_code() == ExitCode::Interrupted => return Err(e),
                 // The others' verdicts are worth no less for it.
-                Err(e) => could_not_run(name, self.prepared, &e),
+                Err(e) => could_not_run(&called, self.prepared, &e),
             };
             let attempt = earlier.len() + 1;
             if again(&function, earlier.len(), self.args.retries) && !self.cancel.is_cancelled() {
@@ -138,7 +141,7 @@ impl Suite<'_> {
                     function.verdict.outcome.word(),
                     function.verdict.why
                 ));
-                ui.line(&format!("  {name}: trying again after {}", earlier[attempt - 1]));
+                ui.line(&format!("  {called}: trying again after {}", earlier[attempt - 1]));
                 let kept = dir.with_file_name(format!("{}.attempt-{attempt}", function.name));
                 if dir.exists() {
                     fs::rename(&dir, &kept).context(|| format!("cannot keep the attempt in {}", kept.display()))?;
@@ -254,11 +257,16 @@ fn available_memory_mib() -> u64 {
 
 /// The report of a function whose run could not even begin.
 fn could_not_run(name: &str, prepared: &Prepared, error: &Error) -> FunctionReport {
+    let (outcome, code) = match error.exit_code() {
+        // The file or the image is at fault: the host works.
+        ExitCode::Usage | ExitCode::Failed => (Outcome::Failed, Code::BadInput),
+        _ => (Outcome::Infra, Code::HostFailed),
+    };
     let verdict = Verdict {
-        outcome: Outcome::Infra,
+        outcome,
         step: None,
-        code: Code::HostFailed,
-        why: error.to_string(),
+        code,
+        why: one_line(&error.to_string()),
         hint: error.hint_text().map(str::to_owned),
     };
     FunctionReport { attempts: 1, ..without_run(name, prepared.machine.report(), verdict) }
@@ -293,6 +301,7 @@ fn without_run(name: &str, machine: MachineReport, verdict: Verdict) -> Function
         simulation: None,
         console_tail: Vec::new(),
         container_tail: Vec::new(),
+        container_crash: Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod progress;
 mod result;
+mod width;
 
 pub use progress::Ui;
 pub use result::brief;

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use futon_host::Error;
-use futon_model::{Event, EventKind, GuestEvent};
+use futon_host::text::{log_line, one_line};
+use futon_model::{Cursor, Event, EventKind, GuestEvent, Moved, Plan};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// The terminal, or a file in its place.
@@ -22,11 +23,17 @@ pub struct Ui {
 }
 
 /// How far a function's run is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Running {
-    /// Whether its boot was told: a second request for run.sh is somebody else's.
-    booted: bool,
-    now: String,
+    cursor: Cursor,
+    /// The part of a simulation that goes on, where that says more than the step.
+    phase: Option<String>,
+}
+
+impl Running {
+    fn now(&self) -> &str {
+        self.phase.as_deref().unwrap_or_else(|| self.cursor.step())
+    }
 }
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -106,45 +113,50 @@ impl Ui {
         }
     }
 
-    /// A function's run is over, or about to begin.
-    pub fn forget(&self, function: &str) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(function);
+    /// A function's run is about to begin.
+    pub fn begin(&self, plan: &Plan) {
+        let begun = Running { cursor: Cursor::new(plan), phase: None };
+        self.lock().insert(plan.function.clone(), begun);
     }
 
-    /// Notes what a function's run does, and shows what all of them do.
-    fn now(&self, function: &str, note: impl FnOnce(&mut Running)) {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        note(running.entry(function.to_owned()).or_default());
-        if let Some(bar) = &self.bar {
-            let all: Vec<String> = running.iter().map(|(name, r)| format!("{name}: {}", r.now)).collect();
-            bar.set_message(all.join(" · "));
+    /// A function's run is over.
+    pub fn forget(&self, function: &str) {
+        self.lock().remove(function);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes an event, shows what all functions do, and says how it moved this one on.
+    fn follow(&self, function: &str, event: &EventKind) -> Option<Moved> {
+        let mut running = self.lock();
+        let this = running.get_mut(function)?;
+        let moved = this.cursor.observe(event);
+        if let EventKind::SimulationPhase { phase, .. } = event {
+            this.phase = Some(phase.clone());
+        } else if moved.is_some() {
+            this.phase = None;
         }
+        if let Some(bar) = &self.bar {
+            let all: Vec<String> = running.iter().map(|(name, r)| format!("{name}: {}", r.now())).collect();
+            bar.set_message(one_line(&all.join(" · ")));
+        }
+        moved
     }
 
     /// Shows an event of a function's run.
     pub fn event(&self, function: &str, event: &Event) {
-        let now = |text: &str| self.now(function, |running| text.clone_into(&mut running.now));
         let seconds = Duration::from_millis(event.at_ms).as_secs_f64();
+        if let Some(Moved::Fetched | Moved::Script) = self.follow(function, &event.kind) {
+            self.line(&format!("  {function}: {GOOD}booted{GOOD:#} after {seconds:.1} s"));
+        }
         match &event.kind {
-            EventKind::MachineStarted { .. } => {
-                now("boot");
-            }
-            EventKind::RunScriptRequested { status: 200, .. } => {
-                let mut known = true;
-                self.now(function, |running| {
-                    known = std::mem::replace(&mut running.booted, true);
-                    "fetch".clone_into(&mut running.now);
-                });
-                if !known {
-                    self.line(&format!("  {function}: {GOOD}booted{GOOD:#} after {seconds:.1} s"));
-                }
-            }
-            EventKind::Guest { authentic: true, guest: GuestEvent::StepStarted { name } } => now(name),
             EventKind::Guest {
                 authentic: true,
                 guest: GuestEvent::StepEnded { name, exit_status, duration_ms, timed_out, .. },
             } => {
-                let took = futon_host::report::duration(*duration_ms);
+                let (name, took) = (one_line(name), futon_host::report::duration(*duration_ms));
                 let line = match exit_status {
                     Some(0) => format!("  {function}: {name} {GOOD}ok{GOOD:#} {took}"),
                     _ if *timed_out => {
@@ -157,13 +169,11 @@ impl Ui {
                 };
                 self.line(&line);
             }
-            EventKind::Guest { authentic: true, guest: GuestEvent::Finish { .. } } => now("shutdown"),
             EventKind::ConsoleAlarm { line, .. } => {
-                self.line(&format!("  {function}: {BAD}console:{BAD:#} {}", line.trim()));
+                self.line(&format!("  {function}: {BAD}console:{BAD:#} {}", log_line(line.trim())));
             }
             EventKind::SimulationPhase { phase, from } => {
                 self.line(&format!("  {function}: {phase}, from {from}"));
-                now(phase);
             }
             EventKind::LimitStruck { limit, .. } => {
                 self.line(&format!("  {function}: {BAD}limit {limit} struck{BAD:#} after {seconds:.1} s"));

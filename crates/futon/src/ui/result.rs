@@ -3,19 +3,20 @@
 use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
-use futon_host::report::{duration, step_line, summary_line};
+use futon_host::report::{TAIL_SHOWN, duration, step_line, summary_line};
 use futon_host::{Context, Result};
 use futon_model::{FunctionReport, Outcome, Proof, Report};
 
 use super::progress::{BAD, Ui};
+use super::width::{columns, fit};
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const ODD: Style = AnsiColor::Yellow.on_default().bold();
 const FAINT: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
 
-/// Lines of a log that the table shows.
-const SHOWN: usize = 8;
+/// Columns before a log's line.
+const INDENT: usize = 6;
 
 impl Ui {
     /// Prints a report on standard output.
@@ -43,21 +44,19 @@ fn print(text: &str) -> Result<()> {
     }
 }
 
-/// A reason in a line for people: the program's own long words are in the report.
+/// A reason in a few words for people: without QEMU's own words and without the hint behind it, which the report has.
 pub fn brief(reason: &str) -> String {
     const ROOM: usize = 72;
     let words = reason.split(" (QEMU:").next().unwrap_or(reason);
-    if words.chars().count() <= ROOM {
-        return words.to_owned();
-    }
-    words.chars().take(ROOM).chain(['…']).collect()
+    fit(words.split(" (hint:").next().unwrap_or(words), ROOM)
 }
 
 fn table(report: &Report) -> String {
+    let columns = columns();
     let width = report.functions.iter().map(|f| f.name.len()).max().unwrap_or(0);
     let mut lines = vec![String::new()];
     for function in &report.functions {
-        lines.extend(function_lines(function, width));
+        lines.extend(function_lines(function, width, columns));
     }
     if let Some(machine) = report.functions.first().map(|f| &f.machine) {
         lines.push(format!(
@@ -75,7 +74,7 @@ fn table(report: &Report) -> String {
     lines.join("\n")
 }
 
-fn function_lines(f: &FunctionReport, width: usize) -> Vec<String> {
+fn function_lines(f: &FunctionReport, width: usize, columns: usize) -> Vec<String> {
     let style = match f.verdict.outcome {
         Outcome::Passed => GOOD,
         Outcome::NotRun | Outcome::Infra => ODD,
@@ -103,16 +102,69 @@ fn function_lines(f: &FunctionReport, width: usize) -> Vec<String> {
         if let Some(hint) = &f.verdict.hint {
             lines.push(format!("    {FAINT}hint:{FAINT:#} {hint}"));
         }
-        for (what, tail) in [("container.log", &f.container_tail), ("console.log", &f.console_tail)] {
-            if !tail.is_empty() {
-                lines.push(format!("    last lines of {what}:"));
-                lines.extend(
-                    tail.iter().skip(tail.len().saturating_sub(SHOWN)).map(|l| format!("      {FAINT}{l}{FAINT:#}")),
-                );
+        let mut log = |title: String, shown: &[String]| {
+            if !shown.is_empty() {
+                lines.push(format!("    {title}:"));
+                let room = columns.saturating_sub(INDENT);
+                lines.extend(shown.iter().map(|l| format!("{:INDENT$}{FAINT}{}{FAINT:#}", "", fit(l, room))));
             }
+        };
+        let last = |tail: &[String]| tail[tail.len().saturating_sub(TAIL_SHOWN)..].to_vec();
+        log("container.log around what looks like a crash".into(), &f.container_crash);
+        log("last lines of container.log".into(), &last(&f.container_tail));
+        log("last lines of console.log".into(), &last(&f.console_tail));
+        if !f.folder.is_empty() {
+            lines.push(format!("    everything is kept in {}", f.folder));
         }
-        lines.push(format!("    everything is kept in {}", f.folder));
     }
     lines.extend(f.remarks.iter().map(|r| format!("    {ODD}note:{ODD:#} {r}")));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn report(verdict: &serde_json::Value, folder: &str, more: &serde_json::Value) -> FunctionReport {
+        let mut report = json!({"name": "f", "image": null, "digests": [], "proof": "full", "verdict": verdict, "steps": [],
+            "invocations": null, "remarks": [], "duration_ms": 1000, "folder": folder,
+            "machine": {"kind": "qemu", "version": "QEMU", "accelerator": "tcg", "accelerator_reason": "no", "vcpus": 2,
+                "memory_mib": 2048, "base_image": "b", "kernel": "k"}});
+        for (key, value) in more.as_object().unwrap() {
+            report[key] = value.clone();
+        }
+        serde_json::from_value(report).unwrap()
+    }
+
+    fn shown(f: &FunctionReport, columns: usize) -> Vec<String> {
+        let lines = function_lines(f, 1, columns).join("\n");
+        anstream::adapter::strip_str(&lines).to_string().lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn lines_of_logs_fit_the_terminal() {
+        let failed = json!({"outcome": "failed", "step": "invoke", "code": "call_failed", "why": "no"});
+        let long = "x".repeat(10_240);
+        let f = report(&failed, "/runs/f", &json!({"container_tail": [long], "container_crash": [long], "console_tail": [long]}));
+        for columns in [40, 80] {
+            let long: Vec<String> = shown(&f, columns).into_iter().filter(|l| l.contains("xxx")).collect();
+            assert_eq!(long.len(), 3);
+            assert!(long.iter().all(|l| l.chars().count() == columns), "{long:?}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_was_not_made_is_not_named() {
+        let infra = json!({"outcome": "infra", "step": null, "code": "host_failed", "why": "no"});
+        let kept = |folder: &str| shown(&report(&infra, folder, &json!({})), 80).iter().any(|l| l.contains("kept in"));
+        assert!(!kept("") && kept("/runs/f"));
+    }
+
+    #[test]
+    fn a_hint_is_left_out_whole() {
+        let reason = "/dev/kvm is there, but you may not open it (hint: add yourself to the group kvm and log in again)";
+        assert_eq!(brief(reason), "/dev/kvm is there, but you may not open it");
+    }
 }

@@ -128,8 +128,7 @@ impl Machine for Gem5Machine {
                     *filled.lock().unwrap_or_else(PoisonError::into_inner) = Some(made);
                 }
                 Err(e) => {
-                    let why = e.hint_text().map_or_else(|| e.to_string(), |hint| format!("{e} (hint: {hint})"));
-                    let _ = events.send(EventKind::HostFailed { step: steps::BOOT.into(), why });
+                    let _ = events.send(e.as_event(steps::BOOT));
                 }
             }
             let gone = EventKind::MachineExited { status: None, signal: None, stderr: String::new() };

@@ -49,7 +49,7 @@ impl Shared {
         self.watchdog.booted();
         if let Err(e) = payload::take_back(&self.payload) {
             let why = format!("the payload cannot be taken back: {e}");
-            let _ = self.events.send(EventKind::HostFailed { step: futon_model::steps::FETCH.into(), why });
+            let _ = self.events.send(EventKind::HostFailed { step: futon_model::steps::FETCH.into(), why, hint: None });
         }
     }
 }

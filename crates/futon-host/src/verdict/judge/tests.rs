@@ -210,7 +210,7 @@ fn the_hosts_faults_are_not_the_functions() {
     let kinds = up_to(&ended("invoke", 0), vec![killed]);
     assert_eq!(verdict_of(&judged(kinds)), (Outcome::Infra, Some("invoke"), Code::MachineDied));
 
-    let failed = EventKind::HostFailed { step: "boot".into(), why: "no qemu (hint: make setup)".into() };
+    let failed = EventKind::HostFailed { step: "boot".into(), why: "no qemu".into(), hint: Some("make setup".into()) };
     let judgement = judged(vec![failed]);
     assert_eq!(verdict_of(&judgement), (Outcome::Infra, Some("boot"), Code::MachineNotStarted));
     assert_eq!(judgement.verdict.hint.as_deref(), Some("make setup"));

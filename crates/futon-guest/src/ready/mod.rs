@@ -1,0 +1,7 @@
+//! Waiting until a container serves, and finding out why it does not.
+
+mod knock;
+mod listeners;
+mod wait;
+
+pub(crate) use wait::{Exit, Facts, Subject, wait};

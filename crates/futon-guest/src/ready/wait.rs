@@ -1,0 +1,250 @@
+//! The wait itself, and the diagnosis at its end.
+
+use std::{
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
+
+use futon_model::{GuestEvent, Unready, is_loopback};
+
+use super::{
+    knock::{Answer, TICK, knock, wants_tls},
+    listeners,
+};
+use crate::{
+    error::{Error, Result},
+    report::report,
+    runlog::RunLog,
+};
+
+/// Between the first two attempts.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+/// How long one connection may stay without an answer before a new one is tried.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How a container's first process ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Exit {
+    /// Exit status as a shell counts it.
+    pub(crate) status: i64,
+    /// Whether the kernel ended a process in it for want of memory.
+    pub(crate) oom_killed: bool,
+    /// The kernel's line about a process that crashed.
+    pub(crate) kernel_said: Option<String>,
+    /// What the container printed first, where it printed little.
+    pub(crate) first_words: String,
+}
+
+/// What is known of a container that runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Facts {
+    /// Its first process, in whose network namespace it listens.
+    pub(crate) pid: Option<i32>,
+    /// The port in the container that is called; absent where it is the one that is called on this machine.
+    pub(crate) port: Option<u16>,
+    /// How often it was started again.
+    pub(crate) restarts: u64,
+    /// Its last exit status, where it was started again.
+    pub(crate) last_status: Option<i64>,
+}
+
+/// A container that is waited for.
+pub(crate) trait Subject {
+    /// How it ended, if it has for good.
+    fn exit(&mut self) -> Result<Option<Exit>>;
+
+    /// What is known of it while it runs.
+    fn facts(&mut self) -> Result<Facts>;
+}
+
+/// Waits until the server at `address` answers, at most for `limit`, and reports why where it does not. Between two attempts there is
+/// a pause, short at first and in the end at most as long as `longest`.
+///
+/// # Errors
+/// When it does not serve, in words; and when the container cannot be looked at.
+pub(crate) fn wait(
+    name: &str,
+    subject: &mut dyn Subject,
+    address: SocketAddr,
+    limit: Duration,
+    longest: Duration,
+    log: &RunLog,
+) -> Result<()> {
+    let began = Instant::now();
+    let unready = follow(subject, address, limit, longest.min(TICK))?;
+    let took = began.elapsed();
+    let Some(reason) = unready else {
+        println!("container {name} serves on port {} after {:.3} s", address.port(), took.as_secs_f64());
+        return Ok(());
+    };
+    let words = reason.words();
+    let waited_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    report(&GuestEvent::Unready { name: name.to_owned(), waited_ms, reason }, log);
+    Err(Error::new(format!("container {name} does not serve after {:.1} s: {words}", took.as_secs_f64())))
+}
+
+/// Tries until the server answers: nothing then, else the reason.
+fn follow(subject: &mut dyn Subject, address: SocketAddr, limit: Duration, longest: Duration) -> Result<Option<Unready>> {
+    let began = Instant::now();
+    let mut last = None;
+    let mut pause = FIRST_PAUSE.min(longest);
+    loop {
+        if let Some(exit) = subject.exit()? {
+            return Ok(Some(exited(exit)));
+        }
+        let left = limit.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            break;
+        }
+        match knock(address, left.min(PATIENCE), &mut || Ok(subject.exit()?.is_none()))? {
+            Some(Answer::Serves) => return Ok(None),
+            Some(answer) => last = Some(answer),
+            // It has ended: the loop's head says how.
+            None => continue,
+        }
+        thread::sleep(pause.min(limit.saturating_sub(began.elapsed())));
+        pause = (pause * 2).min(longest);
+    }
+    let facts = subject.facts()?;
+    let listening = facts.pid.and_then(listeners::of);
+    Ok(Some(diagnose(&facts, listening.as_deref(), last, address.port(), &|| wants_tls(address))))
+}
+
+fn exited(exit: Exit) -> Unready {
+    let runtime_said = runtime_reason(&exit.first_words);
+    Unready::Exited { status: exit.status, oom_killed: exit.oom_killed, kernel_said: exit.kernel_said, runtime_said }
+}
+
+/// Why crun could not execute a container's program: it says so on the container's own standard error, and nothing else was said.
+fn runtime_reason(first_words: &str) -> Option<String> {
+    let mut lines = first_words.lines().filter(|line| !line.trim().is_empty());
+    let line = lines.next()?;
+    if lines.next().is_some() {
+        return None;
+    }
+    let at = line.find("exec container process")?;
+    // Its guess at the reason is only one of two.
+    let said = line[at..].trim_end().replace("exec container process (missing dynamic library?)", "exec");
+    Some(said.replace("exec container process", "exec"))
+}
+
+/// The reason, from what is known of the container and from the last attempt.
+fn diagnose(
+    facts: &Facts,
+    listening: Option<&[SocketAddr]>,
+    last: Option<Answer>,
+    called: u16,
+    tls: &dyn Fn() -> bool,
+) -> Unready {
+    let port = facts.port.unwrap_or(called);
+    if facts.restarts > 0 {
+        return Unready::Restarts { times: facts.restarts, status: facts.last_status };
+    }
+    if let Some(listening) = listening {
+        let (here, elsewhere): (Vec<SocketAddr>, Vec<SocketAddr>) =
+            listening.iter().copied().partition(|address| address.port() == port);
+        if !here.is_empty() && here.iter().all(|address| is_loopback(address.ip())) {
+            return Unready::LoopbackOnly { at: here };
+        }
+        if here.is_empty() && !elsewhere.is_empty() {
+            return Unready::OtherPort { port, at: elsewhere };
+        }
+        if here.is_empty() {
+            return Unready::NotListening { port };
+        }
+    }
+    match last {
+        Some(Answer::Tls) => Unready::WantsTls { port },
+        // Servers answer a greeting that is not TLS with a close, or with a line of HTTP/1.
+        Some(Answer::Closed | Answer::Http1(_) | Answer::Other(_)) if tls() => Unready::WantsTls { port },
+        Some(Answer::Http1(line)) => Unready::SpeaksHttp1 { port, line },
+        Some(Answer::Closed) => Unready::Closes { port },
+        Some(Answer::Silent) => Unready::Silent { port },
+        Some(Answer::Other(seen)) => Unready::Other { port, seen },
+        Some(Answer::Serves) | None => Unready::Other { port, seen: "it was not tried: the limit is too short".into() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::knock::tests::server, *};
+
+    struct Fixed {
+        exit: Option<Exit>,
+        facts: Facts,
+    }
+
+    impl Subject for Fixed {
+        fn exit(&mut self) -> Result<Option<Exit>> {
+            Ok(self.exit.clone())
+        }
+
+        fn facts(&mut self) -> Result<Facts> {
+            Ok(self.facts.clone())
+        }
+    }
+
+    fn followed(exit: Option<Exit>, address: SocketAddr) -> Option<Unready> {
+        let mut subject = Fixed { exit, facts: Facts { port: Some(50051), ..Facts::default() } };
+        follow(&mut subject, address, Duration::from_millis(400), TICK).unwrap()
+    }
+
+    #[test]
+    fn an_end_is_the_reason() {
+        let exit = Exit { status: 132, kernel_said: Some("traps: x".into()), ..Exit::default() };
+        let reason = followed(Some(exit), server(b"", 1)).unwrap();
+        assert_eq!(reason.words(), "it exited with status 132 (SIGILL, illegal instruction) (kernel: traps: x)");
+    }
+
+    #[test]
+    fn a_server_is_served_by() {
+        assert_eq!(followed(None, server(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00", 1)), None);
+    }
+
+    #[test]
+    fn an_http_1_server_is_named_at_the_limit() {
+        let reason = followed(None, server(b"HTTP/1.1 400 Bad Request\r\n\r\n", 100)).unwrap();
+        assert_eq!(reason, Unready::SpeaksHttp1 { port: 50051, line: "HTTP/1.1 400 Bad Request".into() });
+    }
+
+    #[test]
+    fn the_listeners_tell_more_than_the_connection() {
+        let facts = Facts { port: Some(50051), ..Facts::default() };
+        let said = |listening: &[&str], last: Answer, tls: bool| {
+            let listening: Vec<SocketAddr> = listening.iter().map(|a| a.parse().unwrap()).collect();
+            diagnose(&facts, Some(&listening), Some(last), 50000, &|| tls)
+        };
+        assert_eq!(said(&[], Answer::Closed, false), Unready::NotListening { port: 50051 });
+        let at = |address: &str| vec![address.parse().unwrap()];
+        for address in ["127.0.0.1:50051", "[::1]:50051"] {
+            assert_eq!(said(&[address], Answer::Closed, false), Unready::LoopbackOnly { at: at(address) });
+        }
+        assert_eq!(
+            said(&["0.0.0.0:8080"], Answer::Closed, false),
+            Unready::OtherPort { port: 50051, at: at("0.0.0.0:8080") }
+        );
+        let here = &["127.0.0.1:50051", "0.0.0.0:50051"][..];
+        assert_eq!(said(here, Answer::Closed, false), Unready::Closes { port: 50051 });
+        assert_eq!(said(here, Answer::Closed, true), Unready::WantsTls { port: 50051 });
+        assert_eq!(said(here, Answer::Http1("HTTP/1.0 400".into()), true), Unready::WantsTls { port: 50051 });
+        assert_eq!(said(here, Answer::Silent, true), Unready::Silent { port: 50051 });
+    }
+
+    #[test]
+    fn a_crash_loop_is_the_reason_whatever_else_is_seen() {
+        let facts = Facts { restarts: 3, last_status: Some(1), ..Facts::default() };
+        let reason = diagnose(&facts, Some(&[]), Some(Answer::Closed), 50000, &|| false);
+        assert_eq!(reason.words(), "it exits and was restarted 3 times, the last time with status 1");
+    }
+
+    #[test]
+    fn the_runtimes_words_are_told_from_the_programs() {
+        let said = "2026-11-27T03:00:00.1Z exec container process `/server`: Exec format error\n";
+        assert_eq!(runtime_reason(said).unwrap(), "exec `/server`: Exec format error");
+        let guess = "exec container process (missing dynamic library?) `/s`: No such file or directory";
+        assert_eq!(runtime_reason(guess).unwrap(), "exec `/s`: No such file or directory");
+        assert_eq!(runtime_reason("starting\nexec container process `x`: no\n"), None);
+        assert_eq!(runtime_reason(""), None);
+    }
+}
