@@ -11,6 +11,9 @@ FUTON_TOKEN='<__FUTON_TOKEN__>'
 
 # The exchange puts the run's token in the line above, for its first reader alone. What is still a placeholder is none.
 case $FUTON_TOKEN in '<'*) FUTON_TOKEN='' ;; esac
+# The other limits come with run.env, which is fetched under this one.
+LIMIT_FETCH='<__LIMIT_FETCH__>'
+case $LIMIT_FETCH in '<'*) LIMIT_FETCH=60s ;; esac
 
 FOLDER=/run/futon
 FUTON_LOG=$FOLDER/results.log
@@ -42,7 +45,7 @@ step() {
     return $code
 }
 
-step fetch 60s -- futon-guest get run.env
+step fetch "$LIMIT_FETCH" -- futon-guest get run.env
 
 IMAGES=$IMAGE CONTAINER=function ADDRESS=127.0.0.1 PORT=50051 CLIENT_ARGS='' FUTON_ROI_CHECKPOINT='' FUTON_TIME='' FUTON_SIM_SEED=''
 LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s LIMIT_STOP=60s

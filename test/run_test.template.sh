@@ -15,6 +15,9 @@ FUTON_TOKEN='<__FUTON_TOKEN__>'
 
 # The exchange puts the run's token in the line above, for its first reader alone. What is still a placeholder is none.
 case $FUTON_TOKEN in '<'*) FUTON_TOKEN='' ;; esac
+# The other limits come with run.env, which is fetched under this one.
+LIMIT_FETCH='<__LIMIT_FETCH__>'
+case $LIMIT_FETCH in '<'*) LIMIT_FETCH=60s ;; esac
 
 FOLDER=/run/futon
 FUTON_LOG=$FOLDER/results.log
@@ -95,10 +98,10 @@ step() {
 # What futon's exchange promises must be there; from other servers the last two files are optional.
 # (A step that is one of futon-guest's own verbs starts no program.)
 if [ -n "$FUTON_TOKEN" ]; then
-    step fetch 60s -- futon-guest get test-client functions.yaml run.env
+    step fetch "$LIMIT_FETCH" -- futon-guest get test-client functions.yaml run.env
 else
     # shellcheck disable=SC2016 # the inner shell expands
-    step fetch 60s -- sh -c '
+    step fetch "$LIMIT_FETCH" -- sh -c '
         futon-guest get test-client || exit
         futon-guest get functions.yaml run.env && exit
         echo "no functions.yaml and run.env: the defaults will do"

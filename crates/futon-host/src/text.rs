@@ -1,4 +1,13 @@
-//! Text of guests, made fit to be shown: it must not steer a terminal, nor look like several lines where it is one.
+//! Text for people. That of guests is made fit to be shown: it must not steer a terminal, nor look like several lines where it is one.
+
+use std::time::Duration;
+
+/// A duration in seconds with one decimal, or milliseconds below one second.
+#[must_use]
+pub fn duration(ms: u64) -> String {
+    let duration = Duration::from_millis(ms);
+    if ms < 1000 { format!("{ms} ms") } else { format!("{:.1} s", duration.as_secs_f64()) }
+}
 
 /// Shows control characters instead of sending them to a terminal: `\n`, `\t`, `\u{1b}`. The line stays one line.
 #[must_use]
@@ -46,7 +55,8 @@ fn colour(text: &str) -> Option<&str> {
 /// Characters that move the cursor, change colours, or turn the direction of text around them: the controls of C0 and C1, line and
 /// paragraph separators, and the marks of the bidirectional algorithm (UAX #9).
 fn steers(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -115,7 +115,8 @@ impl Unready {
                 text
             }
             Self::Restarts { times, status } => {
-                let last = status.map_or_else(String::new, |status| format!(", the last time with {}", exit_words(status)));
+                let last =
+                    status.map_or_else(String::new, |status| format!(", the last time with {}", exit_words(status)));
                 let times = if *times == 1 { "once".to_owned() } else { format!("{times} times") };
                 format!("it exits and was restarted {times}{last}")
             }
@@ -159,7 +160,9 @@ impl Unready {
             Self::OtherPort { port, at } => {
                 let other = at.iter().find(|address| !is_loopback(address.ip())).or_else(|| at.first());
                 let other = other.map_or(0, SocketAddr::port);
-                format!("publish port {other} instead of {port} (`ports` of the service), or let the function listen on {port}")
+                format!(
+                    "publish port {other} instead of {port} (`ports` of the service), or let the function listen on {port}"
+                )
             }
             Self::SpeaksHttp1 { .. } => {
                 "is it a gRPC server? A server for HTTP/1 and HTTP/2 must accept HTTP/2 without TLS (h2c)".to_owned()
@@ -267,9 +270,11 @@ mod tests {
             runtime_said: Some(said.into()),
         };
         assert_eq!(with("exec `/s`: Exec format error").code(), Code::NotExecutable);
-        for (said, word) in
-            [("Exec format error", "architecture"), ("No such file or directory", "CR LF"), ("Argument list too long", "128 KiB")]
-        {
+        for (said, word) in [
+            ("Exec format error", "architecture"),
+            ("No such file or directory", "CR LF"),
+            ("Argument list too long", "128 KiB"),
+        ] {
             assert!(with(said).hint().contains(word), "{said}");
             assert!(with(said).words().contains(said));
         }

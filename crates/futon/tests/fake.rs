@@ -31,6 +31,7 @@ fn every_scenario_has_its_verdict() {
         ("panic:invoke", ("crashed", Some("invoke"), "guest_panic"), 1),
         ("killed:invoke", ("infra", Some("invoke"), "machine_died"), 3),
         ("forge", ("crashed", Some("invoke"), "guest_powered_off"), 1),
+        ("slow-call", ("timed_out", Some("invoke"), "call_timed_out"), 1),
         ("hang:pull", ("timed_out", Some("pull"), "run_timed_out"), 1),
     ] {
         let (code, report) = project.fake(scenario, &[&short[..], &["fibonacci-go"]].concat());
@@ -43,6 +44,30 @@ fn every_scenario_has_its_verdict() {
             assert!(!report["functions"][0]["verdict"]["why"].as_str().unwrap().is_empty(), "{scenario}");
         }
     }
+}
+
+/// Each wait that hangs is ended by its own limit, which the verdict names.
+#[test]
+fn every_limit_strikes_and_is_named() {
+    let project = Project::new();
+    let hangs = ["fetch", "pull", "start", "ready", "invoke", "log", "stop", "upload", "shutdown"];
+    let cases = hangs.map(|limit| (limit, format!("hang:{limit}")));
+    let others = [("boot", "no-boot".to_owned()), ("run", "hang:invoke".to_owned())];
+    for (limit, scenario) in cases.into_iter().chain(others) {
+        let (code, report) = project.fake(&scenario, &["fibonacci-go", "--limit", &format!("{limit}=250ms")]);
+        let verdict = &report["functions"][0]["verdict"];
+        assert_eq!(verdict["outcome"], "timed_out", "{limit}: {verdict}");
+        let why = verdict["why"].as_str().unwrap();
+        assert!(why.contains("within 250 ms") && why.contains(&format!("(limit {limit})")), "{limit}: {verdict}");
+        // The fake machine has no console: what the hint says of boot is that.
+        let hint = verdict["hint"].as_str().unwrap();
+        assert!(limit == "boot" || hint.contains(&format!("--limit {limit}=")), "{limit}: {verdict}");
+        assert_eq!(code, Some(if limit == "boot" { 3 } else { 1 }), "{limit}");
+    }
+    let (_, report) = project.fake("slow-call", &["fibonacci-go", "--limit", "call=250ms"]);
+    let verdict = &report["functions"][0]["verdict"];
+    assert!(verdict["why"].as_str().unwrap().contains("no reply within 250ms (limit call)"), "{verdict}");
+    assert!(verdict["hint"].as_str().unwrap().contains("--limit call="), "{verdict}");
 }
 
 #[test]

@@ -85,7 +85,12 @@ pub(crate) fn wait(
 }
 
 /// Tries until the server answers: nothing then, else the reason.
-fn follow(subject: &mut dyn Subject, address: SocketAddr, limit: Duration, longest: Duration) -> Result<Option<Unready>> {
+fn follow(
+    subject: &mut dyn Subject,
+    address: SocketAddr,
+    limit: Duration,
+    longest: Duration,
+) -> Result<Option<Unready>> {
     let began = Instant::now();
     let mut last = None;
     let mut pause = FIRST_PAUSE.min(longest);

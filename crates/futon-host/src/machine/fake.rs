@@ -39,6 +39,8 @@ pub enum Scenario {
     Killed(String),
     /// The fourth call gets a wrong reply.
     WrongReply,
+    /// The fourth call gets no reply in time.
+    SlowCall,
     /// Another image runs.
     WrongImage,
     /// The results log does not arrive.
@@ -62,12 +64,13 @@ impl FromStr for Scenario {
             "panic" => Self::Panic(step),
             "killed" => Self::Killed(step),
             "wrong-reply" => Self::WrongReply,
+            "slow-call" => Self::SlowCall,
             "wrong-image" => Self::WrongImage,
             "no-log" => Self::NoLog,
             "forge" => Self::Forge,
             _ => {
                 return Err(Error::usage(format!("the fake machine knows no scenario {text:?}")).hint(
-                    "pass, no-boot, fail:STEP, hang:STEP, power-off:STEP, panic:STEP, killed:STEP, wrong-reply, wrong-image, no-log, forge",
+                    "pass, no-boot, fail:STEP, hang:STEP, power-off:STEP, panic:STEP, killed:STEP, wrong-reply, slow-call, wrong-image, no-log, forge",
                 ));
             }
         })
@@ -97,6 +100,11 @@ impl Machine for FakeMachine {
             thawed: false,
             cached_images: Vec::new(),
         }
+    }
+
+    /// Its guest keeps no limits: the host's strike at once.
+    fn guest_first(&self) -> Duration {
+        Duration::ZERO
     }
 
     async fn make_disk(&self, disk: &Path) -> Result<()> {
@@ -197,8 +205,8 @@ impl Guest {
                 continue;
             }
             self.event(&GuestEvent::StepStarted { name: step.into() }).await?;
+            self.hang_in(step).await;
             match &self.scenario {
-                Scenario::Hang(at) if at == step => std::future::pending::<()>().await,
                 Scenario::PowerOff(at) if at == step => return Ok(End::PowerOff),
                 Scenario::Panic(at) if at == step => return Ok(End::Panic),
                 Scenario::Killed(at) if at == step => return Ok(End::Killed),
@@ -211,12 +219,20 @@ impl Guest {
             let status = self.step(step).await?;
             failed = failed.max(status);
         }
+        self.hang_in(steps::UPLOAD).await;
         if self.scenario != Scenario::NoLog {
             let line = if failed == 0 { "SUCCESS: All commands completed successfully" } else { "FAIL: a step failed" };
             self.request("PUT", "/results.log", format!("{line}\n").as_bytes()).await?;
         }
         self.event(&GuestEvent::Finish { status: failed }).await?;
+        self.hang_in(steps::SHUTDOWN).await;
         Ok(End::PowerOff)
+    }
+
+    async fn hang_in(&self, step: &str) {
+        if self.scenario == Scenario::Hang(step.to_owned()) {
+            std::future::pending::<()>().await;
+        }
     }
 
     async fn step(&self, step: &str) -> Result<i32> {
@@ -229,7 +245,7 @@ impl Guest {
             self.event(&GuestEvent::Container { name: "function".into(), image, image_id, repo_digests: Vec::new() })
                 .await?;
         }
-        let wrong = self.scenario == Scenario::WrongReply && step == steps::INVOKE;
+        let wrong = matches!(self.scenario, Scenario::WrongReply | Scenario::SlowCall) && step == steps::INVOKE;
         if step == steps::INVOKE {
             let report = serde_json::to_vec(&self.client_report(wrong)).context(|| "client report".into())?;
             self.request("PUT", "/client.json", &report).await?;
@@ -267,7 +283,11 @@ impl Guest {
                 call: 4,
                 phase: Phase::Measured,
                 invocation: Some(3),
-                kind: ClientFailureKind::WrongReply,
+                kind: if self.scenario == Scenario::SlowCall {
+                    ClientFailureKind::Deadline
+                } else {
+                    ClientFailureKind::WrongReply
+                },
                 status: None,
                 expected: Some("right".into()),
                 got: Some("wrong".into()),

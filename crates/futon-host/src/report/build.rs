@@ -1,6 +1,5 @@
 //! From records and judgements to `report.json` and `report.html`.
 
-use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};

@@ -8,7 +8,8 @@ use futon_model::{FunctionReport, InvocationReport, Outcome, Proof, Report, Step
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::build::never_came_up;
-use super::table::{duration, summary_line};
+use super::table::summary_line;
+use crate::text::duration;
 
 /// Files of a results folder that a reader wants, and what they are.
 const FILES: [(&str, &str); 6] = [

@@ -6,7 +6,8 @@ mod junit;
 mod table;
 mod tails;
 
+pub use crate::text::duration;
 pub use build::{RunMeta, function_report, report, write_report};
 pub use junit::junit;
-pub use table::{duration, step_line, summary_line};
+pub use table::{step_line, summary_line};
 pub use tails::TAIL_SHOWN;

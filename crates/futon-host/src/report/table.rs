@@ -1,15 +1,8 @@
 //! Lines for people.
 
-use std::time::Duration;
-
 use futon_model::{FunctionReport, Report, StepReport};
 
-/// A duration in seconds with one decimal, or milliseconds below one second.
-#[must_use]
-pub fn duration(ms: u64) -> String {
-    let duration = Duration::from_millis(ms);
-    if ms < 1000 { format!("{ms} ms") } else { format!("{:.1} s", duration.as_secs_f64()) }
-}
+use crate::text::duration;
 
 /// The steps of a function on one line: `boot 12.1 s · pull 2.0 s · …`.
 #[must_use]

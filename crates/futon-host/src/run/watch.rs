@@ -195,7 +195,10 @@ mod tests {
         assert_eq!(watch.deadline().at, later + plan.limits.invoke + SLACK);
         watch.observe(&ended("invoke", 0), later);
         // Nothing is said of the next step yet: what is between two steps has the limit of the upload.
-        assert_eq!(watch.deadline(), Deadline { at: later + plan.limits.upload, limit: "upload".into(), length: plan.limits.upload });
+        assert_eq!(
+            watch.deadline(),
+            Deadline { at: later + plan.limits.upload, limit: "upload".into(), length: plan.limits.upload }
+        );
     }
 
     #[test]

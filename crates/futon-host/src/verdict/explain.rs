@@ -6,17 +6,20 @@ use futon_model::{
 };
 
 use super::steps::EndedStep;
-use crate::report::duration;
-use crate::text::one_line;
+use crate::text::{duration, one_line};
 
 /// Characters of an expected or received reply that a sentence shows.
 const REPLY_SHOWN: usize = 160;
+
+/// Characters of a reason: a status message of 10 KB says no more than its beginning, and the events have it whole.
+const WHY_SHOWN: usize = 900;
 
 const SEE_CONTAINER: &str = "container.log has what the function itself printed";
 
 /// A verdict without a hint. What guests said is shown on one line, whatever is in it.
 pub(super) fn verdict(outcome: Outcome, step: &str, code: Code, why: impl AsRef<str>) -> Verdict {
-    Verdict { outcome, step: Some(step.to_owned()), code, why: one_line(why.as_ref()), hint: None }
+    let why = shortened(why.as_ref(), WHY_SHOWN);
+    Verdict { outcome, step: Some(step.to_owned()), code, why: one_line(&why), hint: None }
 }
 
 /// Adds a hint.
@@ -97,8 +100,8 @@ fn never_ready(plan: &Plan, step: &EndedStep, events: &[Event]) -> Verdict {
 
 /// A step whose limit the guest enforced.
 fn timed_out(plan: &Plan, step: &EndedStep) -> Verdict {
-    let seconds = plan.limits.of(&step.name).as_secs();
-    let why = format!("the step did not end within its limit of {seconds} s; {}", last_words(step));
+    let limit = humantime::format_duration(plan.limits.of(&step.name));
+    let why = format!("the step did not end within its limit of {limit} (limit {}); {}", step.name, last_words(step));
     let raise = format!("raise it with --limit {}=DURATION if the function needs longer", step.name);
     hint(verdict(Outcome::TimedOut, &step.name, Code::StepTimedOut, why), raise)
 }
@@ -150,9 +153,10 @@ fn failed_rpc(plan: &Plan, failure: &ClientFailure, which: &str) -> Verdict {
     let why = format!("{which}: {status}: {said}");
     let (code, help) = match status {
         "UNIMPLEMENTED" => {
-            let client = plan.client.as_ref().map_or_else(String::new, |c| {
-                format!(" (client {}, method {})", c.function_name, c.method)
-            });
+            let client = plan
+                .client
+                .as_ref()
+                .map_or_else(String::new, |c| format!(" (client {}, method {})", c.function_name, c.method));
             (Code::Unimplemented, format!("{RIGHT_CLIENT}{client} --client NAME chooses another"))
         }
         "RESOURCE_EXHAUSTED" | "OUT_OF_RANGE" if said.contains("message length too large") => {
@@ -171,9 +175,13 @@ fn last_line(tail: &str) -> String {
 
 /// A reply in quotes, cut where it is long.
 fn quote(text: &str) -> String {
-    let mut shown: String = text.chars().take(REPLY_SHOWN).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
+    format!("{:?}", shortened(text, REPLY_SHOWN))
+}
+
+/// The first `most` characters of a text; an ellipsis says that there were more.
+fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
     }
-    format!("{shown:?}")
 }

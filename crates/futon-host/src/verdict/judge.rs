@@ -1,8 +1,8 @@
 //! The judgement. Whoever reads it for the first time: a run passes only by reaching the last line of [`decide`].
 
 use futon_model::{
-    Alarm, ClientReport, Code, Event, EventKind, GuestEvent, InvocationReport, Judgement, MachineKind, OOPS_OF_TRANSLATOR, Outcome,
-    Plan, Proof, ScriptKind, ShutdownReason, Verdict, steps,
+    Alarm, ClientReport, Code, Event, EventKind, GuestEvent, InvocationReport, Judgement, MachineKind,
+    OOPS_OF_TRANSLATOR, Outcome, Plan, Proof, ScriptKind, ShutdownReason, Verdict, steps,
 };
 
 use super::explain::{failed_step, hint, verdict};
@@ -195,7 +195,7 @@ fn limit_struck(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
         EventKind::LimitStruck { limit, after_ms, last_seen } => Some((limit, *after_ms, last_seen)),
         _ => None,
     })?;
-    let seconds = after_ms / 1000;
+    let limit_is = crate::text::duration(after_ms);
     let (step, code, what) = match limit.as_str() {
         steps::BOOT => (steps::BOOT, Code::NoBoot, "the guest did not ask for its run script"),
         steps::RUN => (timeline.last.as_str(), Code::RunTimedOut, "the run did not end"),
@@ -211,7 +211,7 @@ fn limit_struck(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
         }
         other => format!("raise the wait with --limit {other}=DURATION"),
     };
-    let why = format!("{what} within {seconds} s (limit {limit}); last seen: {last_seen}");
+    let why = format!("{what} within {limit_is} (limit {limit}); last seen: {last_seen}");
     Some(hint(verdict(Outcome::TimedOut, step, code, why), help))
 }
 
@@ -422,12 +422,13 @@ fn oddities(w: &Witnesses<'_>) -> Vec<String> {
         }
     }
     for event in w.events {
-        if let EventKind::Guest { authentic: true, guest: GuestEvent::Stopped { name, grace_ms, killed: true, .. } } = &event.kind
+        if let EventKind::Guest { authentic: true, guest: GuestEvent::Stopped { name, grace_ms, killed: true, .. } } =
+            &event.kind
             && own
         {
             remarks.push(format!(
                 "the container {name} did not stop within its grace of {} and was killed",
-                crate::report::duration(*grace_ms)
+                crate::text::duration(*grace_ms)
             ));
         }
     }

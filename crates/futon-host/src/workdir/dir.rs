@@ -10,7 +10,7 @@ use futon_model::{ClientReport, Event, EventKind, Plan, ScriptKind};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::env::run_env;
+use super::env::{guest_limit, run_env};
 use crate::bundle::Bundle;
 use crate::exchange::ExchangeConfig;
 use crate::{Context, Error, Result};
@@ -18,6 +18,9 @@ use image_store::ImageStore;
 
 /// Text in a run script's template that stands for the function image.
 pub const IMAGE_PLACEHOLDER: &str = "<__IMAGE_NAME__>";
+
+/// Text in a run script's template that stands for the limit of the step `fetch`: under it the others are fetched.
+const FETCH_PLACEHOLDER: &str = "<__LIMIT_FETCH__>";
 
 /// futon's own template, `test/run_test.template.sh`.
 pub const DEFAULT_TEMPLATE: &str = include_str!("../../../../test/run_test.template.sh");
@@ -100,7 +103,10 @@ impl WorkDir {
         clear(&root)?;
         let plan = contents.plan;
         let image = plan.images.first().map_or("", |i| i.reference.written());
-        let script = contents.template.replace(IMAGE_PLACEHOLDER, image);
+        let script = contents
+            .template
+            .replace(IMAGE_PLACEHOLDER, image)
+            .replace(FETCH_PLACEHOLDER, &guest_limit(plan.limits.fetch));
         let mut served = BTreeMap::new();
         let mut write = |name: &str, text: &[u8]| -> Result<PathBuf> {
             let path = root.join(name);
@@ -375,6 +381,27 @@ mod tests {
         let script = fs::read_to_string(dir.root().join("run.sh")).unwrap();
         assert_eq!(script, "#!/bin/sh\necho 'vhiveease/fibonacci-go:latest'\n");
         assert_eq!(WorkDir::open(dir.root()).unwrap().plan(), &plan);
+    }
+
+    #[test]
+    fn the_limit_of_the_fetch_stands_in_the_script() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut plan, tools) = (plan(), tools(folder.path()));
+        plan.limits.fetch = std::time::Duration::from_millis(1500);
+        for template in [DEFAULT_TEMPLATE, LEAN_TEMPLATE] {
+            let contents = Contents { template, ..contents(&plan, &tools) };
+            let dir = WorkDir::create(&folder.path().join("w"), &contents).unwrap();
+            let script = fs::read_to_string(dir.root().join("run.sh")).unwrap();
+            assert!(
+                script.contains("LIMIT_FETCH='1500ms'\n") && script.contains("step fetch \"$LIMIT_FETCH\" -- "),
+                "{script}"
+            );
+            // By hand, nobody replaces it.
+            let lines = template.lines().filter(|line| line.contains("LIMIT_FETCH") && !line.contains("step "));
+            let lines = lines.collect::<Vec<_>>().join("\n");
+            let output = std::process::Command::new("sh").args(["-c", &format!("{lines}\necho $LIMIT_FETCH")]).output();
+            assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), "60s\n");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::{Context, Result};
 pub(super) fn run_env(plan: &Plan, engine: Option<&std::result::Result<serde_json::Value, String>>) -> Result<String> {
     let Some(client) = &plan.client else { return Ok(String::new()) };
     let images: Vec<&str> = plan.images.iter().map(|i| i.reference.written()).collect();
-    let seconds = |step: &str| format!("{}s", plan.limits.of(step).as_secs().max(1));
+    let limit = |step: &str| guest_limit(plan.limits.of(step));
     let mut text = String::from("# written by futon; read by run.sh\n");
     let (requests, compose_why) = match engine {
         Some(Ok(_)) => ("service.json", String::new()),
@@ -27,18 +27,25 @@ pub(super) fn run_env(plan: &Plan, engine: Option<&std::result::Result<serde_jso
         ("ADDRESS", client.address.clone()),
         ("PORT", client.port.to_string()),
         ("CLIENT_ARGS", client_arguments(client, plan)?),
-        ("LIMIT_FETCH", seconds("fetch")),
-        ("LIMIT_PULL", seconds("pull")),
-        ("LIMIT_START", seconds("start")),
-        ("LIMIT_READY", seconds("ready")),
-        ("LIMIT_INVOKE", seconds("invoke")),
-        ("LIMIT_LOG", seconds("log")),
-        ("LIMIT_STOP", seconds("stop")),
+        ("LIMIT_PULL", limit("pull")),
+        ("LIMIT_START", limit("start")),
+        ("LIMIT_READY", limit("ready")),
+        ("LIMIT_INVOKE", limit("invoke")),
+        ("LIMIT_LOG", limit("log")),
+        ("LIMIT_STOP", limit("stop")),
     ] {
         let value = shlex::try_quote(&value).context(|| format!("the value of {name} has a NUL byte"))?;
         text.push_str(&format!("{name}={value}\n"));
     }
     Ok(text)
+}
+
+/// A limit as the guest reads it: whole milliseconds, at least one.
+pub(super) fn guest_limit(limit: std::time::Duration) -> String {
+    match limit.as_millis().max(1) {
+        ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
+        ms => format!("{ms}ms"),
+    }
 }
 
 /// The test client's arguments, quoted for `eval set --`.
@@ -61,7 +68,7 @@ fn client_arguments(client: &ClientPlan, plan: &Plan) -> Result<String> {
         "-genType".into(),
         client.gen_type.clone(),
         "-connect-timeout".into(),
-        format!("{}s", plan.limits.ready.as_secs().max(1)),
+        guest_limit(plan.limits.ready),
         "-timeout".into(),
         format!("{}ms", plan.limits.call.as_millis()),
     ];
@@ -78,6 +85,21 @@ fn client_arguments(client: &ClientPlan, plan: &Plan) -> Result<String> {
 mod tests {
     use super::*;
     use crate::verdict::testing::plan;
+
+    /// All limits of the guest's are handed on, under their names.
+    #[test]
+    fn every_limit_reaches_the_guest() {
+        let mut plan = plan();
+        let ms = std::time::Duration::from_millis;
+        let limits = &mut plan.limits;
+        (limits.pull, limits.start, limits.ready, limits.invoke) = (ms(1001), ms(1002), ms(1003), ms(1004));
+        (limits.log, limits.stop, limits.call) = (ms(1005), ms(1006), ms(1007));
+        let env = run_env(&plan, None).unwrap();
+        for (n, name) in (1..).zip(["PULL", "START", "READY", "INVOKE", "LOG", "STOP"]) {
+            assert!(env.contains(&format!("LIMIT_{name}=100{n}ms\n")), "{env}");
+        }
+        assert!(env.contains("-connect-timeout 1003ms -timeout 1007ms"), "{env}");
+    }
 
     #[test]
     fn values_survive_the_shell() {

@@ -147,7 +147,11 @@ mod tests {
     fn lines_of_logs_fit_the_terminal() {
         let failed = json!({"outcome": "failed", "step": "invoke", "code": "call_failed", "why": "no"});
         let long = "x".repeat(10_240);
-        let f = report(&failed, "/runs/f", &json!({"container_tail": [long], "container_crash": [long], "console_tail": [long]}));
+        let f = report(
+            &failed,
+            "/runs/f",
+            &json!({"container_tail": [long], "container_crash": [long], "console_tail": [long]}),
+        );
         for columns in [40, 80] {
             let long: Vec<String> = shown(&f, columns).into_iter().filter(|l| l.contains("xxx")).collect();
             assert_eq!(long.len(), 3);
@@ -164,7 +168,8 @@ mod tests {
 
     #[test]
     fn a_hint_is_left_out_whole() {
-        let reason = "/dev/kvm is there, but you may not open it (hint: add yourself to the group kvm and log in again)";
+        let reason =
+            "/dev/kvm is there, but you may not open it (hint: add yourself to the group kvm and log in again)";
         assert_eq!(brief(reason), "/dev/kvm is there, but you may not open it");
     }
 }
