@@ -1,20 +1,23 @@
 # futon: the two commands for a stranger are `make demo` and `make test`; `make help` lists all.
 SHELL := /bin/sh
-CARGO ?= cargo
+# The caller's Rust where it is new enough, else futon's own in .rust/.
+CARGO ?= $(CURDIR)/scripts/cargo
 TARGET := x86_64-unknown-linux-gnu
 BIN := target/$(TARGET)/release
 FUTON := $(BIN)/futon
 
 RESOURCES ?= resources
 WORKING_DIR ?= test_dir
-export RESOURCES WORKING_DIR
+export RESOURCES WORKING_DIR CARGO
+# Debian keeps chroot, mke2fs and others where ordinary users' paths do not lead; a caller may have no path at all.
+export PATH := $(if $(PATH),$(PATH):)/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 
-.PHONY: help setup programs lean resources images images-all demo test test-fast bench soak lint build run check shell clean
+.PHONY: help setup programs lean resources images images-all demo test test-fast bench fresh soak lint build run check shell clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: ## Install what is missing on this machine (the only step that needs root)
+setup: ## Install what is missing on this machine (the only step that may need root)
 	@sh scripts/setup.sh
 
 programs: ## Build futon, its guest tools and the test client
@@ -48,6 +51,9 @@ test-fast: ## Tests without virtual machines
 
 bench: images-all ## The documented flow, futon from nothing and futon's forks, side by side (bench/out)
 	@python3 bench/flows.py --suite
+
+fresh: ## make demo (FRESH=test: make test, too) in bare roots of Debian 12 and 13; needs root, takes an hour
+	@sh scripts/fresh.sh
 
 soak: images-all ## 200 forks in a row, 50 two at a time
 	@sh bench/soak.sh

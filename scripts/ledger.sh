@@ -1,6 +1,7 @@
 # shellcheck shell=sh
 # Sourced by scripts/test.sh: runs suites of tests and keeps count of what ran, what did not, and why.
 # $CARGO and $logs (a folder) are set by the caller.
+# shellcheck disable=SC2154 # logs: set by the caller
 table=$logs/table
 doing=
 

@@ -1,20 +1,23 @@
 #!/bin/sh
-# Installs what futon needs and this machine lacks, with apt. Safe to repeat; takes a second when all is there.
-# The only part of futon that needs root on the host, and it adds no package source.
+# Brings what futon needs and this machine lacks: packages with apt, and a Rust of futon's own where there is none. Safe to repeat; takes a
+# second when all is there. First it looks at everything, and says all that stands in the way, before anything is installed.
+# Nothing else of futon needs root on the host, and it adds no package source.
 set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+# Debian keeps programs where ordinary users' paths do not lead, and the caller may have no path at all.
+PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
+export PATH
 
 say() { printf '==> %s\n' "$*" >&2; }
 hint() { printf 'hint: %s\n' "$*" >&2; }
-
-as_root() {
-    if [ "$(id -u)" = 0 ]; then "$@"
-    elif command -v sudo >/dev/null; then sudo "$@"
-    else
-        printf 'error: installing packages needs root, and there is no sudo\n' >&2
-        hint "run 'make setup' as root once; everything else runs as you"
-        exit 3
-    fi
+problems=0
+# problem WHAT HINT
+problem() {
+    printf 'error: %s\n' "$1" >&2
+    hint "$2"
+    problems=$((problems + 1))
 }
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 # package  why
 packages() {
@@ -44,11 +47,14 @@ EOF
 
 installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -q '^installed$'; }
 
+# ---- look: what is missing ----
+
 if ! command -v apt-get >/dev/null; then
-    printf 'error: this machine has no apt\n' >&2
-    hint "futon is made for Debian 12 and 13 and Ubuntu 22.04 and 24.04; 'futon doctor' lists what it needs"
+    problem "this machine has no apt" \
+        "futon is made for Debian 12 and 13 and Ubuntu 22.04 and 24.04; 'futon doctor' lists what it needs"
     exit 3
 fi
+[ "$(uname -m)" = x86_64 ] || problem "this machine is $(uname -m)" "futon needs a host of x86_64"
 
 release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 missing=
@@ -65,38 +71,92 @@ while read -r package why; do
 done <<EOF
 $(packages)
 EOF
+case $missing in
+    # apt refuses one of the pair in another version than the other.
+    *qemu-*) missing="$missing qemu-system-x86 qemu-utils" ;;
+esac
 
-if [ -n "$missing" ]; then
-    case $missing in
-        # apt refuses one of the pair in another version than the other.
-        *qemu-*) missing="$missing qemu-system-x86 qemu-utils" ;;
-    esac
-    say "installing with apt:$missing"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
-    # shellcheck disable=SC2086 # a list of words
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Dpkg::Use-Pty=0 --no-install-recommends $missing </dev/null >&2
-fi
-
-if ! command -v cargo >/dev/null; then
-    printf 'error: there is no Rust toolchain\n' >&2
-    hint "install Rust 1.89 or newer, as its site says"
-    exit 3
-fi
+rust=
+"$here/cargo" --which >/dev/null 2>&1 || rust=missing
 
 # An unprivileged user needs a range of subordinate ids to make images.
 user=$(id -un)
-if [ "$(id -u)" != 0 ] && ! grep -q "^$user:" /etc/subuid 2>/dev/null; then
+ids=
+if [ "$(id -u)" != 0 ] && ! grep -q -e "^$user:" -e "^$(id -u):" /etc/subuid 2>/dev/null; then ids=missing; fi
+
+# ---- look: what stands in the way ----
+
+if [ -n "$missing$ids" ] && [ "$(id -u)" != 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        problem "installing packages needs root, and there is no sudo" \
+            "run 'make setup' as root once; everything else runs as you"
+    elif ! { true </dev/tty; } 2>/dev/null && ! sudo -n true 2>/dev/null; then
+        problem "installing packages needs root; sudo asks for a password, and there is no terminal to ask at" \
+            "run 'make setup' in a terminal, or as root, once; everything else runs as you"
+    fi
+fi
+
+# room FOLDER MIB WHY
+room() {
+    free=$(df -Pk "$1" | awk 'NR == 2 { print int($4 / 1024) }')
+    [ "$free" -ge "$2" ] || problem "$1 has $free MiB free, and $3 takes about $2 MiB" "make room there, or work in a clone elsewhere"
+}
+[ -f "$here/../resources/manifest.json" ] || room "$(dirname "$here")" 6000 "building futon and its images"
+[ -z "$rust" ] || room "$(dirname "$here")" 2000 "a Rust of futon's own"
+[ -z "$missing" ] || room /var/cache/apt 1500 "installing packages"
+
+# Images are made in namespaces: a user's own, or root's. (Ubuntu 24.04 refuses them to programs without an AppArmor profile; the programs
+# that make images have one there.)
+restricted=/proc/sys/kernel/apparmor_restrict_unprivileged_userns
+if [ "$(id -u)" = 0 ]; then
+    unshare --mount true 2>/dev/null || problem "root cannot make a mount namespace here, as in a container without privileges" \
+        "use a machine, a virtual machine, or a container with 'docker run --privileged'"
+elif ! { [ -r $restricted ] && [ "$(cat $restricted)" = 1 ]; }; then
+    unshare --user --map-root-user --mount true 2>/dev/null || problem "this system refuses user namespaces to $user" \
+        "as root: sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000; a root entered by chroot, or a container, refuses them, too"
+fi
+
+if [ $problems -gt 0 ]; then
+    say "nothing was installed"
+    exit 3
+fi
+
+# ---- do ----
+
+if [ -n "$missing" ]; then
+    say "installing with apt:$missing"
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq || true
+    # A package source that has nothing to do with futon may be out of order; what counts is whether these can be had.
+    # shellcheck disable=SC2086 # a list of words
+    if ! apt-get install --simulate -qq --no-install-recommends $missing >/dev/null; then
+        problem "apt cannot install these packages; nothing was installed" \
+            "is the network there, and the distribution's main archive among apt's sources? 'apt-get update' says more"
+        exit 3
+    fi
+    # shellcheck disable=SC2086 # a list of words
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 \
+        --no-install-recommends $missing </dev/null >&2 || {
+        problem "apt could not install the packages" "its messages are above; 'make setup' goes on where it stopped"
+        exit 3
+    }
+fi
+
+if [ -n "$ids" ]; then
     say "giving $user the subordinate ids 100000-165535"
     as_root usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$user"
 fi
 
+if [ -n "$rust" ]; then
+    say "there is no Rust of $(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$here/../Cargo.toml") or newer: bringing Debian's into .rust/, for futon alone (no root, nothing in your home)"
+    sh "$here/rust.sh"
+fi
+
 # Ubuntu 24.04 refuses namespaces to programs without an AppArmor profile.
-restricted=/proc/sys/kernel/apparmor_restrict_unprivileged_userns
 if [ -r $restricted ] && [ "$(cat $restricted)" = 1 ] && [ ! -e /etc/apparmor.d/futon ]; then
-    profile=$(cd "$(dirname "$0")" && pwd)/apparmor-futon
+    profile=$here/apparmor-futon
     if [ "${APPARMOR:-}" = yes ]; then
         say "installing the AppArmor profile that lets futon make namespaces"
-        root=$(cd "$(dirname "$0")/.." && pwd)
+        root=$(cd "$here/.." && pwd)
         sed "s|@ROOT@|$root|" "$profile" | as_root tee /etc/apparmor.d/futon >/dev/null
         as_root apparmor_parser -r /etc/apparmor.d/futon
     else

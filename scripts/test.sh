@@ -4,7 +4,9 @@
 set -eu
 cd "$(dirname "$0")/.."
 say() { sh scripts/say.sh "$@"; }
-: "${CARGO:=cargo}"
+PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
+: "${CARGO:=$PWD/scripts/cargo}"
+export PATH CARGO
 logs=target/test-logs
 rm -rf "$logs"
 mkdir -p "$logs"

@@ -7,6 +7,9 @@
 # Each server runs from its own files, as process 1, in a network of its own.
 # Needs python3 with venv and pip, and the same rights as build.sh.
 set -eu
+# chroot is in /usr/sbin, which is not on everybody's path.
+PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
+export PATH
 here=$(cd "$(dirname "$0")" && pwd)
 
 work='' out=''

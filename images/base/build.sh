@@ -46,7 +46,8 @@ if [ -z "$work" ] || [ -z "$out" ] || [ -z "$guest" ]; then usage; fi
 [ -x "$guest" ] || die "$guest is not an executable file; hint: cargo build --release -p futon-guest"
 
 # mke2fs is in /usr/sbin, which is not on everybody's path.
-PATH=$PATH:/usr/sbin:/sbin
+PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
+export PATH
 as_root=no
 [ "$(id -u)" -ne 0 ] || as_root=yes
 

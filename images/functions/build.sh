@@ -8,6 +8,9 @@
 # (/etc/subuid); see README.md for how and why. This file knows the order of the
 # work and what is up to date; stages/ knows how each thing is made.
 set -eu
+# chroot is in /usr/sbin, which is not on everybody's path.
+PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
+export PATH
 
 here=$(cd "$(dirname "$0")" && pwd)
 functions=$(cd "$here/../../functions" && pwd)

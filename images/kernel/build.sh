@@ -10,6 +10,9 @@
 # (for a user namespace) and uidmap.
 set -eu
 umask 022
+# Not everybody's path leads to /usr/sbin.
+PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
+export PATH
 
 SERIES=6.12
 # flex, bison and bc make parts of the source; libelf is objtool's; the rest is what any makefile expects.

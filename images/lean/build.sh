@@ -10,6 +10,9 @@
 # Runs as root or as any user; needs mmdebstrap and cpio.
 set -eu
 umask 022
+# Not everybody's path leads to /usr/sbin.
+PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
+export PATH
 
 SUITE=trixie
 PACKAGES=base-files,crun,busybox-static
