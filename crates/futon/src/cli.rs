@@ -1,14 +1,18 @@
 //! The command line's grammar. The doc comments are the help texts.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
+mod explicit;
 mod gem5;
+mod on;
 
 pub use gem5::{Gem5Args, StatsCommand};
+pub use on::{On, fake_is_allowed};
 
 /// Run serverless functions under test on a virtual machine, and say with proof whether they work there.
 #[derive(Debug, Parser)]
@@ -31,6 +35,26 @@ const EXIT_CODES: &str = "Exit codes:
   130  interrupted
 
 Start with `futon doctor`; then `futon resources build`, `futon images build` and `futon test`.";
+
+impl Cli {
+    /// Reads the program's command line, as [`Parser::parse`] does, and notes which flags of the machine it has.
+    #[must_use]
+    pub fn read() -> Self {
+        Self::of(&Self::command().get_matches())
+    }
+
+    /// The same for words that a test gives.
+    #[cfg(test)]
+    pub fn read_from(words: &[&str]) -> Self {
+        Self::of(&Self::command().get_matches_from(words))
+    }
+
+    fn of(matches: &clap::ArgMatches) -> Self {
+        let mut cli = Self::from_arg_matches(matches).unwrap_or_else(|e| e.exit());
+        explicit::note(&mut cli.command, matches);
+        cli
+    }
+}
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -279,8 +303,8 @@ pub struct ClientArgs {
 #[command(next_help_heading = "Machine")]
 pub struct MachineArgs {
     /// Machine to run on
-    #[arg(long, default_value = "qemu", value_name = "MACHINE", help = "Machine to run on: qemu or gem5")]
-    pub on: String,
+    #[arg(long, default_value_t = On::Qemu, value_name = "MACHINE", value_parser = on::OnParser)]
+    pub on: On,
     /// What the guest is: Debian with the Docker Engine, or a kernel and crun alone, which boots in a second
     #[arg(long, value_enum, default_value_t = BaseArg::Docker, value_name = "BASE")]
     pub base: BaseArg,
@@ -321,6 +345,10 @@ pub struct MachineArgs {
     /// The simulated machine
     #[command(flatten)]
     pub gem5: Gem5Args,
+    /// Ids of the arguments that were on the command line
+    #[arg(skip)]
+    #[serde(skip)]
+    pub explicit: BTreeSet<String>,
 }
 
 /// `futon warm`.
@@ -578,8 +606,6 @@ fn disk_size(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

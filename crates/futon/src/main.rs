@@ -7,13 +7,11 @@ mod ui;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::cli::{Cli, Command};
 use crate::ui::Ui;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     // The guard must start before there is a second thread: no runtime for it.
     if let Command::Guard(args) = &cli.command {
         return commands::guard::guard(args);

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::env::{guest_limit, run_env};
+use super::lock::LOCK_FILE;
 use crate::bundle::Bundle;
 use crate::exchange::ExchangeConfig;
 use crate::{Context, Error, Result};
@@ -86,7 +87,7 @@ const OURS: [&str; 11] = [
     "bundle.tar",
     "disk.qcow2",
     "results",
-    ".futon",
+    LOCK_FILE,
 ];
 
 fn working_directory_in(folder: &Path) -> Option<PathBuf> {
@@ -335,7 +336,7 @@ fn clear(root: &Path) -> Result<()> {
         ))
         .hint("name another working directory (WORKING_DIR, --dir), or empty this one"));
     }
-    for name in names {
+    for name in names.into_iter().filter(|name| name != LOCK_FILE) {
         let path = root.join(name);
         let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         removed.context(|| format!("cannot remove {}", path.display()))?;

@@ -2,7 +2,9 @@
 
 mod dir;
 mod env;
+mod lock;
 mod plan;
 
 pub use dir::{Contents, DEFAULT_TEMPLATE, GuestTools, IMAGE_PLACEHOLDER, LEAN_TEMPLATE, WorkDir, exec_script};
+pub use lock::{FolderLock, LOCK_FILE};
 pub use plan::{PlanRequest, foreign_plan, function_plan};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futon_host::Result;
+use futon_host::workdir::FolderLock;
 use futon_model::ExitCode;
 
 use super::machine::{Purpose, prepare};
@@ -17,6 +18,7 @@ use crate::ui::Ui;
 pub async fn build(args: &BuildArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     let resources = &args.resources.resources;
     let project = Project::read(&args.project, &args.client, &args.machine)?;
+    let _lock = FolderLock::take(&args.dir, "futon build")?;
     let prepared = prepare(&args.machine, resources, &project.config, Purpose::Run, ui, &cancel).await?;
     let store = Arc::new(store(resources)?);
     let workdir =

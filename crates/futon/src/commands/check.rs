@@ -3,16 +3,21 @@
 use std::time::SystemTime;
 
 use futon_host::report::{RunMeta, function_report, report, write_report};
-use futon_host::workdir::WorkDir;
+use futon_host::workdir::{FolderLock, WorkDir};
 use futon_host::{Error, Result};
-use futon_model::ExitCode;
+use futon_model::{ExitCode, MachineKind};
 
+use super::machine::refuse_fake;
 use crate::cli::CheckArgs;
 use crate::ui::Ui;
 
 /// Prints the verdict of the last run.
 pub fn check(args: &CheckArgs, ui: &mut Ui) -> Result<ExitCode> {
     let workdir = WorkDir::open(&args.dir)?;
+    let _lock = FolderLock::read(&args.dir)?;
+    if workdir.plan().machine.kind == MachineKind::Fake {
+        refuse_fake()?;
+    }
     let events = workdir.read_events()?;
     let path = workdir.results().join("run.json");
     let meta: RunMeta =

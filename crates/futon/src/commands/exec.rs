@@ -25,7 +25,7 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     set_limits(&mut config.limits, &args.limits);
     super::machine::apply(&args.machine, &mut config);
     let prepared = prepare(&args.machine, resources, &config, Purpose::Fork, ui, &cancel).await?;
-    let folder = run_folder(None)?;
+    let folder = run_folder(None, "futon exec")?;
     let name = args.script.file_stem().map_or_else(|| "script".into(), |n| n.to_string_lossy().into_owned());
     let store = Arc::new(store(resources)?);
     let machine = prepared.machine.report();

@@ -9,12 +9,12 @@ use futon_host::machine::gem5::{
     BootCore, ConfigScript, Gem5Machine, Gem5Settings, Goal, Watchdogs, find_gem5, probe_gem5,
 };
 use futon_host::resources::{IMAGES, KernelUse, LEAN_KERNEL};
-use futon_host::stats::{CoreModel, Row, charts_page, read_rows, write_rows};
+use futon_host::stats::{Row, charts_page, read_rows, write_rows};
 use futon_host::{Context, Error, Result};
 use futon_model::{Base, FunctionReport};
 
 use super::machine::{Prepared, lean};
-use crate::cli::{ClientArgs, Gem5Args, MachineArgs};
+use crate::cli::{ClientArgs, Gem5Args, MachineArgs, On};
 use crate::ui::Ui;
 
 /// Memory of a simulated machine, MiB: writing a checkpoint takes time with it, and the lean guest needs little.
@@ -25,7 +25,7 @@ const INVOCATIONS: u64 = 5;
 
 /// Whether the flags ask for gem5.
 pub fn wanted(args: &MachineArgs) -> bool {
-    args.on == "gem5"
+    args.on == On::Gem5
 }
 
 /// Refuses what is gem5's alone with another machine: a flag that does nothing is worse than one that is not there.
@@ -36,21 +36,20 @@ pub fn require_gem5_for_its_flags(args: &MachineArgs) -> Result<()> {
     if wanted(args) {
         return Ok(());
     }
-    let g = &args.gem5;
-    // GEM5 is in the environment of many a shell, and says nothing of this call.
-    let given = [
-        ("--system", g.system != "simple"),
-        ("--param", !g.params.is_empty()),
-        ("--boot-cpu", g.boot_cpu != "atomic"),
-        ("--cpu", g.cpu != CoreModel::Atomic),
-        ("--software-warmup", g.software_warmup.is_some()),
-        ("--uarch-warmup", g.uarch_warmup > 0),
-        ("--gem5-config", g.gem5_config.is_some()),
-        ("--sim-seed", g.sim_seed.is_some()),
-        ("--watchdog", !g.watchdogs.is_empty()),
-        ("--unconfined", g.unconfined),
+    // GEM5 is in the environment of many a shell, and says nothing of this call; nor does --gem5 in a script that tests on both.
+    let flags = [
+        ("--system", "system"),
+        ("--param", "params"),
+        ("--boot-cpu", "boot_cpu"),
+        ("--cpu", "cpu"),
+        ("--software-warmup", "software_warmup"),
+        ("--uarch-warmup", "uarch_warmup"),
+        ("--gem5-config", "gem5_config"),
+        ("--sim-seed", "sim_seed"),
+        ("--watchdog", "watchdogs"),
+        ("--unconfined", "unconfined"),
     ];
-    match given.iter().find(|(_, given)| *given) {
+    match flags.iter().find(|(_, id)| args.explicit.contains(*id)) {
         Some((flag, _)) => {
             Err(Error::usage(format!("{flag} means nothing to this machine")).hint("it goes with --on gem5"))
         }

@@ -12,7 +12,7 @@ use futon_model::{Accelerator, Base, Network};
 use tokio_util::sync::CancellationToken;
 
 use super::warm::attach;
-use crate::cli::{Accel, BaseArg, MachineArgs, NetworkArg};
+use crate::cli::{Accel, BaseArg, MachineArgs, NetworkArg, On, fake_is_allowed};
 use crate::ui::{Ui, brief};
 
 /// A machine that is ready, and what the plan says of it.
@@ -63,6 +63,18 @@ pub enum Purpose {
     Shell,
 }
 
+/// Refuses the fake machine outside futon's own tests, however one came to ask for it.
+///
+/// # Errors
+/// Unless the tests call.
+pub fn refuse_fake() -> Result<()> {
+    if fake_is_allowed() {
+        return Ok(());
+    }
+    Err(Error::infra("the fake machine executes nothing and proves nothing: it is for futon's own tests alone")
+        .hint("`futon build` makes the working directory for a real machine"))
+}
+
 /// Makes the machine that the flags ask for.
 pub async fn prepare(
     args: &MachineArgs,
@@ -73,8 +85,9 @@ pub async fn prepare(
     cancel: &CancellationToken,
 ) -> Result<Prepared> {
     super::gem5::require_gem5_for_its_flags(args)?;
-    if let Some(scenario) = args.on.strip_prefix("fake") {
-        let scenario = scenario.strip_prefix(':').unwrap_or("pass").parse()?;
+    if let On::Fake(scenario) = &args.on {
+        refuse_fake()?;
+        let scenario = scenario.parse()?;
         return Ok(Prepared {
             machine: Box::new(FakeMachine { scenario }),
             base: Base::Docker,
@@ -116,8 +129,8 @@ pub async fn prepare_qemu(
         return Err(Error::usage("this command is QEMU's")
             .hint("gem5 has `futon test`, `setup`, `evaluate`, `build`, `run` and `exec`"));
     }
-    if args.on != "qemu" {
-        return Err(Error::usage(format!("no machine is called {:?}", args.on)).hint("--on qemu or --on gem5"));
+    if args.on != On::Qemu {
+        return Err(Error::usage(format!("this command does nothing on {}", args.on)).hint("leave --on out"));
     }
     if args.base == BaseArg::Lean {
         return lean_qemu(&lean(args, resources, KernelUse::LeanQemu)?, args, resources, config, purpose, ui).await;

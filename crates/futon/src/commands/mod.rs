@@ -27,7 +27,7 @@ use futon_host::machine::gem5::Goal;
 use futon_model::ExitCode;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::Command;
+use crate::cli::{Command, On};
 use crate::ui::Ui;
 
 pub use signals::{cancel_on_signals, prepare_process};
@@ -43,11 +43,11 @@ pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) 
         Command::Check(args) => check::check(&args, ui),
         Command::Test(args) => test::test(&args, Goal::Test, ui, cancel).await,
         Command::Setup(mut args) => {
-            "gem5".clone_into(&mut args.machine.on);
+            args.machine.on = On::Gem5;
             setup::setup(&args, ui, cancel).await
         }
         Command::Evaluate(mut args) => {
-            "gem5".clone_into(&mut args.machine.on);
+            args.machine.on = On::Gem5;
             test::test(&args, Goal::Evaluate, ui, cancel).await
         }
         Command::Stats(command) => stats::stats(&command, ui),

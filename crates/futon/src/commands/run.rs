@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use futon_host::machine::Machine;
 use futon_host::report::{RunMeta, function_report, report, write_report};
 use futon_host::run::{RunSetup, run as run_engine};
-use futon_host::workdir::WorkDir;
+use futon_host::workdir::{FolderLock, WorkDir};
 use futon_host::{Context, Result};
 use futon_model::{Base, ExitCode, FunctionReport, MachineKind};
 use image_store::ImageStore;
@@ -17,12 +17,13 @@ use tokio_util::sync::CancellationToken;
 use super::machine::{Purpose, prepare};
 use super::project::{settings, store};
 use super::stored::recall;
-use crate::cli::{BaseArg, RunArgs};
+use crate::cli::{BaseArg, On, RunArgs};
 use crate::ui::Ui;
 
 /// Runs and judges what a working directory holds.
 pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     let workdir = WorkDir::open(&args.dir)?;
+    let _lock = FolderLock::take(&args.dir, "futon run")?;
     let resources = &args.resources.resources;
     let mut config = settings(None)?;
     // The plan says which machine it was made for; flags may still say otherwise.
@@ -34,7 +35,7 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
         machine.base = BaseArg::Lean;
     }
     if workdir.plan().machine.kind == MachineKind::Gem5 {
-        "gem5".clone_into(&mut machine.on);
+        machine.on = On::Gem5;
     }
     super::machine::apply(&machine, &mut config);
     let prepared = prepare(&machine, resources, &config, Purpose::Run, ui, &cancel).await?;

@@ -5,7 +5,8 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use futon_host::{Context, Result};
+use futon_host::workdir::FolderLock;
+use futon_host::{Error, Result};
 
 const RUNS: &str = "runs";
 
@@ -19,8 +20,17 @@ const ROWS: &str = "invocations.csv";
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    /// Locked.
-    _in_use: Option<File>,
+    _in_use: InUse,
+}
+
+/// How others know that a folder is in use.
+#[derive(Debug)]
+#[allow(dead_code, reason = "held, not read")]
+enum InUse {
+    /// One that the user named, and may name again.
+    Named(FolderLock),
+    /// One that nobody else will name: locked only against being removed as an old one.
+    Stamped(Option<File>),
 }
 
 impl Deref for RunFolder {
@@ -31,20 +41,28 @@ impl Deref for RunFolder {
     }
 }
 
-/// The folder the user named, or a new one below `runs/`.
-pub fn run_folder(given: Option<&Path>) -> Result<RunFolder> {
+/// The folder the user named, or a new one below `runs/`. `doing` is the command that works there.
+///
+/// # Errors
+/// When the folder cannot be made, or another futon works in it.
+pub fn run_folder(given: Option<&Path>, doing: &str) -> Result<RunFolder> {
     if let Some(path) = given {
-        fs::create_dir_all(path).context(|| format!("cannot make {}", path.display()))?;
-        return Ok(RunFolder { path: path.to_owned(), _in_use: None });
+        return Ok(RunFolder { path: path.to_owned(), _in_use: InUse::Named(FolderLock::take(path, doing)?) });
     }
     let runs = Path::new(RUNS);
-    fs::create_dir_all(runs).context(|| format!("cannot make {}", runs.display()))?;
+    fs::create_dir_all(runs).map_err(|e| {
+        Error::infra(format!("cannot make {}", runs.display()))
+            .caused_by(e)
+            .hint("call futon in a folder that you may write to, or `futon test` with --out DIR")
+    })?;
     let stamp = humantime::format_rfc3339_seconds(SystemTime::now()).to_string().replace(':', "-");
     let folder = (1..)
         .map(|n| if n == 1 { runs.join(&stamp) } else { runs.join(format!("{stamp}.{n}")) })
         .find(|folder| fs::create_dir(folder).is_ok() || !folder.exists())
         .unwrap_or_else(|| runs.join(&stamp));
-    fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
+    fs::create_dir_all(&folder).map_err(|e| {
+        Error::infra(format!("cannot make {}", folder.display())).caused_by(e).hint("--out DIR names another folder")
+    })?;
     // Without a lock, where the file system has none, it is merely younger than the others.
     let in_use = File::open(&folder).ok().filter(|file| file.try_lock_shared().is_ok());
     prune(runs);
@@ -54,7 +72,7 @@ pub fn run_folder(given: Option<&Path>) -> Result<RunFolder> {
     if let Some(name) = folder.file_name() {
         let _ = std::os::unix::fs::symlink(name, &latest);
     }
-    Ok(RunFolder { path: folder, _in_use: in_use })
+    Ok(RunFolder { path: folder, _in_use: InUse::Stamped(in_use) })
 }
 
 /// Removes the oldest folders whose names are time stamps, but for those in use and those with rows; what futon did not name is left alone.

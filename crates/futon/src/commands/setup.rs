@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futon_host::Result;
 use futon_host::functions::select;
 use futon_host::machine::gem5::Goal;
-use futon_model::{ExitCode, FunctionReport};
+use futon_model::{ExitCode, FunctionReport, Verdict};
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Purpose, prepare};
@@ -22,9 +22,9 @@ pub async fn setup(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> R
     let names = project.names(&args.names, args.list.as_deref(), args.client.client.as_deref())?;
     let prepared =
         prepare(&args.machine, resources, &project.config, Purpose::Simulate(Goal::Setup), ui, &cancel).await?;
-    let out = run_folder(args.output.out.as_deref())?;
+    let out = run_folder(args.output.out.as_deref(), "futon setup")?;
     let store = Arc::new(store(resources)?);
-    let mut exit = ExitCode::Passed;
+    let mut failed = Vec::new();
     for name in &names {
         if cancel.is_cancelled() {
             return Ok(ExitCode::Interrupted);
@@ -41,17 +41,35 @@ pub async fn setup(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> R
                     function.verdict.step.as_deref().unwrap_or("run"),
                     function.verdict.why
                 ))?;
-                if exit == ExitCode::Passed {
-                    exit = ExitCode::of(&function.verdict);
-                }
+                failed.push(function.verdict);
             }
         }
     }
-    Ok(exit)
+    Ok(exit(&failed))
+}
+
+/// The gravest of those that have no checkpoint.
+fn exit(failed: &[Verdict]) -> ExitCode {
+    if failed.is_empty() { ExitCode::Passed } else { ExitCode::of_all(failed) }
 }
 
 /// The function's checkpoint, where the run came to it.
 fn checkpoint(function: &FunctionReport) -> Option<&str> {
     let simulation = function.simulation.as_ref()?;
     simulation.function_checkpoint.as_deref()
+}
+
+#[cfg(test)]
+mod tests {
+    use futon_model::{Code, Outcome};
+
+    use super::*;
+
+    #[test]
+    fn the_gravest_wins_whatever_comes_first() {
+        let ended = |outcome| Verdict { outcome, step: None, code: Code::StepFailed, why: String::new(), hint: None };
+        assert_eq!(exit(&[]), ExitCode::Passed);
+        assert_eq!(exit(&[ended(Outcome::Failed), ended(Outcome::Infra)]), ExitCode::Infra);
+        assert_eq!(exit(&[ended(Outcome::Failed)]), ExitCode::Failed);
+    }
 }

@@ -1,22 +1,15 @@
 //! The machine's flags of `futon build`, kept in the working directory for `futon run`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::Parser;
 use futon_host::{Context, Error, Result};
 use serde_json::Value;
 
 use crate::cli::MachineArgs;
 
 const FILE: &str = "machine.json";
-
-/// A command line with nothing on it.
-#[derive(Debug, Parser)]
-struct Nothing {
-    #[command(flatten)]
-    machine: MachineArgs,
-}
 
 /// Keeps the flags in a working directory.
 ///
@@ -48,40 +41,37 @@ pub fn recall(dir: &Path, given: MachineArgs) -> Result<MachineArgs> {
             .hint("`futon build` makes the directory anew")
     };
     let kept: Value = serde_json::from_slice(&text).map_err(malformed)?;
-    let value = |machine: &MachineArgs| serde_json::to_value(machine).map_err(malformed);
-    let merged = over(kept, value(&given)?, &value(&Nothing::parse_from(["futon"]).machine)?);
-    serde_json::from_value(merged).map_err(malformed)
+    let explicit = given.explicit.clone();
+    let merged = over(kept, &serde_json::to_value(&given).map_err(malformed)?, &explicit);
+    Ok(MachineArgs { explicit, ..serde_json::from_value(merged).map_err(malformed)? })
 }
 
-/// `given` where it differs from `default`, else `kept`.
-fn over(kept: Value, given: Value, default: &Value) -> Value {
-    match (kept, given) {
-        (Value::Object(kept), Value::Object(given)) => {
-            let of = |name: &str| default.get(name).cloned().unwrap_or_default();
-            kept.into_iter()
-                .map(|(name, kept)| {
-                    let value = given.get(&name).cloned().unwrap_or_else(|| kept.clone());
-                    let value = over(kept, value, &of(&name));
-                    (name, value)
-                })
-                .collect()
-        }
-        (kept, given) => {
-            if given == *default {
-                kept
-            } else {
-                given
-            }
-        }
-    }
+/// What was kept, but for the fields that were on this command line, and those that were not kept at all (`GEM5` of the environment).
+fn over(kept: Value, given: &Value, explicit: &BTreeSet<String>) -> Value {
+    let Value::Object(kept) = kept else { return kept };
+    kept.into_iter()
+        .map(|(name, kept)| {
+            let value = match given.get(&name) {
+                // The flags of gem5 are a group of their own, which has one of its name.
+                Some(group @ Value::Object(_)) if kept.is_object() => over(kept, group, explicit),
+                Some(given) if explicit.contains(&name) || kept.is_null() => given.clone(),
+                _ => kept,
+            };
+            (name, value)
+        })
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{Accel, Cli, Command, On};
 
     fn parsed(words: &[&str]) -> MachineArgs {
-        Nothing::parse_from([&["futon"], words].concat()).machine
+        match Cli::read_from(&[&["futon", "run"], words].concat()).command {
+            Command::Run(args) => args.machine,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]
@@ -93,9 +83,14 @@ mod tests {
             ["--kernel", "/k", "--base-image", "mine.qcow2", "--vcpus", "4", "--cold", "--on", "gem5", "--cpu", "o3"];
         remember(dir, &parsed(&built)).unwrap();
         let run = recall(dir, parsed(&["--vcpus", "1", "--param", "l2.size=2MB"])).unwrap();
-        assert_eq!((run.kernel.unwrap(), run.vcpus, run.cold, run.on.as_str()), ("/k".into(), Some(1), true, "gem5"));
+        assert_eq!((run.kernel.unwrap(), run.vcpus, run.cold, run.on), ("/k".into(), Some(1), true, On::Gem5));
         assert!(run.base_image.unwrap().is_absolute());
         assert_eq!((run.gem5.cpu.to_string().as_str(), run.gem5.params.len()), ("o3", 1));
+        // A default that is written out undoes what was built.
+        remember(dir, &parsed(&["--accel", "tcg", "--cold", "--boot-cpu", "kvm"])).unwrap();
+        let run = recall(dir, parsed(&["--accel", "auto", "--boot-cpu", "atomic"])).unwrap();
+        assert_eq!((run.accel, run.cold, run.gem5.boot_cpu.as_str()), (Accel::Auto, true, "atomic"));
+        assert_eq!(recall(dir, parsed(&[])).unwrap().accel, Accel::Tcg);
         fs::write(dir.join(FILE), "{").unwrap();
         assert!(recall(dir, parsed(&[])).is_err());
     }

@@ -14,6 +14,7 @@ use futon_host::machine::qemu::QemuMachine;
 use futon_host::machine::{Machine, namespace_works};
 use futon_host::report::{junit, report, write_report};
 use futon_host::text::one_line;
+use futon_host::workdir::FolderLock;
 use futon_host::{Context, Error, Result};
 use futon_model::{Code, ExitCode, FunctionReport, MachineReport, Network, Outcome, Proof, Verdict};
 use futures_util::{StreamExt, TryFutureExt, TryStreamExt, stream};
@@ -25,7 +26,7 @@ use super::project::{Project, missing_image, store};
 use super::run::run_beside;
 use super::rundir::run_folder;
 use super::warm::with_images;
-use crate::cli::TestArgs;
+use crate::cli::{On, TestArgs};
 use crate::ui::Ui;
 
 /// Tests functions, as many side by side as there is room for.
@@ -38,14 +39,14 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
     }
     let mut project = Project::read(&args.project, &args.client, &args.machine)?;
     let names = project.names(&args.names, args.list.as_deref(), args.client.client.as_deref())?;
-    let on_qemu = args.machine.on == "qemu";
+    let on_qemu = args.machine.on == On::Qemu;
     let jobs = side_by_side(jobs(args, &project, on_qemu).min(names.len()), on_qemu, ui).await?;
     if on_qemu {
         project.config.machine.share(processors(), jobs);
     }
     let purpose = if goal == Goal::Test { Purpose::Fork } else { Purpose::Simulate(goal) };
     let prepared = prepare(&args.machine, resources, &project.config, purpose, ui, &cancel).await?;
-    let out = run_folder(args.output.out.as_deref())?;
+    let out = run_folder(args.output.out.as_deref(), "futon test")?;
     let store = Arc::new(store(resources)?);
     let started = SystemTime::now();
     let cached = if args.from_cache {
@@ -162,6 +163,7 @@ impl Suite<'_> {
     async fn attempt(&self, name: &str, dir: &Path, ui: &Ui) -> Result<FunctionReport> {
         let resources = &self.args.resources.resources;
         let store = &self.store;
+        let _lock = FolderLock::take(dir, "futon test")?;
         let workdir =
             self.project.working_directory(name, dir, &self.args.client, self.prepared, resources, Some(store))?;
         for image in workdir.plan().images.iter().filter(|image| image.manifest.is_none()) {

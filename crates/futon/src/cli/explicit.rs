@@ -1,0 +1,48 @@
+//! Which flags were on the command line: a default says nothing of what the user wants.
+
+use std::collections::BTreeSet;
+
+use clap::ArgMatches;
+use clap::parser::ValueSource;
+
+use super::{Command, MachineArgs, WarmCommand};
+
+/// The ids of the arguments that the command line of the innermost command has.
+fn on_the_command_line(matches: &ArgMatches) -> BTreeSet<String> {
+    let mut inner = matches;
+    while let Some((_, next)) = inner.subcommand() {
+        inner = next;
+    }
+    let given = |id: &&str| inner.value_source(id) == Some(ValueSource::CommandLine);
+    // Groups, which derived parsers make of each struct, have ids but no value sources of their own.
+    let ids = inner.ids().map(clap::Id::as_str).filter(|id| inner.try_contains_id(id).is_ok());
+    ids.filter(given).map(str::to_owned).collect()
+}
+
+/// Notes in the machine's flags of a command which of them were given.
+pub fn note(command: &mut Command, matches: &ArgMatches) {
+    if let Some(machine) = machine(command) {
+        machine.explicit = on_the_command_line(matches);
+    }
+}
+
+/// The machine's flags of a command that has them.
+fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
+    Some(match command {
+        Command::Build(args) => &mut args.machine,
+        Command::Run(args) => &mut args.machine,
+        Command::Test(args) | Command::Setup(args) | Command::Evaluate(args) => &mut args.machine,
+        Command::Exec(args) => &mut args.machine,
+        Command::Shell(args) => &mut args.machine,
+        Command::Warm(WarmCommand::Make(args)) => &mut args.machine,
+        Command::Warm(WarmCommand::List { .. } | WarmCommand::Rm { .. })
+        | Command::Images(_)
+        | Command::Doctor(_)
+        | Command::Resources(_)
+        | Command::Check(_)
+        | Command::Stats(_)
+        | Command::Serve(_)
+        | Command::Completions { .. }
+        | Command::Guard(_) => return None,
+    })
+}

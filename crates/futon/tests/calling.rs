@@ -1,0 +1,121 @@
+//! Ways of calling: two at once in one folder, machines that do not exist, folders that cannot be written to.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
+mod common;
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{Project, text};
+
+/// Waits for a condition.
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !condition() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "waited for {what} in vain");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A run that hangs in its pull.
+fn hanging(project: &Project, args: &[&str], events: &str) -> Child {
+    let events = project.path(events);
+    let _ = std::fs::remove_file(&events);
+    let child = project.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("the pull", || std::fs::read_to_string(&events).is_ok_and(|text| text.contains("step_started")));
+    child
+}
+
+#[test]
+fn a_working_directory_that_runs_is_left_alone() {
+    let project = Project::new();
+    let done = |args: &[&str]| {
+        let output = project.futon(args);
+        (output.status.code(), text(&output))
+    };
+    assert_eq!(done(&["build", "fibonacci-go", "--on", "fake:hang:pull"]).0, Some(0));
+    let mut running = hanging(&project, &["run"], "test_dir/results/events.jsonl");
+    for args in [&["run"][..], &["build", "aes-go", "--on", "fake"], &["check"]] {
+        let (code, said) = done(args);
+        let holder = format!("test_dir is in use: futon run, process {} since 20", running.id());
+        assert!(code == Some(3) && said.contains(&holder) && said.contains("hint:"), "{args:?}: {code:?} {said}");
+    }
+    assert!(project.path("test_dir/results/events.jsonl").exists(), "the run's results are still there");
+    running.kill().unwrap();
+    running.wait().unwrap();
+    // The kernel has released what was killed.
+    let (code, said) = done(&["build", "aes-go", "--on", "fake"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(done(&["run"]).0, Some(0));
+    assert_eq!(done(&["check"]).0, Some(0));
+}
+
+#[test]
+fn two_tests_do_not_share_a_folder() {
+    let project = Project::new();
+    let args = ["test", "--on", "fake:hang:pull", "fibonacci-go", "--out", "same"];
+    let mut running = hanging(&project, &args, "same/fibonacci-go/results/events.jsonl");
+    let second = |args: &[&str]| {
+        let output = project.futon(args);
+        (output.status.code(), text(&output))
+    };
+    let (code, said) = second(&["test", "--on", "fake", "aes-go", "--out", "same"]);
+    let holder = format!("same is in use: futon test, process {}", running.id());
+    assert!(code == Some(3) && said.contains(&holder), "{code:?} {said}");
+    // Nor does a run in one of its working directories.
+    let (code, said) = second(&["run", "--dir", "same/fibonacci-go"]);
+    assert!(code == Some(3) && said.contains("fibonacci-go is in use: futon test"), "{code:?} {said}");
+    assert_eq!(second(&["test", "--on", "fake", "aes-go", "--out", "other"]).0, Some(0));
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert_eq!(second(&["test", "--on", "fake", "aes-go", "--out", "same"]).0, Some(0));
+}
+
+#[test]
+fn the_fake_machine_is_for_tests_alone() {
+    let project = Project::new();
+    // As a user calls it.
+    let user = |args: &[&str]| {
+        let output = project.command(args).env_remove("FUTON_TEST_FAKE_MACHINE").output().unwrap();
+        (output.status.code(), text(&output))
+    };
+    for args in [&["test", "--on", "fake", "fibonacci-go"][..], &["build", "--on", "fake:pass", "fibonacci-go"]] {
+        let (code, said) = user(args);
+        assert!(code == Some(2) && said.contains("qemu, gem5"), "{args:?}: {code:?} {said}");
+    }
+    let help = user(&["test", "--help"]).1;
+    assert!(help.contains("--on") && !help.contains("fake"), "{help}");
+    // What it has made elsewhere passes here neither.
+    assert!(project.futon(&["build", "--on", "fake", "fibonacci-go"]).status.success());
+    assert!(project.futon(&["run"]).status.success());
+    for args in [&["run"][..], &["check"]] {
+        let (code, said) = user(args);
+        assert!(
+            code == Some(3) && said.contains("proves nothing") && !said.contains("passed"),
+            "{args:?}: {code:?} {said}"
+        );
+    }
+}
+
+#[test]
+fn a_machine_that_does_not_exist_is_an_error_of_usage_with_near_names() {
+    let project = Project::new();
+    for (on, near) in [("qmeu", "qemu"), ("gem", "gem5"), ("fakexyz", "qemu")] {
+        for verb in ["test", "build", "exec"] {
+            let output = project.futon(&[verb, "fibonacci-go", "--on", on]);
+            let said = text(&output);
+            assert!(output.status.code() == Some(2) && said.contains(near), "{verb} {on}: {said}");
+        }
+    }
+}
+
+#[test]
+fn where_nothing_can_be_written_the_hint_names_the_way_out() {
+    let project = Project::new();
+    // A file in the place of the folder: for root, too, whom no mode keeps out.
+    project.write("runs", "");
+    let output = project.futon(&["test", "--on", "fake", "fibonacci-go"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output).contains("--out"), "{}", text(&output));
+}
