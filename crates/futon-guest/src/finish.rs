@@ -1,10 +1,18 @@
 //! `finish`: the run script's last word.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use futon_model::GuestEvent;
 
-use crate::{error::Result, exchange::Exchange, gem5, report::report, runlog::RunLog, transfer};
+use crate::{
+    engine::journal,
+    error::{Context, Result},
+    exchange::Exchange,
+    gem5,
+    report::report,
+    runlog::RunLog,
+    transfer,
+};
 
 /// The name under which hosts look for the results log.
 const NAME: &str = "results.log";
@@ -17,9 +25,27 @@ pub(crate) fn run(status: i32, why: Option<&str>, log: &RunLog) -> Result<()> {
         report(&GuestEvent::Finish { status }, log);
         return uploaded;
     }
+    if status != 0 {
+        keep_journal(log.folder());
+    }
     let uploaded = upload(log.path());
     report(&GuestEvent::Finish { status }, log);
     uploaded
+}
+
+/// The name under which the engine's journal is kept.
+const JOURNAL: &str = "engine.log";
+
+/// Uploads what the engine wrote into the journal: it may have the reason. A guest without either has none to give.
+fn keep_journal(folder: &Path) {
+    let Some(text) = journal(None) else { return };
+    let file = folder.join(JOURNAL);
+    let kept = fs::write(&file, text)
+        .context(format_args!("cannot write {}", file.display()))
+        .and_then(|()| transfer::put(&Exchange::find()?, &file, JOURNAL));
+    if let Err(error) = kept {
+        println!("futon: the engine's journal is not kept: {error}");
+    }
 }
 
 fn upload(log: &Path) -> Result<()> {

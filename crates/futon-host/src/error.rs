@@ -119,10 +119,11 @@ impl From<image_store::StoreError> for Error {
     fn from(error: image_store::StoreError) -> Self {
         let text = error.to_string();
         let (message, help) = split_hint(&text);
-        let host = Self::infra(message);
+        // A file that is no image is not this host's fault.
+        let error = if error.is_of_the_image() { Self::usage(message) } else { Self::infra(message) };
         match help {
-            Some(help) => host.hint(help),
-            None => host,
+            Some(help) => error.hint(help),
+            None => error,
         }
     }
 }

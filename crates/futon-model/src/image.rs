@@ -92,7 +92,7 @@ pub struct ImageReference {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReferenceError {
     text: String,
-    why: &'static str,
+    why: String,
 }
 
 impl fmt::Display for ReferenceError {
@@ -169,37 +169,73 @@ impl ImageReference {
     }
 }
 
+/// Longest registry and repository together, bytes.
+const MAX_NAME: usize = 255;
+
+/// `host[:port]`, an IPv6 address in brackets.
+fn is_host(text: &str) -> bool {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.contains(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let label = |label: &str| {
+        label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && label.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && label.ends_with(|c: char| c.is_ascii_alphanumeric())
+    };
+    let host_ok = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => host.split('.').all(label),
+    };
+    host_ok && port.is_none_or(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// Lower-case letters and digits, with one dot, one or two underscores or any number of hyphens between them.
+fn is_path_part(part: &str) -> bool {
+    let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let mut separators = part.split(word).filter(|s| !s.is_empty());
+    part.starts_with(word)
+        && part.ends_with(word)
+        && separators.all(|s| [".", "_", "__"].contains(&s) || s.bytes().all(|b| b == b'-'))
+}
+
 impl FromStr for ImageReference {
     type Err = ReferenceError;
 
-    /// Reads a name by the rules of Docker's reference grammar: the first part is a registry
-    /// when it holds a dot or a colon or is `localhost`.
+    /// Reads a name by the rules of Docker's reference grammar: the first part is a registry when it holds a dot, a colon or an
+    /// upper-case letter, or is `localhost`.
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
-        let bad = |why| ReferenceError { text: text.to_owned(), why };
+        let bad = |why: String| ReferenceError { text: text.to_owned(), why };
         let (rest, digest) = match text.split_once('@') {
-            Some((rest, digest)) => (rest, Some(digest.parse().map_err(|_| bad("the digest is not sha256"))?)),
+            Some((rest, digest)) => (rest, Some(digest.parse().map_err(|_| bad("the digest is not sha256".into()))?)),
             None => (text, None),
         };
+        let is_registry = |first: &str| {
+            first.contains(['.', ':']) || first == "localhost" || first.contains(|c: char| c.is_ascii_uppercase())
+        };
         let (registry, path) = match rest.split_once('/') {
-            Some((first, path)) if first.contains(['.', ':']) || first == "localhost" => (first, path),
+            Some((first, path)) if is_registry(first) => (first, path),
             _ => (DEFAULT_REGISTRY, rest),
         };
         let (path, tag) = match path.rsplit_once(':') {
             Some((path, tag)) => (path, Some(tag)),
             None => (path, None),
         };
-        let edge = |c: char| c.is_ascii_alphanumeric() || c == '[' || c == ']';
-        let inside = |b: u8| b.is_ascii_alphanumeric() || b".-:[]".contains(&b);
-        if !registry.bytes().all(inside) || !registry.starts_with(edge) || !registry.ends_with(edge) {
-            return Err(bad("the registry is no host name"));
+        if !is_host(registry) {
+            return Err(bad(format!("the registry {registry:?} is no host name")));
         }
-        let part_ok = |part: &str| {
-            part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
-                && part.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && part.ends_with(|c: char| c.is_ascii_alphanumeric())
-        };
-        if !path.split('/').all(part_ok) {
-            return Err(bad("the repository may hold lower-case letters, digits, and . _ - / between them"));
+        if !path.split('/').all(is_path_part) {
+            let lower = path.to_ascii_lowercase();
+            return Err(bad(match lower != path && lower.split('/').all(is_path_part) {
+                true => format!("repository name ({path}) must be lowercase"),
+                false => "the repository may hold lower-case letters, digits, and . _ __ - / between them".into(),
+            }));
+        }
+        if registry.len() + 1 + path.len() > MAX_NAME {
+            return Err(bad(format!("the name is longer than {MAX_NAME} characters")));
+        }
+        if rest.len() == 64 && rest.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
+            return Err(bad("64 hexadecimal digits are taken for an image's id, not for a name".into()));
         }
         if let Some(tag) = tag {
             let ok = !tag.is_empty()
@@ -207,7 +243,7 @@ impl FromStr for ImageReference {
                 && !tag.starts_with(['.', '-'])
                 && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
             if !ok {
-                return Err(bad("the tag may hold letters, digits and . _ -"));
+                return Err(bad("the tag may hold letters, digits and . _ -, 128 at most".into()));
             }
         }
         let registry = if registry == "index.docker.io" { DEFAULT_REGISTRY } else { registry };
@@ -257,6 +293,9 @@ pub struct PlannedImage {
     pub manifest: Option<Digest>,
     /// Digest of the image's configuration: the classic Docker image id.
     pub config: Option<Digest>,
+    /// Where the store has no such image: names in it that may have been meant, the likeliest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub near: Vec<String>,
 }
 
 impl PlannedImage {
@@ -301,10 +340,53 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for text in
-            ["", "UPPER/case", "a//b", "../etc/passwd", "a b", "x/y:", "x/y@sha256:12", "-x", "x/y:.hidden", "a;b"]
-        {
+        for text in [
+            "",
+            "UPPER",
+            "a//b",
+            "a..b/c",
+            "a___b",
+            "a_-b",
+            "my host.example/x",
+            "example:port/x",
+            "-x.example/y",
+            "../etc/passwd",
+            "a b",
+            "x/y:",
+            "x/y@sha256:12",
+            "-x",
+            "x/y:.hidden",
+            "a;b",
+        ] {
             assert!(text.parse::<ImageReference>().is_err(), "{text:?}");
         }
+        assert!("a".repeat(64).parse::<ImageReference>().is_err());
+        assert!(format!("x/{}", "a".repeat(250)).parse::<ImageReference>().is_err());
+    }
+
+    #[test]
+    fn every_form_that_docker_takes_is_taken() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        for text in [
+            format!("ghcr.io/me/fn@{digest}"),
+            format!("registry.example:5000/team/fn:v1.2@{digest}"),
+            "localhost/x".into(),
+            "LOCAL/x".into(),
+            "[::1]:5000/x:v1".into(),
+            "a__b/c--d.e_f:Tag_1.2-3".into(),
+            "b".repeat(63),
+        ] {
+            let reference: ImageReference = text.parse().unwrap();
+            assert_eq!(reference.written(), text);
+            assert_eq!(reference.canonical().parse::<ImageReference>().unwrap().canonical(), reference.canonical());
+        }
+    }
+
+    #[test]
+    fn an_upper_case_name_is_told_why() {
+        let why = |text: &str| text.parse::<ImageReference>().unwrap_err().to_string();
+        assert!(why("Case/Upper").contains("repository name (Upper) must be lowercase"), "{}", why("Case/Upper"));
+        assert!(why("ghcr.io/Me/fn").contains("repository name (Me/fn) must be lowercase"));
+        assert!(!why("a b").contains("lowercase"));
     }
 }

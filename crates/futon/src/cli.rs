@@ -250,6 +250,38 @@ pub enum ImagesCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Show all that the store knows of an image: digests, platforms, layers, how it is run
+    Show {
+        /// Image name
+        name: String,
+        /// Where resources are
+        #[command(flatten)]
+        resources: ResourcesArg,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove images, and the blobs that no other image needs
+    Rm {
+        /// Image names
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// Where resources are
+        #[command(flatten)]
+        resources: ResourcesArg,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove blobs that no image needs, and what adds that were killed have left
+    Prune {
+        /// Where resources are
+        #[command(flatten)]
+        resources: ResourcesArg,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// What to test.

@@ -1,26 +1,28 @@
-//! `docker save` archives: the old form (`manifest.json` alone) and the OCI layout in a tar.
+//! Archives that an engine loads, whoever made them: the old form (`manifest.json` alone), the OCI layout in a tar, and both in one.
 
 use std::io::Read;
-use std::path::Path;
 
-use flate2::read::MultiGzDecoder;
-use futon_model::{Digest, ImageReference};
+use futon_model::{Digest, ImageReference, ReferenceError};
 use serde::Deserialize;
 
-use super::StoreError;
-use super::blobs::{Staging, copy_hashing, digest_bytes, digest_of};
-use super::layout;
-use super::manifest::{Config, Descriptor, IndexEntry, media_type, write_manifest};
+use super::blobs::{Staging, digest_bytes};
+use super::config::ImageConfig;
+use super::import::check_diff_id;
+use super::json::{first_value, or_default};
+use super::manifest::{Descriptor, IndexEntry, check_depth, media_type, write_manifest};
 use super::names::StoredImage;
 use super::source::{Source, Tar};
+use super::{Compression, StoreError, layout};
 
 /// An image of an archive's `manifest.json`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Saved {
+    #[serde(default, deserialize_with = "or_default")]
     config: String,
-    #[serde(default)]
-    repo_tags: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "or_default")]
+    repo_tags: Vec<String>,
+    #[serde(default, deserialize_with = "or_default")]
     layers: Vec<String>,
 }
 
@@ -31,16 +33,22 @@ pub(super) fn stage(
     name: Option<&ImageReference>,
     added: &str,
 ) -> Result<Vec<StoredImage>, StoreError> {
-    let entries = layout::entries(tar)?;
     let Some(manifest) = tar.read("manifest.json")? else {
-        let Some(entries) = entries else {
+        let Some(entries) = layout::entries(tar)? else {
             let why = "neither manifest.json nor index.json is in it (hint: make it with docker save, or skopeo copy … oci-archive:)";
-            return Err(StoreError::not_an_image(tar.describe(), why));
+            return Err(tar.lacks(why));
         };
         return stage_layout(tar, &entries, staging, name, added);
     };
-    let saved: Vec<Saved> = serde_json::from_slice(&manifest)
-        .map_err(|e| StoreError::not_an_image(tar.describe(), format!("its manifest.json is not readable: {e}")))?;
+    // With a manifest.json an engine looks at nothing else; the index only tells how the manifests were written.
+    let entries = layout::entries(tar).ok().flatten();
+    let saved: Option<Vec<Saved>> = first_value(&manifest).map_err(|e| {
+        StoreError::not_an_image(
+            tar.describe(),
+            format!("its manifest.json is not readable: {e} (hint: save it again)"),
+        )
+    })?;
+    let saved = saved.unwrap_or_default();
     let mut images = Vec::new();
     for (image, names) in choose(tar, &saved, name)? {
         let first = names.first().ok_or_else(|| nameless(tar))?;
@@ -56,21 +64,29 @@ fn choose<'s>(
     saved: &'s [Saved],
     name: Option<&ImageReference>,
 ) -> Result<Vec<(&'s Saved, Vec<ImageReference>)>, StoreError> {
-    let tags = |image: &Saved| -> Vec<ImageReference> {
-        image.repo_tags.iter().flatten().filter_map(|tag| tag.parse().ok()).collect()
-    };
     let Some(name) = name else {
-        return match saved.iter().map(|image| (image, tags(image))).collect::<Vec<_>>() {
-            all if all.is_empty() => Err(StoreError::not_an_image(tar.describe(), "it holds no image")),
-            all if all.iter().any(|(_, names)| names.is_empty()) => Err(nameless(tar)),
-            all => Ok(all),
-        };
+        let mut all = Vec::new();
+        for image in saved {
+            let names: Result<Vec<ImageReference>, ReferenceError> =
+                image.repo_tags.iter().map(|t| t.parse()).collect();
+            let names = names.map_err(|e| StoreError::not_an_image(tar.describe(), format!("a name in it is {e}")))?;
+            if names.is_empty() {
+                return Err(nameless(tar));
+            }
+            all.push((image, names));
+        }
+        if all.is_empty() {
+            return Err(StoreError::not_an_image(tar.describe(), "it holds no image"));
+        }
+        return Ok(all);
     };
+    let tags =
+        |image: &Saved| -> Vec<ImageReference> { image.repo_tags.iter().filter_map(|tag| tag.parse().ok()).collect() };
     let named = saved.iter().find(|image| tags(image).iter().any(|tag| tag.canonical() == name.canonical()));
     match (named, saved) {
         (Some(image), _) | (None, [image]) => Ok(vec![(image, vec![name.clone()])]),
         _ => {
-            let held: Vec<&str> = saved.iter().flat_map(|s| s.repo_tags.iter().flatten()).map(String::as_str).collect();
+            let held: Vec<&str> = saved.iter().flat_map(|s| &s.repo_tags).map(String::as_str).collect();
             let why = format!(
                 "it holds {} images and none is named {name} (hint: they are {})",
                 saved.len(),
@@ -82,7 +98,7 @@ fn choose<'s>(
 }
 
 fn nameless(tar: &Tar) -> StoreError {
-    StoreError::not_an_image(tar.describe(), "it names no image (hint: give a name: NAME[:TAG])")
+    StoreError::not_an_image(tar.describe(), "it names no image (hint: give a name: --name NAME[:TAG])")
 }
 
 fn stage_layout(
@@ -112,9 +128,10 @@ fn stage_saved(
     added: &str,
 ) -> Result<StoredImage, StoreError> {
     let what = tar.describe();
-    let gone = |file: &str| {
-        StoreError::not_an_image(tar.describe(), format!("{file} is missing from it (hint: save it again)"))
-    };
+    let gone = |file: &str| StoreError::Missing { what: tar.describe(), blob: file.to_owned(), again: tar.again() };
+    if image.config.is_empty() {
+        return Err(StoreError::not_an_image(what, "its manifest.json names no configuration (hint: save it again)"));
+    }
     let config_bytes = tar.read(&image.config)?.ok_or_else(|| gone(&image.config))?;
     let config_digest = digest_bytes(&config_bytes)?;
     let promised = image.config.rsplit('/').next().unwrap_or_default().trim_end_matches(".json");
@@ -123,23 +140,26 @@ fn stage_saved(
     {
         return Err(StoreError::Digest { what, expected, found: config_digest });
     }
-    let own = entries.unwrap_or_default().iter().find(|e| layout::config_of(tar, e).as_ref() == Some(&config_digest));
-    if let Some(entry) = own {
-        return layout::open(tar, entry)?.stage(staging, name, added.to_owned());
+    if let Some(own) = layout::with_config(tar, entries.unwrap_or_default(), &config_digest) {
+        return own.stage(staging, name, added.to_owned());
     }
-    let parsed = Config::parse(&what, &config_bytes)?;
-    if parsed.rootfs.diff_ids.len() != image.layers.len() {
+    let parsed = ImageConfig::parse(&what, &config_bytes)?;
+    check_depth(&what, image.layers.len())?;
+    if parsed.diff_ids().len() != image.layers.len() {
         let why = format!(
-            "its configuration speaks of {} layers, it holds {}",
-            parsed.rootfs.diff_ids.len(),
-            image.layers.len()
+            "invalid manifest, layers length mismatch: {} layers, {} diff_ids (hint: save it again)",
+            image.layers.len(),
+            parsed.diff_ids().len()
         );
         return Err(StoreError::not_an_image(what, why));
     }
     let mut layers = Vec::new();
-    for (file, diff_id) in image.layers.iter().zip(&parsed.rootfs.diff_ids) {
-        let open = || tar.open(file)?.ok_or_else(|| gone(file));
-        layers.push(stage_layer(staging, &format!("{what}: {file}"), open, diff_id)?);
+    for (number, (file, diff_id)) in image.layers.iter().zip(parsed.diff_ids()).enumerate() {
+        let mut content = tar.open(file)?.ok_or_else(|| gone(file))?;
+        let mut descriptor = staging.take(&format!("{what}: {file}"), &mut *content)?;
+        let compression = check_diff_id(&what, number, staging.open(&descriptor.digest)?, diff_id)?;
+        layer_type(compression).clone_into(&mut descriptor.media_type);
+        layers.push(descriptor);
     }
     let size = config_bytes.len() as u64;
     let config = Descriptor { media_type: media_type::OCI_CONFIG.to_owned(), digest: config_digest, size };
@@ -157,33 +177,19 @@ fn stage_saved(
         manifest: descriptor,
         config,
         layers,
+        variants: Vec::new(),
         source: what,
         added: added.to_owned(),
     })
 }
 
-/// Stages a layer and checks that it unpacks to what the configuration promises.
-fn stage_layer(
-    staging: &mut Staging,
-    what: &str,
-    open: impl Fn() -> Result<Box<dyn Read>, StoreError>,
-    diff_id: &Digest,
-) -> Result<Descriptor, StoreError> {
-    let mut descriptor = staging.take(what, &mut *open()?)?;
-    let mut magic = Vec::new();
-    open()?.take(2).read_to_end(&mut magic).map_err(StoreError::io("read", Path::new(what)))?;
-    let packed = magic == [0x1f, 0x8b];
-    let unpacked = if packed {
-        let (hash, _) = copy_hashing(&mut MultiGzDecoder::new(open()?), &mut std::io::sink())
-            .map_err(StoreError::io("uncompress", Path::new(what)))?;
-        digest_of(hash)?
-    } else {
-        descriptor.digest.clone()
-    };
-    if unpacked != *diff_id {
-        return Err(StoreError::Digest { what: what.to_owned(), expected: diff_id.clone(), found: unpacked });
+/// Media type of a layer. The last two are nobody's standard; an engine looks at the content.
+fn layer_type(compression: Compression) -> &'static str {
+    match compression {
+        Compression::None => media_type::OCI_LAYER,
+        Compression::Gzip => media_type::OCI_LAYER_GZIP,
+        Compression::Zstd => "application/vnd.oci.image.layer.v1.tar+zstd",
+        Compression::Bzip2 => "application/vnd.oci.image.layer.v1.tar+bzip2",
+        Compression::Xz => "application/vnd.oci.image.layer.v1.tar+xz",
     }
-    let media_type = if packed { media_type::OCI_LAYER_GZIP } else { media_type::OCI_LAYER };
-    media_type.clone_into(&mut descriptor.media_type);
-    Ok(descriptor)
 }

@@ -102,7 +102,20 @@ impl Staging {
         expected: &Descriptor,
         open: impl FnOnce() -> Result<Box<dyn Read>, StoreError>,
     ) -> Result<(), StoreError> {
-        if self.blobs.contains(expected.digest.hex()) || is_present(&self.store, expected) {
+        if is_present(&self.store, expected) {
+            return Ok(());
+        }
+        self.add_anew(what, expected, open)
+    }
+
+    /// The same, and what the store has does not count.
+    pub fn add_anew(
+        &mut self,
+        what: &str,
+        expected: &Descriptor,
+        open: impl FnOnce() -> Result<Box<dyn Read>, StoreError>,
+    ) -> Result<(), StoreError> {
+        if self.blobs.contains(expected.digest.hex()) {
             return Ok(());
         }
         let found = self.take(what, &mut *open()?)?;
@@ -136,6 +149,15 @@ impl Staging {
         file.persist(&path).map_err(|e| StoreError::io("write", &path)(e.error))?;
         self.blobs.insert(digest.hex().to_owned());
         Ok(Descriptor { media_type: String::new(), digest, size })
+    }
+
+    /// Opens a blob that was staged, or that the store has already.
+    pub fn open(&self, digest: &Digest) -> Result<File, StoreError> {
+        let path = match self.blobs.contains(digest.hex()) {
+            true => self.folder.join(digest.hex()),
+            false => blob_path(&self.store, digest),
+        };
+        File::open(&path).map_err(StoreError::io("read", &path))
     }
 
     /// Moves every staged blob into the store; the caller holds the store's lock. Gives the bytes that are new.

@@ -59,6 +59,37 @@ pub enum StoreError {
         /// Platforms that are offered.
         offered: String,
     },
+    /// The image is not made for the processor of this machine.
+    #[error(
+        "{what}: no image for linux/amd64 with {level}, only for {offered} (hint: build or pull one for linux/amd64)"
+    )]
+    Processor {
+        /// Image name.
+        what: String,
+        /// What the machine's processor is.
+        level: futon_model::Amd64Level,
+        /// Platforms that are offered.
+        offered: String,
+    },
+    /// A part of an image is not where it should be.
+    #[error("{what}: {blob} is missing from it (hint: {again})")]
+    Missing {
+        /// File or folder.
+        what: String,
+        /// The part.
+        blob: String,
+        /// What brings it.
+        again: &'static str,
+    },
+    /// Another process removed what an add relied on, again and again.
+    #[error(
+        "blobs vanished from {} while images were added (hint: another process removes images; try again when it is done)",
+        path.display()
+    )]
+    Changed {
+        /// The store's folder.
+        path: PathBuf,
+    },
     /// The registry could not be used.
     #[error("cannot fetch {reference}: {why}")]
     Registry {
@@ -78,6 +109,19 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// True when what was given is at fault, not this host: another copy or another name would do.
+    #[must_use]
+    pub fn is_of_the_image(&self) -> bool {
+        matches!(
+            self,
+            Self::NotAnImage { .. }
+                | Self::Digest { .. }
+                | Self::Missing { .. }
+                | Self::Platform { .. }
+                | Self::Processor { .. }
+        )
+    }
+
     /// Wraps a system error: use as `.map_err(StoreError::io("read", path))`.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();

@@ -1,13 +1,18 @@
-//! One image from a source into a staging folder: every digest checked on the way.
+//! One image from a source into a staging folder: every digest checked on the way, and that the layers are those which the
+//! configuration promises.
 
 use std::io::Read;
+use std::path::Path;
 
-use futon_model::{Digest, ImageReference};
+use futon_model::{Amd64Level, Digest, ImageReference};
 
 use super::StoreError;
-use super::blobs::{Staging, digest_bytes};
-use super::manifest::{Config, Descriptor, Document};
-use super::names::StoredImage;
+use super::blobs::{Staging, copy_hashing, digest_bytes, digest_of};
+use super::config::ImageConfig;
+use super::manifest::{Descriptor, Document};
+use super::names::{StoredImage, Variant};
+use super::packed::{is_cut, unpacked};
+use super::platform::Platform;
 use super::source::Source;
 
 /// Where a blob lies in a source.
@@ -23,34 +28,54 @@ pub(super) fn in_skopeo_folder(digest: &Digest) -> String {
     digest.hex().to_owned()
 }
 
+/// The processor whose image stands for the others where no machine is named: QEMU's translator has this level.
+pub(super) const USUAL: Amd64Level = Amd64Level::V3;
+
 /// What an import takes and from where.
 #[derive(Debug)]
 pub(super) struct Import<'a, S> {
-    /// Where the blobs are read.
-    pub source: &'a S,
-    /// Their names there.
+    /// The blobs' names in a source.
     pub blob: BlobName,
     /// The index that led to the image, if any, with its content.
     pub index: Option<(Descriptor, Vec<u8>)>,
-    /// The manifest's descriptor and content.
-    pub manifest: (Descriptor, Vec<u8>),
+    /// The images that one or the other processor would take, the best for the usual one first.
+    pub candidates: Vec<Candidate<'a, S>>,
+    /// Whether the index has more than one image that some processor takes, whether or not the source holds them.
+    pub several: bool,
+}
+
+/// An image of one platform, in a source.
+#[derive(Debug)]
+pub(super) struct Candidate<'a, S> {
+    /// Where its blobs are read.
+    pub source: &'a S,
+    /// What the index says it is for.
+    pub platform: Option<Platform>,
+    /// Its manifest's descriptor.
+    pub manifest: Descriptor,
 }
 
 impl<S: Source> Import<'_, S> {
-    /// Stages all blobs of the image; gives what the store will remember.
+    /// Stages all blobs of the image; gives what the store will remember. A source may hold some platforms only: those that it
+    /// holds whole are taken.
     pub fn stage(
         self,
         staging: &mut Staging,
         reference: &ImageReference,
         added: String,
     ) -> Result<StoredImage, StoreError> {
-        let what = self.source.describe();
-        let (mut manifest, bytes) = self.manifest;
-        let Document::Manifest { media_type, config, layers } = Document::parse(&what, &bytes)? else {
-            return Err(StoreError::not_an_image(what, "an index where a manifest should be"));
+        let what = self.candidates.first().map_or_else(String::new, |c| c.source.describe());
+        let (mut variants, mut lacking) = (Vec::new(), None);
+        for candidate in &self.candidates {
+            match candidate.stage(staging, self.blob) {
+                Ok(variant) => variants.push(variant),
+                Err(error @ StoreError::Missing { .. }) => lacking = lacking.or(Some(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(Variant { manifest, config, layers, .. }) = variants.first().cloned() else {
+            return Err(lacking.unwrap_or_else(|| StoreError::not_an_image(what, "it holds no image")));
         };
-        manifest.media_type = media_type;
-        stage_document(staging, &what, &manifest, bytes)?;
         let index = match self.index {
             Some((descriptor, bytes)) => {
                 stage_document(staging, &what, &descriptor, bytes)?;
@@ -58,17 +83,83 @@ impl<S: Source> Import<'_, S> {
             }
             None => None,
         };
-        let config_bytes = self.source.read(&(self.blob)(&config.digest))?;
-        let config_bytes = config_bytes.ok_or_else(|| missing(&what, &config.digest))?;
-        Config::parse(&what, &config_bytes)?;
-        stage_document(staging, &what, &config, config_bytes)?;
-        for layer in &layers {
-            let name = (self.blob)(&layer.digest);
-            let open = || self.source.open(&name)?.ok_or_else(|| missing(&what, &layer.digest));
-            staging.add(&format!("{what}: {name}"), layer, open)?;
+        if let [one] = &variants[..]
+            && one.runs_everywhere()
+            && !self.several
+        {
+            variants.clear();
         }
-        Ok(StoredImage { reference: reference.clone(), index, manifest, config, layers, source: what, added })
+        let reference = reference.clone();
+        Ok(StoredImage { reference, index, manifest, config, layers, variants, source: what, added })
     }
+}
+
+impl<S: Source> Candidate<'_, S> {
+    /// The manifest, as it was written.
+    pub fn read(&self, blob: BlobName) -> Result<Vec<u8>, StoreError> {
+        self.source.read(&blob(&self.manifest.digest))?.ok_or_else(|| missing(self.source, &self.manifest.digest))
+    }
+
+    fn stage(&self, staging: &mut Staging, blob: BlobName) -> Result<Variant, StoreError> {
+        let what = self.source.describe();
+        let bytes = self.read(blob)?;
+        let Document::Manifest(parsed) = Document::parse(&what, &bytes)? else {
+            return Err(StoreError::not_an_image(what, "an index where a manifest should be"));
+        };
+        parsed.check(&what)?;
+        let manifest = Descriptor { media_type: parsed.media_type, size: bytes.len() as u64, ..self.manifest.clone() };
+        let config_bytes = self.source.read(&blob(&parsed.config.digest))?;
+        let config_bytes = config_bytes.ok_or_else(|| missing(self.source, &parsed.config.digest))?;
+        let config = ImageConfig::parse(&what, &config_bytes)?;
+        if config.diff_ids().len() != parsed.layers.len() {
+            let why = format!(
+                "layers from manifest don't match image configuration: {} layers, {} diff_ids (hint: {})",
+                parsed.layers.len(),
+                config.diff_ids().len(),
+                self.source.again()
+            );
+            return Err(StoreError::not_an_image(what, why));
+        }
+        stage_document(staging, &what, &manifest, bytes)?;
+        stage_document(staging, &what, &parsed.config, config_bytes)?;
+        for (number, (layer, diff_id)) in parsed.layers.iter().zip(config.diff_ids()).enumerate() {
+            let name = blob(&layer.digest);
+            let open = || self.source.open(&name)?.ok_or_else(|| missing(self.source, &layer.digest));
+            let named = format!("{what}: {name}");
+            staging.add(&named, layer, open)?;
+            if check_diff_id(&what, number, staging.open(&layer.digest)?, diff_id).is_err() {
+                // The store's own copy may have been damaged since: the source's is put in its place.
+                staging.add_anew(&named, layer, open)?;
+                check_diff_id(&what, number, staging.open(&layer.digest)?, diff_id)?;
+            }
+        }
+        let platform = self.platform.as_ref().map(Platform::to_string);
+        Ok(Variant { platform, manifest, config: parsed.config, layers: parsed.layers })
+    }
+}
+
+/// Checks that a layer unpacks to what the configuration promises. The words are the engine's.
+pub(super) fn check_diff_id(
+    what: &str,
+    number: usize,
+    layer: impl Read,
+    promised: &Digest,
+) -> Result<super::Compression, StoreError> {
+    let broken = |e: std::io::Error| {
+        let why =
+            if is_cut(&e) { "unexpected end: it is cut short".to_owned() } else { format!("it does not unpack: {e}") };
+        StoreError::not_an_image(format!("{what}: layer {number}"), format!("{why} (hint: make the image again)"))
+    };
+    let (compression, mut plain) = unpacked(layer).map_err(StoreError::io("read", Path::new(what)))?;
+    let (hash, _) = copy_hashing(&mut plain, &mut std::io::sink()).map_err(broken)?;
+    let found = digest_of(hash)?;
+    if found == *promised {
+        return Ok(compression);
+    }
+    let why = format!(
+        "invalid diffID for layer {number}: expected \"{promised}\", got \"{found}\" (hint: layer and configuration are not of one image; make it again)"
+    );
+    Err(StoreError::not_an_image(what, why))
 }
 
 fn stage_document(
@@ -85,6 +176,6 @@ fn stage_document(
     staging.add(what, descriptor, || Ok(Box::new(std::io::Cursor::new(bytes)) as Box<dyn Read>))
 }
 
-pub(super) fn missing(what: &str, digest: &Digest) -> StoreError {
-    StoreError::not_an_image(what, format!("blob {digest} is missing (hint: the copy is not complete; make it again)"))
+pub(super) fn missing<S: Source>(source: &S, digest: &Digest) -> StoreError {
+    StoreError::Missing { what: source.describe(), blob: digest.to_string(), again: source.again() }
 }

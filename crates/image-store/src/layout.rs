@@ -3,12 +3,16 @@
 use futon_model::{Digest, ImageReference};
 
 use super::StoreError;
-use super::import::{Import, in_layout, missing};
-use super::manifest::{Descriptor, Document, IndexEntry, choose};
+use super::import::{Candidate, Import, USUAL, in_layout, missing};
+use super::manifest::{Descriptor, Document, IndexEntry};
+use super::platform::{candidates, not_offered};
 use super::source::Source;
 
 /// Annotation that names an image of a layout.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
+
+/// Indexes below indexes that are followed.
+pub(super) const MAX_DEPTH: usize = 4;
 
 /// The entries of a layout's `index.json`; `None` when the source is no layout.
 pub(super) fn entries<S: Source>(source: &S) -> Result<Option<Vec<IndexEntry>>, StoreError> {
@@ -16,9 +20,7 @@ pub(super) fn entries<S: Source>(source: &S) -> Result<Option<Vec<IndexEntry>>, 
     let what = format!("{}: index.json", source.describe());
     match Document::parse(&what, &bytes)? {
         Document::Index { entries, .. } => Ok(Some(entries)),
-        Document::Manifest { .. } => {
-            Err(StoreError::not_an_image(what, "a manifest where the layout's index should be"))
-        }
+        Document::Manifest(_) => Err(StoreError::not_an_image(what, "a manifest where the layout's index should be")),
     }
 }
 
@@ -30,40 +32,83 @@ pub(super) fn find<'s, S: Source>(
 ) -> Result<Import<'s, S>, StoreError> {
     let what = source.describe();
     let named: Vec<IndexEntry> = entries.iter().filter(|e| is_named(e, reference)).cloned().collect();
-    let candidates = if named.is_empty() { entries } else { &named };
-    let entry = match candidates {
-        [] => return Err(StoreError::not_an_image(what, "the layout holds no image")),
-        [one] => one,
-        several => choose(&what, several)?,
-    };
-    open(source, entry)
+    match if named.is_empty() { entries } else { &named } {
+        [] => Err(StoreError::not_an_image(what, "the layout holds no image")),
+        [one] => open(source, one),
+        // Of several without a platform none is meant more than the others.
+        several if several.iter().all(|e| e.platform.is_none()) => Err(not_offered(&what, several)),
+        several => {
+            let candidates = choose(source, &what, several)?;
+            Ok(Import { blob: in_layout, index: None, several: candidates.len() > 1, candidates })
+        }
+    }
 }
 
-/// Reads what an entry leads to, through an index where there is one.
+/// Reads what an entry leads to, through indexes where there are some.
 pub(super) fn open<'s, S: Source>(source: &'s S, entry: &IndexEntry) -> Result<Import<'s, S>, StoreError> {
     let what = source.describe();
-    let read = |digest: &Digest| source.read(&in_layout(digest))?.ok_or_else(|| missing(&what, digest));
-    let bytes = read(&entry.digest)?;
-    match Document::parse(&what, &bytes)? {
-        Document::Manifest { .. } => {
-            Ok(Import { source, blob: in_layout, index: None, manifest: (entry.descriptor(), bytes) })
-        }
-        Document::Index { media_type, entries } => {
-            let chosen = choose(&what, &entries)?;
-            let index = Descriptor { media_type, ..entry.descriptor() };
-            let manifest = (chosen.descriptor(), read(&chosen.digest)?);
-            Ok(Import { source, blob: in_layout, index: Some((index, bytes)), manifest })
+    let (mut entry, mut outermost) = (entry.clone(), None);
+    for _ in 0..MAX_DEPTH {
+        let bytes = source.read(&in_layout(&entry.digest))?.ok_or_else(|| missing(source, &entry.digest))?;
+        match Document::parse(&what, &bytes)? {
+            Document::Manifest(_) => {
+                let one = Candidate { source, platform: None, manifest: entry.descriptor() };
+                return Ok(Import { blob: in_layout, index: outermost, candidates: vec![one], several: false });
+            }
+            Document::Index { media_type, entries } => {
+                let index = Descriptor { media_type, size: bytes.len() as u64, ..entry.descriptor() };
+                let index = outermost.get_or_insert((index, bytes)).clone();
+                let best = candidates(&what, &entries, USUAL)?;
+                let Some(first) = best.first() else { return Err(not_offered(&what, &entries)) };
+                if !is_index(first) {
+                    let candidates = choose(source, &what, &entries)?;
+                    return Ok(Import {
+                        blob: in_layout,
+                        index: Some(index),
+                        several: candidates.len() > 1,
+                        candidates,
+                    });
+                }
+                entry = (*first).clone();
+            }
         }
     }
+    Err(StoreError::not_an_image(what, "an index that leads to an index, and so on, and to no image"))
 }
 
-/// The configuration's digest of an entry, where it is an image manifest that is there.
-pub(super) fn config_of<S: Source>(source: &S, entry: &IndexEntry) -> Option<Digest> {
-    let import = open(source, entry).ok()?;
-    match Document::parse("", &import.manifest.1).ok()? {
-        Document::Manifest { config, .. } => Some(config.digest),
-        Document::Index { .. } => None,
-    }
+/// True when an entry leads to an index.
+pub(super) fn is_index(entry: &IndexEntry) -> bool {
+    use super::media_type::{DOCKER_INDEX, OCI_INDEX};
+    [DOCKER_INDEX, OCI_INDEX].contains(&entry.media_type.as_str())
+}
+
+fn choose<'s, S: Source>(
+    source: &'s S,
+    what: &str,
+    entries: &[IndexEntry],
+) -> Result<Vec<Candidate<'s, S>>, StoreError> {
+    let candidate =
+        |entry: &IndexEntry| Candidate { source, platform: entry.platform.clone(), manifest: entry.descriptor() };
+    Ok(candidates(what, entries, USUAL)?.into_iter().map(candidate).collect())
+}
+
+/// The image among the entries that has this configuration, where its manifest is there: the one that an engine would load.
+pub(super) fn with_config<'s, S: Source>(
+    source: &'s S,
+    entries: &[IndexEntry],
+    config: &Digest,
+) -> Option<Import<'s, S>> {
+    let has_it = |candidate: &Candidate<'_, S>| {
+        let manifest = candidate.read(in_layout).and_then(|bytes| Document::parse("", &bytes));
+        matches!(manifest, Ok(Document::Manifest(manifest)) if manifest.config.digest == *config)
+    };
+    entries.iter().find_map(|entry| {
+        let mut import = open(source, entry).ok()?;
+        import.candidates.retain(has_it);
+        // It is this one, whatever the processor.
+        import.candidates.iter_mut().for_each(|candidate| candidate.platform = None);
+        (!import.candidates.is_empty()).then_some(import)
+    })
 }
 
 /// True when the entry's annotation is the name, its spelling in full, or its tag.

@@ -7,22 +7,26 @@
 
 mod archive;
 mod blobs;
+mod config;
 mod error;
 mod import;
+mod json;
 mod layout;
 mod lock;
 mod manifest;
 mod names;
 mod packed;
+mod platform;
 mod registry;
 pub mod rootfs;
 mod source;
 mod store;
 mod verify;
 
+pub use config::{Healthcheck, Ignored, ImageConfig, RunConfig};
 pub use error::StoreError;
 pub use manifest::{Descriptor, media_type};
-pub use names::StoredImage;
+pub use names::{StoredImage, Variant};
 pub use packed::{Compression, is_cut, unpacked};
 pub use registry::RegistryOptions;
 pub use store::{Added, ImageStore, Removed};

@@ -1,9 +1,11 @@
-//! Image manifests and indexes, in both the OCI and the Docker form: reading, choosing, writing.
+//! Image manifests and indexes, in both the OCI and the Docker form: reading, judging, writing.
 
 use futon_model::Digest;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::StoreError;
+use super::json::or_default;
+use super::platform::Platform;
 
 /// Media types that the store and the exchange's registry speak.
 pub mod media_type {
@@ -31,6 +33,7 @@ pub(super) const MAX_DOCUMENT: u64 = 8 << 20;
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
     /// Media type.
+    #[serde(default, deserialize_with = "or_default")]
     pub media_type: String,
     /// Digest of the content.
     pub digest: Digest,
@@ -42,12 +45,12 @@ pub struct Descriptor {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct IndexEntry {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub media_type: String,
     pub digest: Digest,
     pub size: u64,
     pub platform: Option<Platform>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub annotations: std::collections::BTreeMap<String, String>,
 }
 
@@ -57,43 +60,40 @@ impl IndexEntry {
     }
 }
 
-/// Operating system and architecture an image is made for.
-#[derive(Debug, Clone, Default, Deserialize)]
-pub(super) struct Platform {
-    #[serde(default)]
-    pub os: String,
-    #[serde(default)]
-    pub architecture: String,
-}
-
-impl Platform {
-    /// True for the one platform that futon's machines run. A configuration may leave the words out.
-    pub fn fits(&self) -> bool {
-        (self.os.is_empty() || self.os == "linux") && (self.architecture.is_empty() || self.architecture == "amd64")
-    }
-}
-
-impl std::fmt::Display for Platform {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.os, self.architecture)
-    }
-}
-
 /// A manifest or an index, after its content.
 #[derive(Debug)]
 pub(super) enum Document {
     Index { media_type: String, entries: Vec<IndexEntry> },
-    Manifest { media_type: String, config: Descriptor, layers: Vec<Descriptor> },
+    Manifest(Manifest),
+}
+
+/// An image's manifest.
+#[derive(Debug)]
+pub(super) struct Manifest {
+    pub media_type: String,
+    pub config: Descriptor,
+    pub layers: Vec<Descriptor>,
+    artifact_type: String,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Raw {
     schema_version: Option<u32>,
-    media_type: Option<String>,
-    manifests: Option<Vec<IndexEntry>>,
+    #[serde(default, deserialize_with = "or_default")]
+    media_type: String,
+    #[serde(default, deserialize_with = "or_default")]
+    artifact_type: String,
+    // The outer one: is the key there? The inner one: is it null?
+    #[serde(default, deserialize_with = "present")]
+    manifests: Option<Option<Vec<IndexEntry>>>,
     config: Option<Descriptor>,
-    layers: Option<Vec<Descriptor>>,
+    #[serde(default, deserialize_with = "or_default")]
+    layers: Vec<Descriptor>,
+}
+
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 impl Document {
@@ -105,65 +105,83 @@ impl Document {
             let hint = "manifest of Docker's schema 1, which no engine pulls any more (hint: push the image again with a current engine)";
             return Err(StoreError::not_an_image(what, hint));
         }
-        match (raw.manifests, raw.config, raw.layers) {
-            (Some(entries), None, None) => Ok(Self::Index {
-                media_type: raw.media_type.unwrap_or_else(|| media_type::OCI_INDEX.to_owned()),
-                entries,
-            }),
-            (None, Some(config), Some(layers)) => Ok(Self::Manifest {
-                media_type: raw.media_type.unwrap_or_else(|| media_type::OCI_MANIFEST.to_owned()),
+        let or = |default: &str| if raw.media_type.is_empty() { default.to_owned() } else { raw.media_type.clone() };
+        match (raw.manifests, raw.config) {
+            (Some(entries), None) if raw.layers.is_empty() => {
+                Ok(Self::Index { media_type: or(media_type::OCI_INDEX), entries: entries.unwrap_or_default() })
+            }
+            (None, Some(config)) => Ok(Self::Manifest(Manifest {
+                media_type: or(media_type::OCI_MANIFEST),
                 config,
-                layers,
-            }),
+                layers: raw.layers,
+                artifact_type: raw.artifact_type,
+            })),
+            _ if !raw.artifact_type.is_empty() => Err(artifact(what, &raw.artifact_type, "")),
             _ => Err(StoreError::not_an_image(what, "neither an image manifest nor an image index")),
         }
     }
 }
 
-/// Picks the linux/amd64 image of an index.
-pub(super) fn choose<'e>(what: &str, entries: &'e [IndexEntry]) -> Result<&'e IndexEntry, StoreError> {
-    let named =
-        |entry: &&IndexEntry| entry.platform.as_ref().is_some_and(|p| p.os == "linux" && p.architecture == "amd64");
-    // An entry without a platform is only taken where nothing else can be meant.
-    let only = |entries: &'e [IndexEntry]| match entries {
-        [one] if one.platform.is_none() => Some(one),
-        _ => None,
-    };
-    entries.iter().find(named).or_else(|| only(entries)).ok_or_else(|| {
-        let offered: Vec<String> =
-            entries.iter().filter_map(|e| e.platform.as_ref()).map(Platform::to_string).collect();
-        let offered = if offered.is_empty() { "no platform at all".to_owned() } else { offered.join(", ") };
-        StoreError::Platform { what: what.to_owned(), offered }
-    })
-}
+/// Media types that the engine takes for a configuration in Docker's own manifest: the last four are of old registries.
+const DOCKER_CONFIGS: [&str; 6] = [
+    "application/vnd.docker.container.image.v1+json",
+    media_type::OCI_CONFIG,
+    "application/octet-stream",
+    "application/json",
+    "text/html",
+    "",
+];
 
-/// The parts of an image configuration that the store looks at.
-#[derive(Debug, Deserialize)]
-pub(super) struct Config {
-    #[serde(flatten)]
-    pub platform: Platform,
-    #[serde(default)]
-    pub rootfs: RootFs,
-}
+/// What media types of configurations and layers begin with that the engine takes.
+const IMAGE_PREFIXES: [&str; 2] = ["application/vnd.oci.image.", "application/vnd.docker."];
 
-/// Digests of the uncompressed layers.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct RootFs {
-    #[serde(default)]
-    pub diff_ids: Vec<Digest>,
-}
+/// Layers that the engine's storage takes, one above the other.
+const MAX_LAYERS: usize = 125;
 
-impl Config {
-    /// Reads a configuration and refuses one that is for another platform.
-    pub fn parse(what: &str, bytes: &[u8]) -> Result<Self, StoreError> {
-        let config: Self = serde_json::from_slice(bytes)
-            .map_err(|e| StoreError::not_an_image(what, format!("not an image configuration: {e}")))?;
-        if config.platform.fits() {
-            Ok(config)
+impl Manifest {
+    /// Refuses what an engine would not take for an image: charts, signatures, bills of materials, and too many layers.
+    pub fn check(&self, what: &str) -> Result<(), StoreError> {
+        let kind = self.config.media_type.to_ascii_lowercase();
+        let known = |kind: &str| DOCKER_CONFIGS.contains(&kind) || IMAGE_PREFIXES.iter().any(|p| kind.starts_with(p));
+        let image = if self.media_type == media_type::DOCKER_MANIFEST {
+            DOCKER_CONFIGS.contains(&self.config.media_type.as_str())
         } else {
-            Err(StoreError::Platform { what: what.to_owned(), offered: config.platform.to_string() })
+            known(&kind)
+        };
+        if !image {
+            return Err(artifact(what, &self.artifact_type, &self.config.media_type));
         }
+        if let Some(layer) = self.layers.iter().find(|l| !known(&l.media_type.to_ascii_lowercase())) {
+            let why =
+                format!("not an image: unsupported media type {} of the layer {}", layer.media_type, layer.digest);
+            return Err(StoreError::not_an_image(what, why));
+        }
+        check_depth(what, self.layers.len())
     }
+}
+
+/// Refuses more layers than an engine can stack.
+pub(super) fn check_depth(what: &str, layers: usize) -> Result<(), StoreError> {
+    if layers <= MAX_LAYERS {
+        return Ok(());
+    }
+    let why = format!(
+        "max depth exceeded: it has {layers} layers, and an engine takes {MAX_LAYERS} (hint: build it with fewer steps, or in stages)"
+    );
+    Err(StoreError::not_an_image(what, why))
+}
+
+fn artifact(what: &str, artifact_type: &str, config: &str) -> StoreError {
+    let mut why = String::from("not an image:");
+    if !artifact_type.is_empty() {
+        why += &format!(" artifactType {artifact_type}");
+    }
+    if !config.is_empty() {
+        let comma = if artifact_type.is_empty() { "" } else { "," };
+        why += &format!("{comma} unsupported media type {config} of its configuration");
+    }
+    why += " (hint: name the image itself; this is something that is kept beside images)";
+    StoreError::not_an_image(what, why)
 }
 
 /// Writes an OCI manifest. The same parts always give the same bytes, and so the same digest.
@@ -185,37 +203,61 @@ pub(super) fn write_manifest(config: &Descriptor, layers: &[Descriptor]) -> Vec<
 mod tests {
     use super::*;
 
-    fn entry(platform: &str) -> String {
-        format!(r#"{{"mediaType":"m","digest":"sha256:{}","size":1{platform}}}"#, "a".repeat(64))
-    }
-
-    fn index(entries: &[String]) -> Vec<IndexEntry> {
-        let text = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, entries.join(","));
-        match Document::parse("test", text.as_bytes()).unwrap() {
-            Document::Index { entries, .. } => entries,
-            Document::Manifest { .. } => panic!("an index was given"),
+    fn manifest(extra: &str, config: &str, layers: &[&str]) -> Result<(), String> {
+        let digest = format!(r#""digest":"sha256:{}","size":1"#, "a".repeat(64));
+        let layers: Vec<String> = layers.iter().map(|l| format!(r#"{{"mediaType":"{l}",{digest}}}"#)).collect();
+        let text = format!(
+            r#"{{"schemaVersion":2,{extra}"config":{{"mediaType":"{config}",{digest}}},"layers":[{}]}}"#,
+            layers.join(",")
+        );
+        match Document::parse("x", text.as_bytes()) {
+            Ok(Document::Manifest(manifest)) => manifest.check("x").map_err(|e| e.to_string()),
+            Ok(Document::Index { .. }) => panic!("a manifest was given"),
+            Err(error) => Err(error.to_string()),
         }
     }
 
     #[test]
-    fn the_amd64_image_of_an_index_is_chosen() {
-        let arm = entry(r#","platform":{"os":"linux","architecture":"arm64"}"#);
-        let amd = entry(r#","platform":{"os":"linux","architecture":"amd64"}"#);
-        let proof = entry(r#","platform":{"os":"unknown","architecture":"unknown"}"#);
-        let entries = index(&[arm.clone(), proof.clone(), amd]);
-        assert_eq!(choose("x", &entries).unwrap().platform.as_ref().unwrap().architecture, "amd64");
-        let error = choose("x", &index(&[arm, proof])).unwrap_err().to_string();
-        assert!(error.contains("linux/arm64") && error.contains("hint:"), "{error}");
-        assert!(choose("x", &index(&[entry("")])).is_ok(), "a single entry without platform is meant");
-        assert!(choose("x", &index(&[entry(""), entry("")])).is_err());
+    fn what_is_no_image_is_told_by_its_types() {
+        let layer = media_type::OCI_LAYER_GZIP;
+        assert_eq!(
+            manifest("", media_type::OCI_CONFIG, &[layer, "application/vnd.docker.image.rootfs.diff.tar.gzip"]),
+            Ok(())
+        );
+        assert_eq!(manifest("", "", &[""]), Ok(()));
+        assert_eq!(
+            manifest(r#""artifactType":"x/y","#, media_type::OCI_CONFIG, &[layer]),
+            Ok(()),
+            "the engine takes it"
+        );
+        let empty = "application/vnd.oci.empty.v1+json";
+        let error = manifest(r#""artifactType":"application/spdx+json","#, empty, &[empty]).unwrap_err();
+        assert!(error.contains("not an image: artifactType application/spdx+json") && error.contains(empty), "{error}");
+        let error = manifest("", "application/vnd.cncf.helm.config.v1+json", &[layer]).unwrap_err();
+        assert!(error.contains("unsupported media type application/vnd.cncf.helm.config.v1+json"), "{error}");
+        let docker = format!(r#""mediaType":"{}","#, media_type::DOCKER_MANIFEST);
+        assert!(manifest(&docker, "application/vnd.docker.plugin.v1+json", &[]).is_err());
+        let error = manifest("", media_type::OCI_CONFIG, &[layer, "application/vnd.in-toto+json"]).unwrap_err();
+        assert!(error.contains("in-toto"), "{error}");
+        let old = r#"{"mediaType":"application/vnd.oci.artifact.manifest.v1+json","artifactType":"text/x"}"#;
+        assert!(
+            Document::parse("x", old.as_bytes()).unwrap_err().to_string().contains("not an image: artifactType text/x")
+        );
     }
 
     #[test]
-    fn other_documents_are_refused() {
-        for text in ["", "[]", "{}", r#"{"schemaVersion":1}"#, r#"{"config":1}"#] {
+    fn more_layers_than_an_engine_stacks_are_refused() {
+        assert_eq!(manifest("", "", &[""; 125]), Ok(()));
+        let error = manifest("", "", &[""; 126]).unwrap_err();
+        assert!(error.contains("max depth exceeded") && error.contains("126"), "{error}");
+    }
+
+    #[test]
+    fn null_lists_are_empty_and_other_documents_are_refused() {
+        let index = Document::parse("x", br#"{"schemaVersion":2,"manifests":null}"#).unwrap();
+        assert!(matches!(index, Document::Index { entries, .. } if entries.is_empty()));
+        for text in ["", "[]", "{}", r#"{"schemaVersion":1}"#, r#"{"config":1}"#, r#"{"layers":null}"#] {
             assert!(Document::parse("x", text.as_bytes()).is_err(), "{text}");
         }
-        assert!(Config::parse("x", br#"{"os":"windows","architecture":"amd64"}"#).is_err());
-        assert!(Config::parse("x", b"{}").is_ok());
     }
 }

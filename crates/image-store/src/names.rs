@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use futon_model::{Digest, ImageReference, PlannedImage};
+use futon_model::{Amd64Level, Digest, ImageReference, PlannedImage};
 use serde::{Deserialize, Serialize};
 
+use super::platform::{Platform, rank};
 use super::{Descriptor, StoreError};
+
+/// Near names that are worth a line.
+const NEAR: usize = 3;
 
 /// Form of the names file.
 const SCHEMA: &str = "futon.images/1";
@@ -19,19 +23,70 @@ pub struct StoredImage {
     /// The image index, where the name led to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<Descriptor>,
-    /// The manifest of the linux/amd64 image.
+    /// The manifest of the linux/amd64 image that the usual machine takes.
     pub manifest: Descriptor,
     /// Its configuration; the digest is the classic Docker image id.
     pub config: Descriptor,
     /// Its layers, lowest first.
     pub layers: Vec<Descriptor>,
+    /// The images that its index has for one or the other level of processor, those above included, as far as they are here; empty
+    /// where the index leads every machine to the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<Variant>,
     /// Where it came from, for people.
     pub source: String,
     /// When it was added, RFC 3339.
     pub added: String,
 }
 
+/// An image of one level of processor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variant {
+    /// Its platform as the index says, such as `linux/amd64/v3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// Its manifest.
+    pub manifest: Descriptor,
+    /// Its configuration.
+    pub config: Descriptor,
+    /// Its layers, lowest first.
+    pub layers: Vec<Descriptor>,
+}
+
+impl Variant {
+    fn rank(&self, level: Amd64Level) -> Option<u8> {
+        rank(self.platform.as_deref().map(Platform::read).as_ref(), level)
+    }
+
+    /// True when no processor is too small for it.
+    pub(super) fn runs_everywhere(&self) -> bool {
+        self.rank(Amd64Level::V1).is_some()
+    }
+}
+
 impl StoredImage {
+    /// The image as a machine with a processor of this level takes it; `None` when there is none for it.
+    #[must_use]
+    pub fn at(&self, level: Amd64Level) -> Option<Self> {
+        if self.variants.is_empty() {
+            return Some(self.clone());
+        }
+        let ranked = self.variants.iter().filter_map(|v| Some((v.rank(level)?, v)));
+        let (_, variant) = ranked.min_by_key(|(rank, _)| *rank)?;
+        Some(self.with(variant))
+    }
+
+    fn with(&self, variant: &Variant) -> Self {
+        let Variant { manifest, config, layers, .. } = variant.clone();
+        Self { manifest, config, layers, ..self.clone() }
+    }
+
+    /// The platforms of its variants, for people.
+    #[must_use]
+    pub fn platforms(&self) -> Vec<&str> {
+        self.variants.iter().map(|v| v.platform.as_deref().unwrap_or("no platform")).collect()
+    }
+
     /// The image as a plan pins it, under the name the plan uses.
     #[must_use]
     pub fn planned(&self, reference: &ImageReference) -> PlannedImage {
@@ -40,12 +95,14 @@ impl StoredImage {
             index: self.index.as_ref().map(|d| d.digest.clone()),
             manifest: Some(self.manifest.digest.clone()),
             config: Some(self.config.digest.clone()),
+            near: Vec::new(),
         }
     }
 
     /// Everything the image refers to, itself included, each digest as often as it is referred to.
     pub fn descriptors(&self) -> impl Iterator<Item = &Descriptor> {
-        self.index.iter().chain([&self.manifest, &self.config]).chain(&self.layers)
+        let variants = self.variants.iter().flat_map(|v| [&v.manifest, &v.config].into_iter().chain(&v.layers));
+        self.index.iter().chain([&self.manifest, &self.config]).chain(&self.layers).chain(variants)
     }
 
     /// Bytes it takes in the store; what images share counts in each.
@@ -55,10 +112,24 @@ impl StoredImage {
         unique.values().sum()
     }
 
-    /// True when `digest` is the image's index or manifest.
+    /// Its index and manifests.
+    pub fn documents(&self) -> impl Iterator<Item = &Descriptor> {
+        self.index.iter().chain([&self.manifest]).chain(self.variants.iter().map(|v| &v.manifest))
+    }
+
+    /// The image that `digest` pins: itself for its index or its manifest, else the variant that has it, which is then meant
+    /// whatever the processor.
     #[must_use]
-    pub fn is_pinned_as(&self, digest: &Digest) -> bool {
-        self.manifest.digest == *digest || self.index.as_ref().is_some_and(|d| d.digest == *digest)
+    pub fn pinned(&self, digest: &Digest) -> Option<Self> {
+        if self.index.as_ref().is_some_and(|d| d.digest == *digest) {
+            return Some(self.clone());
+        }
+        let exact = |image: Self| Self { index: None, variants: Vec::new(), ..image };
+        if self.manifest.digest == *digest {
+            return Some(if self.variants.is_empty() { self.clone() } else { exact(self.clone()) });
+        }
+        let variant = self.variants.iter().find(|v| v.manifest.digest == *digest)?;
+        Some(exact(self.with(variant)))
     }
 
     /// True when the name belongs to this registry and repository, whatever its tag.
@@ -108,11 +179,33 @@ impl Names {
     }
 
     /// The image of a name: a digest in the name decides alone, as it does for Docker.
-    pub fn resolve(&self, reference: &ImageReference) -> Option<&StoredImage> {
+    pub fn resolve(&self, reference: &ImageReference) -> Option<StoredImage> {
         match reference.digest() {
-            Some(digest) => self.images.values().find(|i| i.is_of(reference) && i.is_pinned_as(digest)),
-            None => self.images.get(&reference.canonical()),
+            Some(digest) => self.images.values().filter(|i| i.is_of(reference)).find_map(|i| i.pinned(digest)),
+            None => self.images.get(&reference.canonical()).cloned(),
         }
+    }
+
+    /// Names of the store that someone may have meant who wrote another one, the likeliest first.
+    pub fn near(&self, reference: &ImageReference) -> Vec<String> {
+        let wanted = reference.base_name();
+        let distance = |image: &StoredImage| -> Option<usize> {
+            let other = &image.reference;
+            match other.base_name() == wanted {
+                true if image.is_of(reference) => Some(0),
+                // As podman names what it builds.
+                true if other.registry() == "localhost" => Some(1),
+                true => Some(2),
+                false => Some(strsim::damerau_levenshtein(other.base_name(), wanted))
+                    .filter(|slips| *slips <= 1 + wanted.len() / 12)
+                    .map(|slips| 2 + slips),
+            }
+        };
+        let mut near: Vec<(usize, String)> =
+            self.images.values().filter_map(|i| Some((distance(i)?, i.reference.to_string()))).collect();
+        near.sort();
+        near.truncate(NEAR);
+        near.into_iter().map(|(_, name)| name).collect()
     }
 }
 
@@ -148,5 +241,29 @@ mod tests {
         }
         Names::default().write(&path).unwrap();
         assert!(Names::read(&path).unwrap().images.is_empty());
+    }
+
+    #[test]
+    fn near_names_are_those_that_were_meant() {
+        let descriptor =
+            Descriptor { media_type: String::new(), digest: format!("sha256:{:064}", 1).parse().unwrap(), size: 1 };
+        let image = |name: &str| StoredImage {
+            reference: name.parse().unwrap(),
+            index: None,
+            manifest: descriptor.clone(),
+            config: descriptor.clone(),
+            layers: Vec::new(),
+            variants: Vec::new(),
+            source: String::new(),
+            added: String::new(),
+        };
+        let mut names = Names::default();
+        for name in ["localhost/my-function", "me/my-functoin:1", "ghcr.io/me/my-function:v1", "x/other", "x/y:2"] {
+            names.images.insert(name.to_owned(), image(name));
+        }
+        let near = |name: &str| names.near(&name.parse().unwrap());
+        assert_eq!(near("my-function"), ["localhost/my-function", "ghcr.io/me/my-function:v1", "me/my-functoin:1"]);
+        assert_eq!(near("x/y"), ["x/y:2"]);
+        assert!(near("quite/another").is_empty());
     }
 }

@@ -10,8 +10,10 @@ use futon_model::{Digest, ImageReference};
 
 use super::StoreError;
 use super::blobs::digest_bytes;
-use super::import::{Import, in_skopeo_folder};
-use super::manifest::{Descriptor, Document, IndexEntry, MAX_DOCUMENT, choose};
+use super::import::{Candidate, Import, USUAL, in_skopeo_folder};
+use super::layout::{MAX_DEPTH, is_index};
+use super::manifest::{Descriptor, Document, MAX_DOCUMENT};
+use super::platform::{Platform, candidates};
 use super::source::{Folder, Source};
 
 /// How a registry is spoken to.
@@ -31,23 +33,52 @@ impl Default for RegistryOptions {
     }
 }
 
-/// What was fetched, in a folder of skopeo's `dir:` form.
+/// What was fetched: a folder of skopeo's `dir:` form for each image.
 #[derive(Debug)]
 pub(super) struct Fetched {
-    folder: Folder,
     index: Option<(Descriptor, Vec<u8>)>,
-    manifest: (Descriptor, Vec<u8>),
+    images: Vec<Image>,
+}
+
+/// An image of a platform: its manifest's descriptor, and where it lies.
+type Image = (Option<Platform>, Descriptor, Fresh);
+
+/// A folder that skopeo made.
+#[derive(Debug)]
+pub(super) struct Fresh {
+    folder: Folder,
+    /// The manifest lies there under a name of its own.
+    manifest: Digest,
+}
+
+impl Source for Fresh {
+    fn describe(&self) -> String {
+        self.folder.describe()
+    }
+
+    fn again(&self) -> &'static str {
+        "fetch it again"
+    }
+
+    fn open(&self, name: &str) -> Result<Option<Box<dyn Read>>, StoreError> {
+        self.folder.open(if name == self.manifest.hex() { "manifest.json" } else { name })
+    }
 }
 
 impl Fetched {
     /// The import of what was fetched; can be asked for again.
-    pub fn import(&self) -> Result<Import<'_, Folder>, StoreError> {
-        let (index, manifest) = (self.index.clone(), self.manifest.clone());
-        Ok(Import { source: &self.folder, blob: in_skopeo_folder, index, manifest })
+    pub fn import<'a>(&'a self) -> Import<'a, Fresh> {
+        let candidate = |(platform, manifest, source): &'a Image| Candidate {
+            source,
+            platform: platform.clone(),
+            manifest: manifest.clone(),
+        };
+        let candidates: Vec<_> = self.images.iter().map(candidate).collect();
+        Import { blob: in_skopeo_folder, index: self.index.clone(), several: candidates.len() > 1, candidates }
     }
 }
 
-/// Fetches the linux/amd64 image of a name into `staging`, its manifest and index byte for byte.
+/// Fetches the images of a name that futon's machines may take into `staging`, manifests and index byte for byte.
 pub(super) fn fetch(
     reference: &ImageReference,
     options: &RegistryOptions,
@@ -63,40 +94,53 @@ pub(super) fn fetch(
         (None, tag) => format!("docker://{repository}:{}", tag.unwrap_or("latest")),
     };
     let tls = |side: &str| format!("--{side}tls-verify={}", options.tls_verify);
-    let raw = run(reference, options, &["inspect", "--raw", &tls(""), &name], &mut |_| {})?;
-    let digest = digest_bytes(&raw)?;
+    let inspect = |name: &str| run(reference, options, &["inspect", "--raw", &tls(""), name], &mut |_| {});
+    let (mut raw, mut outermost, mut found) = (inspect(&name)?, None, Vec::new());
+    let mut digest = digest_bytes(&raw)?;
     if let Some(expected) = reference.digest().filter(|d| **d != digest) {
         return Err(StoreError::Digest { what, expected: expected.clone(), found: digest });
     }
-    let document = Document::parse(&what, &raw)?;
-    let (chosen, index) = match document {
-        Document::Manifest { .. } => (digest.clone(), None),
-        Document::Index { media_type, entries } => {
-            let size = raw.len() as u64;
-            let index = Descriptor { media_type, digest, size };
-            (choose(&what, &entries).map(|e: &IndexEntry| e.digest.clone())?, Some((index, raw)))
+    for _ in 0..MAX_DEPTH {
+        match Document::parse(&what, &raw)? {
+            Document::Manifest(manifest) => {
+                // What is no image is refused before it is fetched.
+                manifest.check(&what)?;
+                let size = raw.len() as u64;
+                found = vec![(None, Descriptor { media_type: String::new(), digest: digest.clone(), size })];
+                break;
+            }
+            Document::Index { media_type, entries } => {
+                let size = raw.len() as u64;
+                let index = Descriptor { media_type, digest: digest.clone(), size };
+                outermost.get_or_insert((index, raw.clone()));
+                let best = candidates(&what, &entries, USUAL)?;
+                let Some(first) = best.first() else { break };
+                if !is_index(first) {
+                    found = best.into_iter().map(|e| (e.platform.clone(), e.descriptor())).collect();
+                    break;
+                }
+                digest = first.digest.clone();
+                raw = inspect(&format!("docker://{repository}@{digest}"))?;
+            }
         }
-    };
-    let folder = staging.join("pulled");
-    let (from, to) = (format!("docker://{repository}@{chosen}"), format!("dir:{}", folder.display()));
-    let copy = [
-        "--override-os=linux",
-        "--override-arch=amd64",
-        "copy",
-        "--preserve-digests",
-        "--retry-times=2",
-        &tls("src-"),
-        &from,
-        &to,
-    ];
-    run(reference, options, &copy, progress)?;
-    let folder = Folder(folder);
-    let bytes =
-        folder.read("manifest.json")?.ok_or_else(|| StoreError::not_an_image(&what, "skopeo left no manifest"))?;
-    check_manifest(&what, &chosen, &bytes)?;
-    let size = bytes.len() as u64;
-    let descriptor = Descriptor { media_type: String::new(), digest: chosen, size };
-    Ok(Fetched { folder, index, manifest: (descriptor, bytes) })
+    }
+    let mut images = Vec::new();
+    for (number, (platform, descriptor)) in found.into_iter().enumerate() {
+        let folder = staging.join(format!("pulled-{number}"));
+        let (from, to) = (format!("docker://{repository}@{}", descriptor.digest), format!("dir:{}", folder.display()));
+        let copy = ["copy", "--preserve-digests", "--retry-times=2", &tls("src-"), &from, &to];
+        run(reference, options, &copy, progress)?;
+        let folder = Folder(folder);
+        let bytes =
+            folder.read("manifest.json")?.ok_or_else(|| StoreError::not_an_image(&what, "skopeo left no manifest"))?;
+        check_manifest(&what, &descriptor.digest, &bytes)?;
+        let manifest = descriptor.digest.clone();
+        images.push((platform, descriptor, Fresh { folder, manifest }));
+    }
+    if images.is_empty() {
+        return Err(StoreError::not_an_image(what, "an index that leads to no image"));
+    }
+    Ok(Fetched { index: outermost, images })
 }
 
 fn check_manifest(what: &str, expected: &Digest, bytes: &[u8]) -> Result<(), StoreError> {

@@ -1,14 +1,18 @@
-//! Where an image's files are read from: a folder, or a tar archive (plain or gzip).
+//! Where an image's files are read from: a folder, or a tar archive, compressed or not.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::StoreError;
 use super::manifest::MAX_DOCUMENT;
+use super::packed::{Compression, is_cut, unpacked};
+
+/// Size of a tar record, bytes.
+const BLOCK: u64 = 512;
 
 /// Links that are followed before an archive is taken for a trap.
 const MAX_LINKS: usize = 8;
@@ -17,6 +21,8 @@ const MAX_LINKS: usize = 8;
 pub(super) trait Source {
     /// What this is, for errors.
     fn describe(&self) -> String;
+    /// What helps when something is missing from it.
+    fn again(&self) -> &'static str;
     /// Opens a file; `None` when it is not there.
     fn open(&self, name: &str) -> Result<Option<Box<dyn Read>>, StoreError>;
 
@@ -42,6 +48,10 @@ impl Source for Folder {
         self.0.display().to_string()
     }
 
+    fn again(&self) -> &'static str {
+        "the copy is not complete; make it again"
+    }
+
     fn open(&self, name: &str) -> Result<Option<Box<dyn Read>>, StoreError> {
         let path = self.0.join(name);
         match File::open(&path) {
@@ -58,6 +68,7 @@ pub(super) struct Tar {
     path: PathBuf,
     file: Arc<File>,
     members: BTreeMap<String, Member>,
+    ended: bool,
 }
 
 #[derive(Debug)]
@@ -67,59 +78,105 @@ enum Member {
 }
 
 impl Tar {
-    /// Opens an archive. One that is compressed with gzip is unpacked into `staging` first.
+    /// Opens an archive. One that is compressed is unpacked into `staging` first.
     pub fn open(path: &Path, staging: &Path) -> Result<Self, StoreError> {
+        let what = path.display().to_string();
         let io = |action| StoreError::io(action, path);
         let mut file = File::open(path).map_err(io("open"))?;
-        let mut magic = [0; 6];
-        let read = file.read(&mut magic).map_err(io("read"))?;
-        file.seek(SeekFrom::Start(0)).map_err(io("read"))?;
-        let hint = |how: &str| {
-            StoreError::not_an_image(
-                path.display().to_string(),
-                format!("compressed with {how} (hint: uncompress it first)"),
-            )
-        };
-        match &magic[..read] {
-            [0x1f, 0x8b, ..] => {
-                let mut plain = tempfile::tempfile_in(staging).map_err(StoreError::io("write in", staging))?;
-                io::copy(&mut flate2::read::MultiGzDecoder::new(file), &mut plain).map_err(io("uncompress"))?;
-                file = plain;
-            }
-            [0xfd, b'7', b'z', b'X', b'Z', 0] => return Err(hint("xz")),
-            [0x28, 0xb5, 0x2f, 0xfd, ..] => return Err(hint("zstd")),
-            [b'B', b'Z', b'h', ..] => return Err(hint("bzip2")),
-            _ => {}
+        let mut broken = None;
+        let (compression, mut plain) = unpacked(File::open(path).map_err(io("open"))?).map_err(io("read"))?;
+        if compression != Compression::None {
+            file = tempfile::tempfile_in(staging).map_err(StoreError::io("write in", staging))?;
+            broken = copy(&mut plain, &mut file).map_err(StoreError::io("write in", staging))?;
         }
-        file.seek(SeekFrom::Start(0)).map_err(io("read"))?;
-        let members = list(&mut file).map_err(|e| {
-            StoreError::not_an_image(
-                path.display().to_string(),
-                format!("not a tar archive: {e} (hint: make it with docker save)"),
-            )
-        })?;
-        Ok(Self { path: path.to_owned(), file: Arc::new(file), members })
+        drop(plain);
+        let length = file.metadata().map_err(io("read"))?.len();
+        let listing = list(&mut file, length);
+        // What follows the end of an archive is padding, and nobody reads it: an engine does not, either.
+        let ended = listing.ended;
+        let wrong = if ended { None } else { broken.or(listing.broken) };
+        match wrong {
+            Some(error) if is_cut(&error) => return Err(cut(&what)),
+            Some(error) if listing.members.is_empty() => {
+                let why = format!("not a tar archive: {error} (hint: make it with docker save)");
+                return Err(StoreError::not_an_image(what, why));
+            }
+            Some(error) => {
+                let why = format!("the archive is damaged: {error} (hint: save or copy it again)");
+                return Err(StoreError::not_an_image(what, why));
+            }
+            None if length == 0 => return Err(StoreError::not_an_image(what, "it is empty (hint: save it again)")),
+            None => {}
+        }
+        Ok(Self { path: path.to_owned(), file: Arc::new(file), members: listing.members, ended })
+    }
+
+    /// The refusal of an archive in which `lacking` is not to be found: one without an end was cut.
+    pub fn lacks(&self, lacking: &str) -> StoreError {
+        if self.ended { StoreError::not_an_image(self.describe(), lacking) } else { cut(&self.describe()) }
     }
 }
 
-fn list(file: &mut File) -> io::Result<BTreeMap<String, Member>> {
-    let mut members = BTreeMap::new();
-    for entry in tar::Archive::new(file).entries_with_seek()? {
-        let entry = entry?;
-        let name = normal(&entry.path()?.to_string_lossy());
-        let kind = entry.header().entry_type();
-        let member = match entry.link_name()? {
-            Some(to) if kind.is_symlink() => {
-                let parent = name.rsplit_once('/').map_or("", |(parent, _)| parent);
-                Member::Link(normal(&format!("{parent}/{}", to.to_string_lossy())))
-            }
-            Some(to) if kind.is_hard_link() => Member::Link(normal(&to.to_string_lossy())),
-            _ if kind.is_file() => Member::Data { at: entry.raw_file_position(), size: entry.size() },
-            _ => continue,
-        };
-        members.insert(name, member);
+fn cut(what: &str) -> StoreError {
+    StoreError::not_an_image(what, "unexpected end: the archive is cut short (hint: save or copy it again)")
+}
+
+/// Copies as much as can be read; gives what was wrong with the rest. What cannot be written is an error.
+fn copy(from: &mut dyn Read, to: &mut File) -> io::Result<Option<io::Error>> {
+    let mut buffer = vec![0; 256 << 10];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(None),
+            Ok(n) => to.write_all(&buffer[..n])?,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Ok(Some(e)),
+        }
     }
-    Ok(members)
+}
+
+/// What an archive holds, as far as it can be read.
+struct Listing {
+    members: BTreeMap<String, Member>,
+    /// Whether the mark of an archive's end was met.
+    ended: bool,
+    broken: Option<io::Error>,
+}
+
+fn list(file: &mut File, length: u64) -> Listing {
+    let mut members = BTreeMap::new();
+    let mut end = 0;
+    let read = (|| {
+        file.seek(SeekFrom::Start(0))?;
+        for entry in tar::Archive::new(&mut *file).entries_with_seek()? {
+            let entry = entry?;
+            let (at, size) = (entry.raw_file_position(), entry.header().entry_size()?.max(entry.size()));
+            if entry.header().entry_type().is_file() && at.saturating_add(entry.size()) > length {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            end = at.saturating_add(size).next_multiple_of(BLOCK);
+            let name = normal(&entry.path()?.to_string_lossy());
+            let kind = entry.header().entry_type();
+            let member = match entry.link_name()? {
+                Some(to) if kind.is_symlink() && to.is_absolute() => Member::Link(normal(&to.to_string_lossy())),
+                Some(to) if kind.is_symlink() => {
+                    let parent = name.rsplit_once('/').map_or("", |(parent, _)| parent);
+                    Member::Link(normal(&format!("{parent}/{}", to.to_string_lossy())))
+                }
+                Some(to) if kind.is_hard_link() => Member::Link(normal(&to.to_string_lossy())),
+                _ if kind.is_file() => Member::Data { at, size: entry.size() },
+                _ => continue,
+            };
+            members.insert(name, member);
+        }
+        Ok(())
+    })();
+    let mut block = [1; BLOCK as usize];
+    let ended = read.is_ok() && file.read_exact_at(&mut block, end).is_ok() && block.iter().all(|b| *b == 0);
+    // The library's own words for a header of which only a part is there.
+    let cut = |e: io::Error| {
+        if e.to_string().contains("failed to read entire block") { io::ErrorKind::UnexpectedEof.into() } else { e }
+    };
+    Listing { members, ended, broken: read.err().map(cut) }
 }
 
 /// A member name without `.`, `..` and double slashes. Only used to look names up, never as a path.
@@ -140,11 +197,18 @@ impl Source for Tar {
         self.path.display().to_string()
     }
 
+    fn again(&self) -> &'static str {
+        "save it again with --platform linux/amd64"
+    }
+
     fn open(&self, name: &str) -> Result<Option<Box<dyn Read>>, StoreError> {
         let mut name = normal(name);
         for _ in 0..MAX_LINKS {
             match self.members.get(&name) {
-                None => return Ok(None),
+                None => match self.through_a_link(&name) {
+                    Some(other) => name = other,
+                    None => return Ok(None),
+                },
                 Some(Member::Link(to)) => name.clone_from(to),
                 Some(Member::Data { at, size }) => {
                     return Ok(Some(Box::new(Slice { file: Arc::clone(&self.file), at: *at, left: *size })));
@@ -152,6 +216,16 @@ impl Source for Tar {
             }
         }
         Err(StoreError::not_an_image(self.describe(), format!("{name} is a link that leads nowhere")))
+    }
+}
+
+impl Tar {
+    /// Another name of a member whose folder is a link.
+    fn through_a_link(&self, name: &str) -> Option<String> {
+        name.match_indices('/').find_map(|(at, _)| match self.members.get(&name[..at]) {
+            Some(Member::Link(to)) => Some(normal(&format!("{to}{}", &name[at..]))),
+            _ => None,
+        })
     }
 }
 
@@ -210,18 +284,69 @@ mod tests {
         assert!(tar.read("loop").is_err());
     }
 
+    fn packed(bytes: &[u8]) -> [(&'static str, Vec<u8>); 3] {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(bytes).unwrap();
+        let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        bzip2.write_all(bytes).unwrap();
+        let zstd = ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest);
+        [("gzip", gzip.finish().unwrap()), ("bzip2", bzip2.finish().unwrap()), ("zstd", zstd)]
+    }
+
     #[test]
-    fn gzip_is_read_and_other_compressions_are_named() {
+    fn compressed_archives_are_read_and_cut_ones_are_called_that() {
         let folder = tempfile::tempdir().unwrap();
-        let (path, packed) = (folder.path().join("a.tar"), folder.path().join("a.tar.gz"));
+        let path = folder.path().join("a.tar");
         archive(&path);
-        let mut gzip = flate2::write::GzEncoder::new(File::create(&packed).unwrap(), flate2::Compression::fast());
-        io::copy(&mut File::open(&path).unwrap(), &mut gzip).unwrap();
-        gzip.finish().unwrap();
-        assert_eq!(Tar::open(&packed, folder.path()).unwrap().read("one").unwrap().unwrap(), b"first");
-        std::fs::write(&packed, b"\xfd7zXZ\0rest").unwrap();
-        assert!(Tar::open(&packed, folder.path()).unwrap_err().to_string().contains("xz"));
-        std::fs::write(&packed, "no archive at all ".repeat(100)).unwrap();
-        assert!(Tar::open(&packed, folder.path()).unwrap_err().to_string().contains("not a tar archive"));
+        let plain = std::fs::read(&path).unwrap();
+        let open = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            Tar::open(&path, folder.path())
+        };
+        for (name, packed) in packed(&plain) {
+            assert_eq!(open(&packed).unwrap().read("one").unwrap().unwrap(), b"first", "{name}");
+            let error = open(&packed[..packed.len() / 2]).unwrap_err().to_string();
+            assert!(error.contains("cut short") && error.contains("hint:"), "{name}: {error}");
+        }
+        for end in [plain.len() / 2 - 700, 515, 700, 100] {
+            let error = match open(&plain[..end]) {
+                Ok(tar) => tar.lacks("x").to_string(),
+                Err(error) => error.to_string(),
+            };
+            assert!(error.contains("cut short"), "{end}: {error}");
+        }
+        let mut odd = plain.clone();
+        odd.extend(b"padding that is not of the archive");
+        assert!(open(&odd).unwrap().lacks("x").to_string().ends_with(": x"), "the archive itself is whole");
+        for (name, mut packed) in packed(&plain) {
+            packed.extend([0; 700]);
+            assert!(open(&packed).unwrap().read("one").unwrap().is_some(), "{name}: padding behind it");
+        }
+        let mut damaged = plain.clone();
+        damaged[1024 + 150] ^= 1;
+        assert!(open(&damaged).unwrap_err().to_string().contains("damaged"));
+        assert!(open(&b"no archive at all ".repeat(100)).unwrap_err().to_string().contains("not a tar archive"));
+        assert!(open(b"").unwrap_err().to_string().contains("empty"));
+    }
+
+    #[test]
+    fn a_member_is_found_behind_a_linked_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tar");
+        let mut tar = tar::Builder::new(File::create(&path).unwrap());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(1);
+        tar.append_data(&mut header, "real/layer.tar", &b"x"[..]).unwrap();
+        for (name, to) in [("alias", "real"), ("sub/absolute", "/alias"), ("sub/up", "../alias/layer.tar")] {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_size(0);
+            tar.append_link(&mut header, name, to).unwrap();
+        }
+        tar.finish().unwrap();
+        let tar = Tar::open(&path, folder.path()).unwrap();
+        for name in ["alias/layer.tar", "./sub/absolute/layer.tar", "sub/up"] {
+            assert_eq!(tar.read(name).unwrap().unwrap(), b"x", "{name}");
+        }
     }
 }

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
-use futon_model::{Digest, ImageReference};
+use futon_model::{Amd64Level, Digest, ImageReference};
 
 use super::blobs::{Staging, blob_folder, blob_path, is_present};
+use super::import::USUAL;
 use super::lock::lock_store;
 use super::names::{Names, StoredImage, key};
 use super::registry::{self, RegistryOptions};
@@ -25,6 +26,7 @@ const TRIES: usize = 3;
 #[derive(Debug)]
 pub struct ImageStore {
     folder: PathBuf,
+    level: Amd64Level,
     cache: Mutex<Option<(Stamp, Arc<Names>)>>,
 }
 
@@ -62,9 +64,22 @@ impl ImageStore {
         let folder = folder.into();
         let blobs = blob_folder(&folder);
         fs::create_dir_all(&blobs).map_err(StoreError::io("create", &blobs))?;
-        let store = Self { folder, cache: Mutex::new(None) };
+        let store = Self { folder, level: USUAL, cache: Mutex::new(None) };
         store.names()?;
         Ok(store)
+    }
+
+    /// The store as a machine with a processor of this level sees it: an index leads to the image that an engine would take there.
+    #[must_use]
+    pub fn for_processor(mut self, level: Amd64Level) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// Level of the processor that images are looked up for: x86-64-v3, QEMU's translator, where none was given.
+    #[must_use]
+    pub fn level(&self) -> Amd64Level {
+        self.level
     }
 
     /// The store's folder.
@@ -114,7 +129,7 @@ impl ImageStore {
         only(added)
     }
 
-    /// Adds the images of a `docker save` archive (old or OCI form) or an OCI archive, plain or gzip:
+    /// Adds the images of a `docker save` archive (old or OCI form) or an OCI archive, compressed or not:
     /// the one meant by `name`, or all under the names they carry.
     ///
     /// # Errors
@@ -138,7 +153,7 @@ impl ImageStore {
         let pulled = Staging::new(&self.folder)?;
         let fetched = registry::fetch(reference, options, pulled.folder(), progress)?;
         let added = self.add(|staging, now| {
-            let mut image = fetched.import()?.stage(staging, name.unwrap_or(reference), now)?;
+            let mut image = fetched.import().stage(staging, name.unwrap_or(reference), now)?;
             image.source = format!("docker://{reference}");
             Ok(vec![image])
         })?;
@@ -148,9 +163,36 @@ impl ImageStore {
     /// The image that a name means: by tag, or by digest where the name carries one.
     ///
     /// # Errors
-    /// The names file cannot be read.
+    /// The names file cannot be read, or the image has nothing for the processor.
     pub fn resolve(&self, reference: &ImageReference) -> Result<Option<StoredImage>, StoreError> {
-        Ok(self.names()?.resolve(reference).cloned())
+        let Some(image) = self.names()?.resolve(reference) else { return Ok(None) };
+        let fitting = image.at(self.level);
+        let refused = || StoreError::Processor {
+            what: reference.to_string(),
+            level: self.level,
+            offered: image.platforms().join(", "),
+        };
+        fitting.map(Some).ok_or_else(refused)
+    }
+
+    /// Names of the store that someone may have meant who wrote this one, the likeliest first.
+    ///
+    /// # Errors
+    /// The names file cannot be read.
+    pub fn near(&self, reference: &ImageReference) -> Result<Vec<String>, StoreError> {
+        Ok(self.names()?.near(reference))
+    }
+
+    /// Removes blobs that no image refers to: what another process is just adding is safe.
+    ///
+    /// # Errors
+    /// The store cannot be locked or changed.
+    pub fn prune(&self) -> Result<Removed, StoreError> {
+        // What adds that were killed have left goes with it.
+        drop(Staging::new(&self.folder)?);
+        let _lock = lock_store(&self.folder)?;
+        let names = Names::read(&self.names_path())?;
+        self.collect_garbage(&names, true)
     }
 
     /// All images, sorted by canonical name.
@@ -225,14 +267,12 @@ impl ImageStore {
             names.write(&self.names_path())?;
             return Ok(added);
         }
-        let why =
-            "blobs vanished while they were added (hint: another process removes images; try again when it is done)";
-        Err(StoreError::not_an_image(self.folder.display().to_string(), why))
+        Err(StoreError::Changed { path: self.folder.clone() })
     }
 
     fn collect_garbage(&self, names: &Names, found: bool) -> Result<Removed, StoreError> {
         let used: BTreeSet<&str> =
-            names.images.values().flat_map(|i| i.descriptors()).map(|d| d.digest.hex()).collect();
+            names.images.values().flat_map(StoredImage::descriptors).map(|d| d.digest.hex()).collect();
         let folder = blob_folder(&self.folder);
         let mut removed = Removed { found, blobs: 0, bytes: 0 };
         for entry in fs::read_dir(&folder).map_err(StoreError::io("read", &folder))?.flatten() {

@@ -2,6 +2,8 @@
 
 mod api;
 mod container;
+mod detour;
+mod journal;
 mod logs;
 mod pull;
 mod ready;
@@ -10,6 +12,7 @@ mod up;
 
 pub(crate) use api::Engine;
 pub(crate) use container::{report_image, report_state};
+pub(crate) use journal::journal;
 pub(crate) use logs::{report_kill, stop, write_log};
 pub(crate) use pull::pull;
 pub(crate) use ready::wait_until_ready;

@@ -1,16 +1,26 @@
-//! `pull`: brings images to the engine, through its mirror where the exchange is one, else by `docker load` from the exchange,
-//! else from wherever the engine finds them.
+//! `pull`: brings images to the engine: through its mirror where the exchange is one, by a detour where another registry's name has a
+//! digest, else by `docker load` from the exchange, else from wherever the engine finds them.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
 
 use futon_model::ImageReference;
 use nix::sys::statvfs::statvfs;
 
-use super::{Engine, api::Info};
+use super::{
+    Engine,
+    api::Info,
+    detour::Detour,
+    journal::{first_turn, journal},
+};
 use crate::{
     error::{Context, Error, Result},
     exchange::{Exchange, SHORT, TRANSFER},
-    http::{Request, percent_encode},
+    http::{Request, Target, percent_encode},
 };
 
 /// How long the engine itself may take to start.
@@ -81,14 +91,24 @@ fn recall(remembered: &Path, settings: &Path) -> Option<Info> {
 
 fn pull_one(engine: &Engine, exchange: &Exchange, reference: &ImageReference, mirrored: bool) -> Result<()> {
     if mirrored && reference.is_default_registry() {
+        let began = SystemTime::now();
         return create(engine, reference).map_err(|error| match manifest_status(exchange, reference) {
             // The engine tells of the last registry it tried; the first one is what matters.
             Some(status) if status != 200 => Error::new(format!(
                 "{} does not have it (status {status}); the engine then: {error}; hint: futon images add",
                 exchange.target()
             )),
-            _ => error,
+            _ => first_reason(journal(Some(began)).as_deref(), error),
         });
+    }
+    if let (Target::Tcp(address), Some(_)) = (exchange.target(), reference.digest())
+        && !reference.is_default_registry()
+        && manifest_status(exchange, reference) == Some(200)
+    {
+        match Detour::begin(reference.registry(), *address) {
+            Ok(_detour) => return create_soon(engine, reference),
+            Err(error) => println!("{} cannot be led to the exchange: {error}", reference.registry()),
+        }
     }
     match load(engine, exchange, reference)? {
         Loaded::Yes => Ok(()),
@@ -99,9 +119,38 @@ fn pull_one(engine: &Engine, exchange: &Exchange, reference: &ImageReference, mi
     }
 }
 
+/// The engine's first reason of this pull, where its journal has one; its answer is about the last registry that it tried.
+fn first_reason(journal: Option<&str>, answer: Error) -> Error {
+    journal.and_then(first_turn).map_or(answer, Error::new)
+}
+
+/// How long an engine remembers what `/etc/hosts` said, and some more.
+const HOSTS_REMEMBERED: Duration = Duration::from_secs(7);
+
+/// Has the engine pull an image from a registry whose name has just changed its meaning.
+fn create_soon(engine: &Engine, reference: &ImageReference) -> Result<()> {
+    let began = Instant::now();
+    loop {
+        match create(engine, reference) {
+            Err(error) if began.elapsed() < HOSTS_REMEMBERED && is_of_the_way(&error) => thread::sleep(PAUSE),
+            result => return result,
+        }
+    }
+}
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// True when a registry was not found, whatever it would have said.
+fn is_of_the_way(error: &Error) -> bool {
+    let error = error.to_string();
+    ["lookup ", "dial tcp", "no such host", "i/o timeout", "deadline exceeded"].iter().any(|w| error.contains(w))
+}
+
 /// What the exchange's registry says about an image.
 fn manifest_status(exchange: &Exchange, reference: &ImageReference) -> Option<u16> {
-    let path = format!("/v2/{}/manifests/{}", reference.repository(), engine_names(reference).1);
+    let (repository, version) = engine_names(reference);
+    let path = format!("/v2/{repository}/manifests/{version}");
     let request = Request { method: "HEAD", ..Request::get(&path) };
     exchange.send_plain(SHORT, request).ok().map(|response| response.status)
 }
@@ -164,6 +213,23 @@ mod tests {
         fs::write(&remembered, "{").unwrap();
         assert!(recall(&remembered, &settings).is_none());
         fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn the_first_reason_of_this_pull_is_the_reason() {
+        let said = |journal| first_reason(journal, Error::new("connection refused")).to_string();
+        let journal = "x msg=\"Attempting next endpoint for pull after error: max depth exceeded\" y=z";
+        assert_eq!(said(Some(journal)), "max depth exceeded");
+        assert_eq!(said(Some("nothing of that")), "connection refused");
+        assert_eq!(said(None), "connection refused");
+    }
+
+    #[test]
+    fn only_a_registry_that_is_not_found_is_asked_again() {
+        let again = |text: &str| is_of_the_way(&Error::new(text));
+        assert!(again("Get \"https://ghcr.io/v2/\": dial tcp: lookup ghcr.io: no such host"));
+        assert!(!again("failed to register layer: max depth exceeded"));
+        assert!(!again("manifest unknown"));
     }
 
     #[test]

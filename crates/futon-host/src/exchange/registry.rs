@@ -1,13 +1,14 @@
 //! `/v2/`: the part of the registry protocol that engines need to pull.
 //!
 //! Names are Docker's: `vhiveease/fibonacci-go` is docker.io's, `ghcr.io/x/y` another registry's. A client that
-//! uses the exchange as a mirror may say with `?ns=` whose name it asks for.
+//! uses the exchange as a mirror may say with `?ns=` whose name it asks for. One that was led here by another registry's name
+//! (the guest's `pull` does that for names with a digest) says so in its `Host` header.
 
 use std::fs::File;
 use std::sync::Arc;
 
 use futon_model::{Digest, EventKind, ImageReference};
-use hyper::header::{ACCEPT, HeaderMap, HeaderName};
+use hyper::header::{ACCEPT, HOST, HeaderMap, HeaderName};
 use hyper::{Method, StatusCode, Uri};
 
 use super::body::{Answer, Answers};
@@ -105,8 +106,16 @@ impl Lookup<'_> {
         (Err(Problem::unknown("NAME_UNKNOWN", format!("no such address: /v2/{path}"))), None)
     }
 
-    /// A repository's name as Docker reads it, with the registry that the client acts for.
+    /// A repository's name as Docker reads it, with the registry that the client acts for: the one that it says, or the one whose
+    /// name it was led here by, where the store has an image of it.
     fn repository(&self, name: &str) -> Result<ImageReference, Problem> {
+        let host = self.headers.get(HOST).and_then(|host| host.to_str().ok());
+        if let (None, Some(host)) = (self.space, host)
+            && let Ok(named) = format!("{host}/{name}").parse::<ImageReference>()
+            && self.store.list().map_err(Problem::broken)?.iter().any(|image| image.is_of(&named))
+        {
+            return Ok(named);
+        }
         let full = match self.space {
             // Docker Hub goes by several names.
             Some("docker.io" | "registry-1.docker.io" | "index.docker.io") => format!("docker.io/{name}"),
@@ -141,15 +150,34 @@ impl Lookup<'_> {
         };
         let images = self.images(name)?;
         let descriptor = match which.parse::<Digest>() {
-            Ok(digest) => images.iter().flat_map(|i| i.index.iter().chain([&i.manifest])).find(|d| d.digest == digest),
-            Err(_) => images.iter().find(|i| i.reference.tag() == Some(which)).map(|i| match &i.index {
-                Some(index) if self.takes_an_index() => index,
-                _ => &i.manifest,
-            }),
+            Ok(digest) => images.iter().flat_map(StoredImage::documents).find(|d| d.digest == digest).cloned(),
+            Err(_) => match images.iter().find(|i| i.reference.tag() == Some(which)) {
+                Some(image) => Some(self.of_tag(image)?),
+                None => None,
+            },
         };
-        let descriptor = descriptor.ok_or_else(unknown)?;
+        let descriptor = &descriptor.ok_or_else(unknown)?;
         let media_type = descriptor.media_type.clone();
         self.serve(descriptor, &media_type).map(|answer| (answer, Some(descriptor.digest.clone())))
+    }
+
+    /// What a tag leads to: the index, where it leads every machine to the same image, else the image that this run's machine takes.
+    /// A plan has pinned that one, and the client must not choose again.
+    fn of_tag(&self, image: &StoredImage) -> Result<Descriptor, Problem> {
+        if !image.variants.is_empty() {
+            let level = self.store.level();
+            return image.at(level).map(|fitting| fitting.manifest).ok_or_else(|| {
+                let offered = image.platforms().join(", ");
+                Problem::unknown(
+                    "MANIFEST_UNKNOWN",
+                    format!("no manifest of {} for linux/amd64 with {level}, only for {offered}", image.reference),
+                )
+            });
+        }
+        Ok(match &image.index {
+            Some(index) if self.takes_an_index() => index.clone(),
+            _ => image.manifest.clone(),
+        })
     }
 
     /// Whether the client can choose from an index itself. One that does not say what it takes, takes everything.

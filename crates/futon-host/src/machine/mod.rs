@@ -7,6 +7,7 @@ pub mod gem5;
 mod guard;
 mod namespace;
 mod process;
+mod processor;
 pub mod qemu;
 
 use std::net::TcpListener;
@@ -24,6 +25,7 @@ pub use fake::{FakeMachine, Scenario};
 pub use guard::{GuardArguments, run_guard};
 pub use namespace::{HOST_PORT, port_is_taken};
 pub use process::namespace_works;
+pub use processor::processor_level;
 
 /// What a machine needs to start.
 #[derive(Debug, Clone)]

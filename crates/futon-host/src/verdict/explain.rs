@@ -1,8 +1,8 @@
 //! From a step that went wrong to a sentence that helps.
 
 use futon_model::{
-    ClientFailure, ClientFailureKind, ClientReport, Code, Event, EventKind, GuestEvent, Outcome, Phase, Plan, Unready,
-    Verdict, steps,
+    Base, ClientFailure, ClientFailureKind, ClientReport, Code, Event, EventKind, GuestEvent, Outcome, Phase, Plan,
+    Unready, Verdict, steps,
 };
 
 use super::steps::EndedStep;
@@ -36,7 +36,7 @@ pub(super) fn failed_step(plan: &Plan, step: &EndedStep, events: &[Event], clien
             }
         }
         steps::PULL => {
-            if let Some(verdict) = failed_pull(step, events) {
+            if let Some(verdict) = failed_pull(plan, step, events) {
                 return verdict;
             }
         }
@@ -52,19 +52,30 @@ pub(super) fn failed_step(plan: &Plan, step: &EndedStep, events: &[Event], clien
         (None, None) => "no exit status".to_owned(),
     };
     let why = format!("the step ended with {how}; {}", last_words(step));
-    let see = format!("results.log has all that the step {} printed", step.name);
+    let mut see = format!("results.log has all that the step {} printed", step.name);
+    if plan.machine.base == Base::Docker && [steps::PULL, steps::START].contains(&step.name.as_str()) {
+        see.push_str(", engine.log what the engine wrote");
+    }
     hint(verdict(Outcome::Failed, &step.name, Code::StepFailed, why), see)
 }
 
-fn failed_pull(step: &EndedStep, events: &[Event]) -> Option<Verdict> {
-    if step.tail.contains("no space left on device") {
-        let v = verdict(
-            Outcome::Failed,
-            steps::PULL,
-            Code::GuestDiskFull,
-            "no space left on the guest's disk while pulling the image",
-        );
-        return Some(hint(v, "make a larger base image: `futon resources build --disk-size 16G`"));
+fn failed_pull(plan: &Plan, step: &EndedStep, events: &[Event]) -> Option<Verdict> {
+    if step.tail.to_ascii_lowercase().contains("no space left on device") {
+        // The lean guest has no disk.
+        let lean = plan.machine.base == Base::Lean;
+        let (why, help) = if lean {
+            let memory = plan.machine.memory_mib;
+            (
+                format!(
+                    "no space left on device while the image was unpacked: the lean guest's root lies in its memory of {memory} MiB"
+                ),
+                format!("give it more: --memory {}, or take --base docker, which has a disk", memory * 2),
+            )
+        } else {
+            let why = "no space left on the guest's disk while pulling the image";
+            (why.to_owned(), "make a larger base image: `futon resources build --disk-size 16G`".to_owned())
+        };
+        return Some(hint(verdict(Outcome::Failed, steps::PULL, Code::GuestDiskFull, why), help));
     }
     let missing = events.iter().find_map(|e| match &e.kind {
         EventKind::ImageRequested { reference, status: 404, .. } => Some(reference),
@@ -72,7 +83,16 @@ fn failed_pull(step: &EndedStep, events: &[Event]) -> Option<Verdict> {
     })?;
     let v =
         verdict(Outcome::Failed, steps::PULL, Code::ImageNotFound, format!("the image {missing} is not in the store"));
-    Some(hint(v, "`futon images list` shows what is there; `futon images add` or `futon images build` adds one"))
+    let near = plan.images.iter().find(|image| !image.near.is_empty());
+    Some(hint(
+        v,
+        match near {
+            Some(image) => format!("the store has {}; was that meant?", image.near.join(", ")),
+            None => {
+                "`futon images list` shows what is there; `futon images add` or `futon images build` adds one".into()
+            }
+        },
+    ))
 }
 
 fn never_ready(plan: &Plan, step: &EndedStep, events: &[Event]) -> Verdict {

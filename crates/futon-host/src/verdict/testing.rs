@@ -18,6 +18,7 @@ pub(crate) fn plan() -> Plan {
             index: None,
             manifest: Some(MANIFEST.parse().unwrap()),
             config: Some(CONFIG.parse().unwrap()),
+            near: Vec::new(),
         }],
         client: Some(ClientPlan {
             function_name: "fibonacci-go".into(),

@@ -133,12 +133,10 @@ pub fn foreign_plan(name: &str, request: &PlanRequest<'_>) -> Plan {
 /// Pins an image by what the store says now. One that is not there is planned without digests: the pull will fail
 /// in the guest, as it would in the field, and the verdict says so.
 fn planned_image(reference: &ImageReference, store: Option<&ImageStore>) -> Result<PlannedImage> {
-    let known = match store {
-        Some(store) => store.resolve(reference)?,
-        None => None,
-    };
-    Ok(match known {
+    let absent = |near| PlannedImage { reference: reference.clone(), index: None, manifest: None, config: None, near };
+    let Some(store) = store else { return Ok(absent(Vec::new())) };
+    Ok(match store.resolve(reference)? {
         Some(image) => image.planned(reference),
-        None => PlannedImage { reference: reference.clone(), index: None, manifest: None, config: None },
+        None => absent(store.near(reference)?),
     })
 }

@@ -104,6 +104,7 @@ fn names_mean_what_docker_means() {
         (&format!("/v2/vhiveease/fibonacci-go/blobs/{other}"), 404),
         ("/v2/vhiveease/fibonacci-go/blobs/sha256:../../../../etc/passwd", 400),
         ("/v2/UPPER/manifests/latest", 400),
+        ("/v2/x/UPPER/manifests/latest", 400),
         ("/v2/../images/names.json", 404),
         ("/v2/x", 404),
     ] {
@@ -124,6 +125,68 @@ fn names_mean_what_docker_means() {
     };
     assert_eq!(sha256(&ask("application/vnd.oci.image.index.v1+json").body), image.index.unwrap().digest.as_str());
     assert_eq!(sha256(&ask("application/vnd.oci.image.manifest.v1+json").body), image.manifest.digest.as_str());
+}
+
+#[test]
+fn a_client_that_was_led_here_by_another_name_gets_that_registrys_images() {
+    let (server, go, store) = with_images();
+    let digest = store.resolve(&name("ghcr.io/x/other:1.2")).unwrap().unwrap().manifest.digest;
+    let get = |host: &str, path: &str| curl(&["-H", &format!("Host: {host}"), &server.url(path)]);
+    let path = format!("/v2/x/other/manifests/{digest}");
+    let led = get("ghcr.io", &path);
+    assert_eq!((led.status, sha256(&led.body)), (200, digest.to_string()));
+    assert_eq!(get("quay.io", &path).status, 404);
+    assert_eq!(get("ghcr.io", "/v2/").status, 200);
+    let own = format!("/v2/vhiveease/fibonacci-go/manifests/{}", go.manifest);
+    for host in ["10.0.2.2:3003", "ghcr.io", "any.example", "[::1]:80", "not a host"] {
+        assert_eq!(get(host, &own).status, 200, "{host}: what it has under that name alone is meant");
+    }
+}
+
+/// A layout whose one entry is an index with an image for each level.
+fn variants(layout: &std::path::Path) -> Vec<Image> {
+    let entry = |variant: &str| {
+        let (mut entry, made) = put_image(layout, "amd64", variant);
+        entry["platform"]["variant"] = serde_json::json!(variant);
+        (entry, made)
+    };
+    let (entries, made): (Vec<_>, Vec<_>) = ["v2", "v4", "v1", "v3"].into_iter().map(entry).unzip();
+    let media_type = "application/vnd.oci.image.index.v1+json";
+    let index = serde_json::json!({"schemaVersion": 2, "mediaType": media_type, "manifests": entries}).to_string();
+    let digest = put_blob(layout, index.as_bytes());
+    put_index(layout, &[serde_json::json!({"mediaType": media_type, "digest": digest, "size": index.len()})]);
+    made
+}
+
+#[test]
+fn of_several_variants_the_one_of_the_machines_processor_is_served() {
+    use futon_model::Amd64Level::{V1, V2, V3, V4};
+    for (level, number) in [(V1, 2), (V2, 0), (V3, 3), (V4, 1)] {
+        let (mut made, mut kept) = (Vec::new(), None);
+        let server = Server::start(|scratch, events| {
+            let store = Arc::new(ImageStore::open(scratch.join("images")).unwrap().for_processor(level));
+            made = variants(&scratch.join("v"));
+            store.add_oci_layout(&scratch.join("v"), &name("me/fn:1")).unwrap();
+            kept = Some(Arc::clone(&store));
+            let mut config = ExchangeConfig::run([].into(), scratch.join("uploads"), events);
+            config.store = Some(store);
+            config
+        });
+        let planned = kept.unwrap().resolve(&name("me/fn:1")).unwrap().unwrap().planned(&name("me/fn:1"));
+        let get = |path: &str| curl(&["-H", "Accept: application/vnd.oci.image.index.v1+json", &server.url(path)]);
+        let tag = get("/v2/me/fn/manifests/1");
+        assert_eq!((tag.status, sha256(&tag.body)), (200, made[number].manifest.clone()), "{level}");
+        assert_eq!(planned.manifest.unwrap().as_str(), made[number].manifest);
+        // By digest an engine gets the index, and whatever it chooses of it.
+        assert_eq!(get(&format!("/v2/me/fn/manifests/{}", planned.index.unwrap())).status, 200);
+        for image in &made {
+            assert_eq!(get(&format!("/v2/me/fn/manifests/{}", image.manifest)).status, 200);
+            assert_eq!(get(&format!("/v2/me/fn/blobs/{}", image.config)).status, 200);
+        }
+        let archive = get("/_futon/image.tar?ref=me/fn:1");
+        let config = format!("{}.json", &made[number].config[7..]);
+        assert!(String::from_utf8_lossy(&archive.body).contains(&config), "{level}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use futon_host::workdir::FolderLock;
 use futon_model::ExitCode;
 
 use super::machine::{Purpose, prepare};
-use super::project::{Project, missing_image, store};
+use super::project::{Project, missing_image, store_for};
 use super::stored::remember;
 use tokio_util::sync::CancellationToken;
 
@@ -20,7 +20,7 @@ pub async fn build(args: &BuildArgs, ui: &mut Ui, cancel: CancellationToken) -> 
     let project = Project::read(&args.project, &args.client, &args.machine)?;
     let _lock = FolderLock::take(&args.dir, "futon build")?;
     let prepared = prepare(&args.machine, resources, &project.config, Purpose::Run, ui, &cancel).await?;
-    let store = Arc::new(store(resources)?);
+    let store = Arc::new(store_for(resources, &prepared)?);
     let workdir =
         project.working_directory(&args.function, &args.dir, &args.client, &prepared, resources, Some(&store))?;
     prepared.machine.make_disk(&workdir.disk()).await?;
@@ -32,7 +32,7 @@ pub async fn build(args: &BuildArgs, ui: &mut Ui, cancel: CancellationToken) -> 
     for image in &plan.images {
         match &image.manifest {
             Some(digest) => ui.line(&format!("{} is {}", image.reference, digest)),
-            None => ui.line(&missing_image(&image.reference, &project.config)),
+            None => ui.line(&missing_image(image, &project.config)),
         }
     }
     ui.line(&format!("{} is ready in {}; next: futon run --dir {1}", plan.function, args.dir.display()));

@@ -11,7 +11,7 @@ use futon_model::{ExitCode, ScriptKind};
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Purpose, prepare};
-use super::project::{named_files, read_text, set_limits, settings, store, tools};
+use super::project::{named_files, read_text, set_limits, settings, store_for, tools};
 use super::run::run_one;
 use super::rundir::run_folder;
 use crate::cli::ExecArgs;
@@ -27,7 +27,7 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     let prepared = prepare(&args.machine, resources, &config, Purpose::Fork, ui, &cancel).await?;
     let folder = run_folder(None, "futon exec")?;
     let name = args.script.file_stem().map_or_else(|| "script".into(), |n| n.to_string_lossy().into_owned());
-    let store = Arc::new(store(resources)?);
+    let store = Arc::new(store_for(resources, &prepared)?);
     let machine = prepared.machine.report();
     let request = PlanRequest {
         config: &config,

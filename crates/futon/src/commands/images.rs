@@ -11,10 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::project::{read_text, store};
 use super::resources::size;
+use super::stored_images;
 use crate::cli::ImagesCommand;
 use crate::ui::Ui;
 
-/// Builds, adds or lists function images.
+/// Builds, adds, lists or removes function images.
 pub async fn images(command: ImagesCommand, ui: &mut Ui, cancel: &CancellationToken) -> Result<ExitCode> {
     match command {
         ImagesCommand::Build { functions, all, resources } => {
@@ -36,6 +37,13 @@ pub async fn images(command: ImagesCommand, ui: &mut Ui, cancel: &CancellationTo
             add(&source, name.as_deref(), registry, store(&resources.resources)?, ui).await
         }
         ImagesCommand::List { resources, json } => list(&store(&resources.resources)?, json, ui),
+        ImagesCommand::Show { name, resources, json } => {
+            stored_images::show(&store(&resources.resources)?, &name, json, ui)
+        }
+        ImagesCommand::Rm { names, resources, json } => {
+            stored_images::remove(&store(&resources.resources)?, &names, json, ui)
+        }
+        ImagesCommand::Prune { resources, json } => stored_images::prune(&store(&resources.resources)?, json, ui),
     }
 }
 

@@ -19,6 +19,7 @@ mod shell;
 mod signals;
 mod stats;
 mod stored;
+mod stored_images;
 mod test;
 mod warm;
 

@@ -8,10 +8,11 @@ use std::time::Duration;
 use futon_host::bundle::{Bundle, BundleContainer};
 use futon_host::config::Config;
 use futon_host::functions::{ClientDefaults, Compose, Selection, client_name, parse_list, select};
+use futon_host::machine::processor_level;
 use futon_host::resources::{FUTON_GUEST, IMAGES, TEST_CLIENT, source_root};
 use futon_host::workdir::{Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanRequest, WorkDir, function_plan};
 use futon_host::{Context, Error, Result};
-use futon_model::{Base, ImageReference, Limits, Network, Plan, ScriptKind};
+use futon_model::{Base, Limits, Network, Plan, PlannedImage, ScriptKind};
 use image_store::ImageStore;
 
 use super::machine::Prepared;
@@ -182,12 +183,16 @@ fn bundle(selection: &Selection, store: &Arc<ImageStore>, profile: &Path, cpus: 
 }
 
 /// What is said of an image that the exchange will not have.
-pub fn missing_image(image: &ImageReference, config: &Config) -> String {
+pub fn missing_image(image: &PlannedImage, config: &Config) -> String {
     let where_else = match config.machine.network {
         Network::Host => "the guest asks its own registry",
         Network::Isolated => "the guest will not find it",
     };
-    format!("note: {image} is not in the store: {where_else} (hint: `futon images add` or `futon images build`)")
+    let hint = match &image.near[..] {
+        [] => "`futon images add` or `futon images build`".to_owned(),
+        near => format!("the store has {}; was that meant?", near.join(", ")),
+    };
+    format!("note: {} is not in the store: {where_else} (hint: {hint})", image.reference)
 }
 
 /// The guest tools in a resources folder.
@@ -198,6 +203,11 @@ pub fn tools(resources: &Path) -> GuestTools {
 /// The image store in a resources folder.
 pub fn store(resources: &Path) -> Result<ImageStore> {
     Ok(ImageStore::open(resources.join(IMAGES))?)
+}
+
+/// The same store as this machine's processor sees it.
+pub fn store_for(resources: &Path, prepared: &Prepared) -> Result<ImageStore> {
+    Ok(store(resources)?.for_processor(processor_level(&prepared.machine.report())))
 }
 
 /// Settings from a file that was named, or from `futon.toml` where there is one.

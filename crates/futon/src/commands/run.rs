@@ -15,7 +15,7 @@ use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Purpose, prepare};
-use super::project::{settings, store};
+use super::project::{settings, store_for};
 use super::stored::recall;
 use crate::cli::{BaseArg, On, RunArgs};
 use crate::ui::Ui;
@@ -44,7 +44,8 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
         let _ = fs::remove_file(workdir.disk());
     }
     let started = SystemTime::now();
-    let function = run_one(&workdir, &*prepared.machine, Some(Arc::new(store(resources)?)), ui, cancel).await?;
+    let function =
+        run_one(&workdir, &*prepared.machine, Some(Arc::new(store_for(resources, &prepared)?)), ui, cancel).await?;
     let report = report(vec![function], started, started.elapsed().unwrap_or_default());
     write_report(&workdir.results(), &report)?;
     ui.result(&report)?;

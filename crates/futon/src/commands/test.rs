@@ -22,7 +22,7 @@ use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Prepared, Purpose, prepare};
-use super::project::{Project, missing_image, store};
+use super::project::{Project, missing_image, store_for};
 use super::run::run_beside;
 use super::rundir::run_folder;
 use super::warm::with_images;
@@ -47,7 +47,7 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
     let purpose = if goal == Goal::Test { Purpose::Fork } else { Purpose::Simulate(goal) };
     let prepared = prepare(&args.machine, resources, &project.config, purpose, ui, &cancel).await?;
     let out = run_folder(args.output.out.as_deref(), "futon test")?;
-    let store = Arc::new(store(resources)?);
+    let store = Arc::new(store_for(resources, &prepared)?);
     let started = SystemTime::now();
     let cached = if args.from_cache {
         cached(args, &names, &project, &prepared, &store, ui, &cancel).await?
@@ -167,7 +167,7 @@ impl Suite<'_> {
         let workdir =
             self.project.working_directory(name, dir, &self.args.client, self.prepared, resources, Some(store))?;
         for image in workdir.plan().images.iter().filter(|image| image.manifest.is_none()) {
-            ui.line(&missing_image(&image.reference, &self.project.config));
+            ui.line(&missing_image(image, &self.project.config));
         }
         let machine = self.cached.get(name).map_or(&*self.prepared.machine, |machine| machine as &dyn Machine);
         let function = run_beside(&workdir, machine, Some(Arc::clone(store)), ui, self.cancel.clone()).await?;

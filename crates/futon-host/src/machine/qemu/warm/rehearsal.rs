@@ -39,7 +39,10 @@ impl Rehearsal {
         std::fs::write(&requests, self::requests().to_string()).context(failed)?;
         let archive = folder.join("image.tar");
         std::fs::write(&archive, image(test_client).context(failed)?).context(failed)?;
-        let store = ImageStore::open(folder.join("images"))?;
+        let mut store = ImageStore::open(folder.join("images"))?;
+        if let Some(from) = from {
+            store = store.for_processor(from.level());
+        }
         store.add_docker_archive(&archive, None)?;
         for image in images {
             let from = from.ok_or_else(|| Error::infra("there is no store to take images from"))?;
