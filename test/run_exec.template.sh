@@ -15,7 +15,24 @@ cat >$folder/script <<'<__END__>'
 <__END__>
 chmod 755 $folder/script
 
-$folder/script </dev/null >$folder/output 2>&1
+# As a shell that starts it would: a file whose first line names no interpreter is for bash, where there is one. A shell that is named and
+# is not there has sh in its place.
+run_script() {
+    IFS= read -r first <$folder/script
+    case $first in
+    '#!'*)
+        # shellcheck disable=SC2086 # words are meant: the interpreter is the first
+        set -- ${first#??}
+        case ${1##*/} in
+        sh | bash | dash | ash) [ -x "$1" ] || { echo "futon: there is no $1 here: sh runs the script"; set -- sh; } ;;
+        esac
+        [ "$1" != sh ] || { sh $folder/script; return; }
+        $folder/script
+        ;;
+    *) if [ -x /bin/bash ]; then /bin/bash $folder/script; else sh $folder/script; fi ;;
+    esac
+}
+run_script </dev/null >$folder/output 2>&1
 status=$?
 # To the console, too, where nothing that a program says may look like the kernel's.
 sed 's/^/| /' $folder/output

@@ -22,6 +22,7 @@ mod ready;
 mod report;
 mod route;
 mod runlog;
+mod script;
 mod scrub;
 mod service;
 mod step;

@@ -7,7 +7,6 @@ use std::{
     io,
     os::unix::process::CommandExt,
     path::Path,
-    process::Command,
     thread,
     time::Duration,
 };
@@ -22,7 +21,7 @@ use crate::{
     error::{Context, Result},
     exchange::{Exchange, SHORT},
     http::{Request, Response},
-    service,
+    script, service,
 };
 
 /// Between two questions. The host saves the machine in such a pause; a fork begins with what is left of it.
@@ -58,8 +57,7 @@ pub(crate) fn park() -> Result<Infallible> {
             drop(file);
             fs::rename(&partial, &path).context("cannot store the run script")?;
             println!("futon: run script of {length} bytes from {}/run.sh", exchange.target());
-            let error = Command::new("/bin/sh")
-                .arg(&path)
+            let error = script::command(&path)?
                 .current_dir(service::FOLDER)
                 .env("FUTON_URL", exchange.target().to_string())
                 .env("FUTON_FORK", "1")

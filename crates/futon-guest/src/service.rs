@@ -5,7 +5,7 @@ use std::{
     io::{self, BufRead, Write},
     os::unix::{fs::DirBuilderExt, fs::OpenOptionsExt, fs::PermissionsExt, process::ExitStatusExt},
     path::{Path, PathBuf},
-    process::{Command, ExitStatus, Stdio},
+    process::{ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -17,7 +17,7 @@ use crate::{
     exchange::{addresses, target},
     gem5,
     http::{self, Limits, Request, Target},
-    route, unpack,
+    route, script, unpack,
 };
 
 pub(crate) const FOLDER: &str = "/run/futon";
@@ -152,11 +152,6 @@ pub(crate) fn create_script(path: &Path) -> Result<fs::File> {
         .context(format_args!("cannot write {}", path.display()))
 }
 
-/// Whether the kernel can run a file that begins so by itself; anything else is for the shell.
-fn runs_by_itself(beginning: &[u8]) -> bool {
-    beginning.starts_with(b"#!") || beginning.starts_with(b"\x7fELF")
-}
-
 /// The archives of a payload: bytes before each, and its folder. None where it is a run script like any other.
 fn archives_of(beginning: &[u8]) -> Result<Vec<(u64, PathBuf)>> {
     let Some(end) = beginning.windows(PAYLOAD_MARK.len()).position(|bytes| bytes == PAYLOAD_MARK) else {
@@ -180,17 +175,7 @@ enum From<'a> {
 }
 
 fn exec(path: &Path, from: &From<'_>) -> Result<ExitStatus> {
-    let mut beginning = [0_u8; 4];
-    let length = fs::File::open(path)
-        .and_then(|mut file| io::Read::read(&mut file, &mut beginning))
-        .context(format_args!("cannot read {}", path.display()))?;
-    let mut command = if runs_by_itself(&beginning[..length]) {
-        Command::new(path)
-    } else {
-        let mut shell = Command::new("/bin/sh");
-        shell.arg(path);
-        shell
-    };
+    let mut command = script::command(path)?;
     command.current_dir(FOLDER).stdin(Stdio::null());
     for (name, value) in
         [("HOME", "/root"), ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("USER", "root")]
@@ -233,15 +218,6 @@ mod tests {
     fn only_marked_lines_go() {
         let text = "127.0.0.1 localhost\n127.0.0.1 registry-1.docker.io # futon\n# futon is a tool\n";
         assert_eq!(without_marked_lines(text), "127.0.0.1 localhost\n# futon is a tool\n");
-    }
-
-    #[test]
-    fn what_has_no_interpreter_goes_to_the_shell() {
-        assert!(runs_by_itself(b"#!/b"));
-        assert!(runs_by_itself(b"\x7fELF"));
-        assert!(!runs_by_itself(b"\n#!/"));
-        assert!(!runs_by_itself(b"echo"));
-        assert!(!runs_by_itself(b""));
     }
 
     #[test]

@@ -419,6 +419,36 @@ mod tests {
         assert!(root.join("thesis.tex").exists());
     }
 
+    /// The part of the script that runs the user's, with the user's where it looks for it.
+    fn run_exec(script: &str) -> (String, Option<i32>) {
+        use std::os::unix::process::CommandExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("script");
+        fs::write(&path, script).unwrap();
+        make_executable(&path).unwrap();
+        let text = exec_script(script);
+        let (from, to) = (text.find("run_script() {").unwrap(), text.find("\nrun_script ").unwrap());
+        let part = format!("set -u; folder={}\n{}\nrun_script", folder.path().display(), &text[from..to]);
+        // As the guest's: a shell that is no bash.
+        let output = std::process::Command::new("/bin/sh").arg0("sh").args(["-c", &part]).output().unwrap();
+        (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
+    }
+
+    #[test]
+    fn a_script_of_the_users_runs_as_a_shell_would_start_it() {
+        // vSwarm-μ's own template begins with a blank line.
+        let bash = "\n#!/bin/bash\na=(1 2); [[ ${a[1]} == 2 ]] && echo \"bash $0\"; exit 7\n";
+        let (said, status) = run_exec(bash);
+        assert!(said.starts_with("bash /") && status == Some(7), "{said} {status:?}");
+        assert_eq!(run_exec("a=(1 2); echo ${a[1]}\n"), ("2\n".into(), Some(0)));
+        assert_eq!(run_exec("#!/bin/sh -e\nfalse\necho no\n"), (String::new(), Some(1)));
+        assert_eq!(run_exec("#! /usr/bin/env python3\nprint(3)\n"), ("3\n".into(), Some(0)));
+        let (said, status) = run_exec("#!/opt/none/bash\necho hi; exit 4\n");
+        assert_eq!((said.lines().last(), status), (Some("hi"), Some(4)), "{said}");
+        assert!(said.starts_with("futon: there is no /opt/none/bash here"), "{said}");
+        assert_ne!(run_exec("#!/opt/none/python3\nprint(3)\n").1, Some(0));
+    }
+
     #[test]
     fn the_template_of_the_repository_has_its_placeholders() {
         assert!(DEFAULT_TEMPLATE.starts_with("#!/bin/sh\n"));

@@ -179,6 +179,44 @@ pub fn bare_qemu(bench: &Bench, server: &str) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
+/// vSwarm-μ's own run script begins with a blank line and only then with `#!/bin/bash`: a shell that starts it makes it bash's.
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn a_script_after_a_blank_line_is_for_bash_where_there_is_one() {
+    let bench = Bench::new();
+    let script = bench.path("blank.sh");
+    for (base, text) in [
+        ("docker", "\n#!/bin/bash\na=(1 2)\n[[ ${a[1]} == 2 ]] && echo bash\n"),
+        ("lean", "\n#!/bin/bash\n[ -n \"$(ls /)\" ] && echo sh\n"),
+    ] {
+        fs::write(&script, text).unwrap();
+        for more in [&[][..], &["--cold"]] {
+            let words = [&["exec", script.to_str().unwrap(), "--json", "--base", base], more].concat();
+            let run = Run::of(&bench.command(&words).output().unwrap());
+            assert_eq!(run.code, Some(0), "{base} {more:?}: {}", run.all());
+        }
+    }
+    // As the run script itself, which the guest's service starts, and a fork's parked guest.
+    let end = "curl -fsS http://10.0.2.2:3003/upload -F files=@results.log; poweroff -f\n";
+    let text = format!(
+        "\n#!/bin/bash\na=(1 2)\n[[ ${{a[1]}} == 2 ]] || exit 1\ncd /root\n\
+         echo 'SUCCESS: All commands completed successfully' >results.log\n{end}"
+    );
+    fs::write(&script, text).unwrap();
+    for more in [&[][..], &["--cold"]] {
+        let words = [&["fibonacci-go", "--template", script.to_str().unwrap()], more].concat();
+        let run = bench.test(&words);
+        assert_eq!(
+            (run.code, &run.report["functions"][0]["proof"]),
+            (Some(0), &"log".into()),
+            "{more:?}: {}",
+            run.all()
+        );
+        fs::remove_dir_all(bench.path("out")).unwrap();
+    }
+    bench.nothing_left();
+}
+
 fn install_upload_server(venv: &std::path::Path) {
     if venv.join("bin/uploadserver").exists() {
         return;
