@@ -203,6 +203,14 @@ impl ImageStore {
         Ok(self.names()?.images.values().cloned().collect())
     }
 
+    /// The images of a name's registry and repository, whatever their tags.
+    ///
+    /// # Errors
+    /// The names file cannot be read.
+    pub fn of_repository(&self, reference: &ImageReference) -> Result<Vec<StoredImage>, StoreError> {
+        Ok(self.names()?.images.values().filter(|image| image.is_of(reference)).cloned().collect())
+    }
+
     /// Forgets a name, and removes the blobs that no other image refers to.
     ///
     /// # Errors

@@ -42,11 +42,17 @@ fn pull_all(engine: &Engine, exchange: &Exchange, names: &[String]) -> Result<()
     Ok(())
 }
 
-/// Says so where the disk is full: the engine may not have started for it, or tell only of the last registry that it tried.
-fn for_want_of_room(error: Error, left: Option<u64>) -> Error {
-    match left {
-        Some(left) if left <= LITTLE_ROOM => {
-            Error::new(format!("no space left on device: {} KiB are free in {STORAGE}; {error}", left >> 10))
+/// Says so where the disk is or was full, and how large it is: the engine may not have started for it, tells only of the last registry
+/// that it tried, and takes away at once what it could not unpack.
+fn for_want_of_room(error: Error, room: Option<Room>) -> Error {
+    match room {
+        Some(Room { free, size }) if free <= LITTLE_ROOM => Error::new(format!(
+            "no space left on device: {} KiB of {} MiB are free in {STORAGE}; {error}",
+            free >> 10,
+            size >> 20
+        )),
+        Some(Room { size, .. }) if error.to_string().contains("no space left on device") => {
+            Error::new(format!("{error} (the disk of {STORAGE} has {} MiB)", size >> 20))
         }
         _ => error,
     }
@@ -58,10 +64,18 @@ const STORAGE: &str = "/var/lib/docker";
 /// A disk with less has no room for an image, bytes.
 const LITTLE_ROOM: u64 = 64 << 20;
 
-/// Bytes that are free where the engine keeps images.
-fn room_left() -> Option<u64> {
+/// Room on a disk, bytes.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    free: u64,
+    size: u64,
+}
+
+/// The room where the engine keeps images.
+fn room_left() -> Option<Room> {
     let about = statvfs(STORAGE).ok()?;
-    Some(about.blocks_available() * about.fragment_size())
+    let block = about.fragment_size();
+    Some(Room { free: about.blocks_available() * block, size: about.blocks() * block })
 }
 
 /// What the engine said about its registries before the machine was saved, written there by `forget`. Asking anew makes it run its
@@ -234,11 +248,19 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_named_and_no_other() {
-        let said = |left| for_want_of_room(Error::new("the engine does not answer"), left).to_string();
-        assert!(said(Some(3 << 20)).starts_with("no space left on device: 3072 KiB"), "{}", said(Some(3 << 20)));
-        assert!(said(Some(3 << 20)).ends_with("the engine does not answer"));
-        assert_eq!(said(Some(1 << 30)), "the engine does not answer");
-        assert_eq!(said(None), "the engine does not answer");
+        let said = |free: Option<u64>, error: &str| {
+            let room = free.map(|free| Room { free, size: 8 << 30 });
+            for_want_of_room(Error::new(error), room).to_string()
+        };
+        let full = said(Some(3 << 20), "the engine does not answer");
+        assert_eq!(
+            full,
+            "no space left on device: 3072 KiB of 8192 MiB are free in /var/lib/docker; the engine does not answer"
+        );
+        assert_eq!(said(Some(1 << 30), "the engine does not answer"), "the engine does not answer");
+        assert_eq!(said(None, "the engine does not answer"), "the engine does not answer");
+        let was_full = said(Some(1 << 30), "write /big: no space left on device");
+        assert_eq!(was_full, "write /big: no space left on device (the disk of /var/lib/docker has 8192 MiB)");
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl Lookup<'_> {
         let host = self.headers.get(HOST).and_then(|host| host.to_str().ok());
         if let (None, Some(host)) = (self.space, host)
             && let Ok(named) = format!("{host}/{name}").parse::<ImageReference>()
-            && self.store.list().map_err(Problem::broken)?.iter().any(|image| image.is_of(&named))
+            && !self.store.of_repository(&named).map_err(Problem::broken)?.is_empty()
         {
             return Ok(named);
         }
@@ -132,8 +132,7 @@ impl Lookup<'_> {
     /// The stored images of a repository, under whatever tags.
     fn images(&self, name: &str) -> Result<Vec<StoredImage>, Problem> {
         let repository = self.repository(name)?;
-        let all = self.store.list().map_err(Problem::broken)?;
-        let images: Vec<StoredImage> = all.into_iter().filter(|image| image.is_of(&repository)).collect();
+        let images = self.store.of_repository(&repository).map_err(Problem::broken)?;
         if images.is_empty() {
             let why = format!("no image {} in futon's store (hint: futon images add)", repository.written());
             return Err(Problem::unknown("NAME_UNKNOWN", why));

@@ -72,8 +72,8 @@ fn failed_pull(plan: &Plan, step: &EndedStep, events: &[Event]) -> Option<Verdic
                 format!("give it more: --memory {}, or take --base docker, which has a disk", memory * 2),
             )
         } else {
-            let why = "no space left on the guest's disk while pulling the image";
-            (why.to_owned(), "make a larger base image: `futon resources build --disk-size 16G`".to_owned())
+            let why = format!("no space left on the guest's disk while pulling the image: {}", last_line(&step.tail));
+            (why, "make a larger base image: `futon resources build --disk-size 16G`".to_owned())
         };
         return Some(hint(verdict(Outcome::Failed, steps::PULL, Code::GuestDiskFull, why), help));
     }

@@ -1,7 +1,9 @@
 //! Where images come from: registries other than the first, and run scripts that know nothing of futon's files.
 
 use std::fs;
+use std::path::Path;
 
+use crate::made::{Layout, layer_that_does_not_unpack};
 use crate::passes::bare_qemu;
 use crate::real::{Bench, Run, root};
 
@@ -26,6 +28,98 @@ fn an_image_of_another_registry_is_loaded() {
     assert_eq!(function["invocations"]["verified"], 5);
     let log = fs::read_to_string(bench.path("out/fib/results/results.log")).unwrap();
     assert!(log.contains("Loaded image"), "it was not loaded: {log}");
+    bench.nothing_left();
+}
+
+/// Adds a layout under a name to a store of the test's own.
+fn add(bench: &Bench, resources: &Path, layout: &Path, name: &str) {
+    let mut add = bench.command(&["images", "add", layout.to_str().unwrap(), "--name", name]);
+    let added = add.env("RESOURCES", resources).output().unwrap();
+    assert!(added.status.success(), "{}", Run::of(&added).all());
+}
+
+/// Runs images of the test's own store, on both bases where asked.
+fn run_images(bench: &Bench, resources: &Path, names: &[&str], base: &str) -> Run {
+    let mut words = names.to_vec();
+    words.extend(["--client", "fibonacci-go", "-n", "2", "--base", base]);
+    Run::of(&bench.test_command(&words).env("RESOURCES", resources).output().unwrap())
+}
+
+/// An engine knows a digest only of what it pulled: other registries' names are led to the exchange while it pulls.
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn names_with_a_digest_run_whatever_their_registry() {
+    let bench = Bench::new();
+    let resources = bench.own_resources(&["images"]);
+    let folder = bench.path("layout");
+    let layout = Layout::new(&folder);
+    let manifest = layout.image("digest", &[]);
+    layout.finish(&manifest);
+    let digest = manifest["digest"].as_str().unwrap();
+    let names = ["ghcr.io/me/fib-a:v1", "registry.example:5000/team/fib-b:v1.2", "me/fib-c:v1", "localhost/fib-d:v1"];
+    for name in names {
+        add(&bench, &resources, &folder, name);
+    }
+    let pinned = [
+        format!("ghcr.io/me/fib-a@{digest}"),
+        format!("registry.example:5000/team/fib-b:v1.2@{digest}"),
+        format!("me/fib-c:v1@{digest}"),
+        format!("localhost/fib-d@{digest}"),
+    ];
+    let pinned: Vec<&str> = pinned.iter().map(String::as_str).collect();
+    for base in ["docker", "lean"] {
+        let run = run_images(&bench, &resources, &pinned, base);
+        assert_eq!(run.code, Some(0), "{base}: {}", run.all());
+        assert_eq!(run.report["summary"]["passed"], 4, "{base}");
+    }
+}
+
+/// What an engine chooses of an index, and what the plan pins, is the same image, in any order of the index.
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn the_engine_takes_the_variant_that_the_plan_has_pinned() {
+    let bench = Bench::new();
+    let resources = bench.own_resources(&["images"]);
+    let mut names = Vec::new();
+    for (number, order) in [["", "v3", "v4"], ["v4", "", "v3"], ["v3", "v2", "v4"]].iter().enumerate() {
+        let folder = bench.path(&format!("layout-{number}"));
+        let layout = Layout::new(&folder);
+        let index = layout.variants(order);
+        layout.finish(&index);
+        let name = format!("me/fib-{number}:v1");
+        add(&bench, &resources, &folder, &name);
+        // By the index's own digest the engine itself chooses.
+        names.push(if number == 1 { format!("{name}@{}", index["digest"].as_str().unwrap()) } else { name });
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut ran = Vec::new();
+    for base in ["docker", "lean"] {
+        let run = run_images(&bench, &resources, &names, base);
+        assert_eq!(run.code, Some(0), "{base}: {}", run.all());
+        let functions = run.report["functions"].as_array().unwrap();
+        ran.push(functions.iter().map(|f| f["digests"][0]["config"].clone()).collect::<Vec<_>>());
+    }
+    assert_eq!(ran[0], ran[1], "both bases run the same image");
+}
+
+/// The reason is that of the registry which had the image, not that of the one which the engine turned to next.
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn a_failed_pull_has_the_engines_own_first_reason() {
+    let bench = Bench::new();
+    let resources = bench.own_resources(&["images"]);
+    let folder = bench.path("layout");
+    let layout = Layout::new(&folder);
+    let manifest = layout.image("odd", &[layer_that_does_not_unpack()]);
+    layout.finish(&manifest);
+    add(&bench, &resources, &folder, "me/odd:v1");
+    let run = run_images(&bench, &resources, &["me/odd:v1"], "docker");
+    let why = run.verdict(0)["why"].as_str().unwrap().to_owned();
+    assert_eq!((run.code, &run.verdict(0)["step"]), (Some(1), &"pull".into()), "{}", run.all());
+    assert!(why.contains("failed to register layer") && why.contains("nonsense.note"), "{why}");
+    assert!(!why.contains("docker.io/v2"), "{why}");
+    let journal = fs::read_to_string(bench.path("out/odd/results/uploads/engine.log")).unwrap();
+    assert!(journal.contains("nonsense.note"), "{journal}");
     bench.nothing_left();
 }
 

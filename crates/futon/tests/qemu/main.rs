@@ -8,5 +8,6 @@ mod forks;
 mod host;
 mod images;
 mod lean;
+mod made;
 mod passes;
 mod real;

@@ -1,4 +1,4 @@
-use futon_model::{ClientFailure, ClientFailureKind, Phase};
+use futon_model::{Base, ClientFailure, ClientFailureKind, Phase, Plan};
 
 use super::super::testing::{CONFIG, client, ended, exited, good, guest, plan, started, timed, uploaded};
 use super::*;
@@ -145,6 +145,52 @@ fn a_missing_image_is_a_failed_pull() {
     let judgement = judged(kinds);
     assert_eq!(verdict_of(&judgement), (Outcome::Failed, Some("pull"), Code::ImageNotFound));
     assert!(judgement.verdict.hint.is_some());
+}
+
+/// The verdict of a pull that failed with these last words.
+fn failed_pull(change: impl FnOnce(&mut Plan), words: &str, before: Vec<EventKind>) -> Verdict {
+    let mut plan = plan();
+    change(&mut plan);
+    let mut step = ended("pull", 1);
+    if let EventKind::Guest { guest: GuestEvent::StepEnded { tail, .. }, .. } = &mut step {
+        words.clone_into(tail);
+    }
+    let mut kinds = up_to(&ended("pull", 0), before);
+    kinds.extend([step, guest(GuestEvent::Finish { status: 1 })]);
+    kinds.extend(powered_off());
+    let events = timed(kinds);
+    judge(&Witnesses { plan: &plan, events: &events, client: None, results_logs: &[], native_speed: false }).verdict
+}
+
+#[test]
+fn a_missing_image_is_answered_with_near_names() {
+    let request =
+        EventKind::ImageRequested { reference: "library/my-function:latest".into(), digest: None, status: 404 };
+    let near = |plan: &mut Plan| plan.images[0].near = vec!["localhost/my-function:latest".into()];
+    let verdict = failed_pull(near, "unknown", vec![request]);
+    assert_eq!(verdict.code, Code::ImageNotFound);
+    assert!(verdict.hint.unwrap().contains("the store has localhost/my-function:latest"));
+}
+
+#[test]
+fn a_full_guest_names_its_size_and_the_flag() {
+    let full = "cannot unpack function/rootfs/big: No space left on device (os error 28)";
+    let docker = failed_pull(|_| {}, full, Vec::new());
+    assert_eq!(docker.code, Code::GuestDiskFull);
+    assert!(docker.hint.unwrap().contains("--disk-size"));
+    let lean = failed_pull(|plan| (plan.machine.base, plan.machine.memory_mib) = (Base::Lean, 2048), full, Vec::new());
+    assert_eq!(lean.code, Code::GuestDiskFull);
+    assert!(lean.why.contains("2048 MiB"), "{}", lean.why);
+    assert!(lean.hint.unwrap().contains("--memory 4096"));
+}
+
+#[test]
+fn the_engines_reason_is_the_reason() {
+    let words = "pull me/x:v1\nfuton-guest: cannot pull me/x:v1: failed to register layer: max depth exceeded\n";
+    let verdict = failed_pull(|_| {}, words, Vec::new());
+    assert_eq!(verdict.code, Code::StepFailed);
+    assert!(verdict.why.contains("failed to register layer: max depth exceeded"), "{}", verdict.why);
+    assert!(verdict.hint.unwrap().contains("engine.log"));
 }
 
 #[test]
