@@ -46,7 +46,8 @@ test: setup ## All checks and tests, real virtual machines included
 	@$(MAKE) --no-print-directory images-all lean
 	@sh scripts/test.sh
 
-test-fast: ## Tests without virtual machines
+test-fast: programs ## Tests without virtual machines
+	@$(FUTON) resources build compose
 	@$(CARGO) test --release --locked --workspace
 
 bench: images-all ## The documented flow, futon from nothing and futon's forks, side by side (bench/out)

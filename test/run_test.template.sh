@@ -112,11 +112,26 @@ fi
 # The defaults for an image of which nothing else is known; run.env, which futon writes, has its own values for all of them.
 name=${IMAGE##*/}
 name=${name%%[:@]*}
-IMAGES=$IMAGE SERVICE='' REQUESTS='' COMPOSE_WHY='' CONTAINER=function PORT=50000
+IMAGES=$IMAGE SERVICE='' REQUESTS='' COMPOSE_WHY='' CONTAINER=function ADDRESS=127.0.0.1 PORT=50000
+FIND='' PUBLISHED='' COMPANIONS='' HANDOVER=''
 CLIENT_ARGS="-function-name $name -url 127.0.0.1 -port $PORT -n 20"
 LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s LIMIT_STOP=60s
 # shellcheck source=/dev/null # written by the host
 [ $status -ne 0 ] || ! [ -f run.env ] || . ./run.env
+
+# What services need: ports that no connection of this machine's may have, files of the host.
+set --
+keep=/proc/sys/net/ipv4/ip_local_reserved_ports
+if [ -n "$PUBLISHED" ] && [ -w $keep ]; then
+    read -r reserved <$keep
+    for port in $PUBLISHED; do
+        set -- "$@" --publish "$port"
+        reserved=${reserved:+$reserved,}$port
+    done
+    # Before the images are pulled: that makes connections.
+    echo "$reserved" >$keep
+fi
+[ -z "$HANDOVER" ] || set -- "$@" --files "$HANDOVER"
 
 if [ $status -eq 0 ]; then
     # shellcheck disable=SC2086 # a list of names
@@ -128,34 +143,47 @@ if [ $status -eq 0 ]; then
     started=yes
     # The host has turned the service into the requests that Compose would make, unless it has a key that is Compose's alone.
     if [ -n "$REQUESTS" ]; then
-        step start "$LIMIT_START" -- futon-guest up "$REQUESTS" --get --report "$CONTAINER"
+        step start "$LIMIT_START" -- futon-guest up "$REQUESTS" --get --report "$CONTAINER" "$@"
     else
         # shellcheck disable=SC2016 # the inner shell expands
         step start "$LIMIT_START" -- sh -c '
-            if [ -n "$1" ]; then
-                [ -z "$5" ] || echo "left to docker compose: $5"
-                $COMPOSE -f functions.yaml up -d --pull never --no-build "$1"
+            service=$1 container=$2 port=$3 image=$4 why=$5
+            shift 5
+            [ $# -eq 0 ] || futon-guest prepare "$@" || exit
+            if [ -n "$service" ]; then
+                [ -z "$why" ] || echo "left to docker compose: $why"
+                # Nothing of this script'\''s environment is for the services: what they get of the host is in the file.
+                env -i PATH="$PATH" HOME="$HOME" $COMPOSE -f functions.yaml up -d --pull never --no-build "$service"
             else
-                docker run -d --pull never --name "$2" -p "$3:50051" "$4"
-            fi && futon-guest container "$2"
-        ' sh "$SERVICE" "$CONTAINER" "$PORT" "$IMAGE" "$COMPOSE_WHY"
+                docker run -d --pull never --name "$container" -p "$port:50051" "$image"
+            fi && futon-guest container "$container"
+        ' sh "$SERVICE" "$CONTAINER" "$PORT" "$IMAGE" "$COMPOSE_WHY" "$@"
     fi
 fi
 
+# Where the function answers, as far as only the engine knows. What it cannot find it says in the step that waits there.
+if [ $status -eq 0 ] && [ -n "$FIND" ]; then
+    # shellcheck disable=SC2086 # two words
+    found=$(futon-guest find "$CONTAINER" $FIND 2>>"$FUTON_LOG") && ADDRESS=${found% *} PORT=${found#* }
+fi
+
 if [ $status -eq 0 ]; then
-    step ready "$LIMIT_READY" -- futon-guest ready --container "$CONTAINER" --port "$PORT" --timeout "$LIMIT_READY"
+    step ready "$LIMIT_READY" -- \
+        futon-guest ready --container "$CONTAINER" --address "$ADDRESS" --port "$PORT" --timeout "$LIMIT_READY"
 fi
 
 if [ $status -eq 0 ]; then
     # Quoted by the host for just this.
     eval "set -- $CLIENT_ARGS"
+    [ -z "$FIND" ] || set -- "$@" -url "$ADDRESS" -port "$PORT"
     # The client's report matters most when a call went wrong.
     step invoke "$LIMIT_INVOKE" --put client.json -- test-client "$@" -report client.json
 fi
 
 if [ $started = yes ]; then
-    # And its state.
-    step log "$LIMIT_LOG" -- futon-guest log "$CONTAINER" container.log
+    # And its state, and those of the services that it needs.
+    # shellcheck disable=SC2086 # a list of words
+    step log "$LIMIT_LOG" -- futon-guest log "$CONTAINER" container.log $COMPANIONS
     # The function's container alone: whatever runs beside it goes with the machine.
     step stop "$LIMIT_STOP" -- futon-guest stop "$CONTAINER"
 fi

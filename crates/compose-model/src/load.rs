@@ -75,6 +75,49 @@ impl Loader {
     }
 }
 
+impl Loader {
+    /// The values that variables have for a compose file: from the caller's environment or from `.env`, as Compose takes them; none for one
+    /// that is set nowhere.
+    ///
+    /// # Errors
+    /// When a name is none, or Compose cannot be run.
+    pub fn variables(&self, file: &Path, names: &[&str]) -> Result<BTreeMap<String, Option<String>>, LoadError> {
+        let refused = |words: String| LoadError::Refused { file: file.to_owned(), place: None, words };
+        let nonsense = |why: String| LoadError::Nonsense { file: file.to_owned(), why };
+        let is_name = |name: &&str| {
+            !name.starts_with(|c: char| c.is_ascii_digit())
+                && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        };
+        if let Some(odd) = names.iter().find(|name| name.is_empty() || !is_name(name)) {
+            return Err(refused(format!("{odd:?} is no name of a variable")));
+        }
+        let environment: serde_json::Map<String, Value> = (0..)
+            .zip(names)
+            .flat_map(|(n, name)| {
+                [
+                    (format!("V{n}"), format!("${{{name}-}}").into()),
+                    (format!("S{n}"), format!("${{{name}+set}}").into()),
+                ]
+            })
+            .collect();
+        let question =
+            serde_json::json!({"name": "variables", "services": {"v": {"image": "v", "environment": environment}}});
+        let asking =
+            tempfile::NamedTempFile::new().and_then(|f| std::fs::write(f.path(), question.to_string()).map(|()| f));
+        let asking = asking.map_err(|why| LoadError::Unreadable { file: std::env::temp_dir(), why })?;
+        let absolute = std::path::absolute(file).map_err(|why| LoadError::Unreadable { file: file.to_owned(), why })?;
+        let asked = Asked { loader: self, shown: file, file: asking.path(), text: "", name: None };
+        let folder = absolute.parent().unwrap_or_else(|| Path::new("/"));
+        let output = asked.ask_in(folder, &[], &["--format", "json"])?;
+        let answer = Project::from_json(&output.stdout).map_err(|e| nonsense(e.to_string()))?;
+        let given =
+            answer.services.get("v").map(|service| &service.environment).ok_or_else(|| nonsense("no answer".into()))?;
+        let value = |name: String| given.get(&name).cloned().flatten().unwrap_or_default();
+        let found = |n: usize| (value(format!("S{n}")) == "set").then(|| value(format!("V{n}")));
+        Ok(names.iter().enumerate().map(|(n, name)| ((*name).to_owned(), found(n))).collect())
+    }
+}
+
 /// One file that is asked about.
 struct Asked<'a> {
     loader: &'a Loader,
@@ -147,7 +190,10 @@ impl Asked<'_> {
 
     /// `docker-compose GLOBAL config ARGUMENTS`.
     fn ask(&self, global: &[&str], arguments: &[&str]) -> Result<Output, LoadError> {
-        let folder = self.file.parent().unwrap_or_else(|| Path::new("/"));
+        self.ask_in(self.file.parent().unwrap_or_else(|| Path::new("/")), global, arguments)
+    }
+
+    fn ask_in(&self, folder: &Path, global: &[&str], arguments: &[&str]) -> Result<Output, LoadError> {
         let mut line: Vec<OsString> = ["--ansi", "never", "--project-directory"].map(OsString::from).to_vec();
         line.extend([folder.into(), "-f".into(), self.file.into()]);
         line.extend(self.name.iter().flat_map(|name| ["-p".into(), OsString::from(name)]));

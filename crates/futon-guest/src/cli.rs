@@ -1,10 +1,10 @@
 //! The command line.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
-use crate::lean::LeanVerb;
+use crate::{engine::Way, lean::LeanVerb};
 
 /// Bytes of a container's log that are kept.
 pub(crate) const LOG_LIMIT: u64 = 16 << 20;
@@ -17,6 +17,22 @@ pub(crate) const LOG_LIMIT: u64 = 16 << 20;
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Verb,
+}
+
+/// What services need before they start.
+#[derive(Debug, Args)]
+pub(crate) struct Needs {
+    /// Archive of files of the host: fetched from the exchange and unpacked into `files`.
+    #[arg(long, value_name = "ARCHIVE")]
+    pub(crate) files: Option<PathBuf>,
+    /// Ports that must be free.
+    #[arg(long, value_name = "PORT")]
+    pub(crate) publish: Vec<u16>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (service, container) = text.split_once('=').ok_or_else(|| format!("{text:?} is not SERVICE=CONTAINER"))?;
+    Ok((service.to_owned(), container.to_owned()))
 }
 
 /// What it does.
@@ -67,6 +83,20 @@ pub(crate) enum Verb {
         #[arg(required = true)]
         images: Vec<String>,
     },
+    /// Fetch what services need of the host, and see that the ports are free on which they will be published.
+    Prepare {
+        #[command(flatten)]
+        needs: Needs,
+    },
+    /// Print the address and the port under which a container answers.
+    Find {
+        /// Name of the container.
+        name: String,
+        /// How it is reached.
+        way: Way,
+        /// Port of the container.
+        port: u16,
+    },
     /// Make and start the containers that a file of requests to the engine describes.
     Up {
         /// The file, as futon's host side writes it.
@@ -77,6 +107,8 @@ pub(crate) enum Verb {
         /// Then report which image this container runs.
         #[arg(long, value_name = "CONTAINER")]
         report: Option<String>,
+        #[command(flatten)]
+        needs: Needs,
     },
     /// Report which image a container runs.
     Container {
@@ -102,6 +134,9 @@ pub(crate) enum Verb {
         name: String,
         /// The file.
         file: PathBuf,
+        /// Containers beside it, whose state and log are kept as well.
+        #[arg(value_name = "SERVICE=CONTAINER", value_parser = pair)]
+        companions: Vec<(String, String)>,
         /// Bytes to save at most.
         #[arg(long, default_value_t = LOG_LIMIT)]
         limit: u64,
@@ -116,6 +151,9 @@ pub(crate) enum Verb {
         /// Name of the container.
         #[arg(long)]
         container: String,
+        /// Address on this machine.
+        #[arg(long, default_value = "127.0.0.1")]
+        address: IpAddr,
         /// Port on this machine.
         #[arg(long)]
         port: u16,

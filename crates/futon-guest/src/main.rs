@@ -17,6 +17,7 @@ mod lean;
 mod m5tool;
 mod own;
 mod park;
+mod ports;
 mod power;
 mod ready;
 mod report;
@@ -38,7 +39,7 @@ use std::{
 
 use clap::Parser;
 
-use cli::{Cli, Verb};
+use cli::{Cli, Needs, Verb};
 use engine::Engine;
 use error::{Context, Error, Result};
 use exchange::Exchange;
@@ -92,7 +93,13 @@ fn execute(cli: Cli) -> Result<u8> {
             put(&file, &name, &log)?;
         }
         Verb::Pull { images } => engine::pull(&Engine::local(), &Exchange::find()?, &images)?,
-        Verb::Up { file, get: fetch, report } => {
+        Verb::Prepare { needs } => prepare(&needs, &log)?,
+        Verb::Find { name, way, port } => {
+            let (address, port) = engine::find(&Engine::local(), &name, way, port)?;
+            println!("{address} {port}");
+        }
+        Verb::Up { file, get: fetch, report, needs } => {
+            prepare(&needs, &log)?;
             if fetch {
                 get(&[own_name(&file)?], file.parent().unwrap_or_else(|| Path::new("")))?;
             }
@@ -103,14 +110,16 @@ fn execute(cli: Cli) -> Result<u8> {
         Verb::Container { name } => engine::report_image(&Engine::local(), &name, &log)?,
         Verb::State { name } => engine::report_state(&Engine::local(), &name, &log)?,
         Verb::Logs { name, limit } => engine::write_log(&Engine::local(), &name, limit, &mut io::stdout().lock())?,
-        Verb::Log { name, file, limit } => {
+        Verb::Log { name, file, companions, limit } => {
             let engine = Engine::local();
+            let put = |file: &Path| put(file, &own_name(file)?, &log);
+            engine::save_companions(&engine, &companions, log.folder(), limit, &log, &put);
             engine::report_state(&engine, &name, &log)?;
             save(&file, &log, |out| engine::write_log(&engine, &name, limit, out))?;
         }
         Verb::Stop { name } => engine::stop(&Engine::local(), &name, &log)?,
-        Verb::Ready { container, port, timeout } => {
-            engine::wait_until_ready(&Engine::local(), &container, port, timeout, &log)?;
+        Verb::Ready { container, address, port, timeout } => {
+            engine::wait_until_ready(&Engine::local(), &container, (address, port).into(), timeout, &log)?;
         }
         Verb::Finish { status, why, mark, poweroff } => {
             let finished = finish::run(status, why.as_deref(), &log);
@@ -135,6 +144,17 @@ fn execute(cli: Cli) -> Result<u8> {
         Verb::M5 { arguments } => m5tool::run(&arguments)?,
     }
     Ok(0)
+}
+
+/// Fetches what services need of the host; sees that their ports are free.
+fn prepare(needs: &Needs, log: &RunLog) -> Result<()> {
+    if let Some(archive) = &needs.files {
+        let folder = archive.parent().unwrap_or_else(|| Path::new(""));
+        get(&[own_name(archive)?], folder)?;
+        let mut packed = File::open(archive).context(format_args!("cannot read {}", archive.display()))?;
+        unpack::unpack(&mut packed, &folder.join("files"))?;
+    }
+    ports::keep_free(&needs.publish, log)
 }
 
 /// Fetches files.

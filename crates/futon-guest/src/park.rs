@@ -21,7 +21,7 @@ use crate::{
     error::{Context, Result},
     exchange::{Exchange, SHORT},
     http::{Request, Response},
-    script, service,
+    ports, script, service,
 };
 
 /// Between two questions. The host saves the machine in such a pause; a fork begins with what is left of it.
@@ -41,6 +41,7 @@ nix::ioctl_none!(reseed, b'R', 0x07);
 
 /// Asks for work until there is some, and becomes it.
 pub(crate) fn park() -> Result<Infallible> {
+    ports::reserve_convention();
     let exchange = Exchange::find()?;
     println!("futon: parked");
     loop {

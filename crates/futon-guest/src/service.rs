@@ -44,6 +44,7 @@ pub(crate) fn run() -> Result<u8> {
         open_the_outside(Path::new(HOSTS));
     }
     prepare_folder(Path::new(FOLDER))?;
+    crate::ports::reserve_convention();
     match M5::open() {
         Ok(m5) => {
             if cmdline.value("futon.park") == Some("1") {

@@ -86,6 +86,28 @@ pub enum GuestEvent {
         /// True when it did not and was killed.
         killed: bool,
     },
+    /// State of a container beside the function's, when the run's calls were over.
+    Companion {
+        /// Compose service.
+        service: String,
+        /// Container name.
+        name: String,
+        /// The engine's status word (`running`, `exited` …).
+        status: String,
+        /// Exit code, where the container has exited.
+        exit_code: Option<i64>,
+        /// True when the kernel's out-of-memory killer struck in the container.
+        oom_killed: bool,
+        /// What its healthcheck says (`starting`, `healthy`, `unhealthy`), where it has one.
+        health: Option<String>,
+    },
+    /// A port of the guest that a container's was to be published on was taken already: the harness's fault, not the function's.
+    PortTaken {
+        /// The port.
+        port: u16,
+        /// By what.
+        by: String,
+    },
     /// The run script's last word.
     Finish {
         /// 0 when every step succeeded.

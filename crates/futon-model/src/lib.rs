@@ -30,11 +30,13 @@ pub use image::{Digest, DigestError, ImageReference, PlannedImage, ReferenceErro
 pub use lean::{LeanBundle, LeanContainer};
 pub use limits::Limits;
 pub use plan::{
-    Accelerator, Base, ClientPlan, MachineKind, MachinePlan, Network, Plan, PlannedStep, ScriptKind, steps,
+    Accelerator, Base, ClientPlan, Companion, FindPort, MachineKind, MachinePlan, Network, Plan, PlannedStep,
+    ScriptKind, steps,
 };
 pub use processor::Amd64Level;
 pub use report::{
-    FunctionReport, InvocationReport, MachineReport, OOPS_OF_TRANSLATOR, REPORT_SCHEMA, Report, StepReport, Summary,
+    CompanionReport, FunctionReport, InvocationReport, MachineReport, OOPS_OF_TRANSLATOR, REPORT_SCHEMA, Report,
+    StepReport, Summary,
 };
 pub use simulation::{PhaseReport, SimulationReport};
 pub use unready::{Unready, exit_words, is_loopback};

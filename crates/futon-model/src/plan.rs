@@ -51,6 +51,12 @@ pub struct Plan {
     pub machine: MachinePlan,
     /// Steps that the guest must report, in order.
     pub steps: Vec<PlannedStep>,
+    /// The services beside the function's, in the order in which they start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub companions: Vec<Companion>,
+    /// Ports of the guest on which the engine is to publish containers' ports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<u16>,
     /// Limits of all waits.
     pub limits: Limits,
     /// Keys of the services that let a container do in the guest what the run script does, and so speak for it: the run proves less.
@@ -100,10 +106,32 @@ pub struct ClientPlan {
     pub address: String,
     /// Port on the guest under which the function answers.
     pub port: u16,
+    /// What the guest must ask the engine before it knows address and port; none where the two above are right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub find: Option<FindPort>,
     /// Name of the function's container.
     pub container: String,
     /// Compose service of the function.
     pub service: String,
+}
+
+/// Where a function answers, as far as only the engine knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindPort {
+    /// On the port that the engine chose for this port of the container.
+    Published(u16),
+    /// On this port of the container's own address.
+    Container(u16),
+}
+
+/// A service beside the function's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Companion {
+    /// Compose service.
+    pub service: String,
+    /// Name of its container.
+    pub container: String,
 }
 
 fn loopback() -> String {

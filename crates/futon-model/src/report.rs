@@ -27,6 +27,24 @@ pub struct Report {
     pub functions: Vec<FunctionReport>,
 }
 
+/// A service beside the function's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompanionReport {
+    /// Compose service.
+    pub service: String,
+    /// Name of its container.
+    pub container: String,
+    /// The engine's status word (`running`, `exited` …).
+    pub status: String,
+    /// Exit code, where it has exited.
+    pub exit_code: Option<i64>,
+    /// What its healthcheck says, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<String>,
+    /// Its log, by its name below the run's folder.
+    pub log: String,
+}
+
 /// Counts of verdicts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
@@ -66,6 +84,9 @@ pub struct FunctionReport {
     pub steps: Vec<StepReport>,
     /// Calls, where a client reported.
     pub invocations: Option<InvocationReport>,
+    /// The services beside it, as they were when the run's calls were over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub companions: Vec<CompanionReport>,
     /// Runs that were made of it; above 1 when earlier ones did not pass (`--retries`, or a fault of the emulator).
     #[serde(default = "one")]
     pub attempts: u32,

@@ -51,6 +51,8 @@ pub enum Code {
     StepTimedOut,
     /// The image is neither in the store nor in a registry that was allowed.
     ImageNotFound,
+    /// A port of the guest that a container's was to be published on was taken by the guest itself.
+    GuestPortTaken,
     /// No space left in the guest.
     GuestDiskFull,
     /// The container exited before it was ready.

@@ -211,6 +211,8 @@ pub enum ResourcePart {
     Kernel,
     /// The lean guest's initramfs
     Lean,
+    /// Docker Compose, which reads compose files (made with any other part, too)
+    Compose,
 }
 
 /// `futon images …`.

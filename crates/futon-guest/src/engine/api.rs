@@ -67,34 +67,61 @@ pub(crate) struct Container {
     pub(crate) state: State,
     #[serde(rename = "RestartCount", default)]
     pub(crate) restarts: u64,
+    #[serde(rename = "HostConfig", default)]
+    pub(crate) host: HostConfig,
     #[serde(rename = "NetworkSettings", default)]
     pub(crate) network: NetworkSettings,
 }
 
-/// Where a container is reached.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-pub(crate) struct NetworkSettings {
-    /// Published ports, by `PORT/PROTOCOL` in the container.
-    #[serde(rename = "Ports", default)]
-    ports: Option<BTreeMap<String, Option<Vec<Binding>>>>,
+/// What a container asked of its host.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub(crate) struct HostConfig {
+    #[serde(rename = "NetworkMode", default)]
+    pub(crate) network_mode: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-struct Binding {
-    #[serde(rename = "HostPort", default)]
-    host_port: String,
+/// A container's networks and published ports.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub(crate) struct NetworkSettings {
+    #[serde(rename = "Ports", default)]
+    pub(crate) ports: BTreeMap<String, Option<Vec<PortBinding>>>,
+    #[serde(rename = "Networks", default)]
+    pub(crate) networks: BTreeMap<String, Option<Endpoint>>,
 }
 
 impl NetworkSettings {
     /// The TCP port in the container that is published as `port`.
     pub(crate) fn inner_port(&self, port: u16) -> Option<u16> {
-        let published = |bindings: &Option<Vec<Binding>>| {
+        let published = |bindings: &Option<Vec<PortBinding>>| {
             bindings.iter().flatten().any(|binding| binding.host_port.parse() == Ok(port))
         };
-        let mut ports = self.ports.iter().flatten();
+        let mut ports = self.ports.iter();
         let (inner, _) = ports.find(|(inner, bindings)| inner.ends_with("/tcp") && published(bindings))?;
         inner.strip_suffix("/tcp")?.parse().ok()
     }
+}
+
+/// A port of the host that leads to a container's.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct PortBinding {
+    #[serde(rename = "HostIp", default)]
+    pub(crate) host_ip: String,
+    #[serde(rename = "HostPort", default)]
+    pub(crate) host_port: String,
+}
+
+/// A container in a network.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Endpoint {
+    #[serde(rename = "IPAddress", default)]
+    pub(crate) ip_address: String,
+}
+
+/// What the engine's checks of a container say.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Health {
+    #[serde(rename = "Status", default)]
+    pub(crate) status: String,
 }
 
 /// What a container was made from.
@@ -119,6 +146,8 @@ pub(crate) struct State {
     /// Its first process, while it runs.
     #[serde(rename = "Pid", default)]
     pub(crate) pid: i32,
+    #[serde(rename = "Health", default)]
+    pub(crate) health: Option<Health>,
 }
 
 impl State {
@@ -243,6 +272,11 @@ impl Engine {
     /// Makes a network; one of that name that is there already will do.
     pub(crate) fn create_network(&self, body: &Value) -> Result<()> {
         self.post_json("/networks/create", body, &[201, 409]).map(|_| ())
+    }
+
+    /// Makes a volume; one of that name that is there already will do.
+    pub(crate) fn create_volume(&self, body: &Value) -> Result<()> {
+        self.post_json("/volumes/create", body, &[200, 201]).map(|_| ())
     }
 
     /// Makes a container and returns its id.

@@ -1,17 +1,22 @@
 //! The container engine, through its HTTP API on a Unix socket.
 
 mod api;
+mod companions;
 mod container;
 mod detour;
+mod find;
 mod journal;
 mod logs;
 mod pull;
 mod ready;
 mod rehearsal;
 mod up;
+mod waits;
 
 pub(crate) use api::Engine;
+pub(crate) use companions::save_companions;
 pub(crate) use container::{report_image, report_state};
+pub(crate) use find::{Way, find};
 pub(crate) use journal::journal;
 pub(crate) use logs::{report_kill, stop, write_log};
 pub(crate) use pull::pull;

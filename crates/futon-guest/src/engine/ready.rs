@@ -17,15 +17,21 @@ const PAUSE: Duration = Duration::from_millis(250);
 const FIRST_WORDS: u64 = 4096;
 
 /// Waits until the server behind `port` on this machine answers, at most for `limit`.
-pub(crate) fn wait_until_ready(engine: &Engine, name: &str, port: u16, limit: Duration, log: &RunLog) -> Result<()> {
-    let mut subject = EngineContainer { engine, name, port, last_status: None };
-    wait(name, &mut subject, SocketAddr::from(([127, 0, 0, 1], port)), limit, PAUSE, log)
+pub(crate) fn wait_until_ready(
+    engine: &Engine,
+    name: &str,
+    address: SocketAddr,
+    limit: Duration,
+    log: &RunLog,
+) -> Result<()> {
+    let mut subject = EngineContainer { engine, name, port: address.port(), last_status: None };
+    wait(name, &mut subject, address, limit, PAUSE, log)
 }
 
 struct EngineContainer<'a> {
     engine: &'a Engine,
     name: &'a str,
-    /// The published port.
+    /// The published port; where the container itself is called, its own.
     port: u16,
     /// Its last exit status while it was started again.
     last_status: Option<i64>,
@@ -67,7 +73,7 @@ impl Subject for EngineContainer<'_> {
         let container = self.look()?;
         Ok(Facts {
             pid: Some(container.state.pid).filter(|pid| *pid > 0),
-            port: container.network.inner_port(self.port),
+            port: container.network.inner_port(self.port).or(Some(self.port)),
             restarts: container.restarts,
             last_status: self.last_status,
         })
@@ -95,7 +101,9 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("no-events"), "").unwrap();
         let log = RunLog::at(folder.join("results.log"));
-        let error = wait_until_ready(&engine, "function", 1, Duration::from_secs(60), &log).unwrap_err().to_string();
+        let error = wait_until_ready(&engine, "function", ([127, 0, 0, 1], 1).into(), Duration::from_secs(60), &log)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("could not be executed: exec `/s`: Exec format error (exit status 1)"), "{error}");
         assert!(server.join().unwrap()[1].starts_with("GET /containers/function/logs?"));
         std::fs::remove_dir_all(folder).unwrap();

@@ -1,51 +1,60 @@
-//! `up`: brings a service up by the requests that the host has made of its compose file.
+//! `up`: brings a service up by the requests that the host has made of its compose file, as `docker compose up` would: networks and volumes
+//! first, then every container is made, then each is started when what it waits for is there.
 
 use std::{fs, path::Path, time::Instant};
 
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Engine;
+use super::{Engine, waits};
 use crate::error::{Context, Result};
 
-/// What the host wrote: a network, and containers in the order in which they are to start.
+/// What the host wrote: networks and volumes, and containers in the order in which they are to start.
 #[derive(Debug, Deserialize)]
 struct Requests {
-    network: Network,
+    networks: Vec<Value>,
+    #[serde(default)]
+    volumes: Vec<Value>,
     containers: Vec<Container>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Network {
-    #[serde(rename = "Name")]
-    name: String,
-    #[serde(flatten)]
-    rest: serde_json::Map<String, Value>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Container {
     name: String,
     create: Value,
+    #[serde(default)]
+    after: Vec<waits::After>,
 }
 
-/// Makes the network, then makes and starts each container.
+/// Makes networks, volumes and containers, and starts the containers.
 pub(crate) fn up(engine: &Engine, file: &Path) -> Result<()> {
     let shown = file.display();
     let text = fs::read(file).context(format_args!("cannot read {shown}"))?;
     let requests: Requests = serde_json::from_slice(&text).context(format_args!("{shown} makes no sense"))?;
-    let Network { name, mut rest } = requests.network;
-    rest.insert("Name".into(), name.clone().into());
     let mut begin = Instant::now();
     let mut done = |what: &str, name: &str| {
         println!("{what} after {:.2} s: {name}", begin.elapsed().as_secs_f64());
         begin = Instant::now();
     };
-    engine.create_network(&rest.into()).context(format_args!("cannot make the network {name}"))?;
-    done("network made", &name);
-    for Container { name, create } in &requests.containers {
+    let name_of = |request: &Value| request["Name"].as_str().unwrap_or_default().to_owned();
+    for network in &requests.networks {
+        let name = name_of(network);
+        engine.create_network(network).context(format_args!("cannot make the network {name}"))?;
+        done("network made", &name);
+    }
+    for volume in &requests.volumes {
+        let name = name_of(volume);
+        engine.create_volume(volume).context(format_args!("cannot make the volume {name}"))?;
+        done("volume made", &name);
+    }
+    let mut made = Vec::new();
+    for Container { name, create, after } in &requests.containers {
         let id = engine.create_container(name, create).context(format_args!("cannot make the container {name}"))?;
         done("container made", name);
+        made.push((id, name, after));
+    }
+    for (id, name, after) in made {
+        waits::wait(engine, after).context(format_args!("the container {name} was not started"))?;
         engine.start(&id).context(format_args!("cannot start the container {name}"))?;
         done("container started", name);
     }
@@ -63,10 +72,11 @@ mod tests {
         let file = folder.join("service.json");
         fs::write(
             &file,
-            r#"{"network":{"Name":"n","Labels":{}},"containers":[{"name":"function","create":{"Image":"x"}}]}"#,
+            r#"{"networks":[{"Name":"n","Labels":{}}],"volumes":[{"Name":"v"}],"containers":[{"name":"function","create":{"Image":"x"}}]}"#,
         )
         .unwrap();
         let (engine, server) = super::super::api::tests::engine_of(&[
+            "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}",
             "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}",
             "HTTP/1.1 404 Not Found\r\nContent-Length: 29\r\n\r\n{\"message\":\"No such image: x\"}",
         ]);
@@ -75,7 +85,8 @@ mod tests {
         let asked = server.join().unwrap();
         assert!(asked[0].starts_with("POST /networks/create"), "{asked:?}");
         assert!(asked[0].contains(r#""Name":"n""#), "{asked:?}");
-        assert!(asked[1].starts_with("POST /containers/create?name=function"), "{asked:?}");
+        assert!(asked[1].starts_with("POST /volumes/create"), "{asked:?}");
+        assert!(asked[2].starts_with("POST /containers/create?name=function"), "{asked:?}");
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -7,6 +7,7 @@
 mod config;
 mod make;
 mod seccomp;
+mod service;
 mod users;
 mod write;
 

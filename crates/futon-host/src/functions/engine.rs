@@ -1,299 +1,368 @@
-//! A compose service as requests to the engine's API, where it keeps to the keys that functions use. What `docker compose up` would
-//! ask for, without the seconds that its program takes under emulation. What is not understood here is left to `docker compose`.
+//! A compose service as requests to the engine's API: what `docker compose up` would ask for, without the seconds that its program takes
+//! under emulation. What is not understood here is left to `docker compose`.
 //!
-//! Field names: Docker Engine API 1.45, `POST /containers/create` and `POST /networks/create`; labels: Compose 2.26, as seen with
-//! `docker inspect`.
+//! Field names: Docker Engine API 1.45, `POST /containers/create`, `/networks/create` and `/volumes/create`; how Compose 2.26 fills them, as
+//! seen with `docker inspect`.
 
-use std::collections::BTreeMap;
-
+use compose_model::{Mount, Network, Project, Service};
 use serde_json::{Map, Value, json};
-
-use super::compose::default_container;
-use super::{Compose, values};
-
-/// Keys at the top of a compose file that change nothing here; `x-…` beside them.
-const FILE_KEYS: [&str; 3] = ["name", "services", "version"];
 
 /// Where the guest keeps the compose file; for the labels by which `docker compose ps` finds its containers.
 const FOLDER: &str = "/run/futon";
 
-/// The requests that bring a service and all it depends on up, dependencies first, for `futon-guest up`.
+/// Version of Compose that the labels name.
+const COMPOSE_VERSION: &str = "2.26.1-4";
+
+/// The requests that bring the services of the guest's file up, for `futon-guest up`: networks, volumes, then the containers in the order in
+/// which they start.
 ///
 /// # Errors
 /// Names the first key that is not understood.
-pub fn engine_requests(compose: &Compose, service: &str) -> Result<Value, String> {
-    let file = &compose.raw;
-    if let Some(key) = unknown_key(file, &FILE_KEYS) {
-        return Err(format!("key {key}"));
+pub(super) fn engine_requests(project: &Project, order: &[&str]) -> Result<Value, String> {
+    let label = |kind: &str, name: &str| {
+        json!({
+            format!("com.docker.compose.{kind}"): name,
+            "com.docker.compose.project": project.name,
+            "com.docker.compose.version": COMPOSE_VERSION,
+        })
+    };
+    let mut networks = Vec::new();
+    for (key, network) in &project.networks {
+        networks.push(network_request(network, label("network", key)).map_err(|why| format!("network {key}: {why}"))?);
     }
-    let project = &compose.project;
-    let network = format!("{project}_default");
+    let mut volumes = Vec::new();
+    for (key, volume) in &project.volumes {
+        if volume.external || !volume.driver_opts.is_empty() || !volume.labels.is_empty() || volume.driver.is_some() {
+            return Err(format!("volume {key}"));
+        }
+        volumes.push(json!({ "Name": volume.name, "Labels": label("volume", key) }));
+    }
     let mut containers = Vec::new();
-    for name in compose.closure_names(service).into_iter().rev() {
-        let raw = file.get("services").and_then(|s| s.get(&name)).and_then(Value::as_object);
-        let raw = raw.ok_or_else(|| format!("no service {name}"))?;
-        containers.push(
-            container(&Names { project, network: &network, service: &name }, raw)
-                .map_err(|key| format!("service {name}: {key}"))?,
-        );
+    for &name in order {
+        let service = project.services.get(name).ok_or_else(|| format!("no service {name}"))?;
+        containers.push(container(project, name, service).map_err(|key| format!("service {name}: {key}"))?);
     }
-    let mut labels = Map::new();
-    labels.insert("com.docker.compose.network".into(), "default".into());
-    labels.insert("com.docker.compose.project".into(), project.as_str().into());
-    Ok(json!({
-        "network": { "Name": network, "CheckDuplicate": true, "Labels": labels },
-        "containers": containers,
-    }))
+    Ok(json!({ "networks": networks, "volumes": volumes, "containers": containers }))
 }
 
-struct Names<'a> {
-    project: &'a str,
-    network: &'a str,
-    service: &'a str,
+fn network_request(network: &Network, mut labels: Value) -> Result<Value, String> {
+    let ipam = &network.ipam;
+    if network.external || !network.other.is_empty() || ipam.driver.is_some() || !ipam.config.is_empty() {
+        return Err("not a plain one".into());
+    }
+    for (name, value) in &network.labels {
+        labels[name] = value.as_str().into();
+    }
+    let mut request = json!({ "Name": network.name, "CheckDuplicate": true, "Labels": labels });
+    if let Some(driver) = &network.driver {
+        request["Driver"] = driver.as_str().into();
+    }
+    if !network.driver_opts.is_empty() {
+        request["Options"] = json!(network.driver_opts);
+    }
+    for (key, set) in
+        [("Internal", network.internal), ("Attachable", network.attachable), ("EnableIPv6", network.enable_ipv6)]
+    {
+        if set {
+            request[key] = true.into();
+        }
+    }
+    Ok(request)
 }
 
-/// One container: its name and the body of the request that creates it.
-fn container(names: &Names<'_>, service: &Map<String, Value>) -> Result<Value, String> {
+/// One container: its name, the body of the request that creates it, and what is waited for before it starts.
+fn container(project: &Project, name: &str, service: &Service) -> Result<Value, String> {
     let mut body = Map::new();
     let mut host = Map::new();
-    let mut name = default_container(names.project, names.service);
-    let mut image = String::new();
-    let mut depends = String::new();
-    for (key, value) in service {
-        if value.is_null() {
-            continue;
-        }
-        let described = |why: String| format!("key {key}: {why}");
-        match key.as_str() {
-            "image" => image = text(value).map_err(described)?,
-            "container_name" => name = text(value).map_err(described)?,
-            "entrypoint" => _ = body.insert("Entrypoint".into(), words(value).map_err(described)?.into()),
-            "command" => _ = body.insert("Cmd".into(), words(value).map_err(described)?.into()),
-            "environment" => _ = body.insert("Env".into(), environment(value).map_err(described)?.into()),
-            "user" => _ = body.insert("User".into(), text(value).map_err(described)?.into()),
-            "working_dir" => _ = body.insert("WorkingDir".into(), text(value).map_err(described)?.into()),
-            "hostname" => _ = body.insert("Hostname".into(), text(value).map_err(described)?.into()),
-            "cpuset" => _ = host.insert("CpusetCpus".into(), text(value).map_err(described)?.into()),
-            "mem_limit" => _ = host.insert("Memory".into(), values::bytes(value).map_err(described)?.into()),
-            "read_only" => _ = host.insert("ReadonlyRootfs".into(), flag(value).map_err(described)?.into()),
-            "stop_grace_period" => {
-                let grace = humantime::parse_duration(&text(value).map_err(described)?);
-                let seconds = grace.map_err(|e| described(e.to_string()))?.as_secs();
-                body.insert("StopTimeout".into(), seconds.into());
-            }
-            "ports" => {
-                let (exposed, bindings) = ports(value).map_err(described)?;
-                body.insert("ExposedPorts".into(), exposed);
-                host.insert("PortBindings".into(), bindings);
-            }
-            "depends_on" => depends = dependencies(value).map_err(described)?,
-            "restart" if value == "no" || value == &Value::Bool(false) => {}
-            // A function's own settings; where it would be built, had it not been.
-            "build" => {}
-            key if key.starts_with("x-") => {}
-            _ => return Err(format!("key {key}")),
-        }
+    for key in service.keys() {
+        key_of(key, service, project, &mut body, &mut host)?;
     }
-    if image.is_empty() {
-        return Err("no image".into());
+    if service.replicas() != 1 {
+        return Err("key scale".into());
     }
-    let labels = json!({
+    let container = service.container(&project.name, name);
+    let depends: Vec<String> =
+        service.depends_on.iter().map(|(on, how)| format!("{on}:{}:{}", how.condition.word(), how.restart)).collect();
+    let mut labels = json!({
         "com.docker.compose.container-number": "1",
-        "com.docker.compose.depends_on": depends,
+        "com.docker.compose.depends_on": depends.join(","),
         "com.docker.compose.oneoff": "False",
-        "com.docker.compose.project": names.project,
+        "com.docker.compose.project": project.name,
         "com.docker.compose.project.config_files": format!("{FOLDER}/functions.yaml"),
         "com.docker.compose.project.working_dir": FOLDER,
-        "com.docker.compose.service": names.service,
+        "com.docker.compose.service": name,
     });
-    body.insert("Image".into(), image.into());
+    for (key, value) in &service.labels {
+        labels[key] = value.as_str().into();
+    }
+    body.insert("Image".into(), service.image.as_deref().unwrap_or_default().into());
     body.insert("AttachStdout".into(), true.into());
     body.insert("AttachStderr".into(), true.into());
     body.insert("Labels".into(), labels);
     host.entry("PortBindings").or_insert_with(|| json!({}));
-    host.insert("NetworkMode".into(), names.network.into());
-    host.insert("RestartPolicy".into(), json!({ "Name": "no" }));
-    host.insert("ExtraHosts".into(), json!([]));
+    host.entry("RestartPolicy").or_insert_with(|| json!({ "Name": "no" }));
+    host.entry("ExtraHosts").or_insert_with(|| json!([]));
+    networks(project, name, &container, service, &mut body, &mut host)?;
     body.insert("HostConfig".into(), host.into());
-    let endpoint = json!({ "Aliases": [name, names.service] });
-    body.insert("NetworkingConfig".into(), json!({ "EndpointsConfig": { names.network: endpoint } }));
-    Ok(json!({ "name": name, "create": body }))
+    let after: Vec<Value> = service
+        .depends_on
+        .iter()
+        .filter_map(|(on, how)| {
+            let container = project.services.get(on)?.container(&project.name, on);
+            let condition = how.condition.word();
+            Some(json!({ "service": on, "container": container, "condition": condition, "required": how.required }))
+        })
+        .collect();
+    Ok(json!({ "service": name, "name": container, "create": body, "after": after }))
 }
 
-fn unknown_key<'a>(map: &'a Value, known: &[&str]) -> Option<&'a String> {
-    map.as_object()?.keys().find(|key| !known.contains(&key.as_str()) && !key.starts_with("x-"))
-}
-
-/// A scalar as Compose would write it. A variable is for Compose to look up.
-fn text(value: &Value) -> Result<String, String> {
-    no_variable(values::scalar(value)?)
-}
-
-fn no_variable(text: String) -> Result<String, String> {
-    if text.contains('$') { Err("a variable".into()) } else { Ok(text) }
-}
-
-fn flag(value: &Value) -> Result<bool, String> {
-    value.as_bool().ok_or_else(|| "neither true nor false".into())
-}
-
-/// A command line: a list of words, or one text that is taken apart as a shell would.
-fn words(value: &Value) -> Result<Vec<String>, String> {
-    values::words(value)?.into_iter().map(no_variable).collect()
-}
-
-/// `NAME=VALUE` words in Compose's order, by name. A name without a value would come from Compose's own environment.
-fn environment(value: &Value) -> Result<Vec<String>, String> {
-    let mut set = BTreeMap::new();
-    match value {
-        Value::Object(map) => {
-            for (name, value) in map {
-                set.insert(name.clone(), text(value)?);
-            }
+/// Puts one key of a service into the request.
+fn key_of(
+    key: &str,
+    service: &Service,
+    project: &Project,
+    body: &mut Map<String, Value>,
+    host: &mut Map<String, Value>,
+) -> Result<(), String> {
+    let mut of_body = |name: &str, value: Value| _ = body.insert(name.into(), value);
+    let mut of_host = |name: &str, value: Value| _ = host.insert(name.into(), value);
+    match key {
+        "command" => of_body("Cmd", json!(service.command)),
+        "entrypoint" => of_body("Entrypoint", json!(service.entrypoint)),
+        "environment" => {
+            let set = service.environment.iter().map(|(name, value)| match value {
+                Some(value) => format!("{name}={value}"),
+                // Takes the image's own away.
+                None => name.clone(),
+            });
+            of_body("Env", set.collect());
         }
-        Value::Array(list) => {
-            for entry in list {
-                let entry = text(entry)?;
-                let (name, value) = entry.split_once('=').ok_or("a name without a value")?;
-                set.insert(name.to_owned(), value.to_owned());
-            }
+        "user" => of_body("User", json!(service.user)),
+        "working_dir" => of_body("WorkingDir", json!(service.working_dir)),
+        "hostname" => of_body("Hostname", json!(service.hostname)),
+        "domainname" => of_body("Domainname", json!(service.domainname)),
+        "stop_signal" => of_body("StopSignal", json!(service.stop_signal)),
+        "stop_grace_period" => {
+            of_body("StopTimeout", service.stop_grace_period.unwrap_or_default().0.as_secs().into());
         }
-        _ => return Err("neither a list nor a map".into()),
+        "tty" => of_body("Tty", service.tty.into()),
+        "stdin_open" => of_body("OpenStdin", service.stdin_open.into()),
+        "healthcheck" => of_body("Healthcheck", healthcheck(service)?),
+        "ports" | "expose" => {
+            let (exposed, bindings) = ports(service);
+            of_body("ExposedPorts", exposed);
+            of_host("PortBindings", bindings);
+        }
+        "volumes" => mounts(project, service, host)?,
+        "tmpfs" => {
+            let entries = service.tmpfs.iter().map(|entry| {
+                let (path, options) = entry.split_once(':').unwrap_or((entry, ""));
+                (path.to_owned(), Value::from(options))
+            });
+            of_host("Tmpfs", entries.collect::<Map<_, _>>().into());
+        }
+        "restart" => of_host("RestartPolicy", restart(service.restart.as_deref().unwrap_or("no"))),
+        "init" => of_host("Init", json!(service.init)),
+        "read_only" => of_host("ReadonlyRootfs", service.read_only.into()),
+        "cap_add" => of_host("CapAdd", json!(service.cap_add)),
+        "cap_drop" => of_host("CapDrop", json!(service.cap_drop)),
+        "security_opt" if service.security_opt.iter().all(|opt| opt.starts_with("no-new-privileges")) => {
+            of_host("SecurityOpt", json!(service.security_opt));
+        }
+        "ulimits" => {
+            let limits = service.ulimits.iter();
+            of_host("Ulimits", limits.map(|(name, u)| json!({"Name": name, "Soft": u.soft, "Hard": u.hard})).collect());
+        }
+        "group_add" => of_host("GroupAdd", json!(service.group_add)),
+        "extra_hosts" => {
+            // The file's form is NAME=ADDRESS, the engine's NAME:ADDRESS.
+            of_host("ExtraHosts", service.extra_hosts.iter().map(|entry| entry.replacen('=', ":", 1)).collect());
+        }
+        "dns" => of_host("Dns", json!(service.dns)),
+        "dns_search" => of_host("DnsSearch", json!(service.dns_search)),
+        "dns_opt" => of_host("DnsOptions", json!(service.dns_opt)),
+        "sysctls" => of_host("Sysctls", json!(service.sysctls)),
+        "shm_size" => of_host("ShmSize", json!(service.shm_size)),
+        "cpuset" => of_host("CpusetCpus", json!(service.cpuset)),
+        "cpus" => of_host("NanoCpus", nano(service.cpus)),
+        "cpu_shares" => of_host("CpuShares", json!(service.cpu_shares)),
+        "cpu_period" => of_host("CpuPeriod", json!(service.cpu_period)),
+        "cpu_quota" => of_host("CpuQuota", json!(service.cpu_quota)),
+        "mem_limit" => of_host("Memory", json!(service.mem_limit)),
+        "mem_reservation" => of_host("MemoryReservation", json!(service.mem_reservation)),
+        "memswap_limit" => of_host("MemorySwap", json!(service.memswap_limit)),
+        "pids_limit" => of_host("PidsLimit", json!(service.pids_limit)),
+        "oom_score_adj" => of_host("OomScoreAdj", json!(service.oom_score_adj)),
+        // What is read elsewhere, and what changes nothing.
+        "image" | "container_name" | "labels" | "networks" | "depends_on" | "scale" | "pull_policy" => {}
+        other => return Err(format!("key {other}")),
     }
-    Ok(set.into_iter().map(|(name, value)| format!("{name}={value}")).collect())
+    Ok(())
+}
+
+/// Processors in billionths. Compose computes with single precision.
+fn nano(cpus: Option<f64>) -> Value {
+    #[allow(clippy::cast_possible_truncation, reason = "Compose's own precision")]
+    let single = cpus.unwrap_or_default() as f32 * 1e9;
+    #[allow(clippy::cast_possible_truncation, reason = "so does Compose")]
+    let whole = single as i64;
+    whole.into()
+}
+
+fn healthcheck(service: &Service) -> Result<Value, String> {
+    let Some(check) = &service.healthcheck else { return Ok(Value::Null) };
+    if !check.other.is_empty() {
+        return Err("key healthcheck".into());
+    }
+    let test = if check.is_off() { json!(["NONE"]) } else { json!(check.test) };
+    let mut made = json!({ "Test": test });
+    for (name, length) in [
+        ("Interval", check.interval),
+        ("Timeout", check.timeout),
+        ("StartPeriod", check.start_period),
+        ("StartInterval", check.start_interval),
+    ] {
+        if let Some(length) = length {
+            made[name] = u64::try_from(length.0.as_nanos()).map_err(|_| "key healthcheck")?.into();
+        }
+    }
+    if let Some(retries) = check.retries {
+        made["Retries"] = retries.into();
+    }
+    Ok(made)
+}
+
+/// `no`, `always`, `unless-stopped`, `on-failure`, `on-failure:3`.
+fn restart(word: &str) -> Value {
+    let (name, count) = word.split_once(':').unwrap_or((word, ""));
+    match count.parse::<u64>() {
+        Ok(count) => json!({ "Name": name, "MaximumRetryCount": count }),
+        Err(_) => json!({ "Name": name }),
+    }
 }
 
 /// `ExposedPorts` and `PortBindings`.
-fn ports(value: &Value) -> Result<(Value, Value), String> {
+fn ports(service: &Service) -> (Value, Value) {
     let (mut exposed, mut bindings) = (Map::new(), Map::new());
-    for entry in value.as_array().ok_or("not a list")? {
-        let (port, binding) = match entry {
-            Value::Object(long) => long_port(long)?,
-            short => short_port(&text(short)?)?,
-        };
+    for port in &service.expose {
+        exposed.insert(if port.contains('/') { port.clone() } else { format!("{port}/tcp") }, json!({}));
+    }
+    for entry in &service.ports {
+        let port = format!("{}/{}", entry.target, entry.protocol.word());
+        let binding = json!({ "HostIp": entry.host_ip, "HostPort": entry.published });
         exposed.insert(port.clone(), json!({}));
-        let list = bindings.entry(port).or_insert_with(|| json!([]));
-        if let Value::Array(list) = list {
+        if let Value::Array(list) = bindings.entry(port).or_insert_with(|| json!([])) {
             list.push(binding);
         }
     }
-    Ok((exposed.into(), bindings.into()))
+    (exposed.into(), bindings.into())
 }
 
-/// `50000:50051`, `127.0.0.1:50000:50051/udp`; no ranges.
-fn short_port(entry: &str) -> Result<(String, Value), String> {
-    let (addresses, protocol) = entry.split_once('/').unwrap_or((entry, "tcp"));
-    let parts: Vec<&str> = addresses.split(':').collect();
-    let (ip, published, target) = match parts[..] {
-        [target] => ("", "", target),
-        [published, target] => ("", published, target),
-        [ip, published, target] => (ip, published, target),
-        _ => return Err(format!("port {entry}")),
-    };
-    let number = |text: &str| text.parse::<u16>().map_err(|_| format!("port {entry}"));
-    number(target)?;
-    if !published.is_empty() {
-        number(published)?;
+fn mounts(project: &Project, service: &Service, host: &mut Map<String, Value>) -> Result<(), String> {
+    let (mut binds, mut mounts) = (Vec::new(), Vec::new());
+    for mount in &service.volumes {
+        let plain = mount.other.is_empty()
+            && mount.consistency.is_none()
+            && mount.volume.as_ref().is_none_or(|v| v.subpath.is_none());
+        if !plain {
+            return Err(format!("key volumes: {}", mount.target));
+        }
+        match mount.kind.as_str() {
+            "bind" if mount.bind.as_ref().is_some_and(|bind| bind.create_host_path) => binds.push(bind_text(mount)),
+            "bind" | "volume" | "tmpfs" => mounts.push(mount_request(project, mount)),
+            other => return Err(format!("key volumes: {other}")),
+        }
     }
-    Ok((format!("{target}/{protocol}"), json!({ "HostIp": ip, "HostPort": published })))
-}
-
-fn long_port(entry: &Map<String, Value>) -> Result<(String, Value), String> {
-    let value = |key: &str| entry.get(key).map_or(Ok(String::new()), text);
-    if let Some(key) =
-        entry.keys().find(|k| !["target", "published", "protocol", "host_ip", "mode"].contains(&k.as_str()))
-    {
-        return Err(format!("port key {key}"));
+    if !binds.is_empty() {
+        host.insert("Binds".into(), json!(binds));
     }
-    let protocol = Some(value("protocol")?).filter(|p| !p.is_empty()).unwrap_or_else(|| "tcp".into());
-    let target = value("target")?;
-    Ok((format!("{target}/{protocol}"), json!({ "HostIp": value("host_ip")?, "HostPort": value("published")? })))
+    if !mounts.is_empty() {
+        host.insert("Mounts".into(), mounts.into());
+    }
+    Ok(())
 }
 
-/// The label that Compose makes of `depends_on`; conditions that have to be waited for are Compose's.
-fn dependencies(value: &Value) -> Result<String, String> {
-    let names: Vec<String> = match value {
-        Value::Array(list) => list.iter().map(text).collect::<Result<_, _>>()?,
-        Value::Object(map) => {
-            for (name, how) in map {
-                let plain = how.as_object().is_some_and(|how| {
-                    how.iter().all(|(k, v)| k == "condition" && v == "service_started" || k == "required" && v == true)
-                });
-                if !plain {
-                    return Err(format!("the condition of {name}"));
+/// The short form, which makes a folder that is not there.
+fn bind_text(mount: &Mount) -> String {
+    let bind = mount.bind.as_ref();
+    let mut options = vec![if mount.read_only { "ro" } else { "rw" }];
+    options.extend(bind.and_then(|b| b.selinux.as_deref()));
+    options.extend(bind.and_then(|b| b.propagation.as_deref()));
+    format!("{}:{}:{}", mount.source, mount.target, options.join(","))
+}
+
+fn mount_request(project: &Project, mount: &Mount) -> Value {
+    let named = project.volumes.get(&mount.source).filter(|_| mount.kind == "volume");
+    let mut made = json!({ "Type": mount.kind, "Target": mount.target });
+    let source = named.map_or(mount.source.as_str(), |volume| volume.name.as_str());
+    if !source.is_empty() {
+        made["Source"] = source.into();
+    }
+    if mount.read_only {
+        made["ReadOnly"] = true.into();
+    }
+    if let Some(propagation) = mount.bind.as_ref().and_then(|b| b.propagation.as_deref()) {
+        made["BindOptions"] = json!({ "Propagation": propagation });
+    }
+    if let Some(volume) = &mount.volume {
+        made["VolumeOptions"] = if volume.nocopy { json!({ "NoCopy": true }) } else { json!({}) };
+    }
+    if let Some(tmpfs) = &mount.tmpfs {
+        let mut options = json!({});
+        if let Some(size) = tmpfs.size {
+            options["SizeBytes"] = size.into();
+        }
+        if let Some(mode) = tmpfs.mode {
+            options["Mode"] = mode.into();
+        }
+        made["TmpfsOptions"] = options;
+    }
+    made
+}
+
+/// Networks of a container: the one of the highest priority first, then by name.
+fn networks(
+    project: &Project,
+    name: &str,
+    container: &str,
+    service: &Service,
+    body: &mut Map<String, Value>,
+    host: &mut Map<String, Value>,
+) -> Result<(), String> {
+    let mut list: Vec<_> = service.networks.iter().collect();
+    list.sort_by_key(|(_, settings)| std::cmp::Reverse(settings.as_ref().map_or(0, |s| s.priority)));
+    let mut endpoints = Map::new();
+    for (key, settings) in list {
+        let network = project.networks.get(key).ok_or_else(|| format!("network {key}"))?;
+        let mut aliases = vec![container, name];
+        let mut endpoint = json!({});
+        if let Some(settings) = settings {
+            if !settings.other.is_empty() || !settings.link_local_ips.is_empty() {
+                return Err(format!("network {key}"));
+            }
+            aliases.extend(settings.aliases.iter().map(String::as_str));
+            let mut ipam = json!({});
+            for (word, address) in [("IPv4Address", &settings.ipv4_address), ("IPv6Address", &settings.ipv6_address)] {
+                if let Some(address) = address {
+                    ipam[word] = address.as_str().into();
                 }
             }
-            map.keys().cloned().collect()
+            endpoint["IPAMConfig"] = ipam;
+            if let Some(mac) = &settings.mac_address {
+                endpoint["MacAddress"] = mac.as_str().into();
+            }
         }
-        _ => return Err("neither a list nor a map".into()),
-    };
-    Ok(names.iter().map(|name| format!("{name}:service_started:false")).collect::<Vec<_>>().join(","))
+        endpoint["Aliases"] = json!(aliases);
+        host.entry("NetworkMode").or_insert_with(|| network.name.as_str().into());
+        endpoints.insert(network.name.clone(), endpoint);
+    }
+    if endpoints.is_empty() {
+        return Err("no network".into());
+    }
+    body.insert("NetworkingConfig".into(), json!({ "EndpointsConfig": endpoints }));
+    Ok(())
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-
-    fn requests(text: &str, service: &str) -> Result<Value, String> {
-        engine_requests(&Compose::parse(Path::new("f.yaml"), text.to_owned()).unwrap(), service)
-    }
-
-    #[test]
-    fn a_rich_service_with_its_dependency() {
-        let requests = requests(
-            "name: vswarmu\nservices:\n  db:\n    image: a/db\n    container_name: database\n    command: [x]\n  \
-             rich:\n    image: a/rich:latest\n    container_name: rich\n    entrypoint: /app/server \"-addr=0.0.0.0:50051\"\n    \
-             user: \"65534:65534\"\n    working_dir: /tmp\n    hostname: richhost\n    cpuset: \"1\"\n    read_only: true\n    \
-             environment: [B=two words, A=1]\n    depends_on: [db]\n    ports: [\"127.0.0.1:50003:50051/tcp\"]\n    \
-             stop_grace_period: 3s\n    restart: \"no\"\n    x-futon: {client: fibonacci-go}\n",
-            "rich",
-        )
-        .unwrap();
-        assert_eq!(requests["network"]["Name"], "vswarmu_default");
-        assert_eq!(requests["containers"][0]["name"], "database");
-        assert_eq!(requests["containers"][0]["create"]["Cmd"], json!(["x"]));
-        let rich = &requests["containers"][1];
-        assert_eq!(rich["name"], "rich");
-        let create = &rich["create"];
-        assert_eq!(create["Entrypoint"], json!(["/app/server", "-addr=0.0.0.0:50051"]));
-        assert_eq!(create["Env"], json!(["A=1", "B=two words"]));
-        assert_eq!(create["StopTimeout"], 3);
-        assert_eq!(
-            create["HostConfig"]["PortBindings"],
-            json!({"50051/tcp": [{"HostIp": "127.0.0.1", "HostPort": "50003"}]})
-        );
-        assert_eq!(create["HostConfig"]["CpusetCpus"], "1");
-        assert_eq!(create["Labels"]["com.docker.compose.depends_on"], "db:service_started:false");
-        assert_eq!(
-            create["NetworkingConfig"]["EndpointsConfig"]["vswarmu_default"]["Aliases"],
-            json!(["rich", "rich"])
-        );
-    }
-
-    #[test]
-    fn what_is_not_understood_is_named() {
-        let of = |line: &str| requests(&format!("services:\n  a:\n    image: x/a\n    {line}\n"), "a").unwrap_err();
-        assert_eq!(of("volumes: [/tmp:/tmp]"), "service a: key volumes");
-        assert_eq!(of("privileged: true"), "service a: key privileged");
-        assert!(of("command: run $HOME").contains("variable"));
-        assert!(of("environment: [HOME]").contains("without a value"));
-        assert!(of("ports: [\"3000-3005:3000-3005\"]").contains("3000-3005"));
-        assert!(of("restart: always").contains("restart"));
-        assert!(of("depends_on: {a: {condition: service_healthy}}").contains("condition"));
-        assert_eq!(requests("volumes: {a: {}}\nservices:\n  a:\n    image: x/a\n", "a").unwrap_err(), "key volumes");
-    }
-
-    #[test]
-    fn ports_in_short_and_long_form() {
-        assert_eq!(
-            short_port("50000:50051").unwrap(),
-            ("50051/tcp".into(), json!({"HostIp": "", "HostPort": "50000"}))
-        );
-        assert_eq!(short_port("50051/udp").unwrap(), ("50051/udp".into(), json!({"HostIp": "", "HostPort": ""})));
-        let (exposed, bindings) = ports(&json!([{"target": 50051, "published": "50002"}])).unwrap();
-        assert_eq!(exposed, json!({"50051/tcp": {}}));
-        assert_eq!(bindings["50051/tcp"][0]["HostPort"], "50002");
-    }
-}
+#[path = "engine_tests.rs"]
+mod tests;

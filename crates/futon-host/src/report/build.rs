@@ -5,8 +5,8 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use futon_model::{
-    Accelerator, ExitCode, FunctionReport, MachineReport, Outcome, Plan, REPORT_SCHEMA, Report, SimulationReport,
-    Summary, Verdict, steps,
+    Accelerator, CompanionReport, EventKind, ExitCode, FunctionReport, GuestEvent, MachineReport, Outcome, Plan,
+    REPORT_SCHEMA, Report, SimulationReport, Summary, Verdict, steps,
 };
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
@@ -69,6 +69,7 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
         verdict,
         steps,
         invocations: judgement.invocations,
+        companions: companions(events),
         attempts: 1,
         remarks,
         duration_ms: u64::try_from(meta.duration.as_millis()).unwrap_or(u64::MAX),
@@ -78,6 +79,30 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
         container_tail: container.tail,
         container_crash: container.crash,
     }
+}
+
+/// What the guest said of the services beside the function's; the last word on each.
+fn companions(events: &[futon_model::Event]) -> Vec<CompanionReport> {
+    let mut found: Vec<CompanionReport> = Vec::new();
+    for event in events {
+        let EventKind::Guest {
+            authentic: true,
+            guest: GuestEvent::Companion { service, name, status, exit_code, health, .. },
+        } = &event.kind
+        else {
+            continue;
+        };
+        found.retain(|known| known.service != *service);
+        found.push(CompanionReport {
+            service: service.clone(),
+            container: name.clone(),
+            status: status.clone(),
+            exit_code: *exit_code,
+            health: health.clone(),
+            log: format!("uploads/companion-{service}.log"),
+        });
+    }
+    found
 }
 
 /// Hint for a guest that went down and never said a word.

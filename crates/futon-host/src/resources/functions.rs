@@ -33,13 +33,13 @@ pub async fn build_function_images(
     command.arg(root.join("images/functions/build.sh")).arg("--work").arg(&work).arg("--out").arg(&out).args(functions);
     run_recipe(command, "images/functions/build.sh", cancel, progress).await?;
 
-    let compose = Compose::read(&root.join("functions/functions.yaml"))?;
+    let compose = Compose::read(&root.join("functions/functions.yaml"), &super::find_compose(resources)?)?;
     let mut names = Vec::new();
     for function in functions {
-        let reference = match compose.services.get(function) {
-            Some(service) => service.image.clone(),
+        let reference = match compose.project.services.contains_key(function) {
+            true => compose.image(function)?,
             // Images of the fault tests have no service of their own name.
-            None => format!("vhiveease/{function}:latest")
+            false => format!("vhiveease/{function}:latest")
                 .parse::<ImageReference>()
                 .map_err(|e| Error::usage(e.to_string()))?,
         };

@@ -1,6 +1,7 @@
 //! Resources: base image, kernel, initrd, guest tools, and the manifest that says what they are.
 
 mod build;
+mod compose;
 mod functions;
 mod gem5_json;
 mod hash;
@@ -11,6 +12,7 @@ mod source;
 mod tools;
 
 pub use build::{BaseOptions, Built, build_base};
+pub use compose::{build_compose, find_compose};
 pub use functions::build_function_images;
 pub use gem5_json::gem5_resources;
 pub(crate) use hash::sha256_bytes;
@@ -30,6 +32,8 @@ pub const KERNEL: &str = "kernel";
 pub const INITRD: &str = "initrd";
 /// File name of the recommended kernel command line.
 pub const CMDLINE: &str = "cmdline";
+/// File name of Docker Compose.
+pub const COMPOSE: &str = "docker-compose";
 /// File name of the guest tool.
 pub const FUTON_GUEST: &str = "futon-guest";
 /// File name of the test client.

@@ -70,6 +70,7 @@ fn decide(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
         .or_else(|| upload_failed(w))
         .or_else(|| kernel_trouble(w))
         .or_else(|| machine_failed(w, timeline))
+        .or_else(|| super::ports::port_taken(w))
         .or_else(|| no_run_script(w))
         .or_else(|| limit_struck(w, timeline))
         .or_else(|| machine_died(w, timeline))

@@ -2,6 +2,7 @@
 
 mod explain;
 mod judge;
+mod ports;
 mod steps;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -30,6 +30,7 @@ pub(crate) fn plan() -> Plan {
             seed: None,
             address: "127.0.0.1".into(),
             port: 50000,
+            find: None,
             container: "function".into(),
             service: "fibonacci-go".into(),
         }),
@@ -44,6 +45,8 @@ pub(crate) fn plan() -> Plan {
         },
         steps: steps::GUEST.iter().map(|s| PlannedStep { name: (*s).into() }).collect(),
         limits: Limits::default(),
+        companions: Vec::new(),
+        published: Vec::new(),
         powers: Vec::new(),
         remarks: Vec::new(),
     }

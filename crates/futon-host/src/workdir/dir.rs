@@ -14,6 +14,7 @@ use super::env::{guest_limit, run_env};
 use super::lock::LOCK_FILE;
 use crate::bundle::Bundle;
 use crate::exchange::ExchangeConfig;
+use crate::functions::Handover;
 use crate::{Context, Error, Result};
 use image_store::ImageStore;
 
@@ -59,6 +60,8 @@ pub struct Contents<'a> {
     pub compose: Option<&'a str>,
     /// The service as requests to the engine, or why it must be left to `docker compose`.
     pub engine: Option<&'a std::result::Result<serde_json::Value, String>>,
+    /// Files of the host that the service needs.
+    pub handover: Option<&'a Handover>,
     /// Guest tools.
     pub tools: &'a GuestTools,
     /// More files for the guest, by name.
@@ -76,7 +79,10 @@ pub struct WorkDir {
 }
 
 /// Everything in a working directory that is futon's, and so may be replaced.
-const OURS: [&str; 11] = [
+/// Archive of the host's files that a service needs.
+pub(super) const HANDOVER: &str = "files.tar";
+
+const OURS: [&str; 12] = [
     "machine.json",
     "run.sh",
     "plan.json",
@@ -85,6 +91,7 @@ const OURS: [&str; 11] = [
     "service.json",
     "run.env",
     "bundle.tar",
+    HANDOVER,
     "disk.qcow2",
     "results",
     LOCK_FILE,
@@ -116,12 +123,19 @@ impl WorkDir {
             Ok(path)
         };
         make_executable(&write("run.sh", script.as_bytes())?)?;
+        let handover = contents.handover.filter(|handover| !handover.is_empty());
         if let Some(compose) = contents.compose {
             write("functions.yaml", compose.as_bytes())?;
-            write("run.env", run_env(plan, contents.engine)?.as_bytes())?;
+            write("run.env", run_env(plan, contents.engine, handover.is_some())?.as_bytes())?;
             if let Some(Ok(requests)) = contents.engine {
                 write("service.json", requests.to_string().as_bytes())?;
             }
+        }
+        if let Some(handover) = handover {
+            let path = root.join(HANDOVER);
+            let file = File::create(&path).context(|| format!("cannot write {}", path.display()))?;
+            handover.write(BufWriter::new(file))?;
+            served.insert(HANDOVER.to_owned(), path);
         }
         if let Some(bundle) = contents.bundle
             // Without its images the pull fails in the guest, as it would in the field, and the verdict says so.
@@ -361,6 +375,7 @@ mod tests {
             template: "#!/bin/sh\necho '<__IMAGE_NAME__>'\n",
             compose: Some("services: {}\n"),
             engine: None,
+            handover: None,
             tools,
             files: &[],
             bundle: None,

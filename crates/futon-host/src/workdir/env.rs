@@ -1,14 +1,19 @@
 //! `run.env`: what the run script needs to know, as assignments that any shell can read.
 
-use futon_model::{ClientPlan, MachineKind, Plan};
+use futon_model::{ClientPlan, FindPort, MachineKind, Plan};
 
+use super::dir::HANDOVER;
 use crate::{Context, Result};
 
 /// The assignments for a plan; empty for a script that is not futon's.
 ///
 /// # Errors
 /// When a value holds a NUL byte.
-pub(super) fn run_env(plan: &Plan, engine: Option<&std::result::Result<serde_json::Value, String>>) -> Result<String> {
+pub(super) fn run_env(
+    plan: &Plan,
+    engine: Option<&std::result::Result<serde_json::Value, String>>,
+    handover: bool,
+) -> Result<String> {
     let Some(client) = &plan.client else { return Ok(String::new()) };
     let images: Vec<&str> = plan.images.iter().map(|i| i.reference.written()).collect();
     let limit = |step: &str| guest_limit(plan.limits.of(step));
@@ -26,6 +31,10 @@ pub(super) fn run_env(plan: &Plan, engine: Option<&std::result::Result<serde_jso
         ("CONTAINER", client.container.clone()),
         ("ADDRESS", client.address.clone()),
         ("PORT", client.port.to_string()),
+        ("FIND", client.find.map(find_words).unwrap_or_default()),
+        ("PUBLISHED", words(plan.published.iter().map(u16::to_string))),
+        ("COMPANIONS", words(plan.companions.iter().map(|c| format!("{}={}", c.service, c.container)))),
+        ("HANDOVER", if handover { HANDOVER.to_owned() } else { String::new() }),
         ("CLIENT_ARGS", client_arguments(client, plan)?),
         ("LIMIT_PULL", limit("pull")),
         ("LIMIT_START", limit("start")),
@@ -46,6 +55,18 @@ pub(super) fn guest_limit(limit: std::time::Duration) -> String {
         ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
         ms => format!("{ms}ms"),
     }
+}
+
+/// What `futon-guest find` is asked for.
+fn find_words(find: FindPort) -> String {
+    match find {
+        FindPort::Published(port) => format!("published {port}"),
+        FindPort::Container(port) => format!("container {port}"),
+    }
+}
+
+fn words(list: impl Iterator<Item = String>) -> String {
+    list.collect::<Vec<_>>().join(" ")
 }
 
 /// The test client's arguments, quoted for `eval set --`.
@@ -94,7 +115,7 @@ mod tests {
         let limits = &mut plan.limits;
         (limits.pull, limits.start, limits.ready, limits.invoke) = (ms(1001), ms(1002), ms(1003), ms(1004));
         (limits.log, limits.stop, limits.call) = (ms(1005), ms(1006), ms(1007));
-        let env = run_env(&plan, None).unwrap();
+        let env = run_env(&plan, None, false).unwrap();
         for (n, name) in (1..).zip(["PULL", "START", "READY", "INVOKE", "LOG", "STOP"]) {
             assert!(env.contains(&format!("LIMIT_{name}=100{n}ms\n")), "{env}");
         }
@@ -107,7 +128,7 @@ mod tests {
         if let Some(client) = &mut plan.client {
             client.input = "it's $(reboot) \"now\"".into();
         }
-        let env = run_env(&plan, None).unwrap();
+        let env = run_env(&plan, None, false).unwrap();
         let script =
             format!("{env}\neval \"set -- $CLIENT_ARGS\"; printf '%s\\n' \"$IMAGES\" \"$LIMIT_PULL\" \"${{14}}\"");
         let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();

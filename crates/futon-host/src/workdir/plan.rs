@@ -1,12 +1,14 @@
 //! From a selected function, the project's settings and the image store to a plan.
 
 use futon_model::{
-    Base, ClientPlan, ImageReference, MachineKind, MachinePlan, Plan, PlannedImage, PlannedStep, ScriptKind, steps,
+    Base, ClientPlan, Companion, FindPort, ImageReference, MachineKind, MachinePlan, Plan, PlannedImage, PlannedStep,
+    ScriptKind, steps,
 };
+use serde::Deserialize;
 
-use crate::Result;
 use crate::config::Config;
-use crate::functions::{ClientDefaults, Selection, client_name};
+use crate::functions::{Selection, Way, client_name, tcp_port};
+use crate::{Context, Result};
 use image_store::ImageStore;
 
 /// What a plan is made from.
@@ -32,35 +34,8 @@ pub struct PlanRequest<'a> {
     pub script: ScriptKind,
 }
 
-/// Compose keys with which a container reaches the guest's own network, files, processes or devices.
-const POWERS: [&str; 14] = [
-    "cap_add",
-    "cgroup",
-    "cgroup_parent",
-    "credential_spec",
-    "device_cgroup_rules",
-    "devices",
-    "ipc",
-    "network_mode",
-    "pid",
-    "privileged",
-    "security_opt",
-    "userns_mode",
-    "volumes",
-    "volumes_from",
-];
-
-/// The powers of the services that a function needs, and its own. The lean guest gives none.
-fn powers(selection: &Selection) -> Vec<String> {
-    let services = std::iter::once((&selection.service_name, &selection.service));
-    services
-        .chain(selection.needed.iter().map(|(name, service)| (name, service)))
-        .flat_map(|(name, service)| {
-            let keys = service.settings.unknown.iter().filter(|key| POWERS.contains(&key.as_str()));
-            keys.map(move |key| format!("service {name}: {key}"))
-        })
-        .collect()
-}
+/// Where the guest reaches what is published on all its addresses.
+const LOOPBACK: &str = "127.0.0.1";
 
 /// Plans a function test.
 ///
@@ -69,6 +44,19 @@ fn powers(selection: &Selection) -> Vec<String> {
 pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result<Plan> {
     let hints = &selection.service.hints;
     let settings = &request.config.client;
+    let mut remarks = selection.remarks.clone();
+    let container_port = container_port(selection, request.store)?;
+    let (address, port, find) = match &selection.target.way {
+        Way::Published { address, port } => (address.clone(), *port, None),
+        Way::Assigned => (LOOPBACK.to_owned(), container_port, Some(FindPort::Published(container_port))),
+        Way::Container => {
+            remarks.push(format!(
+                "service {} publishes no TCP port: it is called at its container's own address, port {container_port}",
+                selection.service_name
+            ));
+            (LOOPBACK.to_owned(), container_port, Some(FindPort::Container(container_port)))
+        }
+    };
     let client = ClientPlan {
         function_name: client_name(selection, request.client)?,
         method: hints.method.clone().unwrap_or_else(|| settings.method.clone()),
@@ -77,25 +65,35 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
         invocations: settings.invocations,
         warmup: settings.warmup,
         seed: request.seed,
-        address: "127.0.0.1".into(),
-        port: selection.service.host_port.unwrap_or(ClientDefaults::HOST_PORT),
+        address,
+        port,
+        find,
         container: selection.service.container.clone(),
         service: selection.service_name.clone(),
     };
-    let images = std::iter::once(&selection.service.image)
-        .chain(&selection.dependencies)
-        .map(|reference| planned_image(reference, request.store))
-        .collect::<Result<Vec<_>>>()?;
+    // The function's first, then what it needs, each image once.
+    let mut names: Vec<&ImageReference> = Vec::new();
+    for service in std::iter::once(&selection.service).chain(selection.needed.iter().rev()) {
+        if !names.contains(&&service.image) {
+            names.push(&service.image);
+        }
+    }
+    let images =
+        names.into_iter().map(|reference| planned_image(reference, request.store)).collect::<Result<Vec<_>>>()?;
     let mut plan = foreign_plan(&selection.name, request);
     plan.images = images;
     plan.client = Some(client);
-    plan.remarks.clone_from(&selection.remarks);
-    if request.base == Base::Docker {
-        plan.powers = powers(selection);
-    }
+    plan.remarks = remarks;
+    plan.powers.clone_from(&selection.powers);
+    plan.published.clone_from(&selection.published);
+    plan.companions = selection
+        .needed
+        .iter()
+        .map(|service| Companion { service: service.name.clone(), container: service.container.clone() })
+        .collect();
     if !plan.powers.is_empty() {
         plan.remarks.push(format!(
-            "the container could speak for the guest ({}): the verdict rests on its honesty, too",
+            "what runs could speak for the guest ({}): the verdict rests on its honesty, too",
             plan.powers.join(", ")
         ));
     }
@@ -124,6 +122,8 @@ pub fn foreign_plan(name: &str, request: &PlanRequest<'_>) -> Plan {
             kernel: request.kernel.clone(),
         },
         steps: Vec::new(),
+        companions: Vec::new(),
+        published: Vec::new(),
         limits: request.config.limits,
         powers: Vec::new(),
         remarks: Vec::new(),
@@ -139,4 +139,51 @@ fn planned_image(reference: &ImageReference, store: Option<&ImageStore>) -> Resu
         Some(image) => image.planned(reference),
         None => absent(store.near(reference)?),
     })
+}
+
+/// The function's port in its container: the one that the file names, else one that the image exposes, else 50051.
+fn container_port(selection: &Selection, store: Option<&ImageStore>) -> Result<u16> {
+    let default = selection.target.container_port;
+    if selection.target.named {
+        return Ok(default);
+    }
+    let Some(store) = store else { return Ok(default) };
+    let Some(image) = store.resolve(&selection.service.image)? else { return Ok(default) };
+    let path = store.blob_path(&image.config.digest);
+    let text = std::fs::read(&path).context(|| format!("configuration of {}", selection.service.image))?;
+    Ok(exposed_port(&text, default))
+}
+
+/// `default` where the image exposes that or nothing, else the lowest TCP port that it does.
+fn exposed_port(image_config: &[u8], default: u16) -> u16 {
+    #[derive(Default, Deserialize)]
+    struct Document {
+        config: Option<Settings>,
+    }
+    #[derive(Deserialize)]
+    struct Settings {
+        #[serde(rename = "ExposedPorts")]
+        exposed: Option<std::collections::BTreeMap<String, serde::de::IgnoredAny>>,
+    }
+    let document: Document = serde_json::from_slice(image_config).unwrap_or_default();
+    let exposed = document.config.and_then(|config| config.exposed).unwrap_or_default();
+    let ports: Vec<u16> = exposed.keys().filter_map(|text| tcp_port(text)).collect();
+    if ports.contains(&default) { default } else { ports.into_iter().min().unwrap_or(default) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_that_an_image_exposes() {
+        let of =
+            |exposed: &str| exposed_port(format!(r#"{{"config": {{"ExposedPorts": {exposed}}}}}"#).as_bytes(), 50051);
+        assert_eq!(of(r#"{"8080/tcp": {}, "53/udp": {}, "9000/tcp": {}}"#), 8080);
+        assert_eq!(of(r#"{"8080/tcp": {}, "50051/tcp": {}}"#), 50051);
+        assert_eq!(
+            (of("null"), of("{}"), exposed_port(b"{\"config\": null}", 1), exposed_port(b"x", 1)),
+            (50051, 50051, 1, 1)
+        );
+    }
 }

@@ -17,7 +17,7 @@ use crate::ui::Ui;
 /// Makes a working directory: disk, run script, plan.
 pub async fn build(args: &BuildArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     let resources = &args.resources.resources;
-    let project = Project::read(&args.project, &args.client, &args.machine)?;
+    let project = Project::read(&args.project, &args.client, &args.machine, resources)?;
     let _lock = FolderLock::take(&args.dir, "futon build")?;
     let prepared = prepare(&args.machine, resources, &project.config, Purpose::Run, ui, &cancel).await?;
     let store = Arc::new(store_for(resources, &prepared)?);

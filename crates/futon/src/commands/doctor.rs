@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use futon_host::machine::gem5::{find_gem5, probe_gem5};
 use futon_host::machine::qemu::{AcceleratorRequest, choose_accelerator, qemu_version};
 use futon_host::machine::{HOST_PORT, confinement_works, namespace_works, port_is_taken};
-use futon_host::resources::{BASE_IMAGE, FUTON_GUEST, INITRD, KERNEL, Manifest, TEST_CLIENT};
+use futon_host::resources::{BASE_IMAGE, COMPOSE, FUTON_GUEST, INITRD, KERNEL, Manifest, TEST_CLIENT};
 use futon_host::{Context, Result};
 use futon_model::ExitCode;
 use serde::Serialize;
@@ -114,7 +114,7 @@ async fn qemu(args: &DoctorArgs, ui: &mut Ui) -> Result<Vec<Finding>> {
 
 fn resource_findings(folder: &Path) -> Vec<Finding> {
     let manifest = Manifest::read(folder).unwrap_or_default();
-    [BASE_IMAGE, KERNEL, TEST_CLIENT, FUTON_GUEST]
+    [BASE_IMAGE, KERNEL, COMPOSE, TEST_CLIENT, FUTON_GUEST]
         .iter()
         .map(|name| {
             let path = folder.join(name);

@@ -47,6 +47,7 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
         template: &exec_script(&script),
         compose: None,
         engine: None,
+        handover: None,
         tools: &tools(resources),
         files: &files,
         bundle: None,

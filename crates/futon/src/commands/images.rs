@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use futon_host::functions::{Compose, parse_list};
-use futon_host::resources::{build_function_images, source_root};
+use futon_host::resources::{build_function_images, find_compose, source_root};
 use futon_host::{Context, Error, Result};
 use futon_model::{ExitCode, ImageReference};
 use image_store::{ImageStore, RegistryOptions};
@@ -19,7 +19,7 @@ use crate::ui::Ui;
 pub async fn images(command: ImagesCommand, ui: &mut Ui, cancel: &CancellationToken) -> Result<ExitCode> {
     match command {
         ImagesCommand::Build { functions, all, resources } => {
-            let names = sample_names(functions, all)?;
+            let names = sample_names(functions, all, &resources.resources)?;
             ui.start("function images: looking");
             let shown: &Ui = ui;
             let store = store(&resources.resources)?;
@@ -48,19 +48,19 @@ pub async fn images(command: ImagesCommand, ui: &mut Ui, cancel: &CancellationTo
 }
 
 /// Sample functions to build: those named, else those of the samples' list.
-fn sample_names(given: Vec<String>, all: bool) -> Result<Vec<String>> {
+fn sample_names(given: Vec<String>, all: bool, resources: &Path) -> Result<Vec<String>> {
     let folder = source_root()?.join("functions");
-    let compose = Compose::read(&folder.join("functions.yaml"))?;
+    let compose = Compose::read(&folder.join("functions.yaml"), &find_compose(resources)?)?;
     if all {
-        return Ok(compose.services.keys().cloned().collect());
+        return Ok(compose.names().map(str::to_owned).collect());
     }
     if given.is_empty() {
         return Ok(parse_list(&read_text(&folder.join("functions.list"), "name functions on the command line")?));
     }
-    let known = |name: &String| compose.services.contains_key(name) || folder.join(name).is_dir();
+    let known = |name: &String| compose.project.services.contains_key(name) || folder.join(name).is_dir();
     match given.iter().find(|name| !known(name)) {
         Some(unknown) => Err(Error::usage(format!("no sample function is called {unknown:?}"))
-            .hint(format!("there are {}", compose.services.keys().cloned().collect::<Vec<_>>().join(", ")))),
+            .hint(format!("there are {}", compose.names().collect::<Vec<_>>().join(", ")))),
         None => Ok(given),
     }
 }

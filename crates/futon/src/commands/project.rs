@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futon_host::bundle::{Bundle, BundleContainer};
+use futon_host::bundle::{Bundle, BundleContainer, ServiceSettings};
 use futon_host::config::Config;
-use futon_host::functions::{ClientDefaults, Compose, Selection, client_name, parse_list, select};
+use futon_host::functions::{Compose, Selection, client_name, parse_list, select};
 use futon_host::machine::processor_level;
-use futon_host::resources::{FUTON_GUEST, IMAGES, TEST_CLIENT, source_root};
+use futon_host::resources::{FUTON_GUEST, IMAGES, TEST_CLIENT, find_compose, source_root};
 use futon_host::workdir::{Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanRequest, WorkDir, function_plan};
 use futon_host::{Context, Error, Result};
 use futon_model::{Base, Limits, Network, Plan, PlannedImage, ScriptKind};
@@ -27,12 +27,14 @@ pub struct Project {
     pub config: Config,
     template: Option<(PathBuf, String)>,
     files: Vec<(String, PathBuf)>,
+    /// Made once each.
+    selections: Mutex<BTreeMap<String, Arc<Selection>>>,
 }
 
 impl Project {
     /// Reads the compose file, settings and template that the flags name.
-    pub fn read(args: &ProjectArgs, client: &ClientArgs, machine: &MachineArgs) -> Result<Self> {
-        let compose = Compose::read(&compose_path(args.functions.as_deref())?)?;
+    pub fn read(args: &ProjectArgs, client: &ClientArgs, machine: &MachineArgs, resources: &Path) -> Result<Self> {
+        let compose = Compose::read(&compose_path(args.functions.as_deref())?, &find_compose(resources)?)?;
         let mut config = settings(args.config.as_deref())?;
         set_limits(&mut config.limits, &args.limits);
         super::machine::apply(machine, &mut config);
@@ -55,7 +57,18 @@ impl Project {
             return Err(Error::usage(format!("--file {name}: the guest gets a {name} of futon's own"))
                 .hint("give it another name, as in --file my-client=PATH"));
         }
-        Ok(Self { compose, config, template, files })
+        Ok(Self { compose, config, template, files, selections: Mutex::default() })
+    }
+
+    /// What the compose file says of one function.
+    pub fn selection(&self, name: &str) -> Result<Arc<Selection>> {
+        let mut known = self.selections.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(selection) = known.get(name) {
+            return Ok(Arc::clone(selection));
+        }
+        let made = Arc::new(select(&self.compose, name)?);
+        known.insert(name.to_owned(), Arc::clone(&made));
+        Ok(made)
     }
 
     /// Names to test: those given, else those of the list file. A name that is not known, or whose client is not, must not cost the boots
@@ -64,7 +77,7 @@ impl Project {
         let names = if given.is_empty() { self.listed(list)? } else { given.to_vec() };
         let mut known: BTreeMap<String, &str> = BTreeMap::new();
         for name in &names {
-            let selection = select(&self.compose, name)?;
+            let selection = self.selection(name)?;
             client_name(&selection, client)?;
             // A function's folder has its name, and so have its rows in reports.
             if let Some(other) = known.insert(selection.name.clone(), name) {
@@ -109,24 +122,49 @@ impl Project {
         };
         if let (Some(bundle), Some(client)) = (&bundle, &mut plan.client) {
             // There is no engine that would publish the port: the client goes to the container itself.
-            let (address, port) = bundle.function_address(ClientDefaults::CONTAINER_PORT);
-            (client.address, client.port) = (address.to_string(), port);
+            let (address, port) = bundle.function_address(selection.target.container_port);
+            (client.address, client.port, client.find) = (address.to_string(), port, None);
             for container in &bundle.containers {
                 for key in &container.settings.unknown {
                     plan.remarks.push(format!("service {}: the lean guest does not know `{key}`", container.service));
                 }
             }
         }
+        self.check_template(&plan, &selection)?;
         let contents = Contents {
             plan: &plan,
             template: self.template(prepared),
             compose: Some(&selection.compose),
             engine: Some(&selection.engine),
+            // The lean guest's bundle has the files in it.
+            handover: bundle.is_none().then_some(&selection.handover),
             tools: &tools(resources),
             files: &self.files,
             bundle: bundle.as_ref(),
         };
         WorkDir::create(dir, &contents)
+    }
+
+    /// A template of the user's that was made from an older one of futon's would leave out what this function needs.
+    fn check_template(&self, plan: &Plan, selection: &Selection) -> Result<()> {
+        let Some((path, text)) = &self.template else { return Ok(()) };
+        if plan.script == ScriptKind::Foreign || plan.machine.base == Base::Lean {
+            return Ok(());
+        }
+        let found = plan.client.as_ref().is_some_and(|client| client.find.is_some());
+        for (needed, name, what) in [
+            (!selection.handover.is_empty(), "HANDOVER", "needs files of this machine"),
+            (found, "FIND", "is called where only the engine knows"),
+        ] {
+            if needed && !text.contains(name) {
+                let (file, function) = (path.display(), &plan.function);
+                return Err(Error::usage(format!(
+                    "{file}: {function} {what}, and the template does nothing with ${name}"
+                ))
+                .hint("see how futon's own template, test/run_test.template.sh, uses it"));
+            }
+        }
+        Ok(())
     }
 
     /// The run script's template: the user's, else the base's own.
@@ -145,8 +183,8 @@ impl Project {
         client: &ClientArgs,
         prepared: &Prepared,
         store: Option<&Arc<ImageStore>>,
-    ) -> Result<(Plan, Selection)> {
-        let selection = select(&self.compose, name)?;
+    ) -> Result<(Plan, Arc<Selection>)> {
+        let selection = self.selection(name)?;
         let template = self.template(prepared);
         // A script that reports with the token is held to futon's steps, whoever wrote it.
         let script =
@@ -169,14 +207,13 @@ impl Project {
 
 /// The function's container and those it depends on, which start first.
 fn bundle(selection: &Selection, store: &Arc<ImageStore>, profile: &Path, cpus: Option<String>) -> Bundle {
-    let needed = selection.needed.iter().rev().map(|(name, service)| (name, service));
-    let containers = needed
-        .chain([(&selection.service_name, &selection.service)])
-        .map(|(name, service)| BundleContainer {
-            service: name.clone(),
+    let containers = selection
+        .services()
+        .map(|service| BundleContainer {
+            service: service.name.clone(),
             name: service.container.clone(),
             image: service.image.clone(),
-            settings: service.settings.clone(),
+            settings: ServiceSettings::from(&service.spec),
         })
         .collect();
     Bundle { containers, store: Arc::clone(store), profile: profile.to_owned(), function_cpus: cpus }
@@ -242,8 +279,8 @@ pub fn set_limits(limits: &mut Limits, given: &[(String, Duration)]) {
 }
 
 /// Files that the guest gets of futon, whose names others must not take: the verdict rests on them.
-const OURS: [&str; 7] =
-    ["run.sh", "run.env", "functions.yaml", "service.json", "bundle.tar", "futon-guest", "test-client"];
+const OURS: [&str; 8] =
+    ["run.sh", "run.env", "functions.yaml", "service.json", "bundle.tar", "files.tar", "futon-guest", "test-client"];
 
 /// `PATH` or `NAME=PATH`.
 pub fn named_files(files: &[String]) -> Result<Vec<(String, PathBuf)>> {

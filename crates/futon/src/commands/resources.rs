@@ -1,7 +1,8 @@
 //! `futon resources`.
 
 use futon_host::resources::{
-    BaseOptions, Built, IMAGES, LeanPart, Manifest, build_base, build_lean_part, gem5_resources, install_tools,
+    BaseOptions, Built, IMAGES, LeanPart, Manifest, build_base, build_compose, build_lean_part, gem5_resources,
+    install_tools,
 };
 use futon_host::{Context, Result};
 use futon_model::ExitCode;
@@ -27,7 +28,9 @@ pub async fn resources(command: ResourcesCommand, ui: &mut Ui, cancel: &Cancella
                 (false, true) => vec![ResourcePart::Base],
                 (false, false) => parts,
             };
-            for part in parts {
+            // Nothing is read without it.
+            let compose = (!tools_only && !parts.contains(&ResourcePart::Compose)).then_some(ResourcePart::Compose);
+            for part in parts.into_iter().chain(compose) {
                 build_part(part, folder, &disk_size, force, ui, cancel).await?;
             }
             Ok(ExitCode::Passed)
@@ -80,6 +83,7 @@ async fn build_part(
         ResourcePart::Base => "docker base",
         ResourcePart::Kernel => LeanPart::Kernel.name(),
         ResourcePart::Lean => LeanPart::Guest.name(),
+        ResourcePart::Compose => "docker compose",
     };
     ui.start(&format!("{name}: looking"));
     let shown: &Ui = ui;
@@ -91,6 +95,7 @@ async fn build_part(
         }
         ResourcePart::Kernel => build_lean_part(folder, LeanPart::Kernel, force, cancel, &mut progress).await,
         ResourcePart::Lean => build_lean_part(folder, LeanPart::Guest, force, cancel, &mut progress).await,
+        ResourcePart::Compose => build_compose(folder, force, cancel, &mut progress).await,
     };
     ui.stop();
     match built? {

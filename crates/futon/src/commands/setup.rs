@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use futon_host::Result;
-use futon_host::functions::select;
 use futon_host::machine::gem5::Goal;
 use futon_model::{ExitCode, FunctionReport, Verdict};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +17,7 @@ use crate::ui::Ui;
 /// Makes the checkpoint of each function: booted, started, warmed up.
 pub async fn setup(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     let resources = &args.resources.resources;
-    let project = Project::read(&args.project, &args.client, &args.machine)?;
+    let project = Project::read(&args.project, &args.client, &args.machine, resources)?;
     let names = project.names(&args.names, args.list.as_deref(), args.client.client.as_deref())?;
     let prepared =
         prepare(&args.machine, resources, &project.config, Purpose::Simulate(Goal::Setup), ui, &cancel).await?;
@@ -29,7 +28,7 @@ pub async fn setup(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> R
         if cancel.is_cancelled() {
             return Ok(ExitCode::Interrupted);
         }
-        let dir = out.join(select(&project.compose, name)?.name);
+        let dir = out.join(&project.selection(name)?.name);
         let workdir = project.working_directory(name, &dir, &args.client, &prepared, resources, Some(&store))?;
         let function = run_one(&workdir, &*prepared.machine, Some(Arc::clone(&store)), ui, cancel.clone()).await?;
         match checkpoint(&function) {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use futon_host::functions::select;
 use futon_host::machine::gem5::Goal;
 use futon_host::machine::qemu::QemuMachine;
 use futon_host::machine::{Machine, namespace_works};
@@ -37,7 +36,7 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
     if let Some(folder) = junit_folder.filter(|folder| !folder.is_dir()) {
         return Err(Error::usage(format!("--junit: there is no folder {}", folder.display())).hint("make it first"));
     }
-    let mut project = Project::read(&args.project, &args.client, &args.machine)?;
+    let mut project = Project::read(&args.project, &args.client, &args.machine, resources)?;
     let names = project.names(&args.names, args.list.as_deref(), args.client.client.as_deref())?;
     let on_qemu = args.machine.on == On::Qemu;
     let jobs = side_by_side(jobs(args, &project, on_qemu).min(names.len()), on_qemu, ui).await?;
@@ -112,8 +111,8 @@ impl Suite<'_> {
 
     /// Bytes of a function's images, as far as the store has them.
     fn size(&self, name: &str) -> Result<u64> {
-        let selection = select(&self.project.compose, name)?;
-        let images = selection.dependencies.iter().chain([&selection.service.image]);
+        let selection = self.project.selection(name)?;
+        let images = selection.services().map(|service| &service.image);
         Ok(images.filter_map(|image| self.store.resolve(image).ok().flatten()).map(|image| image.size()).sum())
     }
 
@@ -121,7 +120,7 @@ impl Suite<'_> {
     async fn function(&self, name: &str, ui: &Ui) -> Result<FunctionReport> {
         let stopped = self.args.fail_fast && self.failed.load(Ordering::Relaxed);
         // An image is named by its reference here, and by its base name everywhere else.
-        let called = select(&self.project.compose, name)?.name;
+        let called = self.project.selection(name)?.name.clone();
         if stopped || self.cancel.is_cancelled() {
             return Ok(not_run(&called, self.prepared, self.cancel.is_cancelled()));
         }
@@ -296,6 +295,7 @@ fn without_run(name: &str, machine: MachineReport, verdict: Verdict) -> Function
         verdict,
         steps: Vec::new(),
         invocations: None,
+        companions: Vec::new(),
         attempts: 0,
         remarks: Vec::new(),
         duration_ms: 0,

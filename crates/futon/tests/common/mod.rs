@@ -26,6 +26,7 @@ impl Project {
         fs::create_dir(project.path("resources")).unwrap();
         project.write("resources/futon-guest", "guest tool");
         project.write("resources/test-client", "client");
+        std::os::unix::fs::symlink(docker_compose(), project.path("resources/docker-compose")).unwrap();
         for name in ["fibonacci-go", "aes-go"] {
             oci_layout(&project.path("layout"), name);
             let output = project.futon(&["images", "add", "layout", "--name", &format!("vhiveease/{name}:latest")]);
@@ -63,6 +64,13 @@ impl Project {
         let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&output)));
         (output.status.code(), report)
     }
+}
+
+/// Docker Compose, which reads the compose files.
+pub fn docker_compose() -> PathBuf {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../resources/docker-compose");
+    assert!(path.is_file(), "{} is missing: `futon resources build compose` brings it", path.display());
+    path
 }
 
 /// Standard output and error of a call.

@@ -162,6 +162,7 @@ mod tests {
             template: script,
             compose: Some("services: {}\n"),
             engine: None,
+            handover: None,
             tools: &GuestTools { futon_guest: path("futon-guest"), test_client: path("test-client") },
             files: &[(BUNDLE.to_owned(), path("bundle")), ("data/in/x".to_owned(), path("test-client"))],
             bundle: None,

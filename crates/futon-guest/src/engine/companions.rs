@@ -1,0 +1,61 @@
+//! The containers beside the function's: what became of them, and what they said.
+
+use std::{fs::File, path::Path};
+
+use futon_model::GuestEvent;
+
+use super::{Engine, write_log};
+use crate::{
+    error::{Context, Result},
+    report::report,
+    runlog::RunLog,
+};
+
+/// Reports the state of each companion and saves its log in `folder`; `put` uploads that. One that cannot be asked for is told in the log
+/// and hinders none of the others.
+pub(crate) fn save_companions(
+    engine: &Engine,
+    companions: &[(String, String)],
+    folder: &Path,
+    limit: u64,
+    log: &RunLog,
+    put: &dyn Fn(&Path) -> Result<()>,
+) {
+    for (service, container) in companions {
+        if let Err(error) = save(engine, service, container, folder, limit, log, put) {
+            println!("service {service}: {error}");
+        }
+    }
+}
+
+fn save(
+    engine: &Engine,
+    service: &str,
+    name: &str,
+    folder: &Path,
+    limit: u64,
+    log: &RunLog,
+    put: &dyn Fn(&Path) -> Result<()>,
+) -> Result<()> {
+    let Some(container) = engine.container(name)? else {
+        println!("service {service}: there is no container {name}");
+        return Ok(());
+    };
+    let state = container.state;
+    let health = state.health.as_ref().map(|health| health.status.clone()).filter(|word| word != "none");
+    let word = health.as_deref().map(|word| format!(", {word}")).unwrap_or_default();
+    println!("service {service}, container {name}: {}{word}, exit status {}", state.status, state.exit_code);
+    let event = GuestEvent::Companion {
+        service: service.to_owned(),
+        name: name.to_owned(),
+        exit_code: state.is_over().then_some(state.exit_code),
+        status: state.status,
+        oom_killed: state.oom_killed,
+        health,
+    };
+    report(&event, log);
+    let file = folder.join(format!("companion-{service}.log"));
+    let mut out = File::create(&file).context(format_args!("cannot write {}", file.display()))?;
+    write_log(engine, name, limit, &mut out)?;
+    put(&file)
+}
