@@ -16,6 +16,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use futon_model::LeanBundle;
 use m5ops::M5;
 use nix::{
     sys::stat::{Mode, SFlag, makedev, mknod, umask},
@@ -25,8 +26,8 @@ use tar::{Archive, Entry, EntryType};
 
 use crate::error::{Context, Error, Result};
 
-/// Extended attributes in a tar archive's extended headers.
-const XATTR: &str = "SCHILY.xattr.";
+/// Extended attribute of a directory from which all that is made in it inherits.
+const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
 /// Bytes copied at once.
 const PIECE: usize = 256 * 1024;
 
@@ -55,21 +56,61 @@ fn unpack_all(archive: &mut dyn Read, folder: &Path) -> Result<u64> {
         let path = target.path_of(&entry.path_bytes())?;
         length += entry.size();
         let made = target.make(&mut entry, &path).context(format_args!("cannot unpack {}", path.display()))?;
-        if made == Made::Folder {
-            // What comes into a folder changes its time: set when all is there.
-            folders.push((path, entry.header().mtime().unwrap_or(0)));
+        if let Made::Folder(more) = made {
+            // What comes into a folder changes its time, and would inherit its list: set when all is there.
+            folders.push((path, more));
         }
     }
-    for (path, mtime) in folders.iter().rev() {
-        set_mtime(path, *mtime).context(path.display())?;
+    for (path, more) in folders.iter().rev() {
+        set_xattrs(path, more.xattrs.iter().filter(|(name, _)| name == DEFAULT_ACL)).context(path.display())?;
+        set_mtime(path, more.mtime).context(path.display())?;
     }
     Ok(length)
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Made {
-    Folder,
+    Folder(More),
     Other,
+}
+
+/// What an entry says beside its header.
+#[derive(Debug)]
+struct More {
+    mtime: libc::timespec,
+    xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl More {
+    fn of(entry: &mut Entry<'_, impl Read>) -> Result<Self> {
+        let seconds = entry.header().mtime().unwrap_or(0);
+        let mut more = Self { mtime: timespec(i64::try_from(seconds).unwrap_or(0), 0), xattrs: Vec::new() };
+        let Some(extensions) = entry.pax_extensions()? else { return Ok(more) };
+        for extension in extensions {
+            let extension = extension?;
+            let (Ok(key), Ok(value)) = (extension.key(), extension.value()) else { continue };
+            let parts = value.split_once(' ').ok_or_else(|| Error::new(format!("{key}: {value} is malformed")));
+            if key == LeanBundle::MTIME {
+                let (seconds, nanoseconds) = parts?;
+                let seconds = seconds.parse().context("seconds")?;
+                more.mtime = timespec(seconds, nanoseconds.parse().context("nanoseconds")?);
+            } else if key == LeanBundle::XATTR {
+                let (name, value) = parts?;
+                more.xattrs.push((bytes(name)?, bytes(value)?));
+            }
+        }
+        Ok(more)
+    }
+}
+
+/// Bytes from hexadecimal digits.
+fn bytes(digits: &str) -> Result<Vec<u8>> {
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap_or_default(), 16);
+    digits.as_bytes().chunks(2).map(pair).collect::<std::result::Result<_, _>>().context("an attribute's digits")
+}
+
+fn timespec(seconds: i64, nanoseconds: u32) -> libc::timespec {
+    libc::timespec { tv_sec: seconds, tv_nsec: nanoseconds.into() }
 }
 
 struct Target {
@@ -90,7 +131,8 @@ impl Target {
     fn make(&mut self, entry: &mut Entry<'_, impl Read>, path: &Path) -> Result<Made> {
         let (kind, mode) = (entry.header().entry_type(), entry.header().mode()? & 0o7777);
         let (uid, gid) = (number(entry.header().uid()?)?, number(entry.header().gid()?)?);
-        let mtime = entry.header().mtime().unwrap_or(0);
+        let more = More::of(entry)?;
+        let mtime = more.mtime;
         let owned = self.root && (uid, gid) != (0, 0);
         match kind {
             EntryType::Directory => match fs::DirBuilder::new().mode(mode).create(path) {
@@ -106,7 +148,7 @@ impl Target {
                 if mode > 0o777 {
                     file.set_permissions(fs::Permissions::from_mode(mode))?;
                 }
-                set_xattrs(entry, path)?;
+                set_xattrs(path, &more.xattrs)?;
                 set_file_mtime(&file, mtime)?;
                 return Ok(Made::Other);
             }
@@ -116,6 +158,8 @@ impl Target {
                 if owned {
                     lchown(path, Some(uid), Some(gid))?;
                 }
+                set_xattrs(path, &more.xattrs)?;
+                set_mtime(path, mtime)?;
                 return Ok(Made::Other);
             }
             EntryType::Link => {
@@ -136,10 +180,11 @@ impl Target {
         }
         // Taking ownership away takes special bits away, too; a folder that was there may have had other bits.
         fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
-        set_xattrs(entry, path)?;
         if kind == EntryType::Directory {
-            return Ok(Made::Folder);
+            set_xattrs(path, more.xattrs.iter().filter(|(name, _)| name != DEFAULT_ACL))?;
+            return Ok(Made::Folder(more));
         }
+        set_xattrs(path, &more.xattrs)?;
         set_mtime(path, mtime)?;
         Ok(Made::Other)
     }
@@ -169,14 +214,10 @@ fn number(id: u64) -> Result<u32> {
     u32::try_from(id).context("a user's or group's number is too large")
 }
 
-fn set_xattrs(entry: &mut Entry<'_, impl Read>, path: &Path) -> Result<()> {
-    let Some(extensions) = entry.pax_extensions()? else { return Ok(()) };
-    let file = CString::new(path.as_os_str().as_bytes()).context("path")?;
-    for extension in extensions {
-        let extension = extension?;
-        let Some(name) = extension.key().ok().and_then(|key| key.strip_prefix(XATTR)) else { continue };
-        let name = CString::new(name).context("attribute")?;
-        let value = extension.value_bytes();
+fn set_xattrs<'a>(path: &Path, xattrs: impl IntoIterator<Item = &'a (Vec<u8>, Vec<u8>)>) -> Result<()> {
+    for (name, value) in xattrs {
+        let file = CString::new(path.as_os_str().as_bytes()).context("path")?;
+        let name = CString::new(name.as_slice()).context("attribute")?;
         // SAFETY: two zero-ended strings, and a buffer as long as it says.
         let done = unsafe { libc::lsetxattr(file.as_ptr(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) };
         if done != 0 {
@@ -190,13 +231,8 @@ fn set_xattrs(entry: &mut Entry<'_, impl Read>, path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn times(mtime: u64) -> [libc::timespec; 2] {
-    let at = libc::timespec { tv_sec: libc::time_t::try_from(mtime).unwrap_or(0), tv_nsec: 0 };
-    [at, at]
-}
-
-fn set_file_mtime(file: &File, mtime: u64) -> io::Result<()> {
-    let times = times(mtime);
+fn set_file_mtime(file: &File, mtime: libc::timespec) -> io::Result<()> {
+    let times = [mtime, mtime];
     // SAFETY: an open descriptor and two time stamps.
     if unsafe { libc::futimens(file.as_raw_fd(), times.as_ptr()) } == 0 {
         Ok(())
@@ -205,9 +241,9 @@ fn set_file_mtime(file: &File, mtime: u64) -> io::Result<()> {
     }
 }
 
-fn set_mtime(path: &Path, mtime: u64) -> io::Result<()> {
+fn set_mtime(path: &Path, mtime: libc::timespec) -> io::Result<()> {
     let file = CString::new(path.as_os_str().as_bytes())?;
-    let times = times(mtime);
+    let times = [mtime, mtime];
     // SAFETY: a zero-ended string and two time stamps.
     let done = unsafe { libc::utimensat(libc::AT_FDCWD, file.as_ptr(), times.as_ptr(), libc::AT_SYMLINK_NOFOLLOW) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }

@@ -61,3 +61,30 @@ fn an_archive_that_breaks_off_or_leads_out_is_an_error() {
     assert!(unpack(&mut &bytes[..], &goal).unwrap_err().to_string().contains("leads out"));
     fs::remove_dir_all(&goal).unwrap();
 }
+
+#[test]
+fn attributes_and_times_may_have_any_bytes() {
+    let goal = folder("more");
+    let mut archive = tar::Builder::new(Vec::new());
+    // user.a\nb: x\n\0
+    let more = [(LeanBundle::XATTR, &b"757365722e610a62 780a00"[..]), (LeanBundle::MTIME, &b"-5 250000000"[..])];
+    archive.append_pax_extensions(more).unwrap();
+    archive.append_data(&mut entry(EntryType::Regular, 0o600, 0), "file", io::empty()).unwrap();
+    archive.append_pax_extensions([(LeanBundle::MTIME, &b"-7 1"[..])]).unwrap();
+    archive.append_link(&mut entry(EntryType::Symlink, 0o777, 0), "link", "nowhere").unwrap();
+    let bytes = archive.into_inner().unwrap();
+    unpack(&mut &bytes[..], &goal).unwrap();
+    let about = |name: &str| fs::symlink_metadata(goal.join(name)).unwrap();
+    assert_eq!((about("file").mtime(), about("file").mtime_nsec()), (-5, 250_000_000));
+    assert_eq!((about("link").mtime(), about("link").mtime_nsec()), (-7, 1));
+    let path = CString::new(goal.join("file").as_os_str().as_bytes()).unwrap();
+    let mut value = [0_u8; 9];
+    // SAFETY: two zero-ended strings and a buffer as long as it says.
+    let read = unsafe { libc::lgetxattr(path.as_ptr(), c"user.a\nb".as_ptr(), value.as_mut_ptr().cast(), 9) };
+    assert_eq!(&value[..usize::try_from(read).unwrap()], b"x\n\0");
+    let mut archive = tar::Builder::new(Vec::new());
+    archive.append_pax_extensions([(LeanBundle::XATTR, &b"zz 00"[..])]).unwrap();
+    archive.append_data(&mut entry(EntryType::Regular, 0o600, 0), "bad", io::empty()).unwrap();
+    assert!(unpack(&mut &archive.into_inner().unwrap()[..], &goal).is_err());
+    fs::remove_dir_all(&goal).unwrap();
+}

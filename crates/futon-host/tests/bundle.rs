@@ -53,7 +53,9 @@ fn layers() -> Vec<Vec<u8>> {
     file(&mut upper, ".wh.gone", 0, root, b"");
     file(&mut upper, "opaque/.wh..wh..opq", 0, root, b"");
     file(&mut upper, "opaque/new", 0o644, root, b"2");
-    upper.append_pax_extensions([("SCHILY.xattr.security.capability", &[1_u8, 0, 2, 9][..])]).unwrap();
+    upper
+        .append_pax_extensions([("SCHILY.xattr.security.capability", &[&[1_u8, 0, 0, 2][..], &[0; 16]].concat()[..])])
+        .unwrap();
     file(&mut upper, "bin/server", 0o4755, (1000, 1000), &[7; 5000]);
     upper.append_link(&mut header(EntryType::Symlink, 0o777, root, 0), "app", "/outside/../of").unwrap();
     let mut device = header(EntryType::Char, 0o666, (0, 5), 0);
@@ -158,7 +160,13 @@ fn all_of_the_layers_is_there_and_nothing_that_was_taken_away() {
     let server = member("bin/server");
     assert_eq!((server.mode, server.owner, server.mtime), (0o4755, (1000, 1000), 1_234_567_890));
     assert_eq!(server.content, [7; 5000]);
-    assert_eq!(server.xattrs, [("SCHILY.xattr.security.capability".to_owned(), vec![1, 0, 2, 9])]);
+    assert_eq!(
+        server.xattrs,
+        [(
+            "FUTON.xattr".to_owned(),
+            b"73656375726974792e6361706162696c697479 01000002".iter().chain(&[b'0'; 32]).copied().collect()
+        )]
+    );
     assert_eq!(member("app").link.as_deref(), Some("/outside/../of"));
     assert_eq!((member("null").kind, member("null").owner), (EntryType::Char, (0, 5)));
     // A folder that no layer describes is there, before what is in it.

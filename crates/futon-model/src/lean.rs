@@ -13,8 +13,11 @@ pub struct LeanBundle {
     pub gateway: Ipv4Addr,
     /// Length of the network's prefix, bits.
     pub prefix: u8,
-    /// Containers in the order in which they are started, the function's last.
+    /// Containers in the order in which they are started, the function's last; none when an image is refused.
     pub containers: Vec<LeanContainer>,
+    /// An image that a Docker Engine does not take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<LeanRefusal>,
 }
 
 impl LeanBundle {
@@ -22,6 +25,11 @@ impl LeanBundle {
     pub const SCHEMA: &str = "futon.lean/2";
     /// Serial number of the disk that holds a bundle, where a disk does.
     pub const DISK_SERIAL: &str = "futon-bundle";
+    /// Key of an extended attribute in a bundle's extended headers: its name and its value, both in hexadecimal digits, between
+    /// them a space. PAX's own forms cannot hold every name, and not every reader takes every value.
+    pub const XATTR: &str = "FUTON.xattr";
+    /// Key of a modification time that the header cannot hold: seconds since 1970, a space, nanoseconds.
+    pub const MTIME: &str = "FUTON.mtime";
     /// Its name in the bundle.
     pub const FILE: &str = "lean.json";
 
@@ -49,4 +57,13 @@ pub struct LeanContainer {
     pub stop_signal: String,
     /// How long a stop may take before it is killed, milliseconds.
     pub stop_grace_ms: u64,
+}
+
+/// An image that a Docker Engine does not take, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeanRefusal {
+    /// Image name as it is written in the plan.
+    pub image: String,
+    /// The engine's words.
+    pub why: String,
 }

@@ -24,6 +24,9 @@ pub(super) fn run(images: &[String]) -> Result<()> {
         fetch(&exchange, images)?;
     }
     let bundle = bundle::read()?;
+    if let Some(refused) = &bundle.refused {
+        return Err(Error::new(format!("cannot pull {}: {}", refused.image, refused.why)));
+    }
     for image in images {
         let container = bundle.containers.iter().find(|container| container.image == *image);
         let container = container.ok_or_else(|| Error::new(format!("the bundle has no image {image}")))?;

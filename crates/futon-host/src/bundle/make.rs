@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use futon_model::{ImageReference, LeanBundle, LeanContainer};
+use futon_model::{ImageReference, LeanBundle, LeanContainer, LeanRefusal};
 use sha2::{Digest as _, Sha256};
 use tar::Builder;
 
@@ -16,7 +16,8 @@ use super::config::{ContainerConfig, ContainerPlace, ImageSettings, ServiceSetti
 use super::users::find_user;
 use super::write::{append_folder, append_text, append_tree};
 use crate::{Context, Error, Result};
-use image_store::{ImageStore, StoredImage, rootfs::Rootfs};
+use image_store::rootfs::{Rootfs, RootfsError};
+use image_store::{ImageStore, StoredImage};
 
 /// The guest's end of the containers' network: what Docker's first compose network has.
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 18, 0, 1);
@@ -102,13 +103,17 @@ impl Bundle {
             .context(|| format!("cannot read the seccomp profile {}", self.profile.display()))?;
         let mut parts = Vec::new();
         for (index, container) in self.containers.iter().enumerate() {
-            parts.push(self.part(container, index, &profile)?);
+            match self.part(container, index, &profile)? {
+                Ok(part) => parts.push(part),
+                Err(refused) => return append_refusal(archive, prefix, refused),
+            }
         }
         let about = LeanBundle {
             schema: LeanBundle::SCHEMA.into(),
             gateway: GATEWAY,
             prefix: PREFIX,
             containers: parts.iter().map(|part| part.about.clone()).collect(),
+            refused: None,
         };
         let about = serde_json::to_vec_pretty(&about).context(|| "lean.json".into())?;
         let mut written = || -> io::Result<()> {
@@ -126,14 +131,24 @@ impl Bundle {
         written().context(|| "cannot write the bundle".into())
     }
 
-    fn part(&self, container: &BundleContainer, index: usize, profile: &str) -> Result<Part> {
+    /// A container's part, or why an engine would not pull its image.
+    fn part(
+        &self,
+        container: &BundleContainer,
+        index: usize,
+        profile: &str,
+    ) -> Result<std::result::Result<Part, LeanRefusal>> {
         let image = self.store.resolve(&container.image)?.ok_or_else(|| {
             Error::infra(format!("the image {} is not in the store", container.image))
                 .hint("`futon images add` or `futon images build` adds it")
         })?;
         let settings = self.image_settings(&image)?;
-        let rootfs = Rootfs::open(&self.store, &image)
-            .context(|| format!("cannot make the file system of {}", image.reference))?;
+        let rootfs = match Rootfs::open(&self.store, &image) {
+            Err(refused @ RootfsError::Refused { .. }) => {
+                return Ok(Err(LeanRefusal { image: container.image.written().to_owned(), why: refused.to_string() }));
+            }
+            other => other.context(|| format!("cannot make the file system of {}", image.reference))?,
+        };
         let text = |path: &[u8]| rootfs.text(path).unwrap_or_default();
         let service = &container.settings;
         let bad = |why: String| {
@@ -166,7 +181,7 @@ impl Bundle {
             ("hostname", format!("{hostname}\n").into_bytes()),
             ("resolv.conf", RESOLV_CONF.into()),
         ];
-        Ok(Part { about, files, rootfs })
+        Ok(Ok(Part { about, files, rootfs }))
     }
 
     fn image_settings(&self, image: &StoredImage) -> Result<ImageSettings> {
@@ -194,6 +209,20 @@ impl Bundle {
         }
         text
     }
+}
+
+/// A bundle that only says why there is none: the pull fails in the guest, as it does with an engine.
+fn append_refusal(archive: &mut Builder<impl Write>, prefix: &str, refused: LeanRefusal) -> Result<()> {
+    let about = LeanBundle {
+        schema: LeanBundle::SCHEMA.into(),
+        gateway: GATEWAY,
+        prefix: PREFIX,
+        containers: Vec::new(),
+        refused: Some(refused),
+    };
+    let about = serde_json::to_vec_pretty(&about).context(|| "lean.json".into())?;
+    append_text(archive, &format!("{prefix}{}", LeanBundle::FILE), 0o644, &about)
+        .context(|| "cannot write the bundle".into())
 }
 
 /// One container, ready to be written.

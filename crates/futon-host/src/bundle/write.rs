@@ -2,11 +2,9 @@
 
 use std::io::{self, Read, Write};
 
+use futon_model::LeanBundle;
 use image_store::rootfs::{Kind, Node, Rootfs};
 use tar::{Builder, EntryType, Header};
-
-/// Extended attributes in a tar archive's extended headers.
-const XATTR: &str = "SCHILY.xattr.";
 
 /// Appends a tree below `folder`. Hard links come last: what they name is there then.
 pub(super) fn append_tree(archive: &mut Builder<impl Write>, folder: &str, rootfs: &Rootfs) -> io::Result<()> {
@@ -14,9 +12,7 @@ pub(super) fn append_tree(archive: &mut Builder<impl Write>, folder: &str, rootf
     let is_link = |node: &Node| matches!(node.kind, Kind::HardLink(_));
     let first = tree.iter().filter(|(_, node)| !is_link(node));
     let last = tree.iter().filter(|(_, node)| is_link(node));
-    if tree.get(b"").is_none() {
-        append_folder(archive, folder)?;
-    }
+    append_folder(archive, folder)?;
     for (path, node) in first.chain(last) {
         let path = below(folder, path);
         append_node(archive, folder, &path, node, rootfs)?;
@@ -48,7 +44,7 @@ fn of_root(kind: EntryType, mode: u32, size: usize) -> Header {
 }
 
 fn below(folder: &str, path: &[u8]) -> Vec<u8> {
-    if path.is_empty() { folder.as_bytes().to_vec() } else { [folder.as_bytes(), b"/", path].concat() }
+    [folder.as_bytes(), b"/", path].concat()
 }
 
 fn append_node(
@@ -58,17 +54,23 @@ fn append_node(
     node: &Node,
     rootfs: &Rootfs,
 ) -> io::Result<()> {
-    if !node.xattrs.is_empty() {
-        let names: Vec<String> = node.xattrs.keys().map(|name| format!("{XATTR}{name}")).collect();
-        archive.append_pax_extensions(
-            names.iter().map(String::as_str).zip(node.xattrs.values()).map(|(name, value)| (name, value.as_slice())),
-        )?;
+    let mtime = node.mtime.unwrap_or_default();
+    let plain = u64::try_from(mtime.seconds).ok().filter(|_| mtime.nanoseconds == 0);
+    let mut more: Vec<(&str, String)> = Vec::new();
+    if plain.is_none() {
+        more.push((LeanBundle::MTIME, format!("{} {}", mtime.seconds, mtime.nanoseconds)));
+    }
+    for (name, value) in &node.xattrs {
+        more.push((LeanBundle::XATTR, format!("{} {}", hex::encode(name), hex::encode(value))));
+    }
+    if !more.is_empty() {
+        archive.append_pax_extensions(more.iter().map(|(key, value)| (*key, value.as_bytes())))?;
     }
     let mut header = Header::new_gnu();
     header.set_mode(node.mode);
-    header.set_uid(node.uid);
-    header.set_gid(node.gid);
-    header.set_mtime(node.mtime);
+    header.set_uid(node.uid.into());
+    header.set_gid(node.gid.into());
+    header.set_mtime(plain.unwrap_or(0));
     header.set_size(0);
     let device = |header: &mut Header, kind: EntryType, major: u32, minor: u32| -> io::Result<()> {
         header.set_entry_type(kind);
@@ -80,7 +82,7 @@ fn append_node(
         Kind::File(content) => {
             header.set_entry_type(EntryType::Regular);
             header.set_size(content.size);
-            return append(archive, header, path, &mut rootfs.reader(*content)?);
+            return append(archive, header, path, &mut rootfs.reader(content)?);
         }
         Kind::Symlink(target) => return append_link(archive, header, EntryType::Symlink, path, target),
         Kind::HardLink(target) => {

@@ -1,21 +1,21 @@
-//! Reading an image's layers: entries for the tree, and the files their contents are read from.
+//! An image's layers, open, and the tree that they make.
 
-use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
-use super::RootfsError;
-use super::tree::{Content, Kind, Node, Tree};
-use crate::{ImageStore, StoredImage};
+use super::disk::Disk;
+use super::fault::Fault;
+use super::tree::{Content, Kind, Tree};
+use super::{RootfsError, overlay, unpack};
+use crate::{Compression, ImageStore, StoredImage, is_cut, unpacked};
 
-/// Extended attributes in a tar archive's extended headers.
-const XATTR: &str = "SCHILY.xattr.";
-/// What a gzip file begins with.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-/// What a zstd file begins with.
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// The engine's most layers.
+const LAYERS_MAX: usize = 125;
+/// Longest file that is read as text, bytes.
+const TEXT_MAX: u64 = 1 << 20;
+/// Bytes that are copied at once.
+const PIECE: usize = 256 << 10;
 
 /// An image's file tree, with its uncompressed layers open.
 #[derive(Debug)]
@@ -30,19 +30,42 @@ impl Rootfs {
     /// # Errors
     /// When a layer cannot be read, or is one that an engine refuses.
     pub fn open(store: &ImageStore, image: &StoredImage) -> Result<Self, RootfsError> {
-        let mut tree = Tree::default();
+        let layers = image.layers.iter().map(|layer| {
+            let open = || File::open(store.blob_path(&layer.digest));
+            (layer.digest.to_string(), open)
+        });
+        Self::of_layers(layers)
+    }
+
+    /// Lays layers over one another, lowest first: each one's name, for errors, and how to open it.
+    /// Compressed layers go to unnamed temporary files.
+    ///
+    /// # Errors
+    /// When a layer cannot be read, or is one that an engine refuses.
+    pub fn of_layers(
+        layers: impl IntoIterator<Item = (String, impl FnOnce() -> io::Result<File>)>,
+    ) -> Result<Self, RootfsError> {
         let mut files = Vec::new();
-        for (number, layer) in image.layers.iter().enumerate() {
-            let failed = |cause| RootfsError::Read { layer: layer.digest.to_string(), cause };
-            let file = uncompressed(&store.blob_path(&layer.digest)).map_err(failed)?;
-            let entries = read_layer(&file, number).map_err(failed)?;
-            tree.apply(entries).map_err(|bad| RootfsError::Refused {
-                layer: layer.digest.to_string(),
-                why: format!("the path {:?} leads out of the image", bad.0),
-            })?;
-            files.push(file);
+        let mut disks: Vec<Disk> = Vec::new();
+        for (number, (layer, open)) in layers.into_iter().enumerate() {
+            if number == LAYERS_MAX {
+                return Err(RootfsError::Refused { layer, why: "max depth exceeded".into() });
+            }
+            let read = || -> Result<(File, Disk), Fault> {
+                let file = uncompressed(open().map_err(Fault::Io)?)?;
+                let disk = unpack::unpack(&file, number)?;
+                Ok((file, disk))
+            };
+            match read() {
+                Ok((file, disk)) => {
+                    files.push(file);
+                    disks.push(disk);
+                }
+                Err(Fault::Refused(why)) => return Err(RootfsError::Refused { layer, why }),
+                Err(Fault::Io(cause)) => return Err(RootfsError::Read { layer, cause }),
+            }
         }
-        Ok(Self { tree, files })
+        Ok(Self { tree: overlay::merge(&disks), files })
     }
 
     /// The tree.
@@ -55,115 +78,80 @@ impl Rootfs {
     ///
     /// # Errors
     /// When the content is of another image.
-    pub fn reader(&self, content: Content) -> io::Result<Piece<'_>> {
+    pub fn reader<'a>(&'a self, content: &'a Content) -> io::Result<Reader<'a>> {
         let file = self.files.get(content.layer).ok_or_else(|| io::Error::other("no such layer"))?;
-        Ok(Piece { file, at: content.offset, left: content.size })
+        Ok(Reader { file, content, at: 0, piece: 0 })
     }
 
-    /// A small file whole, as text.
+    /// A small file whole, as text; links to it are followed within the tree.
     #[must_use]
     pub fn text(&self, path: &[u8]) -> Option<String> {
-        let Kind::File(content) = self.tree.get(path)?.kind else { return None };
+        let (_, node) = self.tree.resolve(path)?;
+        let Kind::File(content) = &node.kind else { return None };
         let mut text = Vec::new();
-        self.reader(content).ok()?.take(1 << 20).read_to_end(&mut text).ok()?;
+        self.reader(content).ok()?.take(TEXT_MAX).read_to_end(&mut text).ok()?;
         Some(String::from_utf8_lossy(&text).into_owned())
     }
 }
 
-/// Part of a layer, read without moving the file's own position.
+/// Reads a file's parts from a layer, and the zeros between them.
 #[derive(Debug)]
-pub struct Piece<'a> {
+pub struct Reader<'a> {
     file: &'a File,
+    content: &'a Content,
+    /// How much was read.
     at: u64,
-    left: u64,
+    /// The part that comes next, or is being read.
+    piece: usize,
 }
 
-impl Read for Piece<'_> {
+impl Read for Reader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        if most == 0 {
-            return Ok(0);
+        while self.content.pieces.get(self.piece).is_some_and(|piece| piece.at + piece.length <= self.at) {
+            self.piece += 1;
         }
-        let read = self.file.read_at(&mut buffer[..most], self.at)?;
-        if read == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a layer is shorter than it says"));
-        }
+        let piece = self.content.pieces.get(self.piece);
+        let data = piece.filter(|piece| piece.at <= self.at);
+        let end = match (data, piece) {
+            (Some(piece), _) => piece.at + piece.length,
+            (None, Some(next)) => next.at,
+            (None, None) => self.content.size,
+        };
+        let most = usize::try_from(end - self.at).unwrap_or(usize::MAX).min(buffer.len());
+        let read = match data {
+            _ if most == 0 => 0,
+            Some(piece) => match self.file.read_at(&mut buffer[..most], piece.from + (self.at - piece.at))? {
+                0 => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a layer is shorter than it says")),
+                read => read,
+            },
+            None => {
+                buffer[..most].fill(0);
+                most
+            }
+        };
         self.at += read as u64;
-        self.left -= read as u64;
         Ok(read)
     }
 }
 
-fn uncompressed(path: &Path) -> io::Result<File> {
-    let mut file = File::open(path)?;
-    let mut magic = Vec::new();
-    (&mut file).take(4).read_to_end(&mut magic)?;
-    file.seek(SeekFrom::Start(0))?;
-    if magic.starts_with(&ZSTD) {
-        return Err(io::Error::other(
-            "it is compressed with zstd, which futon does not unpack (hint: skopeo copy --dest-compress-format gzip)",
-        ));
-    }
-    if !magic.starts_with(&GZIP) {
+/// A layer's archive: the file itself, or, where it is compressed, an unnamed temporary file.
+fn uncompressed(mut file: File) -> Result<File, Fault> {
+    let (compression, mut content) = unpacked(file.try_clone()?)?;
+    if compression == Compression::None {
+        drop(content);
+        file.seek(SeekFrom::Start(0))?;
         return Ok(file);
     }
-    let mut unpacked = tempfile::tempfile()?;
-    io::copy(&mut flate2::read::MultiGzDecoder::new(BufReader::new(file)), &mut unpacked)?;
-    unpacked.flush()?;
-    Ok(unpacked)
-}
-
-fn read_layer(file: &File, layer: usize) -> io::Result<Vec<(Vec<u8>, Node)>> {
-    let mut reader = file;
-    reader.seek(SeekFrom::Start(0))?;
-    let mut archive = tar::Archive::new(BufReader::with_capacity(64 << 10, reader));
-    let mut entries = Vec::new();
-    for entry in archive.entries_with_seek()? {
-        let mut entry = entry?;
-        let path = entry.path_bytes().into_owned();
-        let mut xattrs = BTreeMap::new();
-        if let Some(extensions) = entry.pax_extensions()? {
-            for extension in extensions {
-                // The crate reads line by line: a value with a line feed in it looks malformed.
-                let extension = extension.map_err(|e| {
-                    let name = String::from_utf8_lossy(&path);
-                    io::Error::other(format!("{name}: {e}, or an extended attribute with a line feed in it"))
-                })?;
-                if let Some(name) = extension.key().ok().and_then(|key| key.strip_prefix(XATTR)) {
-                    xattrs.insert(name.to_owned(), extension.value_bytes().to_vec());
-                }
-            }
+    let mut archive = tempfile::tempfile()?;
+    let mut buffer = vec![0; PIECE];
+    loop {
+        match content.read(&mut buffer) {
+            Ok(0) => return Ok(archive),
+            Ok(read) => archive.write_all(&buffer[..read]).map_err(Fault::Io)?,
+            Err(error) if error.raw_os_error().is_some() => return Err(Fault::Io(error)),
+            Err(error) if is_cut(&error) => return Err(Fault::cut()),
+            // What is wrong is wrong with the content.
+            Err(error) => return Err(Fault::Refused(format!("{compression:?}: {error}").to_lowercase())),
         }
-        let header = entry.header();
-        let target = || entry.link_name_bytes().map(std::borrow::Cow::into_owned).unwrap_or_default();
-        let device = || -> io::Result<(u32, u32)> {
-            Ok((header.device_major()?.unwrap_or(0), header.device_minor()?.unwrap_or(0)))
-        };
-        let kind = match header.entry_type() {
-            tar::EntryType::Directory => Kind::Directory,
-            tar::EntryType::Regular | tar::EntryType::Continuous => {
-                Kind::File(Content { layer, offset: entry.raw_file_position(), size: entry.size() })
-            }
-            tar::EntryType::Symlink => Kind::Symlink(target()),
-            tar::EntryType::Link => Kind::HardLink(target()),
-            tar::EntryType::Char => device().map(|(major, minor)| Kind::CharDevice(major, minor))?,
-            tar::EntryType::Block => device().map(|(major, minor)| Kind::BlockDevice(major, minor))?,
-            tar::EntryType::Fifo => Kind::Fifo,
-            tar::EntryType::XGlobalHeader => continue,
-            other => {
-                let name = String::from_utf8_lossy(&path).into_owned();
-                return Err(io::Error::other(format!("{name}: tar entries of type {other:?} are not supported")));
-            }
-        };
-        let node = Node {
-            kind,
-            mode: header.mode()? & 0o7777,
-            uid: header.uid()?,
-            gid: header.gid()?,
-            mtime: header.mtime().unwrap_or(0),
-            xattrs,
-        };
-        entries.push((path, node));
     }
-    Ok(entries)
 }

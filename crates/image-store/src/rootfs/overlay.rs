@@ -1,0 +1,101 @@
+//! Layers over one another, as overlayfs shows them (Linux 6.12, `Documentation/filesystems/overlayfs.rst`).
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::disk::{Body, Disk, Inode, Number, ROOT};
+use super::tree::{Kind, Node, Tree};
+
+/// Attribute of a directory that hides all below it.
+pub(super) const OPAQUE: &[u8] = b"trusted.overlay.opaque";
+/// Attributes that overlayfs keeps for itself.
+const PRIVATE: &[u8] = b"trusted.overlay.";
+/// A private attribute's name inside another overlay.
+const ESCAPED: &[u8] = b"trusted.overlay.overlay.";
+
+/// A directory of one layer.
+type Place = (usize, Number);
+
+/// Lays layers over one another, lowest first.
+pub(super) fn merge(layers: &[Disk]) -> Tree {
+    let mut files: BTreeMap<Vec<u8>, Place> = BTreeMap::new();
+    // The root is merged from all layers, whatever marks it has. Directories wait here: they may be deep.
+    let roots: Vec<Place> = (0..layers.len()).rev().map(|layer| (layer, ROOT)).collect();
+    let mut waiting = vec![(Vec::new(), roots)];
+    while let Some((path, places)) = waiting.pop() {
+        for (path, found) in listed(layers, &path, &places) {
+            let Some(top) = found.first().copied().filter(|top| !is_whiteout(inode(layers, *top))) else { continue };
+            if inode(layers, top).is_directory() {
+                waiting.push((path.clone(), merged(layers, &found)));
+            }
+            files.insert(path, top);
+        }
+    }
+    let mut tree = Tree::default();
+    let mut names: HashMap<Place, Vec<u8>> = HashMap::new();
+    for (path, place) in files {
+        let inode = inode(layers, place);
+        let kind = match (&inode.body, names.get(&place)) {
+            (Body::Directory(_), _) => Kind::Directory,
+            (_, Some(first)) => Kind::HardLink(first.clone()),
+            (Body::File(content), None) => Kind::File(content.clone()),
+            (Body::Symlink(target), None) => Kind::Symlink(target.clone()),
+            (Body::CharDevice(major, minor), None) => Kind::CharDevice(*major, *minor),
+            (Body::BlockDevice(major, minor), None) => Kind::BlockDevice(*major, *minor),
+            (Body::Fifo, None) => Kind::Fifo,
+        };
+        names.entry(place).or_insert_with(|| path.clone());
+        tree.nodes.insert(path, node(inode, kind));
+    }
+    tree
+}
+
+fn inode(layers: &[Disk], (layer, number): Place) -> &Inode {
+    layers[layer].inode(number)
+}
+
+/// What is in a directory that one or more layers have, topmost first: each path, and what the layers have there.
+fn listed(layers: &[Disk], folder: &[u8], places: &[Place]) -> BTreeMap<Vec<u8>, Vec<Place>> {
+    let mut found: BTreeMap<Vec<u8>, Vec<Place>> = BTreeMap::new();
+    for (layer, number) in places {
+        for (name, number) in layers[*layer].list(*number).into_iter().flatten() {
+            let path = if folder.is_empty() { name.clone() } else { [folder, b"/", name].concat() };
+            found.entry(path).or_default().push((*layer, *number));
+        }
+    }
+    found
+}
+
+/// The directories that make one together: down to what is none, or is opaque.
+fn merged(layers: &[Disk], found: &[Place]) -> Vec<Place> {
+    let mut places = Vec::new();
+    for place in found.iter().copied().take_while(|place| inode(layers, *place).is_directory()) {
+        places.push(place);
+        if inode(layers, place).xattrs.get(OPAQUE).is_some_and(|value| value == b"y") {
+            break;
+        }
+    }
+    places
+}
+
+fn is_whiteout(inode: &Inode) -> bool {
+    matches!(inode.body, Body::CharDevice(0, 0))
+}
+
+fn node(inode: &Inode, kind: Kind) -> Node {
+    let visible = |(name, value): (&Vec<u8>, &Vec<u8>)| {
+        let name = match name.strip_prefix(ESCAPED) {
+            Some(rest) => [PRIVATE, rest].concat(),
+            None if name.starts_with(PRIVATE) => return None,
+            None => name.clone(),
+        };
+        Some((name, value.clone()))
+    };
+    Node {
+        kind,
+        mode: inode.mode,
+        uid: inode.uid,
+        gid: inode.gid,
+        mtime: inode.mtime,
+        xattrs: inode.xattrs.iter().filter_map(visible).collect(),
+    }
+}
