@@ -45,6 +45,8 @@ const MODES: [i64; 8] = [0o644, 0o755, 0o4755, 0o2755, 0o1777, 0o6711, 0, 0o100_
 const XATTRS: [&str; 5] =
     ["user.note", "trusted.note", "security.note", "trusted.overlay.opaque", "trusted.overlay.overlay.opaque"];
 
+const VALUES: [&[u8]; 4] = [b"y", b"1", b"", b"a\nb\0"];
+
 /// The case of a number.
 #[must_use]
 pub fn case(number: u64) -> Case {
@@ -132,8 +134,8 @@ fn member(dice: &mut Dice, earlier: &[Member]) -> Member {
 fn decorated(dice: &mut Dice, mut member: Member) -> Member {
     if dice.percent(12) {
         let name = *dice.pick(&XATTRS);
-        let value: &[u8] = if name.ends_with("opaque") { b"y" } else { *dice.pick(&[&b"1"[..], b"", b"a\nb\0"]) };
-        member = member.xattr(name, value);
+        let values = if name.ends_with("opaque") { &VALUES[..1] } else { &VALUES[1..] };
+        member = member.xattr(name, dice.pick(values));
     }
     if dice.percent(5) {
         member = member.xattr("security.capability", [&[1, 0, 0, 2][..], &[0, 4, 0, 0], &[0; 12]].concat());

@@ -195,7 +195,7 @@ impl Member {
             header[*at..at + bytes.len()].copy_from_slice(bytes);
         }
         if !self.patch.iter().any(|(at, _)| *at == 148) {
-            seal(&mut header, |byte| i64::from(byte));
+            seal(&mut header, i64::from);
         }
         out.extend(header);
         out.extend(&self.data);

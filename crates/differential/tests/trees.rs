@@ -106,7 +106,7 @@ fn compare(what: &str, cases: &[Case]) {
 }
 
 #[test]
-#[ignore = "needs virtual machines: make test runs it"]
+#[ignore = "needs the engine in a virtual machine: make test runs it"]
 fn crafted_images_make_the_engines_trees() {
     compare("crafted", &crafted::cases());
 }

@@ -29,7 +29,7 @@ pub(super) fn unpack(file: &File, layer: usize) -> Result<Disk, Fault> {
     let mut unpacker = Unpacker { disk: Disk::new(), folders: Vec::new() };
     let mut entries = Entries::new(file, layer)?;
     while let Some(entry) = entries.next()? {
-        unpacker.take(entry)?;
+        unpacker.take(&entry)?;
     }
     unpacker.finish()
 }
@@ -41,7 +41,7 @@ struct Unpacker {
 }
 
 impl Unpacker {
-    fn take(&mut self, entry: Entry) -> Result<(), Fault> {
+    fn take(&mut self, entry: &Entry) -> Result<(), Fault> {
         if entry.kind == b'g' {
             return Ok(());
         }
@@ -62,7 +62,7 @@ impl Unpacker {
                 self.disk.remove(&path);
             }
         }
-        if self.whiteout(&entry, &path)? {
+        if self.whiteout(entry, &path)? {
             return Ok(());
         }
         let is_folder = entry.kind == b'5';
@@ -126,8 +126,8 @@ impl Unpacker {
         Ok(true)
     }
 
-    fn make(&mut self, entry: Entry, path: &[u8]) -> Result<(), Fault> {
-        let mode = mode_of(&entry);
+    fn make(&mut self, entry: &Entry, path: &[u8]) -> Result<(), Fault> {
+        let mode = mode_of(entry);
         let disk = &mut self.disk;
         let number = match entry.kind {
             b'5' => match disk.lstat(path) {
@@ -162,8 +162,8 @@ impl Unpacker {
             other => return Err(Fault::Refused(format!("unhandled tar header type {other}"))),
         };
         disk.chown(number, id(entry.uid), id(entry.gid));
-        self.set_attributes(&entry, path, number)?;
-        self.set_mode_and_time(&entry, path, number, mode)
+        self.set_attributes(entry, path, number)?;
+        self.set_mode_and_time(entry, path, number, mode)
     }
 
     fn set_attributes(&mut self, entry: &Entry, path: &[u8], number: Number) -> Result<(), Fault> {
