@@ -5,6 +5,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -24,6 +25,7 @@ func main() {
 	flag.Int64Var(&s.on, "on", 5, "hang-on: number of the call that hangs (the first is 1)")
 	flag.Int64Var(&s.hog, "hog", 3, "memory-hog: number of the call that takes all memory")
 	flag.DurationVar(&s.slow, "slow", 20*time.Second, "slow-start: time before the server listens")
+	flag.IntVar(&s.size, "size", 20<<10, "long-header, long-reply, long-error: bytes")
 	exchange := flag.String("exchange", "http://10.0.2.2:3003,http://_gateway:3003",
 		"forge: addresses of the exchange, comma-separated")
 	flag.Parse()
@@ -37,6 +39,14 @@ func main() {
 	fmt.Printf("fault-go: fault %s\n", *mode)
 	if fault.start != nil {
 		fault.start(&s)
+	}
+	if fault.listen != nil {
+		listener, err := net.Listen("tcp", *addr)
+		if err == nil {
+			fmt.Printf("fault-go: %s on %s\n", *mode, listener.Addr())
+			err = fault.listen(listener)
+		}
+		serve.Exit(err)
 	}
 	answer := serve.Func(fibonacci.Answer)
 	if fault.answer != nil {

@@ -4,12 +4,19 @@ import (
 	"context"
 	"fmt"
 	"math/big"
+	"net"
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"futon.invalid/functions/internal/fibonacci"
 	"futon.invalid/functions/internal/serve"
@@ -21,16 +28,19 @@ const closingLine = "SUCCESS: All commands completed successfully"
 
 type settings struct {
 	after, on, hog int64
+	size           int
 	slow           time.Duration
 	exchanges      []string
 	calls          *atomic.Int64
 }
 
 // A mode is one fault: what happens before the server listens (it need not
-// return), and how call number n is answered. nil means: as fibonacci-go. A deaf one hears no SIGTERM.
+// return), what listens in place of the server, and how call number n is
+// answered. nil means: as fibonacci-go. A deaf one hears no SIGTERM.
 type mode struct {
 	deaf   bool
 	start  func(s *settings)
+	listen func(listener net.Listener) error
 	answer func(s *settings, n int64, ctx context.Context, text string) (string, error)
 }
 
@@ -83,6 +93,30 @@ var modes = map[string]mode{
 			takeAllMemory()
 		}
 		return fibonacci.Answer(ctx, text)
+	}},
+	"http1":  {listen: serveHTTP1},
+	"tls":    {listen: serveTLS},
+	"silent": {listen: acceptAnd(func(net.Conn) {})},
+	"closes": {listen: acceptAnd(func(connection net.Conn) { connection.Close() })},
+	"long-header": {answer: func(s *settings, n int64, ctx context.Context, text string) (string, error) {
+		if err := grpc.SetHeader(ctx, metadata.Pairs("x-long", strings.Repeat("x", s.size))); err != nil {
+			return "", err
+		}
+		return fibonacci.Answer(ctx, text)
+	}},
+	"long-reply": {answer: func(s *settings, n int64, ctx context.Context, text string) (string, error) {
+		return strings.Repeat("x", s.size), nil
+	}},
+	"long-error": {answer: func(s *settings, n int64, ctx context.Context, text string) (string, error) {
+		return "", status.Error(codes.Internal, "first line\nsecond line \x1b[2J"+strings.Repeat("x", s.size))
+	}},
+	"panic": {answer: func(s *settings, n int64, ctx context.Context, text string) (string, error) {
+		fmt.Println("panic: not a real one, but the first of many lines")
+		for i := range 50 {
+			fmt.Printf("frame %d\n", i)
+		}
+		os.Exit(2)
+		return "", nil
 	}},
 	"ignore-term": {deaf: true, start: func(*settings) {
 		signal.Ignore(syscall.SIGTERM)

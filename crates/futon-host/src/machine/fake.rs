@@ -242,8 +242,8 @@ impl Guest {
             let image_id =
                 if self.scenario == Scenario::WrongImage { format!("sha256:{}", "0".repeat(64)) } else { id };
             let image = planned.map(|i| i.reference.to_string()).unwrap_or_default();
-            self.event(&GuestEvent::Container { name: "function".into(), image, image_id, repo_digests: Vec::new() })
-                .await?;
+            let name = self.plan.client.as_ref().map(|c| c.container.clone()).unwrap_or_default();
+            self.event(&GuestEvent::Container { name, image, image_id, repo_digests: Vec::new() }).await?;
         }
         let wrong = matches!(self.scenario, Scenario::WrongReply | Scenario::SlowCall) && step == steps::INVOKE;
         if step == steps::INVOKE {

@@ -216,11 +216,15 @@ fn limit_struck(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
     Some(hint(verdict(Outcome::TimedOut, step, code, why), help))
 }
 
+/// Why the machine stopped: of several reports the first that is not the guest's own power-off.
 fn shutdown_reason(w: &Witnesses<'_>) -> Option<ShutdownReason> {
-    find(w, |e| match e {
-        EventKind::MachineShutdown { reason } => Some(*reason),
-        _ => None,
-    })
+    let reasons = || {
+        w.events.iter().filter_map(|e| match e.kind {
+            EventKind::MachineShutdown { reason } => Some(reason),
+            _ => None,
+        })
+    };
+    reasons().find(|reason| *reason != ShutdownReason::GuestShutdown).or_else(|| reasons().next())
 }
 
 fn machine_died(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
@@ -271,10 +275,40 @@ fn own_script(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
     if let Some(bad) = timeline.ended.iter().find(|s| !s.is_ok()) {
         return Some(failed_step(w.plan, bad, w.events, w.client));
     }
-    steps_in_order(w.plan, timeline)
+    token_given_once(w)
+        .or_else(|| steps_in_order(w.plan, timeline))
+        .or_else(|| in_order_to_the_end(w, timeline))
         .or_else(|| right_image(w))
         .or_else(|| replies_verified(w))
         .or_else(|| finished_well(timeline))
+}
+
+/// The run script, and with it the token, went to one reader: the guest's service.
+fn token_given_once(w: &Witnesses<'_>) -> Option<Verdict> {
+    let given = w.events.iter().filter(|e| matches!(e.kind, EventKind::RunScriptRequested { authentic: true, .. }));
+    let why = match given.count() {
+        1 => return None,
+        0 => "nobody saw the guest fetch its run script".to_owned(),
+        count => format!("the run's token was given out {count} times"),
+    };
+    Some(verdict(Outcome::Failed, steps::FETCH, Code::StepMissing, why))
+}
+
+/// The steps, the script's last word and the machine's shutdown follow one another.
+fn in_order_to_the_end(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
+    let place = |event: &Event| match &event.kind {
+        EventKind::RunScriptRequested { authentic: true, .. } => Some(0),
+        EventKind::Guest { authentic: true, guest: GuestEvent::StepEnded { .. } } => Some(1),
+        EventKind::Guest { authentic: true, guest: GuestEvent::Finish { .. } } => Some(2),
+        EventKind::MachineShutdown { .. } => Some(3),
+        EventKind::MachineExited { .. } => Some(4),
+        _ => None,
+    };
+    if w.events.iter().filter_map(place).is_sorted() {
+        return None;
+    }
+    let why = "what the guest reported goes on after its last word, or after the machine had shut down";
+    Some(verdict(Outcome::Failed, &timeline.last, Code::StepMissing, why))
 }
 
 fn steps_in_order(plan: &Plan, timeline: &Timeline) -> Option<Verdict> {
@@ -294,20 +328,30 @@ fn steps_in_order(plan: &Plan, timeline: &Timeline) -> Option<Verdict> {
 
 fn right_image(w: &Witnesses<'_>) -> Option<Verdict> {
     let planned = w.plan.images.first()?;
-    let ran = find(w, |e| match e {
-        EventKind::Guest { authentic: true, guest: GuestEvent::Container { image_id, repo_digests, .. } } => {
-            Some((image_id, repo_digests))
-        }
-        _ => None,
-    });
-    let Some((id, repo_digests)) = ran else {
+    let container = w.plan.client.as_ref().map(|client| client.container.as_str());
+    let reported: Vec<_> =
+        w.events
+            .iter()
+            .filter_map(|e| match &e.kind {
+                EventKind::Guest {
+                    authentic: true,
+                    guest: GuestEvent::Container { name, image_id, repo_digests, .. },
+                } if container.is_none_or(|container| container == name) => Some((image_id, repo_digests)),
+                _ => None,
+            })
+            .collect();
+    if reported.is_empty() {
         return Some(verdict(
             Outcome::Failed,
             steps::START,
             Code::WrongImage,
             "the guest did not report which image ran",
         ));
-    };
+    }
+    reported.into_iter().find_map(|(id, repo_digests)| wrong_image(planned, id, repo_digests))
+}
+
+fn wrong_image(planned: &PlannedImage, id: &str, repo_digests: &[String]) -> Option<Verdict> {
     let pulled_right = repo_digests.is_empty()
         || repo_digests.iter().any(|d| d.rsplit_once('@').is_some_and(|(_, digest)| planned.is(digest)));
     if planned.is(id) && pulled_right {
@@ -374,10 +418,14 @@ fn results_log(w: &Witnesses<'_>) -> Option<Verdict> {
 }
 
 fn clean_shutdown(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
-    if shutdown_reason(w) == Some(ShutdownReason::GuestShutdown) {
+    let why = if shutdown_reason(w) != Some(ShutdownReason::GuestShutdown) {
+        "nobody saw the guest shut the machine down"
+    } else if find(w, |e| matches!(e, EventKind::MachineExited { .. }).then_some(())).is_none() {
+        "nobody saw the machine end"
+    } else {
         return None;
-    }
-    Some(verdict(Outcome::Failed, &timeline.last, Code::StepMissing, "nobody saw the guest shut the machine down"))
+    };
+    Some(verdict(Outcome::Failed, &timeline.last, Code::StepMissing, why))
 }
 
 /// What a reader should know besides: above all, attempts to speak for the guest.

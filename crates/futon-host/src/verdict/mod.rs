@@ -3,6 +3,8 @@
 mod explain;
 mod judge;
 mod ports;
+#[cfg(test)]
+mod properties;
 mod steps;
 #[cfg(test)]
 pub(crate) mod testing;

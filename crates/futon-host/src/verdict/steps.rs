@@ -78,7 +78,8 @@ pub(super) fn timeline(plan: &Plan, events: &[Event]) -> Timeline {
                 });
             }
             GuestEvent::Finish { status } => {
-                line.finish = Some(*status);
+                // Of several last words a bad one counts.
+                line.finish = line.finish.filter(|before| *before != 0).or(Some(*status));
                 finished = Some(event.at_ms);
             }
             _ => {}

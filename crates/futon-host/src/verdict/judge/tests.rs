@@ -1,4 +1,4 @@
-use futon_model::{Base, ClientFailure, ClientFailureKind, Phase, Plan};
+use futon_model::{Base, ClientFailure, ClientFailureKind, Phase, Plan, Unready};
 
 use super::super::testing::{CONFIG, client, ended, exited, good, guest, plan, started, timed, uploaded};
 use super::*;
@@ -44,6 +44,110 @@ fn nothing_at_all_is_not_a_pass() {
     assert_ne!(judged_with(Vec::new(), None, &[]).verdict.outcome, Outcome::Passed);
 }
 
+fn unready(reason: Unready) -> Verdict {
+    let event = guest(GuestEvent::Unready { name: "function".into(), waited_ms: 60_100, reason });
+    let mut kinds = up_to(&ended("ready", 0), vec![event, ended("ready", 1), guest(GuestEvent::Finish { status: 1 })]);
+    kinds.extend(powered_off());
+    judged(kinds).verdict
+}
+
+#[test]
+fn a_function_that_does_not_serve_says_why() {
+    let v = unready(Unready::LoopbackOnly { at: vec!["127.0.0.1:50051".parse().unwrap()] });
+    assert_eq!((v.outcome, v.step.as_deref(), v.code), (Outcome::Failed, Some("ready"), Code::ListensOnLoopback));
+    assert_eq!(
+        v.why,
+        "the function did not serve within 60.1 s: it listens on 127.0.0.1:50051 only, which nothing outside the container reaches"
+    );
+    assert_eq!(v.hint.unwrap(), "let the function listen on 0.0.0.0:50051");
+    let exit = |oom_killed| Unready::Exited { status: 137, oom_killed, kernel_said: None, runtime_said: None };
+    let v = unready(exit(false));
+    assert_eq!(v.why, "the container did not stay up: after 60.1 s it exited with status 137 (SIGKILL)");
+    let v = unready(exit(true));
+    assert_eq!((v.outcome, v.code), (Outcome::Crashed, Code::OutOfMemory));
+    assert!(v.hint.unwrap().contains("mem_limit"));
+}
+
+#[test]
+fn a_wait_that_the_step_ended_names_the_limit_and_no_nothing() {
+    let timed_out = guest(GuestEvent::StepEnded {
+        name: "ready".into(),
+        exit_status: None,
+        signal: None,
+        timed_out: true,
+        duration_ms: 60_000,
+        tail: String::new(),
+    });
+    let mut kinds = up_to(&ended("ready", 0), vec![timed_out, guest(GuestEvent::Finish { status: 124 })]);
+    kinds.extend(powered_off());
+    let v = judged(kinds).verdict;
+    assert_eq!((v.outcome, v.code), (Outcome::TimedOut, Code::StepTimedOut));
+    assert_eq!(v.why, "the step did not end within its limit of 1m (limit ready); it printed nothing");
+}
+
+fn failed_call(status: &str, message: &str) -> Verdict {
+    let mut client = client();
+    client.first_failure = Some(ClientFailure {
+        call: 1,
+        phase: Phase::Greeting,
+        invocation: None,
+        kind: ClientFailureKind::RpcError,
+        status: Some(status.into()),
+        expected: None,
+        got: None,
+        message: message.into(),
+    });
+    let mut kinds = up_to(&ended("invoke", 0), vec![ended("invoke", 1), guest(GuestEvent::Finish { status: 1 })]);
+    kinds.extend(powered_off());
+    judged_with(kinds, Some(client), &["FAIL: invoke\n".into()]).verdict
+}
+
+#[test]
+fn a_status_has_its_own_code_and_hint() {
+    let v = failed_call("UNIMPLEMENTED", "unknown service fibonacci.Greeter");
+    assert_eq!(v.code, Code::Unimplemented);
+    assert!(v.hint.unwrap().contains("--client"));
+    let v = failed_call("OUT_OF_RANGE", "Error, decoded message length too large: found 5000000 bytes");
+    assert_eq!(v.code, Code::ReplyTooLarge);
+    assert!(v.hint.unwrap().contains("4 MiB"));
+    assert_eq!(failed_call("INTERNAL", "x").code, Code::CallFailed);
+}
+
+#[test]
+fn a_status_message_stays_one_line_and_steers_nothing() {
+    let v = failed_call("INTERNAL", &format!("first\nsecond \u{1b}[2J{}", "x".repeat(10_240)));
+    assert!(v.why.contains(r"first\nsecond \u{1b}[2Jxxx") && v.why.ends_with('…'), "{}", v.why);
+    assert!(v.why.chars().count() < 1000 && !v.why.chars().any(char::is_control));
+}
+
+#[test]
+fn a_kill_after_the_grace_is_a_remark() {
+    let stopped =
+        guest(GuestEvent::Stopped { name: "function".into(), took_ms: 10_200, grace_ms: 10_000, killed: true });
+    let mut kinds = good();
+    let at = kinds.iter().position(|k| *k == ended("stop", 0)).unwrap();
+    kinds.insert(at, stopped);
+    let judgement = judged(kinds);
+    assert!(judgement.verdict.is_pass(), "{:?}", judgement.verdict);
+    assert_eq!(judgement.remarks, ["the container function did not stop within its grace of 10.0 s and was killed"]);
+}
+
+#[test]
+fn hints_name_files_that_the_machine_has() {
+    let mut plan = plan();
+    for (kind, file) in
+        [(MachineKind::Qemu, "qemu.log"), (MachineKind::Gem5, "gem5/"), (MachineKind::Fake, "events.jsonl")]
+    {
+        plan.machine.kind = kind;
+        let killed = EventKind::MachineExited { status: None, signal: Some(9), stderr: String::new() };
+        let events = timed(up_to(&ended("invoke", 0), vec![killed]));
+        let witnesses =
+            Witnesses { plan: &plan, events: &events, client: None, results_logs: &[], native_speed: false };
+        let hint = judge(&witnesses).verdict.hint.unwrap();
+        assert!(hint.contains(file), "{hint}");
+    }
+}
+
 /// Takes away one witness after another: none may be missed.
 #[test]
 fn every_witness_is_needed() {
@@ -54,11 +158,8 @@ fn every_witness_is_needed() {
             missing,
             EventKind::Guest { guest: GuestEvent::StepStarted { .. }, .. } | EventKind::MachineStarted { .. }
         );
-        // Asking for the script and the end of the process are seen in other events, too.
-        let seen_elsewhere = matches!(
-            missing,
-            EventKind::RunScriptRequested { .. } | EventKind::MachineExited { .. } | EventKind::Uploaded { .. }
-        );
+        // What was uploaded is a witness of its own, below.
+        let seen_elsewhere = matches!(missing, EventKind::Uploaded { .. });
         if no_proof || seen_elsewhere {
             continue;
         }
@@ -325,6 +426,8 @@ fn a_foreign_script_gives_less_proof() {
     assert!(judgement.verdict.is_pass(), "{:?}", judgement.verdict);
     assert_eq!(judgement.proof, Proof::Log);
     assert!(judgement.remarks.is_empty());
+    let names: Vec<_> = judgement.steps.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(names, ["boot", "script", "shutdown"]);
     assert_eq!(judge(&Witnesses { results_logs: &[], ..witnesses }).verdict.code, Code::NoResultsLog);
 }
 
