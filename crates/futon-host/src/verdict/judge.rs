@@ -2,7 +2,7 @@
 
 use futon_model::{
     Alarm, ClientReport, Code, Event, EventKind, GuestEvent, InvocationReport, Judgement, MachineKind,
-    OOPS_OF_TRANSLATOR, Outcome, Plan, Proof, ScriptKind, ShutdownReason, Verdict, steps,
+    OOPS_OF_TRANSLATOR, Outcome, Plan, PlannedImage, Proof, ScriptKind, ShutdownReason, Verdict, steps,
 };
 
 use super::explain::{failed_step, hint, verdict};

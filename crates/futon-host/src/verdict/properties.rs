@@ -181,7 +181,7 @@ fn all_agree(events: &[Event]) -> Result<(), String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_pass_needs_every_witness(changes in prop::collection::vec(change(), 1..6)) {
