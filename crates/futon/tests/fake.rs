@@ -71,6 +71,24 @@ fn every_limit_strikes_and_is_named() {
 }
 
 #[test]
+fn the_limit_of_the_stop_follows_the_services_grace() {
+    let project = Project::new();
+    for (grace, limit) in [("1m30s", "1m 50s"), ("3s", "1m")] {
+        project.write(
+            "functions.yaml",
+            &format!(
+                "services:\n  fibonacci-go:\n    image: vhiveease/fibonacci-go:latest\n    stop_grace_period: {grace}\n"
+            ),
+        );
+        let (code, _) = project.fake("pass", &["fibonacci-go"]);
+        assert_eq!(code, Some(0), "{grace}");
+        let plan = std::fs::read(project.path("out/fibonacci-go/plan.json")).unwrap();
+        let plan: Value = serde_json::from_slice(&plan).unwrap();
+        assert_eq!(plan["limits"]["stop"], limit, "{grace}");
+    }
+}
+
+#[test]
 fn forgery_is_reported() {
     let project = Project::new();
     let (_, report) = project.fake("forge", &["fibonacci-go"]);

@@ -5,6 +5,7 @@ use futon_model::{
     OOPS_OF_TRANSLATOR, Outcome, Plan, PlannedImage, Proof, ScriptKind, ShutdownReason, Verdict, steps,
 };
 
+use super::companions::with_failed_companion;
 use super::explain::{failed_step, hint, verdict};
 use super::steps::{Timeline, is_results_log, timeline};
 
@@ -273,7 +274,7 @@ fn guest_stopped_early(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict
 /// What only futon's own run script can prove.
 fn own_script(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
     if let Some(bad) = timeline.ended.iter().find(|s| !s.is_ok()) {
-        return Some(failed_step(w.plan, bad, w.events, w.client));
+        return Some(with_failed_companion(failed_step(w.plan, bad, w.events, w.client), w.events));
     }
     token_given_once(w)
         .or_else(|| steps_in_order(w.plan, timeline))

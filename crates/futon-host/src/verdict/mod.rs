@@ -1,5 +1,6 @@
 //! The verdict: a pure function of the plan and of what independent witnesses said. A pass needs positive proof.
 
+mod companions;
 mod explain;
 mod judge;
 mod ports;

@@ -1,5 +1,7 @@
 //! From a selected function, the project's settings and the image store to a plan.
 
+use std::time::Duration;
+
 use futon_model::{
     Base, ClientPlan, Companion, FindPort, ImageReference, MachineKind, MachinePlan, Plan, PlannedImage, PlannedStep,
     ScriptKind, steps,
@@ -84,6 +86,7 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
     plan.images = images;
     plan.client = Some(client);
     plan.remarks = remarks;
+    plan.limits.stop = stop_limit(plan.limits.stop, selection);
     plan.powers.clone_from(&selection.powers);
     plan.published.clone_from(&selection.published);
     plan.companions = selection
@@ -101,6 +104,16 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
         plan.steps = steps::GUEST.iter().map(|name| PlannedStep { name: (*name).to_owned() }).collect();
     }
     Ok(plan)
+}
+
+/// What a stop takes beside the grace that a container has to end by itself.
+const STOP_SLACK: Duration = Duration::from_secs(20);
+
+/// The limit of the step `stop`: long enough for the grace that the service declares.
+fn stop_limit(limit: Duration, selection: &Selection) -> Duration {
+    let service = selection.project.services.get(&selection.service_name);
+    let grace = service.and_then(|service| service.stop_grace_period.as_ref()).map(|grace| grace.0);
+    grace.map_or(limit, |grace| limit.max(grace + STOP_SLACK))
 }
 
 /// Plans an arbitrary workflow: a script of the user's and nothing known about it.

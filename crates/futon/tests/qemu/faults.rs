@@ -30,8 +30,8 @@ fault_test!(
     "failed",
     Some("ready"),
     1,
-    "never_ready",
-    ""
+    "not_listening",
+    "nothing in it listens on TCP port 50051"
 );
 fault_test!(listens_late, "fault-slow-start", [], "passed", None, 0, "all_witnesses_agree", "");
 fault_test!(wrong_reply, "fault-wrong-reply", [], "failed", Some("invoke"), 1, "wrong_reply", "call 1");
@@ -49,6 +49,70 @@ fault_test!(crashes_after_three, "fault-crash-after", [], "failed", Some("invoke
 fault_test!(hangs_on_the_fifth, "fault-hang-on", [], "timed_out", Some("invoke"), 1, "call_timed_out", "call 5");
 fault_test!(prints_success, "fault-success-liar", [], "failed", Some("invoke"), 1, "wrong_reply", "expected");
 fault_test!(out_of_memory, "fault-memory-hog", [], "crashed", Some("invoke"), 1, "out_of_memory", "Killed process");
+
+/// Faults of functions that do not serve, the verdict's code for each, and words of the reason. Lean has no `restart`.
+pub const UNREADY: [(&str, &str, &str); 7] = [
+    ("fault-loopback", "listens_on_loopback", "listens on 127.0.0.1:50051 only"),
+    ("fault-other-port", "listens_on_other_port", "[::]:8080, not on port 50051"),
+    ("fault-http1", "speaks_http1", "HTTP/1.1 400"),
+    ("fault-tls", "wants_tls", "wants TLS"),
+    ("fault-silent", "answers_nothing", "does not answer"),
+    ("fault-closes", "closes_connections", "closes each"),
+    ("fault-restarts", "container_restarts", "was restarted"),
+];
+
+/// Calls that fail, the verdict's code for each, and words of the reason.
+const CALLS: [(&str, &str, &str); 4] = [
+    ("fault-long-header", "call_failed", "16 KiB"),
+    ("fault-long-reply", "reply_too_large", "too large"),
+    ("fault-long-error", "call_failed", r"first line\nsecond line \u{1b}[2Jxxx"),
+    ("fault-panic", "call_failed", "connection"),
+];
+
+/// Runs faults one after the other and compares codes and reasons.
+pub fn reasons(bench: &Bench, faults: &[(&str, &str, &str)], more: &[&str]) -> crate::real::Run {
+    let names = faults.iter().map(|(name, ..)| *name);
+    let fixed = ["--functions", "functions/faults.yaml", "-n", "2", "--limit", "ready=20s"];
+    let run = bench.test(&names.chain(fixed).chain(more.iter().copied()).collect::<Vec<_>>());
+    for (i, (name, code, why)) in faults.iter().enumerate() {
+        let verdict = run.verdict(i);
+        assert_eq!(
+            (verdict["outcome"].as_str(), verdict["code"].as_str()),
+            (Some("failed"), Some(*code)),
+            "{name}: {}",
+            run.all()
+        );
+        assert!(verdict["why"].as_str().unwrap().contains(why), "{name}: {verdict}");
+        assert!(verdict["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{name}: {verdict}");
+    }
+    bench.nothing_left();
+    run
+}
+
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn the_reason_not_to_serve_is_told() {
+    reasons(&Bench::new(), &UNREADY, &[]);
+}
+
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn the_reason_of_a_failed_call_is_told() {
+    let run = reasons(&Bench::new(), &CALLS, &[]);
+    // The crash stands 50 lines before the log's end.
+    let crash = run.report["functions"][3]["container_crash"].to_string();
+    assert!(crash.contains("panic: not a real one"), "{crash}");
+}
+
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn another_functions_client_is_told_from_a_broken_function() {
+    let bench = Bench::new();
+    let run = bench.expect(&["fibonacci-go", "--client", "aes-go", "-n", "2"], "failed", Some("invoke"), 1);
+    assert_eq!(run.verdict(0)["code"], "unimplemented", "{}", run.all());
+    assert!(run.verdict(0)["hint"].as_str().unwrap().contains("--client"), "{}", run.all());
+}
+
 fault_test!(ignores_sigterm, "fault-ignore-term", [], "passed", None, 0, "all_witnesses_agree", "");
 
 #[test]

@@ -1,5 +1,6 @@
 //! The lean guest in QEMU: the same plan, steps and verdicts as on the docker base, in seconds.
 
+use crate::faults::{UNREADY, reasons};
 use crate::passes::NINE;
 use crate::real::Bench;
 
@@ -24,6 +25,12 @@ fn lean_all_nine_functions_pass() {
         assert!(!insist || took <= COLD_LIMIT_MS, "{name} took {took} ms");
     }
     bench.nothing_left();
+}
+
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn lean_the_reason_not_to_serve_is_told() {
+    reasons(&Bench::new(), &UNREADY[..6], &["--base", "lean"]);
 }
 
 macro_rules! lean_fault {
