@@ -75,8 +75,8 @@ lean_fault!(
     "failed",
     Some("ready"),
     1,
-    "never_ready",
-    ""
+    "not_listening",
+    "nothing in it listens"
 );
 lean_fault!(lean_wrong_reply, "fault-wrong-reply", [], "failed", Some("invoke"), 1, "wrong_reply", "call 1");
 lean_fault!(lean_crashes_after_three, "fault-crash-after", [], "failed", Some("invoke"), 1, "call_failed", "call 4");
