@@ -168,9 +168,14 @@ const RIGHT_CLIENT: &str = "is it the right client for this image?";
 /// A call that ended with a gRPC status.
 fn failed_rpc(plan: &Plan, failure: &ClientFailure, which: &str) -> Verdict {
     let status = failure.status.as_deref().unwrap_or("an error");
-    // The client's own sentence may begin with the status.
-    let said = failure.message.as_str();
-    let why = format!("{which}: {status}: {said}");
+    // The client's own sentence begins with call and status.
+    let message = failure.message.as_str();
+    let said = message.split_once(&format!("status {status}: ")).map_or(message, |(_, said)| said);
+    let mut why = format!("{which}: {status}: {said}");
+    // A server that keeps to HTTP/2's SETTINGS_MAX_HEADER_LIST_SIZE resets the call, and so does the client's library.
+    if said.contains("stream error") {
+        why.push_str(" (the call was reset: headers or trailers above 16 KiB, the client's limit, lead to that)");
+    }
     let (code, help) = match status {
         "UNIMPLEMENTED" => {
             let client = plan

@@ -14,6 +14,9 @@ use super::settings::Watched;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// Bytes of headers or trailers that are taken: what gRPC's C library, and so its Python and C++ clients, take at most. futon's verdict
+/// names it.
+const LONGEST_HEADERS: u32 = 16 << 10;
 /// One try; a server may accept and then say nothing, and the next try may fare better.
 const TRY: Duration = Duration::from_secs(5);
 
@@ -52,7 +55,7 @@ pub async fn try_once(address: SocketAddr, limit: Duration) -> Result<SendReques
         stream.set_nodelay(true).map_err(|error| chain(&error))?;
         let (stream, sign) = Watched::new(stream);
         let (sender, connection) =
-            Builder::new(TokioExecutor::new()).handshake(TokioIo::new(stream)).await.map_err(|error| chain(&error))?;
+            Builder::new(TokioExecutor::new()).max_header_list_size(LONGEST_HEADERS).handshake(TokioIo::new(stream)).await.map_err(|error| chain(&error))?;
         // Ends with the connection; what it says, the calls say too.
         tokio::spawn(connection);
         match sign.await {
