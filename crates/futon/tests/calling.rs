@@ -119,3 +119,41 @@ fn where_nothing_can_be_written_the_hint_names_the_way_out() {
     assert_eq!(output.status.code(), Some(3));
     assert!(text(&output).contains("--out"), "{}", text(&output));
 }
+
+/// A call in a mount namespace in which the resources cannot be written, as where a lab shares them; for root, too.
+fn with_read_only_resources(project: &Project, script: &str) -> (Option<i32>, String) {
+    let home = project.path("home");
+    let _ = std::fs::create_dir(&home);
+    let script = format!("set -e; mount --bind resources resources; mount -o remount,bind,ro resources; {script}");
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script, env!("CARGO_BIN_EXE_futon")]);
+    command.current_dir(project.path("")).env("HOME", home).env_remove("XDG_DATA_HOME").env_remove("RESOURCES");
+    command.env("FUTON_TEST_FAKE_MACHINE", "proves nothing");
+    let output = command.output().unwrap();
+    (output.status.code(), text(&output))
+}
+
+#[test]
+fn resources_that_a_lab_shares_are_read_and_ones_own_go_home() {
+    let project = Project::new();
+    let (code, said) = with_read_only_resources(
+        &project,
+        "$0 images add layout --name me/fibonacci-go:v1; $0 images list; $0 warm list; $0 resources list
+         $0 test --on fake --out a fibonacci-go; $0 test --on fake --out b me/fibonacci-go:v1
+         $0 images rm me/fibonacci-go:v1",
+    );
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("me/fibonacci-go:v1") && said.contains("vhiveease/aes-go:latest"), "{said}");
+    assert!(said.contains("home/.local/share/futon"), "where it went: {said}");
+    assert!(project.path("home/.local/share/futon/images/names.json").exists());
+    // The lab's own images are not this user's to remove.
+    let (code, said) = with_read_only_resources(&project, "$0 images rm vhiveease/aes-go:latest");
+    assert!(code == Some(3) && said.contains("cannot be written") && said.contains("hint:"), "{code:?} {said}");
+    // Elsewhere than at home.
+    let (code, said) =
+        with_read_only_resources(&project, "FUTON_DATA=$PWD/data $0 images add layout --name me/other:v1");
+    assert!(code == Some(0) && project.path("data/images/names.json").exists(), "{said}");
+    // What must be written into the resources says so, and what helps.
+    let (code, said) = with_read_only_resources(&project, "$0 resources build --tools-only");
+    assert!(code == Some(3) && said.contains("hint:"), "{code:?} {said}");
+}

@@ -27,6 +27,8 @@ const TRIES: usize = 3;
 pub struct ImageStore {
     folder: PathBuf,
     level: Amd64Level,
+    /// Another store, which is only read: images that this one lacks are looked up there.
+    shared: Option<Box<ImageStore>>,
     cache: Mutex<Option<(Stamp, Arc<Names>)>>,
 }
 
@@ -64,15 +66,27 @@ impl ImageStore {
         let folder = folder.into();
         let blobs = blob_folder(&folder);
         fs::create_dir_all(&blobs).map_err(StoreError::io("create", &blobs))?;
-        let store = Self { folder, level: USUAL, cache: Mutex::new(None) };
+        let store = Self { folder, level: USUAL, shared: None, cache: Mutex::new(None) };
         store.names()?;
         Ok(store)
+    }
+
+    /// Opens the store at `folder` over another one that is only read, as a lab shares it: images are looked up in the first, then in the
+    /// other; what is added and removed is the first one's.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_over(folder: impl Into<PathBuf>, shared: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let shared = Self { folder: shared.into(), level: USUAL, shared: None, cache: Mutex::new(None) };
+        shared.names()?;
+        Ok(Self { shared: Some(Box::new(shared)), ..Self::open(folder)? })
     }
 
     /// The store as a machine with a processor of this level sees it: an index leads to the image that an engine would take there.
     #[must_use]
     pub fn for_processor(mut self, level: Amd64Level) -> Self {
         self.level = level;
+        self.shared = self.shared.map(|shared| Box::new(shared.for_processor(level)));
         self
     }
 
@@ -91,7 +105,11 @@ impl ImageStore {
     /// The file that holds a blob, whether or not it is there.
     #[must_use]
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
-        blob_path(&self.folder, digest)
+        let own = blob_path(&self.folder, digest);
+        match &self.shared {
+            Some(shared) if !own.exists() => Some(shared.blob_path(digest)).filter(|path| path.exists()).unwrap_or(own),
+            _ => own,
+        }
     }
 
     /// Adds the image of an OCI layout folder under `name`.
@@ -165,7 +183,9 @@ impl ImageStore {
     /// # Errors
     /// The names file cannot be read, or the image has nothing for the processor.
     pub fn resolve(&self, reference: &ImageReference) -> Result<Option<StoredImage>, StoreError> {
-        let Some(image) = self.names()?.resolve(reference) else { return Ok(None) };
+        let Some(image) = self.names()?.resolve(reference) else {
+            return self.shared.as_ref().map_or(Ok(None), |shared| shared.resolve(reference));
+        };
         let fitting = image.at(self.level);
         let refused = || StoreError::Processor {
             what: reference.to_string(),
@@ -180,7 +200,10 @@ impl ImageStore {
     /// # Errors
     /// The names file cannot be read.
     pub fn near(&self, reference: &ImageReference) -> Result<Vec<String>, StoreError> {
-        Ok(self.names()?.near(reference))
+        let mut near = self.names()?.near(reference);
+        let more = self.shared.as_ref().map(|shared| shared.near(reference)).transpose()?;
+        near.extend(more.into_iter().flatten());
+        Ok(near)
     }
 
     /// Removes blobs that no image refers to: what another process is just adding is safe.
@@ -200,7 +223,11 @@ impl ImageStore {
     /// # Errors
     /// The names file cannot be read.
     pub fn list(&self) -> Result<Vec<StoredImage>, StoreError> {
-        Ok(self.names()?.images.values().cloned().collect())
+        let own = self.names()?;
+        let Some(shared) = &self.shared else { return Ok(own.images.values().cloned().collect()) };
+        let mut all = shared.names()?.images.clone();
+        all.extend(own.images.clone());
+        Ok(all.into_values().collect())
     }
 
     /// The images of a name's registry and repository, whatever their tags.
@@ -208,10 +235,10 @@ impl ImageStore {
     /// # Errors
     /// The names file cannot be read.
     pub fn of_repository(&self, reference: &ImageReference) -> Result<Vec<StoredImage>, StoreError> {
-        Ok(self.names()?.images.values().filter(|image| image.is_of(reference)).cloned().collect())
+        Ok(self.list()?.into_iter().filter(|image| image.is_of(reference)).collect())
     }
 
-    /// Forgets a name, and removes the blobs that no other image refers to.
+    /// Forgets a name, and removes the blobs that no other image refers to. An image of the shared store is not found.
     ///
     /// # Errors
     /// The store cannot be locked or changed.

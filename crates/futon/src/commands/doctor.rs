@@ -32,13 +32,20 @@ enum State {
 }
 
 /// Programs for everything but gem5, and the packages that bring them.
-const PROGRAMS: [(&str, &str, &str); 6] = [
+const PROGRAMS: [(&str, &str, &str); 13] = [
     ("qemu-system-x86_64", "qemu-system-x86", "runs the guest"),
     ("qemu-img", "qemu-utils", "makes the disks"),
     ("mmdebstrap", "mmdebstrap", "builds the base image"),
     ("mke2fs", "e2fsprogs", "builds the base image"),
     ("buildah", "buildah", "builds function images"),
     ("skopeo", "skopeo", "fetches images from registries"),
+    ("chroot", "coreutils", "builds function images"),
+    ("unshare", "util-linux", "builds function images"),
+    ("dpkg-deb", "dpkg", "builds function images"),
+    ("gpg", "gpg", "tells mmdebstrap which keys are Debian's"),
+    ("cpio", "cpio", "builds the initrd and the lean guest"),
+    ("xz", "xz-utils", "unpacks kernel modules"),
+    ("zstd", "zstd", "unpacks kernels"),
 ];
 
 /// Prints what is there and what is missing; something missing is a failure.
@@ -75,7 +82,10 @@ async fn qemu(args: &DoctorArgs, ui: &mut Ui) -> Result<Vec<Finding>> {
             None => missing(program, format!("{why}; `make setup` or `apt-get install {package}`")),
         });
     }
+    findings.push(keyring());
     findings.push(subordinate_ids());
+    findings.push(namespaces_for_recipes().await);
+    findings.extend(disk_space(&args.resources.resources));
     findings.push(match namespace_works().await? {
         Ok(()) => ok("network namespaces", "each machine gets its own"),
         Err(why) => note(
@@ -93,7 +103,7 @@ async fn qemu(args: &DoctorArgs, ui: &mut Ui) -> Result<Vec<Finding>> {
     findings.extend(resource_findings(folder));
     if let Ok(version) = qemu_version().await {
         ui.start("probing kvm");
-        let cache = folder.join(".kvm-probe.json");
+        let cache = super::places::probe_file(folder)?;
         if args.probe {
             // Forgets what an earlier probe found.
             let _ = std::fs::remove_file(&cache);
@@ -114,7 +124,7 @@ async fn qemu(args: &DoctorArgs, ui: &mut Ui) -> Result<Vec<Finding>> {
 
 fn resource_findings(folder: &Path) -> Vec<Finding> {
     let manifest = Manifest::read(folder).unwrap_or_default();
-    [BASE_IMAGE, KERNEL, COMPOSE, TEST_CLIENT, FUTON_GUEST]
+    [BASE_IMAGE, KERNEL, INITRD, COMPOSE, TEST_CLIENT, FUTON_GUEST]
         .iter()
         .map(|name| {
             let path = folder.join(name);
@@ -166,6 +176,66 @@ async fn gem5(folder: &Path) -> Vec<Finding> {
         });
     }
     findings
+}
+
+/// Debian's packages are believed by this.
+fn keyring() -> Finding {
+    const NAME: &str = "Debian's keys";
+    let path = "/usr/share/keyrings/debian-archive-keyring.gpg";
+    if Path::new(path).is_file() {
+        ok(NAME, path)
+    } else {
+        missing(NAME, format!("no {path}; `make setup` or `apt-get install debian-archive-keyring`"))
+    }
+}
+
+/// Recipes unpack Debian roots in a mount namespace: root's, or that of a user in a user namespace.
+async fn namespaces_for_recipes() -> Finding {
+    const NAME: &str = "mount namespaces";
+    let words: &[&str] = if nix::unistd::getuid().is_root() {
+        &["--mount", "true"]
+    } else {
+        &["--user", "--map-root-user", "--mount", "true"]
+    };
+    let output = tokio::process::Command::new("unshare").args(words).stdin(std::process::Stdio::null()).output().await;
+    match output {
+        Ok(output) if output.status.success() => ok(NAME, "recipes can unpack Debian roots"),
+        // Where AppArmor keeps them from programs that it does not know, it knows mmdebstrap and buildah.
+        Ok(_) if restricted_by_apparmor() => {
+            note(NAME, "refused to unknown programs by AppArmor; those of the recipes have a profile")
+        }
+        Ok(output) => missing(
+            NAME,
+            format!(
+                "refused ({}): building resources and images needs them; a container without privileges, or a root entered by chroot, refuses them",
+                String::from_utf8_lossy(&output.stderr).trim()
+            ),
+        ),
+        Err(e) => missing(NAME, format!("unshare: {e}")),
+    }
+}
+
+fn restricted_by_apparmor() -> bool {
+    std::fs::read_to_string("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+        .is_ok_and(|text| text.trim() == "1")
+}
+
+/// Room that building resources and all sample images takes, MiB; a run takes some hundred.
+const ROOM_TO_BUILD: u64 = 6000;
+
+/// Free space for resources, in the folder or the nearest above it that is there.
+fn disk_space(resources: &Path) -> Option<Finding> {
+    const NAME: &str = "disk space";
+    let folder = std::path::absolute(resources).ok()?;
+    let folder = folder.ancestors().find(|folder| folder.is_dir())?;
+    let about = nix::sys::statvfs::statvfs(folder).ok()?;
+    let free = about.blocks_available().saturating_mul(about.fragment_size()) >> 20;
+    let detail = format!("{free} MiB free in {}", folder.display());
+    Some(if free >= ROOM_TO_BUILD {
+        ok(NAME, detail)
+    } else {
+        note(NAME, format!("{detail}; building all resources and images takes about {ROOM_TO_BUILD} MiB"))
+    })
 }
 
 /// Recipes map many user ids; only root does so without subordinate ids.

@@ -8,7 +8,7 @@ use futon_host::config::{ClientConfig, Config, MachineConfig};
 use futon_host::machine::gem5::{
     BootCore, ConfigScript, Gem5Machine, Gem5Settings, Goal, Watchdogs, find_gem5, probe_gem5,
 };
-use futon_host::resources::{IMAGES, KernelUse, LEAN_KERNEL};
+use futon_host::resources::{KernelUse, LEAN_KERNEL};
 use futon_host::stats::{Row, charts_page, read_rows, write_rows};
 use futon_host::{Context, Error, Result};
 use futon_model::{Base, FunctionReport};
@@ -117,6 +117,7 @@ pub async fn prepare_gem5(
         (None, Some(given)) => given.clone(),
         (None, None) => resources.join(LEAN_KERNEL),
     };
+    let (checkpoints, shared_checkpoints) = super::places::checkpoints(resources)?;
     let settings = Gem5Settings {
         gem5,
         config: g.gem5_config.clone().map_or(ConfigScript::Own, ConfigScript::File),
@@ -139,8 +140,8 @@ pub async fn prepare_gem5(
         goal,
         watchdogs: watchdogs(g),
         unconfined: g.unconfined,
-        checkpoints: resources.join("checkpoints"),
-        images: resources.join(IMAGES),
+        checkpoints,
+        shared_checkpoints,
     };
     settings.check()?;
     ui.line(&format!(

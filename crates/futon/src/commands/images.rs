@@ -9,7 +9,8 @@ use futon_model::{ExitCode, ImageReference};
 use image_store::{ImageStore, RegistryOptions};
 use tokio_util::sync::CancellationToken;
 
-use super::project::{read_text, store};
+use super::places::{own_folder, store};
+use super::project::read_text;
 use super::resources::size;
 use super::stored_images;
 use crate::cli::ImagesCommand;
@@ -24,8 +25,10 @@ pub async fn images(command: ImagesCommand, ui: &mut Ui, cancel: &CancellationTo
             let shown: &Ui = ui;
             let store = store(&resources.resources)?;
             let built =
-                build_function_images(&resources.resources, &store, &names, cancel, &mut |line| shown.update(line))
-                    .await;
+                build_function_images(&own_folder(&resources.resources)?, &store, &names, cancel, &mut |line| {
+                    shown.update(line)
+                })
+                .await;
             ui.stop();
             for name in built? {
                 ui.line(&format!("{name}: in the store"));
@@ -34,7 +37,13 @@ pub async fn images(command: ImagesCommand, ui: &mut Ui, cancel: &CancellationTo
         }
         ImagesCommand::Add { source, name, insecure, resources } => {
             let registry = RegistryOptions { tls_verify: !insecure, ..RegistryOptions::default() };
-            add(&source, name.as_deref(), registry, store(&resources.resources)?, ui).await
+            let code = add(&source, name.as_deref(), registry, store(&resources.resources)?, ui).await?;
+            let own = own_folder(&resources.resources)?;
+            if own != resources.resources {
+                let shared = resources.resources.display();
+                ui.line(&format!("{shared} cannot be written: it is in {}, for you alone", own.display()));
+            }
+            Ok(code)
         }
         ImagesCommand::List { resources, json } => list(&store(&resources.resources)?, json, ui),
         ImagesCommand::Show { name, resources, json } => {

@@ -9,6 +9,7 @@ mod gem5;
 pub mod guard;
 mod images;
 mod machine;
+mod places;
 mod project;
 mod resources;
 mod run;

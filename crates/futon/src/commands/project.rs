@@ -9,13 +9,14 @@ use futon_host::bundle::{Bundle, BundleContainer, ServiceSettings};
 use futon_host::config::Config;
 use futon_host::functions::{Compose, Selection, client_name, parse_list, select};
 use futon_host::machine::processor_level;
-use futon_host::resources::{FUTON_GUEST, IMAGES, TEST_CLIENT, find_compose, source_root};
+use futon_host::resources::{FUTON_GUEST, TEST_CLIENT, find_compose, source_root};
 use futon_host::workdir::{Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanRequest, WorkDir, function_plan};
 use futon_host::{Context, Error, Result};
 use futon_model::{Base, Limits, Network, Plan, PlannedImage, ScriptKind};
 use image_store::ImageStore;
 
 use super::machine::Prepared;
+use super::places::store;
 use crate::cli::{ClientArgs, MachineArgs, ProjectArgs};
 
 /// A project: its functions and settings.
@@ -237,12 +238,7 @@ pub fn tools(resources: &Path) -> GuestTools {
     GuestTools { futon_guest: resources.join(FUTON_GUEST), test_client: resources.join(TEST_CLIENT) }
 }
 
-/// The image store in a resources folder.
-pub fn store(resources: &Path) -> Result<ImageStore> {
-    Ok(ImageStore::open(resources.join(IMAGES))?)
-}
-
-/// The same store as this machine's processor sees it.
+/// The image store as this machine's processor sees it.
 pub fn store_for(resources: &Path, prepared: &Prepared) -> Result<ImageStore> {
     Ok(store(resources)?.for_processor(processor_level(&prepared.machine.report())))
 }

@@ -6,9 +6,9 @@ use futon_host::resources::{
 };
 use futon_host::{Context, Result};
 use futon_model::ExitCode;
-use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
+use super::places::{store, writable};
 use crate::cli::{ResourcePart, ResourcesCommand};
 use crate::ui::Ui;
 
@@ -17,6 +17,7 @@ pub async fn resources(command: ResourcesCommand, ui: &mut Ui, cancel: &Cancella
     match command {
         ResourcesCommand::Build { parts, resources, disk_size, force, tools_only } => {
             let folder = &resources.resources;
+            writable(folder)?;
             let replaced = install_tools(folder)?;
             if replaced.is_empty() {
                 ui.line("guest tools: up to date");
@@ -117,7 +118,7 @@ fn verify(folder: &std::path::Path, ui: &mut Ui) -> Result<ExitCode> {
     }
     if folder.join(IMAGES).is_dir() {
         ui.start("hashing function images");
-        let verification = ImageStore::open(folder.join(IMAGES))?.verify();
+        let verification = store(folder)?.verify();
         ui.stop();
         let verification = verification?;
         for problem in &verification.problems {

@@ -9,7 +9,7 @@ use futon_model::{EventKind, ExitCode};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
-use super::project::store;
+use super::places::store;
 use crate::cli::ServeArgs;
 use crate::ui::Ui;
 

@@ -8,7 +8,8 @@ use futon_model::{ExitCode, FunctionReport, Verdict};
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Purpose, prepare};
-use super::project::{Project, store};
+use super::places::store;
+use super::project::Project;
 use super::run::run_one;
 use super::rundir::run_folder;
 use crate::cli::TestArgs;

@@ -56,6 +56,10 @@ pub fn remove(store: &ImageStore, names: &[String], json: bool, ui: &Ui) -> Resu
     let mut all = Removed { found: true, blobs: 0, bytes: 0 };
     for reference in &references {
         let removed = store.remove(reference)?;
+        if !removed.found {
+            return Err(Error::infra(format!("{reference} is in a resources folder that cannot be written"))
+                .hint("whoever made that folder can remove it; an image of yours under the same name comes first"));
+        }
         all = Removed { found: true, blobs: all.blobs + removed.blobs, bytes: all.bytes + removed.bytes };
         if !json {
             ui.out(&format!("{reference}: removed"))?;

@@ -12,6 +12,7 @@ use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Purpose, apply, prepare_qemu};
+use super::places::warm_bases;
 use super::project::{settings, tools};
 use crate::cli::{WarmCommand, WarmMakeArgs};
 use crate::ui::Ui;
@@ -19,11 +20,11 @@ use crate::ui::Ui;
 /// Lists, makes or removes warm bases.
 pub async fn warm(command: WarmCommand, ui: &mut Ui, cancel: &CancellationToken) -> Result<ExitCode> {
     match command {
-        WarmCommand::List { resources, json } => list(&WarmStore::of(&resources.resources), json, ui)?,
+        WarmCommand::List { resources, json } => list(&warm_bases(&resources.resources)?, json, ui)?,
         WarmCommand::Make(args) => make(&args, ui, cancel).await?,
         WarmCommand::Rm { ids, resources } => {
-            let store = WarmStore::of(&resources.resources);
-            let ids = if ids.is_empty() { store.list().into_iter().map(|base| base.id).collect() } else { ids };
+            let store = warm_bases(&resources.resources)?;
+            let ids = if ids.is_empty() { store.own().into_iter().map(|base| base.id).collect() } else { ids };
             for id in ids {
                 store.remove(&id)?;
                 ui.line(&format!("warm base {id}: removed"));
@@ -129,7 +130,7 @@ async fn find_or_make(
     ui: &mut Ui,
     cancel: &CancellationToken,
 ) -> Result<WarmBase> {
-    let store = WarmStore::of(resources);
+    let store = warm_bases(resources)?;
     let tools = tools(resources);
     let make = MakeWarm {
         machine,

@@ -58,6 +58,8 @@ pub struct Stored {
 #[derive(Debug, Clone)]
 pub struct CheckpointStore {
     root: PathBuf,
+    /// Read where the first lacks a checkpoint, and never written.
+    shared: Option<PathBuf>,
 }
 
 /// Held while a checkpoint is looked for or made, so that several runs make it once.
@@ -68,13 +70,21 @@ impl CheckpointStore {
     /// The store in a folder; made when the first checkpoint comes.
     #[must_use]
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), shared: None }
+    }
+
+    /// The same store, which looks for what it lacks in another one that is only read.
+    #[must_use]
+    pub fn over(self, shared: &Path) -> Self {
+        Self { shared: Some(shared.to_owned()), ..self }
     }
 
     /// Folder of a checkpoint.
     #[must_use]
     pub fn folder(&self, key: &str) -> PathBuf {
-        self.root.join(key)
+        let own = self.root.join(key);
+        let shared = self.shared.as_ref().map(|shared| shared.join(key)).filter(|folder| folder.is_dir());
+        if own.exists() { own } else { shared.unwrap_or(own) }
     }
 
     /// Waits until nobody else makes the checkpoint of this key. Blocks.
@@ -216,6 +226,19 @@ mod tests {
         let store = CheckpointStore::new(&root.join("store"));
         let stored = store.keep(&written, &ingredients, &[("events.jsonl".into(), events)], 5, 9).unwrap();
         (store, stored)
+    }
+
+    #[test]
+    fn a_labs_checkpoints_are_found_and_ones_own_come_first() {
+        let root = tempfile::tempdir().unwrap();
+        let (lab, stored) = made(root.path());
+        let mine = root.path().join("mine");
+        let store = CheckpointStore::new(&mine).over(&root.path().join("store"));
+        assert_eq!(store.find(&stored.key).unwrap(), Some(stored.clone()));
+        assert_eq!(store.folder(&stored.key), lab.folder(&stored.key));
+        assert_eq!(store.find("0123").unwrap(), None);
+        fs::create_dir_all(mine.join(&stored.key)).unwrap();
+        assert_eq!(store.folder(&stored.key), mine.join(&stored.key));
     }
 
     #[test]

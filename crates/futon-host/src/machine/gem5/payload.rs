@@ -234,7 +234,7 @@ pub(super) mod testing {
             watchdogs: Watchdogs::default(),
             unconfined: false,
             checkpoints: "/r/checkpoints".into(),
-            images: "/r/images".into(),
+            shared_checkpoints: None,
         }
     }
 }

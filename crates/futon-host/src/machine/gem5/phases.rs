@@ -71,7 +71,7 @@ impl Run {
         let ingredients = parked_ingredients(&self.settings)?;
         let key = ingredients.key();
         outcomes.parked = Some(key.clone());
-        let store = CheckpointStore::new(&self.settings.checkpoints);
+        let store = self.settings.checkpoints();
         // Somebody else may be making it: worth waiting for.
         let (locking, locked) = (store.clone(), key.clone());
         let lock = tokio::task::spawn_blocking(move || locking.lock(&locked))
@@ -107,7 +107,7 @@ impl Run {
         ingredients.add("parked", outcomes.parked.clone().unwrap_or_default());
         ingredients.add("payload", sha256_file(&self.payload)?);
         let key = ingredients.key();
-        let store = CheckpointStore::new(&self.settings.checkpoints);
+        let store = self.settings.checkpoints();
         let folder = store.folder(&key);
         if self.settings.goal == Goal::Evaluate {
             let stored = match self.found(&store, &key) {

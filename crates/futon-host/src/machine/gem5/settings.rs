@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::binary::Gem5;
+use super::checkpoint::CheckpointStore;
 use super::script::ConfigScript;
 use super::seed::Seed;
 use crate::stats::CoreModel;
@@ -56,8 +57,8 @@ pub struct Gem5Settings {
     pub unconfined: bool,
     /// Folder of checkpoints.
     pub checkpoints: PathBuf,
-    /// Folder of the function images' store.
-    pub images: PathBuf,
+    /// Folder of checkpoints that are read, and never written, where the first one lacks them.
+    pub shared_checkpoints: Option<PathBuf>,
 }
 
 /// Cores that boot.
@@ -112,6 +113,16 @@ impl Default for Watchdogs {
 }
 
 impl Gem5Settings {
+    /// The checkpoints.
+    #[must_use]
+    pub fn checkpoints(&self) -> CheckpointStore {
+        let store = CheckpointStore::new(&self.checkpoints);
+        match &self.shared_checkpoints {
+            Some(shared) => store.over(shared),
+            None => store,
+        }
+    }
+
     /// Looks at what must be there before anything is started.
     ///
     /// # Errors

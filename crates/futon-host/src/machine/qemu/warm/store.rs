@@ -213,6 +213,8 @@ const FAILED_CONSOLE: &str = "failed-console.log";
 #[derive(Debug, Clone)]
 pub struct WarmStore {
     folder: PathBuf,
+    /// Read where the first lacks a warm base, and never written.
+    shared: Option<PathBuf>,
 }
 
 /// One process makes or removes at a time.
@@ -223,7 +225,13 @@ impl WarmStore {
     /// The store below a resources folder.
     #[must_use]
     pub fn of(resources: &Path) -> Self {
-        Self { folder: std::path::absolute(resources).unwrap_or_else(|_| resources.to_owned()).join("warm") }
+        Self { folder: warm_in(resources), shared: None }
+    }
+
+    /// The same store, which looks for what it lacks in that of another folder, which it only reads.
+    #[must_use]
+    pub fn over(self, resources: &Path) -> Self {
+        Self { shared: Some(warm_in(resources)), ..self }
     }
 
     /// Where the warm base of a key is, if there is one.
@@ -231,12 +239,19 @@ impl WarmStore {
         self.folder.join(key.id())
     }
 
+    /// The folder that has the warm base of a key.
+    fn found(&self, key: &WarmKey) -> PathBuf {
+        let own = self.place(key);
+        let shared = self.shared.as_ref().map(|shared| shared.join(key.id()));
+        shared.filter(|shared| !own.join(ABOUT).exists() && shared.join(ABOUT).exists()).unwrap_or(own)
+    }
+
     /// The warm base of a key. Nobody removes it while what is returned, or a copy of it, lives.
     ///
     /// # Errors
     /// Why there is none.
     pub fn find(&self, key: &WarmKey) -> std::result::Result<WarmBase, String> {
-        let folder = self.place(key);
+        let folder = self.found(key);
         let in_use = InUse::of(&folder);
         let Ok(base) = WarmBase::read(&folder) else {
             return Err(match self.list().into_iter().find(|base| base.key.images() == key.images()) {
@@ -257,7 +272,8 @@ impl WarmStore {
     /// All warm bases, the one used last first.
     #[must_use]
     pub fn list(&self) -> Vec<WarmBase> {
-        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        let folders = [Some(&self.folder), self.shared.as_ref()].into_iter().flatten();
+        let entries = folders.flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
         // One in the making has a description, too, in the end.
         let entries = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
         let mut found: Vec<(std::time::SystemTime, WarmBase)> = entries
@@ -270,6 +286,16 @@ impl WarmStore {
         found.into_iter().map(|(_, base)| base).collect()
     }
 
+    /// Those that are not only read.
+    #[must_use]
+    pub fn own(&self) -> Vec<WarmBase> {
+        self.list().into_iter().filter(|base| self.is_own(base)).collect()
+    }
+
+    fn is_own(&self, base: &WarmBase) -> bool {
+        base.folder.starts_with(&self.folder)
+    }
+
     /// Removes a warm base.
     ///
     /// # Errors
@@ -279,6 +305,13 @@ impl WarmStore {
         let base = base.ok_or_else(|| {
             Error::usage(format!("there is no warm base {id}")).hint("`futon warm list` says which there are")
         })?;
+        if !self.is_own(&base) {
+            return Err(Error::infra(format!(
+                "the warm base {id} is in a folder that you cannot write: {}",
+                base.folder.display()
+            ))
+            .hint("whoever made that folder can remove it"));
+        }
         if remove_unused(&base.folder)? { Ok(()) } else { Err(in_use(id)) }
     }
 
@@ -339,12 +372,16 @@ impl WarmStore {
         let has_images = |base: &WarmBase| !base.key.images().is_empty();
         let kept = if has_images(&base) { KEPT_WITH_IMAGES } else { KEPT };
         let others = self.list().into_iter().filter(|old| old.id != base.id && has_images(old) == has_images(&base));
-        for old in others.skip(kept - 1) {
+        for old in others.filter(|old| self.is_own(old)).skip(kept - 1) {
             // One that is in use goes another time.
             let _ = remove_unused(&old.folder);
         }
         Ok(WarmBase { folder, in_use, ..base })
     }
+}
+
+fn warm_in(resources: &Path) -> PathBuf {
+    std::path::absolute(resources).unwrap_or_else(|_| resources.to_owned()).join("warm")
 }
 
 fn in_use(id: &str) -> Error {
@@ -434,6 +471,29 @@ mod tests {
         assert!(base.verify().unwrap().unwrap().contains("memory"));
         fs::write(base.file(STATE), "other").unwrap();
         assert_eq!(store.find(&key("a")).unwrap_err(), "its state changed");
+    }
+
+    #[tokio::test]
+    async fn a_labs_warm_bases_are_used_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (lab, mine) = (WarmStore::of(&folder.path().join("lab")), folder.path().join("mine"));
+        let lock = lab.lock(|| ()).await.unwrap();
+        let base = made(&lab, "a");
+        drop(lock);
+        let store = WarmStore::of(&mine).over(&folder.path().join("lab"));
+        assert_eq!(store.find(&key("a")).unwrap(), base);
+        assert!(!mine.exists(), "looking makes nothing");
+        let _lock = store.lock(|| ()).await.unwrap();
+        for text in ["b", "c", "d", "e", "f", "g", "h"] {
+            made(&store, text);
+        }
+        assert_eq!((store.own().len(), store.list().len()), (KEPT, KEPT + 1));
+        assert!(store.remove(&base.id).unwrap_err().to_string().contains("cannot write"));
+        // One's own takes the place of the lab's, where that does not serve.
+        fs::write(base.file(STATE), "other").unwrap();
+        assert_eq!(store.find(&key("a")).unwrap_err(), "its state changed");
+        let own = made(&store, "a");
+        assert!(store.find(&key("a")).unwrap().file(STATE).starts_with(&mine), "{own:?}");
     }
 
     #[tokio::test]
