@@ -42,7 +42,8 @@ pub struct Service {
     pub deploy: Option<Deploy>,
     pub develop: Option<Value>,
     pub device_cgroup_rules: Vec<String>,
-    pub devices: Vec<String>,
+    /// Each a text `SOURCE:TARGET:RIGHTS`, or a map of the three, as the version of Compose has it.
+    pub devices: Vec<Value>,
     pub dns: Vec<String>,
     pub dns_opt: Vec<String>,
     pub dns_search: Vec<String>,
