@@ -285,6 +285,11 @@ mod tests {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
             path
         };
+        // A relative path of the program is the caller's, whatever the file's folder.
+        let relative = std::env::current_dir().unwrap().ancestors().skip(1).map(|_| "..").collect::<Vec<_>>().join("/");
+        let relative = format!("{relative}{}", script("echo 'Invalid word' >&2; exit 1").display());
+        let refused = Loader::new(&relative).load(&file).unwrap_err();
+        assert!(matches!(&refused, LoadError::Refused { words, .. } if words == "Invalid word"), "{refused}");
         let slow = Loader::new(script("exec sleep 60")).limit(Duration::from_millis(50)).load(&file).unwrap_err();
         assert!(matches!(slow, LoadError::TooLong { .. }), "{slow}");
         let old = script("echo \"$0: libc.so.6: version \\`GLIBC_2.34' not found (required by $0)\" >&2; exit 1");

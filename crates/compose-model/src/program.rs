@@ -57,7 +57,9 @@ pub(crate) fn run(
     environment: &[(String, String)],
     limit: Duration,
 ) -> Result<Output, NoOutput> {
-    let mut command = Command::new(program);
+    // A relative path is the caller's, not the folder's; a bare name is looked up in PATH.
+    let program = if program.components().count() > 1 { std::path::absolute(program) } else { Ok(program.to_owned()) };
+    let mut command = Command::new(program.map_err(NoOutput::NotStarted)?);
     command.args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     LEFT_OUT.iter().for_each(|name| _ = command.env_remove(name));
     command.envs(environment.iter().map(|(name, value)| (name, value))).envs(SET).env("PWD", folder);
