@@ -1,6 +1,9 @@
 //! The names file: which name leads to which digests.
 
 use std::collections::BTreeMap;
+use std::fs::{File, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use futon_model::{Amd64Level, Digest, ImageReference, PlannedImage};
@@ -163,18 +166,18 @@ impl Names {
         }
     }
 
-    /// Writes the file whole or not at all.
+    /// Writes the file whole or not at all. The caller holds the store's lock.
     pub fn write(&self, path: &Path) -> Result<(), StoreError> {
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
         let names = Self { schema: SCHEMA.to_owned(), images: self.images.clone() };
-        let mut file = tempfile::Builder::new()
-            .prefix(".names-")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-            .tempfile_in(folder)
-            .map_err(StoreError::io("write in", folder))?;
-        serde_json::to_writer_pretty(&mut file, &names).map_err(|e| StoreError::io("write", path)(e.into()))?;
-        file.as_file().sync_data().map_err(StoreError::io("write", path))?;
-        file.persist(path).map_err(|e| StoreError::io("write", path)(e.error))?;
+        // Always the same name: what a killed process left is written over. The caller's lock keeps others away.
+        let fresh = folder.join(".names.new");
+        let mut file = File::create(&fresh).map_err(StoreError::io("write", &fresh))?;
+        file.set_permissions(Permissions::from_mode(0o644)).map_err(StoreError::io("write", &fresh))?;
+        let text = serde_json::to_vec_pretty(&names).map_err(|e| StoreError::io("write", path)(e.into()))?;
+        file.write_all(&text).map_err(StoreError::io("write", &fresh))?;
+        file.sync_data().map_err(StoreError::io("write", &fresh))?;
+        std::fs::rename(&fresh, path).map_err(StoreError::io("write", path))?;
         Ok(())
     }
 

@@ -12,6 +12,8 @@ mod error;
 mod events;
 mod files;
 mod folder;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod listing;
 mod multipart;
 mod names;

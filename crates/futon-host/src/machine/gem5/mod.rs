@@ -10,6 +10,8 @@ mod channel;
 mod checkpoint;
 mod diagnose;
 mod event;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod machine;
 mod payload;
 mod phases;

@@ -4,6 +4,8 @@ mod accel;
 mod args;
 mod console;
 mod disk;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod machine;
 mod qmp;
 mod warm;
