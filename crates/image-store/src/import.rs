@@ -31,6 +31,9 @@ pub(super) fn in_skopeo_folder(digest: &Digest) -> String {
 /// The processor whose image stands for the others where no machine is named: QEMU's translator has this level.
 pub(super) const USUAL: Amd64Level = Amd64Level::V3;
 
+/// What helps where layers are not those of the configuration.
+const NOT_OF_ONE: &str = "layers and configuration are not of one image; make it again";
+
 /// What an import takes and from where.
 #[derive(Debug)]
 pub(super) struct Import<'a, S> {
@@ -113,10 +116,9 @@ impl<S: Source> Candidate<'_, S> {
         let config = ImageConfig::parse(&what, &config_bytes)?;
         if config.diff_ids().len() != parsed.layers.len() {
             let why = format!(
-                "layers from manifest don't match image configuration: {} layers, {} diff_ids (hint: {})",
+                "layers from manifest don't match image configuration: {} layers, {} diff_ids (hint: {NOT_OF_ONE})",
                 parsed.layers.len(),
-                config.diff_ids().len(),
-                self.source.again()
+                config.diff_ids().len()
             );
             return Err(StoreError::not_an_image(what, why));
         }
@@ -156,9 +158,8 @@ pub(super) fn check_diff_id(
     if found == *promised {
         return Ok(compression);
     }
-    let why = format!(
-        "invalid diffID for layer {number}: expected \"{promised}\", got \"{found}\" (hint: layer and configuration are not of one image; make it again)"
-    );
+    let why =
+        format!("invalid diffID for layer {number}: expected \"{promised}\", got \"{found}\" (hint: {NOT_OF_ONE})");
     Err(StoreError::not_an_image(what, why))
 }
 
