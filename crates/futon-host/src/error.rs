@@ -115,6 +115,18 @@ fn split_hint(text: &str) -> (&str, Option<&str>) {
     }
 }
 
+impl From<futon_model::ReferenceError> for Error {
+    fn from(error: futon_model::ReferenceError) -> Self {
+        let text = error.to_string();
+        let (message, help) = split_hint(&text);
+        let error = Self::usage(message);
+        match help {
+            Some(help) => error.hint(help),
+            None => error,
+        }
+    }
+}
+
 impl From<image_store::StoreError> for Error {
     fn from(error: image_store::StoreError) -> Self {
         let text = error.to_string();

@@ -72,6 +72,8 @@ pub fn select(compose: &Compose, wanted: &str) -> Result<Selection> {
     // A bare word is far more often a mistyped service than an image of Docker's own library.
     let image = match wanted.parse::<ImageReference>() {
         Ok(image) if wanted.contains(['/', ':', '@']) => image,
+        // With a slash it was meant as an image: why it is none helps more than the names of functions.
+        Err(error) if wanted.contains(['/', ':', '@']) => return Err(error.into()),
         _ => return Err(unknown(compose, wanted)),
     };
     let same = |name: &&str| compose.image(name).is_ok_and(|known| known.canonical() == image.canonical());

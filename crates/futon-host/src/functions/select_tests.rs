@@ -52,6 +52,14 @@ fn a_mistyped_name_is_an_error_with_a_guess() {
 }
 
 #[test]
+fn an_image_that_is_none_is_told_why() {
+    let error = select(&compose(), "Case/Upper").unwrap_err();
+    assert!(error.to_string().contains("repository name (Upper) must be lowercase"), "{error}");
+    assert!(error.hint_text().unwrap().contains("[REGISTRY/]NAME"));
+    assert!(select(&compose(), "ghcr.io/me/fn@sha256:12").unwrap_err().to_string().contains("digest"));
+}
+
+#[test]
 fn the_client_is_never_guessed_beyond_what_is_known() {
     let odd = select(&compose(), "odd").unwrap();
     assert_eq!(client_name(&odd, None).unwrap(), "aes-go");

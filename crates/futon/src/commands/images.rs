@@ -81,8 +81,7 @@ async fn add(
     store: ImageStore,
     ui: &mut Ui,
 ) -> Result<ExitCode> {
-    let name: Option<ImageReference> =
-        name.map(str::parse).transpose().map_err(|e: futon_model::ReferenceError| Error::usage(e.to_string()))?;
+    let name: Option<ImageReference> = name.map(str::parse).transpose()?;
     let path = Path::new(source).to_owned();
     ui.start(&format!("adding {source}"));
     let source_text = source.to_owned();

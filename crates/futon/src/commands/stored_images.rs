@@ -84,7 +84,7 @@ fn tell(removed: Removed, names: &[String], json: bool, ui: &Ui) -> Result<ExitC
 }
 
 fn read(name: &str) -> Result<ImageReference> {
-    name.parse().map_err(|e: futon_model::ReferenceError| Error::usage(e.to_string()))
+    Ok(name.parse()?)
 }
 
 fn find(store: &ImageStore, reference: &ImageReference) -> Result<StoredImage> {
