@@ -112,7 +112,7 @@ pub(super) fn fetch(
             Document::Index { media_type, entries } => {
                 let size = raw.len() as u64;
                 let index = Descriptor { media_type, digest: digest.clone(), size };
-                outermost.get_or_insert((index, raw.clone()));
+                outermost.get_or_insert_with(|| (index, raw.clone()));
                 let best = candidates(&what, &entries, USUAL)?;
                 let Some(first) = best.first() else { break };
                 if !is_index(first) {

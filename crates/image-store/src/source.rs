@@ -12,7 +12,7 @@ use super::manifest::MAX_DOCUMENT;
 use super::packed::{Compression, is_cut, unpacked};
 
 /// Size of a tar record, bytes.
-const BLOCK: u64 = 512;
+const BLOCK: usize = 512;
 
 /// Links that are followed before an archive is taken for a trap.
 const MAX_LINKS: usize = 8;
@@ -153,7 +153,7 @@ fn list(file: &mut File, length: u64) -> Listing {
             if entry.header().entry_type().is_file() && at.saturating_add(entry.size()) > length {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            end = at.saturating_add(size).next_multiple_of(BLOCK);
+            end = at.saturating_add(size).next_multiple_of(BLOCK as u64);
             let name = normal(&entry.path()?.to_string_lossy());
             let kind = entry.header().entry_type();
             let member = match entry.link_name()? {
@@ -170,7 +170,7 @@ fn list(file: &mut File, length: u64) -> Listing {
         }
         Ok(())
     })();
-    let mut block = [1; BLOCK as usize];
+    let mut block = [1; BLOCK];
     let ended = read.is_ok() && file.read_exact_at(&mut block, end).is_ok() && block.iter().all(|b| *b == 0);
     // The library's own words for a header of which only a part is there.
     let cut = |e: io::Error| {

@@ -1,6 +1,7 @@
 //! Archives and layouts of every maker: taken as an engine takes them, refused as it refuses them, and called by their name when
 //! they are cut or damaged.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::cloned_ref_to_slice_refs, clippy::needless_pass_by_value, reason = "images are made in one line")]
 
 mod craft;
 

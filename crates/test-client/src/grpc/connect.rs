@@ -54,8 +54,11 @@ pub async fn try_once(address: SocketAddr, limit: Duration) -> Result<SendReques
         // Requests are small and wait for each other: no waiting for more to send.
         stream.set_nodelay(true).map_err(|error| chain(&error))?;
         let (stream, sign) = Watched::new(stream);
-        let (sender, connection) =
-            Builder::new(TokioExecutor::new()).max_header_list_size(LONGEST_HEADERS).handshake(TokioIo::new(stream)).await.map_err(|error| chain(&error))?;
+        let (sender, connection) = Builder::new(TokioExecutor::new())
+            .max_header_list_size(LONGEST_HEADERS)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| chain(&error))?;
         // Ends with the connection; what it says, the calls say too.
         tokio::spawn(connection);
         match sign.await {

@@ -111,7 +111,8 @@ fn a_status_has_its_own_code_and_hint() {
     assert_eq!(v.code, Code::ReplyTooLarge);
     assert!(v.hint.unwrap().contains("4 MiB"));
     assert_eq!(failed_call("INTERNAL", "x").code, Code::CallFailed);
-    let v = failed_call("UNKNOWN", "call 1 (greeting) for \"1\": status UNKNOWN: http2 error: stream error received: y");
+    let v =
+        failed_call("UNKNOWN", "call 1 (greeting) for \"1\": status UNKNOWN: http2 error: stream error received: y");
     let begin = "call 1 (the greeting): UNKNOWN: http2 error: stream error received: y (the call was reset";
     assert!(v.why.starts_with(begin) && v.why.contains("16 KiB"), "{}", v.why);
 }
