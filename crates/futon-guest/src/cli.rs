@@ -107,6 +107,9 @@ pub(crate) enum Verb {
         /// Then report which image this container runs.
         #[arg(long, value_name = "CONTAINER")]
         report: Option<String>,
+        /// Make the containers and start none.
+        #[arg(long)]
+        no_start: bool,
         #[command(flatten)]
         needs: Needs,
     },

@@ -98,13 +98,13 @@ fn execute(cli: Cli) -> Result<u8> {
             let (address, port) = engine::find(&Engine::local(), &name, way, port)?;
             println!("{address} {port}");
         }
-        Verb::Up { file, get: fetch, report, needs } => {
+        Verb::Up { file, get: fetch, report, no_start, needs } => {
             prepare(&needs, &log)?;
             if fetch {
                 get(&[own_name(&file)?], file.parent().unwrap_or_else(|| Path::new("")))?;
             }
             let engine = Engine::local();
-            engine::up(&engine, &file)?;
+            engine::up(&engine, &file, !no_start)?;
             report.map_or(Ok(()), |name| engine::report_image(&engine, &name, &log))?;
         }
         Verb::Container { name } => engine::report_image(&Engine::local(), &name, &log)?,

@@ -26,8 +26,8 @@ struct Container {
     after: Vec<waits::After>,
 }
 
-/// Makes networks, volumes and containers, and starts the containers.
-pub(crate) fn up(engine: &Engine, file: &Path) -> Result<()> {
+/// Makes networks, volumes and containers, and starts the containers where `start` says so.
+pub(crate) fn up(engine: &Engine, file: &Path, start: bool) -> Result<()> {
     let shown = file.display();
     let text = fs::read(file).context(format_args!("cannot read {shown}"))?;
     let requests: Requests = serde_json::from_slice(&text).context(format_args!("{shown} makes no sense"))?;
@@ -53,7 +53,7 @@ pub(crate) fn up(engine: &Engine, file: &Path) -> Result<()> {
         done("container made", name);
         made.push((id, name, after));
     }
-    for (id, name, after) in made {
+    for (id, name, after) in made.into_iter().filter(|_| start) {
         waits::wait(engine, after).context(format_args!("the container {name} was not started"))?;
         engine.start(&id).context(format_args!("cannot start the container {name}"))?;
         done("container started", name);
@@ -80,7 +80,7 @@ mod tests {
             "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}",
             "HTTP/1.1 404 Not Found\r\nContent-Length: 29\r\n\r\n{\"message\":\"No such image: x\"}",
         ]);
-        let error = up(&engine, &file).unwrap_err().to_string();
+        let error = up(&engine, &file, true).unwrap_err().to_string();
         assert!(error.contains("container function") && error.contains("No such image"), "{error}");
         let asked = server.join().unwrap();
         assert!(asked[0].starts_with("POST /networks/create"), "{asked:?}");
