@@ -215,12 +215,13 @@ fn comparable(mut container: Value) -> Value {
 
 /// What the guest does for each sample that futon has requests for.
 const INSPECT: &str = r#"
+chmod 755 $here/guest-tool
 docker pull -q vhiveease/fibonacci-go:latest >/dev/null
 mkdir -p /tmp/made && tar -xf $here/made.tar -C /tmp/made
 for d in $(ls /tmp/made); do
     cd /tmp/made/$d && cp functions.yaml /run/futon/functions.yaml
     rm -rf /run/futon/files; [ ! -d files ] || cp -a files /run/futon/files
-    futon-guest up service.json --no-start >/tmp/answers/$d.up 2>&1
+    $here/guest-tool up service.json --no-start >/tmp/answers/$d.up 2>&1
     docker inspect $(docker ps -aq) >/tmp/answers/$d.ours
     docker rm -f $(docker ps -aq) >/dev/null; docker network prune -f >/dev/null
     $C -f /run/futon/functions.yaml up --no-start --pull never fn >>/tmp/answers/$d.up 2>&1
@@ -258,7 +259,10 @@ fn crafted_compose_files_mean_what_the_guests_compose_says() {
     let mut archive = tar::Builder::new(File::create(folder.path().join("made.tar")).unwrap());
     archive.append_dir_all(".", &made).unwrap();
     archive.finish().unwrap();
-    let answers = guest(folder.path(), &here, INSPECT, &[&folder.path().join("made.tar")]);
+    // The tool of this very build, whatever the saved machine has.
+    fs::copy(futon().with_file_name("futon-guest"), folder.path().join("guest-tool")).unwrap();
+    let files = ["made.tar", "guest-tool"].map(|name| folder.path().join(name));
+    let answers = guest(folder.path(), &here, INSPECT, &[&files[0], &files[1]]);
     let (read, refused) = compare(&samples, &here, &answers);
     let mut wrong = Vec::new();
     for name in &asked {

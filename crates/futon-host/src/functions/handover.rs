@@ -187,6 +187,7 @@ impl Handover {
                     let mut header = header(EntryType::Regular, *mode, text.len() as u64);
                     header.set_uid(*uid);
                     header.set_gid(*gid);
+                    header.set_cksum();
                     archive.append_data(&mut header, &entry.name, text.as_bytes()).context(failed)?;
                 }
             }
@@ -201,6 +202,8 @@ fn header(kind: EntryType, mode: u32, size: u64) -> Header {
     header.set_mode(mode);
     header.set_size(size);
     header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
     header.set_cksum();
     header
 }
@@ -261,6 +264,10 @@ mod tests {
         assert_eq!(fs::metadata(path("out/0/app_cfg")).unwrap().permissions().mode() & 0o777, 0o640);
         assert!(path("out/3/new").is_dir());
         assert_eq!(read("4/tok"), "s3cret");
+        for entry in tar::Archive::new(&bytes[..]).entries().unwrap() {
+            // The guest takes no entry without an owner.
+            assert!(entry.unwrap().header().uid().is_ok());
+        }
         let mut archive = tar::Archive::new(&bytes[..]);
         let last = archive.entries().unwrap().last().unwrap().unwrap();
         assert_eq!((last.header().uid().unwrap(), last.header().mode().unwrap()), (7, 0o400));
