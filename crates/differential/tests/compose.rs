@@ -231,8 +231,8 @@ done
 "#;
 
 #[test]
-#[ignore = "needs virtual machines: make test runs it"]
-fn crafted_compose_files_mean_what_the_guests_compose_says() {
+#[ignore = "takes long: make differential runs it"]
+fn written_compose_files_mean_what_the_guests_compose_says() {
     let begin = Instant::now();
     let folder = tempfile::Builder::new().prefix("futon-compose-").tempdir().unwrap();
     let samples = corpus::written();
