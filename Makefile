@@ -12,7 +12,7 @@ export RESOURCES WORKING_DIR CARGO
 # Debian keeps chroot, mke2fs and others where ordinary users' paths do not lead; a caller may have no path at all.
 export PATH := $(if $(PATH),$(PATH):)/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 
-.PHONY: help differential setup programs lean resources images images-all demo test test-fast bench fresh soak lint build run check shell clean
+.PHONY: help differential setup programs lean resources images images-all demo test test-fast fuzz bench fresh soak lint build run check shell clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ test-fast: programs ## Tests without virtual machines
 
 differential: programs resources ## The same questions to futon and to the engine in the guest, all of them
 	@$(CARGO) test --release --locked -p differential -- --include-ignored --nocapture --test-threads=1
+
+fuzz: ## Hostile input for everything that reads what others wrote: SECONDS for each target (20)
+	@sh scripts/fuzz.sh $(SECONDS)
 
 bench: images-all ## The documented flow, futon from nothing and futon's forks, side by side (bench/out)
 	@python3 bench/flows.py --suite

@@ -37,6 +37,7 @@ xz-utils unpacks kernel modules
 zstd unpacks kernels
 cpio packs the initrd
 gcc links futon
+g++ builds libFuzzer for the fuzz targets
 libc6-dev links futon statically
 iproute2 gives tests a network of their own
 gpg tells mmdebstrap which keys are Debian's
@@ -62,6 +63,7 @@ while read -r package why; do
     case $package in
         # A newer toolchain than the distribution's will do.
         gcc) command -v cc >/dev/null && continue ;;
+        g++) command -v c++ >/dev/null && continue ;;
         # The buildah of these does without, and Ubuntu 22.04 has none.
         netavark) case $release in bookworm | jammy) continue ;; esac ;;
     esac

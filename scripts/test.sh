@@ -39,6 +39,14 @@ else
     row "$doing" - - 1 "python3 is not installed"
 fi
 
+doing="fuzz targets"
+if command -v c++ >/dev/null; then
+    sh scripts/fuzz.sh "${FUZZ_SECONDS:-20}"
+    row "$doing" "$(wc -w <fuzz/work/targets)" 0 0
+else
+    row "$doing" - - 1 "c++ is not installed: libFuzzer cannot be built"
+fi
+
 doing="sample functions"
 say "sample functions against their test vectors"
 sh functions/test/check.sh --work resources/.work/functions --out resources/.work/layouts

@@ -184,7 +184,8 @@ fn is_host(text: &str) -> bool {
             && label.ends_with(|c: char| c.is_ascii_alphanumeric())
     };
     let host_ok = match host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        // Docker's grammar knows no address with an IPv4 one at its end.
+        Some(address) => !address.contains('.') && address.parse::<std::net::Ipv6Addr>().is_ok(),
         None => host.split('.').all(label),
     };
     host_ok && port.is_none_or(|port| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()))
@@ -231,9 +232,6 @@ impl FromStr for ImageReference {
                 false => "the repository may hold lower-case letters, digits, and . _ __ - / between them".into(),
             }));
         }
-        if registry.len() + 1 + path.len() > MAX_NAME {
-            return Err(bad(format!("the name is longer than {MAX_NAME} characters")));
-        }
         if rest.len() == 64 && rest.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
             return Err(bad("64 hexadecimal digits are taken for an image's id, not for a name".into()));
         }
@@ -252,6 +250,9 @@ impl FromStr for ImageReference {
         } else {
             path.to_owned()
         };
+        if registry.len() + 1 + repository.len() > MAX_NAME {
+            return Err(bad(format!("{registry}/{repository} is longer than {MAX_NAME} characters")));
+        }
         Ok(Self {
             written: text.to_owned(),
             registry: registry.to_owned(),
@@ -362,6 +363,10 @@ mod tests {
         }
         assert!("a".repeat(64).parse::<ImageReference>().is_err());
         assert!(format!("x/{}", "a".repeat(250)).parse::<ImageReference>().is_err());
+        // The name in full counts, with what Docker puts before it.
+        assert!("a".repeat(237).parse::<ImageReference>().is_ok());
+        assert!("a".repeat(238).parse::<ImageReference>().is_err());
+        assert!("[::ffff:1.2.3.4]/x".parse::<ImageReference>().is_err());
     }
 
     #[test]

@@ -53,7 +53,6 @@ pub async fn form_parts(boundary: &str, pieces: Vec<Bytes>) -> Result<Vec<FormPa
 ///
 /// # Errors
 /// The range cannot be satisfied.
-#[allow(clippy::result_unit_err)]
 pub fn byte_range(header: &str, total: u64) -> Result<Option<(u64, u64)>, ()> {
     match range::parse(Some(header), total) {
         Range::Whole => Ok(None),

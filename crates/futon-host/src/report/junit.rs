@@ -52,7 +52,7 @@ fn seconds(ms: u64) -> String {
     format!("{}.{:03}", ms / 1000, ms % 1000)
 }
 
-/// Escapes markup, and drops the control characters that XML 1.0 does not know.
+/// Escapes markup, and drops the characters that XML 1.0 does not know.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -62,7 +62,7 @@ fn escape(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\n' | '\t' => out.push(c),
-            c if c.is_control() => {}
+            c if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') => {}
             c => out.push(c),
         }
     }
@@ -75,6 +75,6 @@ mod tests {
 
     #[test]
     fn markup_and_control_characters_are_kept_out() {
-        assert_eq!(escape("a<b>&\"\u{1b}\u{0}"), "a&lt;b&gt;&amp;&quot;");
+        assert_eq!(escape("a<b>&\"\u{1b}\u{0}\u{ffff}\u{fffe}"), "a&lt;b&gt;&amp;&quot;");
     }
 }
