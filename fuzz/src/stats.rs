@@ -24,7 +24,7 @@ fn items(text: impl Read) -> (Vec<String>, Summary) {
     let mut all = Vec::new();
     let summary = read_stats(text, |item| {
         if let Item::Stat(stat) = &item {
-            assert!(!stat.name.is_empty() && !stat.name.contains(char::is_whitespace), "{stat:?}");
+            assert!(!stat.name.is_empty() && !stat.name.contains(|c: char| c.is_ascii_whitespace()), "{stat:?}");
             for cell in stat.cells() {
                 let _ = (cell.value, cell.percent, cell.cumulative);
             }

@@ -254,8 +254,10 @@ impl Figures<'_> {
 
 fn row(label: &DumpLabel, f: &Figures<'_>, context: &Context, converged: Option<bool>) -> Row {
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let whole = |value: Option<f64>| value.map(|v| format!("{v:.0}"));
-    let fraction = |value: Option<f64>| value.map(|v| format!("{v:.6}"));
+    // Of figures that are far from anything gem5 writes, no number may be left.
+    let finite = |value: Option<f64>| value.filter(|v| v.is_finite());
+    let whole = |value| finite(value).map(|v| format!("{v:.0}"));
+    let fraction = |value| finite(value).map(|v| format!("{v:.6}"));
     let user = f.get(Figure::UserInsts);
     let kernel = user.and_then(|user| Some(f.insts()? - user));
     let cpi = f.cpi();
@@ -290,7 +292,7 @@ fn row(label: &DumpLabel, f: &Figures<'_>, context: &Context, converged: Option<
         fraction(f.mpki(Figure::Dtlb)),
         fraction(f.get(Figure::BranchMispredicts).and_then(|n| f.per_thousand(n))),
         f.get(Figure::HostSeconds).map(|v| format!("{v:.2}")),
-        f.host_mips().map(|v| format!("{v:.3}")),
+        finite(f.host_mips()).map(|v| format!("{v:.3}")),
         converged.map(|c| c.to_string()),
         verified.map(|v| v.to_string()),
     ];

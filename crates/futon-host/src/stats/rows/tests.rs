@@ -35,6 +35,13 @@ fn one(text: &str, core: CoreModel) -> Row {
 }
 
 #[test]
+fn what_is_no_number_is_absent() {
+    let text = dump("system.cpu1.numCycles 1e300\nsystem.cpu1.commitStats0.numInsts 1e-300");
+    let row = one(&text, CoreModel::O3);
+    assert_eq!((row.get("cpi"), row.get("ipc")), (None, Some("0.000000")));
+}
+
+#[test]
 fn a_row_of_the_out_of_order_core() {
     let row = one(&dump(O3), CoreModel::O3);
     for (column, value) in [
