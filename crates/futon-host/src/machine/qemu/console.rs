@@ -20,10 +20,10 @@ const ALARMS: [(&str, Alarm); 7] = [
     ("Kernel panic - not syncing", Alarm::KernelPanic),
     ("Out of memory: Killed process", Alarm::OutOfMemoryKill),
     ("Memory cgroup out of memory: Killed process", Alarm::OutOfMemoryKill),
-    ("Oops: ", Alarm::KernelOops),
+    ("Oops:", Alarm::KernelOops),
     ("BUG: unable to handle", Alarm::KernelOops),
     ("BUG: kernel NULL pointer", Alarm::KernelOops),
-    ("kernel BUG at ", Alarm::KernelOops),
+    ("kernel BUG at", Alarm::KernelOops),
 ];
 
 /// The alarm in a console line, if it is a kernel message (`[   12.345678] …`) that is one.
@@ -128,6 +128,8 @@ mod tests {
             ("[   41.999999] Out of memory: Killed process 812 (server) total-vm:1kB", Alarm::OutOfMemoryKill),
             ("[   41.9] Memory cgroup out of memory: Killed process 812 (server)", Alarm::OutOfMemoryKill),
             ("[   10.1] Oops: 0002 [#1] PREEMPT SMP", Alarm::KernelOops),
+            // A line that is cut there, and trimmed.
+            ("[   10.1] kernel BUG at", Alarm::KernelOops),
         ] {
             assert_eq!(alarm_in(line), Some(alarm), "{line}");
         }
