@@ -40,6 +40,11 @@ pub(super) fn failed_step(plan: &Plan, step: &EndedStep, events: &[Event], clien
                 return verdict;
             }
         }
+        steps::START => {
+            if let Some(verdict) = disk_full(plan, step).or_else(|| no_program(step)) {
+                return verdict;
+            }
+        }
         steps::READY => return never_ready(plan, step, events),
         _ => {}
     }
@@ -59,23 +64,44 @@ pub(super) fn failed_step(plan: &Plan, step: &EndedStep, events: &[Event], clien
     hint(verdict(Outcome::Failed, &step.name, Code::StepFailed, why), see)
 }
 
+/// A step that found no room in the guest.
+fn disk_full(plan: &Plan, step: &EndedStep) -> Option<Verdict> {
+    if !step.tail.to_ascii_lowercase().contains("no space left on device") {
+        return None;
+    }
+    let doing = if step.name == steps::PULL { "pulling the image" } else { "starting the container" };
+    // The lean guest has no disk.
+    let (why, help) = if plan.machine.base == Base::Lean {
+        let memory = plan.machine.memory_mib;
+        (
+            format!(
+                "no space left on device while {doing}: the lean guest's root lies in its memory of {memory} MiB"
+            ),
+            format!("give it more: --memory {}, or take --base docker, which has a disk", memory * 2),
+        )
+    } else {
+        let why = format!("no space left on the guest's disk while {doing}: {}", last_line(&step.tail));
+        (why, "make a larger base image: `futon resources build --disk-size 16G`".to_owned())
+    };
+    Some(hint(verdict(Outcome::Failed, &step.name, Code::GuestDiskFull, why), help))
+}
+
+/// A container whose program the runtime did not find, or found to be none (crun's words).
+fn no_program(step: &EndedStep) -> Option<Verdict> {
+    const REFUSED: [&str; 5] =
+        ["executable file `", "is not a regular file", "but it is not executable", "cannot find `", "no command specified"];
+    let said = last_line(&step.tail);
+    if !REFUSED.iter().any(|words| said.contains(words)) {
+        return None;
+    }
+    let why = format!("the container's program cannot be executed: {said}");
+    let help = "look at the entrypoint and the command of the image (`futon images show`) and of the service";
+    Some(hint(verdict(Outcome::Failed, &step.name, Code::NotExecutable, why), help))
+}
+
 fn failed_pull(plan: &Plan, step: &EndedStep, events: &[Event]) -> Option<Verdict> {
-    if step.tail.to_ascii_lowercase().contains("no space left on device") {
-        // The lean guest has no disk.
-        let lean = plan.machine.base == Base::Lean;
-        let (why, help) = if lean {
-            let memory = plan.machine.memory_mib;
-            (
-                format!(
-                    "no space left on device while the image was unpacked: the lean guest's root lies in its memory of {memory} MiB"
-                ),
-                format!("give it more: --memory {}, or take --base docker, which has a disk", memory * 2),
-            )
-        } else {
-            let why = format!("no space left on the guest's disk while pulling the image: {}", last_line(&step.tail));
-            (why, "make a larger base image: `futon resources build --disk-size 16G`".to_owned())
-        };
-        return Some(hint(verdict(Outcome::Failed, steps::PULL, Code::GuestDiskFull, why), help));
+    if let Some(full) = disk_full(plan, step) {
+        return Some(full);
     }
     let missing = events.iter().find_map(|e| match &e.kind {
         EventKind::ImageRequested { reference, status: 404, .. } => Some(reference),

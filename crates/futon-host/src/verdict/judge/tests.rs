@@ -85,6 +85,35 @@ fn a_wait_that_the_step_ended_names_the_limit_and_no_nothing() {
     assert_eq!(v.why, "the step did not end within its limit of 1m (limit ready); it printed nothing");
 }
 
+#[test]
+fn a_program_that_the_runtime_does_not_find_is_named_so() {
+    let start = |said: &str| {
+        let failed = guest(GuestEvent::StepEnded {
+            name: "start".into(),
+            exit_status: Some(1),
+            signal: None,
+            timed_out: false,
+            duration_ms: 100,
+            tail: format!("container made\nfuton-guest: cannot start the container function: {said}\n"),
+        });
+        let mut kinds = up_to(&ended("start", 0), vec![failed, guest(GuestEvent::Finish { status: 1 })]);
+        kinds.extend(powered_off());
+        judged(kinds).verdict
+    };
+    for said in [
+        "failed to create shim task: OCI runtime create failed: executable file `/x` not found: No such file or directory: unknown",
+        "crun: exit status: 1: the path `/app` is not a regular file: Operation not permitted",
+        "no command specified",
+    ] {
+        let v = start(said);
+        assert_eq!((v.outcome, v.code), (Outcome::Failed, Code::NotExecutable), "{said}");
+        assert!(v.why.contains(said) && v.hint.unwrap().contains("entrypoint"));
+    }
+    assert_eq!(start("address already in use").code, Code::StepFailed);
+    let full = start("mkdir /var/lib/docker/x: no space left on device");
+    assert_eq!((full.step.as_deref(), full.code), (Some("start"), Code::GuestDiskFull));
+}
+
 fn failed_call(status: &str, message: &str) -> Verdict {
     let mut client = client();
     client.first_failure = Some(ClientFailure {
