@@ -226,7 +226,12 @@ impl Engine {
 
     /// A container by its name, if there is one.
     pub(crate) fn container(&self, name: &str) -> Result<Option<Container>> {
-        self.object(&format!("/containers/{}/json", percent_encode(name)))
+        self.container_within(name, SHORT)
+    }
+
+    /// The same, but asked no longer than `limits` allow: the engine answers late while it starts or stops that container.
+    pub(crate) fn container_within(&self, name: &str, limits: Limits) -> Result<Option<Container>> {
+        self.object_within(&format!("/containers/{}/json", percent_encode(name)), limits)
     }
 
     /// The digests under which an image was pulled.
@@ -327,8 +332,12 @@ impl Engine {
 
     /// A JSON answer; none for status 404.
     fn object<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
+        self.object_within(path, SHORT)
+    }
+
+    fn object_within<T: DeserializeOwned>(&self, path: &str, limits: Limits) -> Result<Option<T>> {
         let asked = format!("cannot ask the engine for {path}");
-        let mut response = http::send(&self.target, SHORT, Request::get(path)).context(&asked)?;
+        let mut response = http::send(&self.target, limits, Request::get(path)).context(&asked)?;
         let text = response.body.text(LARGEST).context(&asked)?;
         match response.status {
             200 => serde_json::from_str(&text).map(Some).context(&asked),

@@ -5,6 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use super::{Engine, api, logs};
 use crate::{
     error::{Error, Result},
+    http::Limits,
     kernel,
     ready::{Exit, Facts, Subject, wait},
     runlog::RunLog,
@@ -12,6 +13,10 @@ use crate::{
 
 /// The longest pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// How long the engine is waited for at each look: all looks together must end before the step's own limit strikes.
+const SOON: Limits =
+    Limits { connect: Duration::from_secs(2), io: Duration::from_secs(3), whole: Duration::from_secs(3) };
 
 /// Bytes of a container's log that are read where it ended before it served.
 const FIRST_WORDS: u64 = 4096;
@@ -24,7 +29,7 @@ pub(crate) fn wait_until_ready(
     limit: Duration,
     log: &RunLog,
 ) -> Result<()> {
-    let mut subject = EngineContainer { engine, name, port: address.port(), last_status: None };
+    let mut subject = EngineContainer { engine, name, port: address.port(), last_status: None, last: None };
     wait(name, &mut subject, address, limit, PAUSE, log)
 }
 
@@ -35,16 +40,25 @@ struct EngineContainer<'a> {
     port: u16,
     /// Its last exit status while it was started again.
     last_status: Option<i64>,
+    /// What the engine said last.
+    last: Option<api::Container>,
 }
 
 impl EngineContainer<'_> {
+    /// The container as it is, or as it was where the engine does not say in time.
     fn look(&mut self) -> Result<api::Container> {
-        let container = self.engine.container(self.name)?;
-        let container = container.ok_or_else(|| Error::new(format!("container {} is gone", self.name)))?;
-        if container.state.status == "restarting" {
-            self.last_status = Some(container.state.exit_code);
+        match self.engine.container_within(self.name, SOON) {
+            Ok(Some(container)) => {
+                if container.state.status == "restarting" {
+                    self.last_status = Some(container.state.exit_code);
+                }
+                self.last = Some(container.clone());
+                Ok(container)
+            }
+            Ok(None) => Err(Error::new(format!("container {} is gone", self.name))),
+            // While a container is started again and again, the engine may be too busy with it to answer.
+            Err(error) => self.last.clone().ok_or(error),
         }
-        Ok(container)
     }
 
     fn first_words(&self) -> Result<String> {
@@ -113,8 +127,24 @@ mod tests {
     fn a_running_container_tells_its_own_port() {
         let running = Box::leak(container("{\"Status\":\"restarting\",\"ExitCode\":3,\"Pid\":0}").into_boxed_str());
         let (engine, _server) = super::super::api::tests::engine_of(&[running]);
-        let mut subject = EngineContainer { engine: &engine, name: "function", port: 50000, last_status: None };
+        let mut subject =
+            EngineContainer { engine: &engine, name: "function", port: 50000, last_status: None, last: None };
         let facts = Facts { pid: None, port: Some(50051), restarts: 2, last_status: Some(3) };
         assert_eq!(subject.facts().unwrap(), facts);
+    }
+
+    #[test]
+    fn an_engine_that_is_busy_with_the_container_ends_no_wait() {
+        let running = Box::leak(container("{\"Status\":\"running\",\"Pid\":7}").into_boxed_str());
+        // It answers once and never again.
+        let (engine, server) = super::super::api::tests::engine_of(&[running]);
+        let mut subject =
+            EngineContainer { engine: &engine, name: "function", port: 50000, last_status: None, last: None };
+        assert_eq!(subject.exit().unwrap(), None);
+        server.join().unwrap();
+        assert_eq!(subject.exit().unwrap(), None);
+        assert_eq!(subject.facts().unwrap().restarts, 2);
+        let mut fresh = EngineContainer { last: None, ..subject };
+        assert!(fresh.exit().is_err());
     }
 }

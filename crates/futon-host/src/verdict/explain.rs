@@ -74,9 +74,7 @@ fn disk_full(plan: &Plan, step: &EndedStep) -> Option<Verdict> {
     let (why, help) = if plan.machine.base == Base::Lean {
         let memory = plan.machine.memory_mib;
         (
-            format!(
-                "no space left on device while {doing}: the lean guest's root lies in its memory of {memory} MiB"
-            ),
+            format!("no space left on device while {doing}: the lean guest's root lies in its memory of {memory} MiB"),
             format!("give it more: --memory {}, or take --base docker, which has a disk", memory * 2),
         )
     } else {
@@ -88,8 +86,13 @@ fn disk_full(plan: &Plan, step: &EndedStep) -> Option<Verdict> {
 
 /// A container whose program the runtime did not find, or found to be none (crun's words).
 fn no_program(step: &EndedStep) -> Option<Verdict> {
-    const REFUSED: [&str; 5] =
-        ["executable file `", "is not a regular file", "but it is not executable", "cannot find `", "no command specified"];
+    const REFUSED: [&str; 5] = [
+        "executable file `",
+        "is not a regular file",
+        "but it is not executable",
+        "cannot find `",
+        "no command specified",
+    ];
     let said = last_line(&step.tail);
     if !REFUSED.iter().any(|words| said.contains(words)) {
         return None;

@@ -54,7 +54,7 @@ fault_test!(out_of_memory, "fault-memory-hog", [], "crashed", Some("invoke"), 1,
 pub const UNREADY: [(&str, &str, &str); 7] = [
     ("fault-loopback", "listens_on_loopback", "listens on 127.0.0.1:50051 only"),
     ("fault-other-port", "listens_on_other_port", "[::]:8080, not on port 50051"),
-    ("fault-http1", "speaks_http1", "HTTP/1.1 400"),
+    ("fault-http1", "speaks_http1", "HTTP/1.1 200"),
     ("fault-tls", "wants_tls", "wants TLS"),
     ("fault-silent", "answers_nothing", "does not answer"),
     ("fault-closes", "closes_connections", "closes each"),
