@@ -61,7 +61,7 @@ impl Compose {
     /// When the file cannot be read or Compose refuses it; when Compose itself cannot be run, that is the machine's fault.
     pub fn read(path: &Path, program: &Path) -> Result<Self> {
         let loader = Loader::new(program).fallback_name(PROJECT);
-        let project = loader.load(path).map_err(load_error)?;
+        let project = loader.load(path).map_err(|e| load_error(&e))?;
         Ok(Self { path: path.to_owned(), project, loader })
     }
 
@@ -113,8 +113,8 @@ impl Compose {
 }
 
 /// A refused file is the user's, a program that does not start the machine's.
-fn load_error(error: LoadError) -> Error {
-    let hint = match &error {
+fn load_error(error: &LoadError) -> Error {
+    let hint = match error {
         LoadError::Unreadable { .. } => "name another one with --functions FILE",
         LoadError::Refused { words, .. } if words.contains("remote resource is disabled") => {
             "futon fetches no part of a compose file from a repository or registry: bring it into the folder"
