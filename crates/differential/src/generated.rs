@@ -60,9 +60,23 @@ fn layer(dice: &mut Dice) -> Vec<Member> {
     let mut members: Vec<Member> = Vec::new();
     for _ in 0..1 + dice.below(9) {
         let earlier = members.clone();
-        members.push(member(dice, &earlier));
+        let mut new = member(dice, &earlier);
+        // The engine takes a name once in a layer: twice is a case, not the rule.
+        let is_there = |name: &[u8]| earlier.iter().any(|member| plain(&member.name) == plain(name));
+        for _ in 0..20 {
+            if !is_there(&new.name) || dice.percent(1) {
+                break;
+            }
+            new = member(dice, &earlier);
+        }
+        members.push(new);
     }
     members
+}
+
+fn plain(name: &[u8]) -> &[u8] {
+    let name = name.strip_prefix(b"./").unwrap_or(name);
+    name.strip_suffix(b"/").unwrap_or(name)
 }
 
 fn path(dice: &mut Dice) -> String {

@@ -55,9 +55,12 @@ fn folder(root: &Path, below: &[u8], lines: &mut Vec<Found>) -> io::Result<()> {
         };
         let mut xattrs = BTreeMap::new();
         for name in xattr::list(&full)? {
-            if let Some(value) = xattr::get(&full, &name)? {
-                xattrs.insert(hex::encode(name.as_bytes()), hex::encode(value));
-            }
+            let value = match xattr::get(&full, &name) {
+                // An empty capability can be set, and not be read.
+                Err(error) if error.raw_os_error() == Some(nix::libc::EINVAL) => Vec::new(),
+                other => other?.unwrap_or_default(),
+            };
+            xattrs.insert(hex::encode(name.as_bytes()), hex::encode(value));
         }
         let line = Line {
             path: hex::encode(&path),

@@ -146,7 +146,7 @@ pub(super) fn cases() -> Vec<Case> {
             &[vec![
                 Member::folder("m")
                     .xattr("system.posix_acl_access", list(&[(1, 7, 0), (2, 7, 5), (4, 7, 0), (16, 7, 0), (32, 7, 0)])),
-                Member::folder("m").mode(0o700),
+                Member::folder("/m").mode(0o700),
             ]],
         ),
     ]);

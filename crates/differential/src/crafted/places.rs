@@ -58,26 +58,27 @@ pub(super) fn replacements() -> Vec<Case> {
         if matches!(before, "whiteout" | "device") {
             continue;
         }
-        for (after, second) in kinds("x") {
+        for ((after, second), (_, above)) in kinds("/x").into_iter().zip(kinds("x")) {
             let base = vec![Member::file("target"), first.clone()];
             let full = if before == "folder" { vec![Member::file("x/inner"), Member::folder("x/sub")] } else { vec![] };
             let base = [base, full].concat();
+            // The engine takes a name once in a layer, but another way to write it again.
             let name = format!("{before}-by-{after}");
             cases.push(Case::new(name.clone(), &[[base.clone(), vec![second.clone()]].concat()]));
-            let above = vec![Member::file("target").data("above"), second];
+            let above = vec![Member::file("target").data("above"), above];
             cases.push(Case::new(format!("{name}-above"), &[base, above]));
         }
     }
     // The engine sets directories' times at the end, by their names.
     let folders = || vec![Member::folder("d").at(7), Member::folder("d/x").at(8)];
     cases.extend([
-        Case::new("time-of-a-gone-folder", &[[folders(), vec![Member::file("d")]].concat()]),
-        Case::new("time-of-a-file", &[vec![Member::folder("d").at(7), Member::file("d").at(9)]]),
-        Case::new("time-of-a-link", &[vec![Member::folder("d").at(7), Member::symlink("d", "e"), Member::file("e")]]),
-        Case::new("time-of-a-dangling-link", &[vec![Member::folder("d").at(7), Member::symlink("d", "e")]]),
+        Case::new("time-of-a-gone-folder", &[[folders(), vec![Member::file("/d")]].concat()]),
+        Case::new("time-of-a-file", &[vec![Member::folder("d").at(7), Member::file("/d").at(9)]]),
+        Case::new("time-of-a-link", &[vec![Member::folder("d").at(7), Member::symlink("/d", "e"), Member::file("e")]]),
+        Case::new("time-of-a-dangling-link", &[vec![Member::folder("d").at(7), Member::symlink("/d", "e")]]),
         Case::new(
             "folder-twice",
-            &[vec![Member::folder("d").at(7).mode(0o700), Member::folder("d").at(8).mode(0o750)]],
+            &[vec![Member::folder("d").at(7).mode(0o700), Member::folder("/d").at(8).mode(0o750)]],
         ),
         Case::new(
             "implied-above",

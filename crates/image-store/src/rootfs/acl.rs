@@ -23,7 +23,7 @@ struct Line {
     id: u32,
 }
 
-/// A valid list.
+/// A list, which may not be valid yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Acl(Vec<Line>);
 
@@ -31,7 +31,7 @@ impl Acl {
     /// Reads an attribute's value; an empty list is none.
     ///
     /// # Errors
-    /// When it is no valid list.
+    /// When it is no list.
     pub(super) fn read(value: &[u8]) -> Result<Option<Self>, Errno> {
         let Some((version, lines)) = value.split_first_chunk::<4>() else {
             return if value.is_empty() { Ok(None) } else { Err(Errno::Invalid) };
@@ -46,14 +46,19 @@ impl Acl {
             id: u32::from_le_bytes([l[4], l[5], l[6], l[7]]),
         };
         let acl = Self(lines.iter().map(line).collect());
-        if acl.0.is_empty() {
-            return Ok(None);
+        let is_known = |line: &Line| {
+            let names = matches!(line.tag, USER | GROUP);
+            matches!(line.tag, USER_OBJ | USER | GROUP_OBJ | GROUP | MASK | OTHER) && !(names && line.id == u32::MAX)
+        };
+        match acl.0.iter().all(is_known) {
+            true if acl.0.is_empty() => Ok(None),
+            true => Ok(Some(acl)),
+            false => Err(Errno::Invalid),
         }
-        if acl.is_valid() { Ok(Some(acl)) } else { Err(Errno::Invalid) }
     }
 
     /// In order: the owner, users, the group, groups, the mask (which users and groups ask for), the others.
-    fn is_valid(&self) -> bool {
+    pub(super) fn is_valid(&self) -> bool {
         let mut stage = 0;
         let mut named = false;
         for line in &self.0 {
@@ -67,9 +72,8 @@ impl Acl {
                 (OTHER, 3) => 4,
                 _ => return false,
             };
-            let names = matches!(line.tag, USER | GROUP);
-            named |= names;
-            if line.bits > 7 || names && line.id == u32::MAX {
+            named |= matches!(line.tag, USER | GROUP);
+            if line.bits > 7 {
                 return false;
             }
         }
@@ -152,8 +156,11 @@ mod tests {
         assert_eq!(Acl::read(&[3, 0, 0, 0]), Err(Errno::NotSupported));
         assert_eq!(Acl::read(&[2, 0]), Err(Errno::Invalid));
         // A user without a mask, an order that is none, and no owner.
-        assert_eq!(Acl::read(&list(&[(1, 6, 0), (2, 4, 1), (4, 4, 0), (32, 4, 0)])), Err(Errno::Invalid));
-        assert_eq!(Acl::read(&list(&[(4, 4, 0), (1, 6, 0), (32, 4, 0)])), Err(Errno::Invalid));
-        assert_eq!(Acl::read(&list(&[(4, 4, 0), (32, 4, 0)])), Err(Errno::Invalid));
+        let is_valid = |lines: &[(u16, u16, u32)]| Acl::read(&list(lines)).unwrap().unwrap().is_valid();
+        assert!(!is_valid(&[(1, 6, 0), (2, 4, 1), (4, 4, 0), (32, 4, 0)]));
+        assert!(!is_valid(&[(4, 4, 0), (1, 6, 0), (32, 4, 0)]));
+        assert!(!is_valid(&[(4, 4, 0), (32, 4, 0)]));
+        assert!(is_valid(&[(1, 6, 0), (4, 4, 0), (32, 4, 0)]));
+        assert_eq!(Acl::read(&list(&[(3, 6, 0)])), Err(Errno::Invalid));
     }
 }

@@ -50,6 +50,9 @@ fn set_acl(inode: &mut Inode, name: &[u8], value: &[u8]) -> Result<(), Errno> {
     if inode.is_symlink() {
         return Err(Errno::NotSupported);
     }
+    if acl.as_ref().is_some_and(|acl| !acl.is_valid()) {
+        return Err(Errno::Invalid);
+    }
     if name == DEFAULT {
         if !inode.is_directory() {
             return if acl.is_some() { Err(Errno::Access) } else { Ok(()) };
@@ -75,6 +78,8 @@ fn store(inode: &mut Inode, name: &[u8], acl: Option<Acl>) {
 fn capability(value: &[u8]) -> Result<Vec<u8>, Errno> {
     let revision = value.get(3).copied();
     match (value.len(), revision) {
+        // Linux looks at what is there alone, and nobody can read it again.
+        (0, _) => Ok(Vec::new()),
         (20, Some(2)) => Ok(value.to_vec()),
         (24, Some(3)) if value[20..] == [0; 4] => Ok([&value[..3], &[2], &value[4..20]].concat()),
         (24, Some(3)) if value[20..] != [0xff; 4] => Ok(value.to_vec()),

@@ -11,7 +11,7 @@ use super::tree::{Content, Time};
 /// Longest name of a file, bytes.
 const NAME_MAX: usize = 255;
 /// Longest path and longest target of a symbolic link, bytes, one more than fits.
-const PATH_MAX: usize = 4096;
+pub(super) const PATH_MAX: usize = 4096;
 /// How many symbolic links are followed on one path.
 const LINKS_MAX: usize = 40;
 /// The set-group-id bit, which directories hand down.
@@ -85,6 +85,22 @@ impl Disk {
             Body::Directory(names) => Some(names),
             _ => None,
         }
+    }
+
+    /// Length of the longest path, with the slash before it, bytes.
+    pub(super) fn longest_path(&self) -> usize {
+        let mut waiting = vec![(ROOT, 0)];
+        let mut longest = 0;
+        while let Some((number, length)) = waiting.pop() {
+            for (name, number) in self.list(number).into_iter().flatten() {
+                let length = length + 1 + name.len();
+                longest = longest.max(length);
+                if self.inodes[*number].is_directory() {
+                    waiting.push((*number, length));
+                }
+            }
+        }
+        longest
     }
 
     /// The file that a path names, the last link not followed.

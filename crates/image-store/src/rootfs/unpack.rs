@@ -4,11 +4,11 @@
 //! The engine unpacks each layer into an empty directory, which it has made its root: links are followed as they stand when an entry
 //! comes, and what they meet is only what the same layer brought before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 
 use super::attributes::{self, chmod};
-use super::disk::{Body, Disk, Number, ROOT};
+use super::disk::{Body, Disk, Number, PATH_MAX, ROOT};
 use super::entry::{Entries, Entry};
 use super::fault::{Errno, Fault};
 use super::overlay::OPAQUE;
@@ -21,6 +21,8 @@ const WHITEOUT: &[u8] = b".wh.";
 const WHITEOUT_ALL: &[u8] = b".wh..wh..opq";
 /// Mode of directories that no entry describes.
 const IMPLIED: u32 = 0o755;
+/// Length of `/var/lib/docker/overlay2/ID/diff`, below which the engine measures the layer afterwards, by whole paths.
+const PLACE: usize = 94;
 /// Last second that Go's clock has in nanoseconds.
 const LAST: Time = Time { seconds: 9_223_372_036, nanoseconds: 854_775_807 };
 
@@ -28,8 +30,13 @@ const LAST: Time = Time { seconds: 9_223_372_036, nanoseconds: 854_775_807 };
 pub(super) fn unpack(file: &File, layer: usize) -> Result<Disk, Fault> {
     let mut unpacker = Unpacker { disk: Disk::new(), folders: Vec::new() };
     let mut entries = Entries::new(file, layer)?;
+    let mut names = HashSet::new();
     while let Some(entry) = entries.next()? {
         unpacker.take(&entry)?;
+        // The engine's record of the archive (tar-split) has room for one entry of a name, global headers counted.
+        if !names.insert(clean(&entry.name)) {
+            return Err(Fault::Refused("duplicates of file paths not supported".into()));
+        }
     }
     unpacker.finish()
 }
@@ -77,6 +84,10 @@ impl Unpacker {
     fn finish(mut self) -> Result<Disk, Fault> {
         for (path, mtime) in std::mem::take(&mut self.folders) {
             self.set_time(&path, mtime)?;
+        }
+        if self.disk.longest_path() + PLACE >= PATH_MAX {
+            let words = "lstat /var/lib/docker/overlay2/…/diff/…: file name too long";
+            return Err(Fault::Refused(words.into()));
         }
         Ok(self.disk)
     }
