@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use futon_host::bundle::{Bundle, BundleContainer, ServiceSettings};
-use futon_model::{ImageReference, LeanBundle};
+use futon_model::{ImageReference, LeanAddress, LeanAttachment, LeanBundle};
 use image_store::ImageStore;
 use serde_json::{Value, json};
 use support::{gzip, put_blob, put_index, sha256};
@@ -105,7 +105,7 @@ fn bundle(folder: &Path) -> Bundle {
         container("database", NAME, ServiceSettings { user: Some("0".into()), ..ServiceSettings::default() }),
         container("function", NAME, settings),
     ];
-    Bundle { containers, store: store(folder), profile, function_cpus: Some("1".into()) }
+    Bundle { containers, networks: BTreeMap::new(), store: store(folder), profile, function_cpus: Some("1".into()) }
 }
 
 #[derive(Debug, PartialEq)]
@@ -187,11 +187,14 @@ fn settings_are_the_images_and_the_services() {
     bundle.write(&mut archive).unwrap();
     let (_, all) = members(&archive);
     let about: LeanBundle = serde_json::from_slice(&all["lean.json"].content).unwrap();
-    let names: Vec<_> = about.containers.iter().map(|c| (c.name.as_str(), c.address.to_string())).collect();
-    assert_eq!(names, [("database-1", "172.18.0.2".to_owned()), ("function-1", "172.18.0.3".to_owned())]);
+    let names: Vec<_> = about.containers.iter().map(|c| (c.name.as_str(), c.network.clone())).collect();
+    let own = |address: &str| {
+        LeanAttachment::Own(vec![LeanAddress { network: 0, address: address.parse().unwrap(), default_route: true }])
+    };
+    assert_eq!(names, [("database-1", own("172.18.0.2")), ("function-1", own("172.18.0.3"))]);
     assert_eq!((bundle.function_address(1).0.to_string(), bundle.function_address(1).1), ("172.18.0.3".into(), 8080));
     let function = &about.containers[1];
-    assert_eq!((function.image.as_str(), function.stop_signal.as_str()), (NAME, "SIGINT"));
+    assert_eq!((function.image.as_str(), function.stop_signal), (NAME, 2));
     let stored = bundle.store.resolve(&NAME.parse().unwrap()).unwrap().unwrap();
     assert_eq!(function.image_id, stored.config.digest.as_str());
     assert_eq!(function.repo_digests, [format!("me/odd@{}", stored.manifest.digest)]);
@@ -199,7 +202,7 @@ fn settings_are_the_images_and_the_services() {
         |name: &str| -> Value { serde_json::from_slice(&all[&format!("{name}/config.json")].content).unwrap() };
     let made = config("function-1");
     assert_eq!(made["process"]["args"], json!(["/bin/server"]));
-    assert_eq!(made["process"]["user"], json!({"uid": 33, "gid": 44, "additionalGids": [50]}));
+    assert_eq!(made["process"]["user"], json!({"uid": 33, "gid": 44, "additionalGids": [44, 50]}));
     assert_eq!(made["linux"]["resources"]["cpu"], json!({"cpus": "1"}));
     // What runs beside it keeps off its processor.
     let made = config("database-1");
@@ -221,8 +224,35 @@ fn what_is_not_there_is_named() {
     assert_eq!(other.missing().unwrap().len(), 1);
     let error = other.write(Vec::new()).unwrap_err();
     assert!(error.to_string().contains("me/absent"), "{error}");
-    other.containers.pop();
+}
+
+#[test]
+fn what_an_engine_refuses_is_left_to_the_guest_to_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut other = bundle(folder.path());
     other.containers[0].settings.user = Some("nobody".into());
-    let error = other.write(Vec::new()).unwrap_err();
-    assert!(error.to_string().contains("service database") && error.to_string().contains("nobody"), "{error}");
+    let mut archive = Vec::new();
+    other.write(&mut archive).unwrap();
+    let (order, all) = members(&archive);
+    let about: LeanBundle = serde_json::from_slice(&all["lean.json"].content).unwrap();
+    let refusal = about.containers[0].refused.clone().unwrap();
+    assert_eq!(refusal, "unable to find user nobody: no matching entries in passwd file");
+    assert!(about.containers[1].refused.is_none());
+    assert!(!order.iter().any(|name| name.starts_with("database-1")), "{order:?}");
+}
+
+#[test]
+fn the_engines_own_files_and_the_working_directory_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut other = bundle(folder.path());
+    other.containers[1].settings.working_dir = Some("/made/here".into());
+    let mut archive = Vec::new();
+    other.write(&mut archive).unwrap();
+    let (_, all) = members(&archive);
+    let member = |name: &str| &all[&format!("function-1/rootfs/{name}")];
+    assert_eq!((member(".dockerenv").mode, member(".dockerenv").content.len()), (0o755, 0));
+    assert_eq!(member("etc/mtab").link.as_deref(), Some("/proc/mounts"));
+    assert_eq!((member("made/here").kind, member("made/here").owner), (EntryType::Directory, (0, 0)));
+    // What the image has stays as it is.
+    assert!(member("etc/passwd").content.starts_with(b"root:x:0:0:"));
 }

@@ -27,7 +27,10 @@ pub use event::{Alarm, Event, EventKind, ShutdownReason};
 pub use exit::ExitCode;
 pub use guest::{ENTROPY_HEADER, GuestEvent, PARK_HEADER, TIME_HEADER, TOKEN_HEADER, TOKEN_PLACEHOLDER};
 pub use image::{Digest, DigestError, ImageReference, PlannedImage, ReferenceError};
-pub use lean::{LeanBundle, LeanContainer, LeanRefusal};
+pub use lean::{
+    LeanAddress, LeanAttachment, LeanBundle, LeanCheck, LeanCondition, LeanContainer, LeanNetwork, LeanRefusal,
+    LeanRestart, LeanWait,
+};
 pub use limits::Limits;
 pub use plan::{
     Accelerator, Base, ClientPlan, Companion, FindPort, MachineKind, MachinePlan, Network, Plan, PlannedStep,

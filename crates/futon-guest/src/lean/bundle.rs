@@ -56,6 +56,29 @@ impl End {
     }
 }
 
+/// What a healthcheck has found, in the engine's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Health {
+    /// It has not succeeded yet.
+    Starting,
+    /// It succeeded.
+    Healthy,
+    /// It failed too often in a row.
+    Unhealthy,
+}
+
+impl Health {
+    /// The engine's word.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+}
+
 /// What a supervisor writes down of its container.
 #[derive(Debug, Clone)]
 pub(super) struct Record {
@@ -88,11 +111,46 @@ impl Record {
         self.folder.join("pid")
     }
 
+    /// The process of a healthcheck.
+    pub(super) fn check_pid_file(&self) -> PathBuf {
+        self.folder.join("check.pid")
+    }
+
     /// The container's first process, if it was started.
     pub(super) fn pid(&self) -> Result<i32> {
         let path = self.pid_file();
         let text = fs::read_to_string(&path).context("the container was not started")?;
         text.trim().parse().context(path.display())
+    }
+
+    /// How often it was started again.
+    pub(super) fn restarts(&self) -> u32 {
+        fs::read_to_string(self.folder.join("restarts")).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    }
+
+    /// Writes down how often it was started again.
+    pub(super) fn set_restarts(&self, times: u32) -> Result<()> {
+        self.write("restarts", times.to_string().as_bytes())
+    }
+
+    /// Says that its next end is wanted: it is not to be started again.
+    pub(super) fn set_stopping(&self) -> Result<()> {
+        self.write("stopping", b"")
+    }
+
+    /// Whether its next end is wanted.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.folder.join("stopping").exists()
+    }
+
+    /// What its healthcheck has found so far, where it has one that is run.
+    pub(super) fn health(&self) -> Option<Health> {
+        serde_json::from_slice(&fs::read(self.folder.join("health")).ok()?).ok()
+    }
+
+    /// Writes down what its healthcheck has found.
+    pub(super) fn set_health(&self, health: Health) -> Result<()> {
+        self.write("health", &serde_json::to_vec(&health).context("health")?)
     }
 
     /// How it ended, if it has.
@@ -102,10 +160,13 @@ impl Record {
 
     /// Writes down how it ended, whole or not at all.
     pub(super) fn set_end(&self, end: &End) -> Result<()> {
-        let text = serde_json::to_vec(end).context("end")?;
-        let partial = self.folder.join("end.part");
+        self.write("end", &serde_json::to_vec(end).context("end")?)
+    }
+
+    fn write(&self, name: &str, text: &[u8]) -> Result<()> {
+        let partial = self.folder.join(format!("{name}.part"));
         fs::write(&partial, text)
-            .and_then(|()| fs::rename(&partial, self.folder.join("end")))
+            .and_then(|()| fs::rename(&partial, self.folder.join(name)))
             .context(format_args!("cannot write in {}", self.folder.display()))
     }
 }

@@ -5,17 +5,16 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
-    str::FromStr,
     thread,
     time::{Duration, Instant},
 };
 
-use futon_model::{GuestEvent, LeanContainer};
+use futon_model::{GuestEvent, LeanBundle, LeanCondition, LeanContainer, LeanWait};
 use nix::sys::signal::Signal;
 
 use super::{
-    bundle::{self, Record},
-    net, supervise,
+    bundle::{self, Health, Record},
+    health, net, supervise,
 };
 use crate::{
     engine,
@@ -30,14 +29,22 @@ use crate::{
 const TICK: Duration = Duration::from_millis(20);
 /// How long the kernel may take to end what it was told to kill.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
+/// How long a container is waited for that could not be told to stop, as by the Docker Engine.
+const NO_SIGNAL_GRACE: Duration = Duration::from_secs(2);
 /// Where crun keeps what it knows of its containers.
 const RUNTIME_STATE: &str = "/run/crun";
 
-/// Starts a container and all that come before it, and reports which image it runs.
+/// Starts a container and all that come before it, each when what it waits for is so, and reports which image it runs.
 pub(super) fn start(name: &str, log: &RunLog) -> Result<()> {
     let bundle = bundle::read()?;
     let (last, container) = bundle::find(&bundle, name)?;
     for (number, needed) in bundle.containers[..=last].iter().enumerate() {
+        for wait in &needed.waits {
+            wait_for(&bundle, wait)?;
+        }
+        if let Some(why) = &needed.refused {
+            return Err(Error::new(format!("cannot start the container {}: {why}", needed.name)));
+        }
         net::connect(&bundle, needed, number).context(format_args!("the network of {}", needed.name))?;
         start_one(needed).context(format_args!("cannot start {}", needed.name))?;
         println!("container {}: image {} is {}", needed.name, needed.image, needed.image_id);
@@ -56,19 +63,86 @@ pub(super) fn start(name: &str, log: &RunLog) -> Result<()> {
 
 fn start_one(container: &LeanContainer) -> Result<()> {
     let (said, output) = io::pipe().context("cannot start the supervisor")?;
-    let null = || File::options().read(true).write(true).open("/dev/null").context("/dev/null");
     let streams = Streams { input: null()?.into(), output: output.into(), errors: null()?.into() };
     // In a session of its own: it outlives the step, and must not be ended with it.
-    own::spawn(Apart::Session, &streams, || u8::from(supervise::run(&container.name).is_err()))
+    own::spawn(Apart::Session, &streams, || u8::from(supervise::run(container).is_err()))
         .context("cannot start the supervisor")?;
     // Else there would always be one who could still write.
     drop(streams);
     let mut line = String::new();
     BufReader::new(said).read_line(&mut line).context("the supervisor")?;
     match line.trim() {
-        "started" => Ok(()),
-        "" => Err(Error::new("the supervisor ended without a word")),
-        other => Err(Error::new(other.strip_prefix("failed: ").unwrap_or(other))),
+        "started" => {}
+        "" => return Err(Error::new("the supervisor ended without a word")),
+        other => return Err(Error::new(other.strip_prefix("failed: ").unwrap_or(other))),
+    }
+    if let Some(check) = &container.check {
+        Record::of(&container.name).set_health(Health::Starting)?;
+        let streams = Streams { input: null()?.into(), output: null()?.into(), errors: null()?.into() };
+        own::spawn(Apart::Session, &streams, || u8::from(health::run(container, check).is_err()))
+            .context("cannot start the healthcheck")?;
+    }
+    Ok(())
+}
+
+fn null() -> Result<File> {
+    File::options().read(true).write(true).open("/dev/null").context("/dev/null")
+}
+
+/// Waits for a dependency; the words for one that fails are Compose's.
+fn wait_for(bundle: &LeanBundle, wait: &LeanWait) -> Result<()> {
+    let (_, needed) = bundle::find(bundle, &wait.container)?;
+    let record = Record::of(&needed.name);
+    loop {
+        let word = progress(needed, wait.until, record.health(), record.end().map(|end| end.status));
+        match word {
+            Progress::There => {
+                println!(
+                    "container {}: {}",
+                    needed.name,
+                    if wait.until == LeanCondition::Healthy { "healthy" } else { "completed" }
+                );
+                return Ok(());
+            }
+            Progress::Failed(why) if wait.required => return Err(Error::new(why)),
+            Progress::Failed(why) => {
+                println!("optional dependency {}: {why}", needed.service);
+                return Ok(());
+            }
+            Progress::OnItsWay => thread::sleep(TICK),
+        }
+    }
+}
+
+/// How far a dependency has come.
+#[derive(Debug, PartialEq, Eq)]
+enum Progress {
+    There,
+    OnItsWay,
+    Failed(String),
+}
+
+fn progress(needed: &LeanContainer, until: LeanCondition, health: Option<Health>, ended: Option<i64>) -> Progress {
+    let name = &needed.name;
+    match (until, ended, health) {
+        (LeanCondition::Completed, None, _) | (LeanCondition::Healthy, None, Some(Health::Starting)) => {
+            Progress::OnItsWay
+        }
+        (LeanCondition::Completed, Some(0), _) | (LeanCondition::Healthy, None, Some(Health::Healthy)) => {
+            Progress::There
+        }
+        (LeanCondition::Completed, Some(status), _) => {
+            Progress::Failed(format!("service {:?} didn't complete successfully: exit {status}", needed.service))
+        }
+        (LeanCondition::Healthy, Some(status), _) => {
+            Progress::Failed(format!("dependency failed to start: container {name} exited ({status})"))
+        }
+        (LeanCondition::Healthy, None, Some(Health::Unhealthy)) => {
+            Progress::Failed(format!("dependency failed to start: container {name} is unhealthy"))
+        }
+        (LeanCondition::Healthy, None, None) => {
+            Progress::Failed(format!("dependency failed to start: container {name} has no healthcheck configured"))
+        }
     }
 }
 
@@ -133,6 +207,51 @@ pub(super) fn state(name: &str, log: &RunLog) {
     report(&event, log);
 }
 
+/// Reports the state of each container beside `name` and saves its log beside the run's own. One that was not started is told so; none
+/// hinders the others.
+pub(super) fn save_companions(name: &str, limit: u64, log: &RunLog) {
+    let bundle = match bundle::read() {
+        Ok(bundle) => bundle,
+        Err(error) => return println!("{error}"),
+    };
+    for container in bundle.containers.iter().filter(|container| container.name != name) {
+        if let Err(error) = save_companion(container, limit, log) {
+            println!("service {}: {error}", container.service);
+        }
+    }
+}
+
+fn save_companion(container: &LeanContainer, limit: u64, log: &RunLog) -> Result<()> {
+    let (name, service) = (&container.name, &container.service);
+    let record = Record::of(name);
+    let end = record.end();
+    let status = match &end {
+        Some(_) => "exited",
+        None if record.pid().is_ok() => "running",
+        None => "created",
+    };
+    let health = record.health().map(Health::word);
+    let word = health.map(|word| format!(", {word}")).unwrap_or_default();
+    println!(
+        "service {service}, container {name}: {status}{word}, exit status {}",
+        end.as_ref().map_or(0, |e| e.status)
+    );
+    let event = GuestEvent::Companion {
+        service: service.clone(),
+        name: name.clone(),
+        status: status.to_owned(),
+        exit_code: end.as_ref().map(|end| end.status),
+        oom_killed: end.as_ref().is_some_and(|end| end.oom_killed),
+        health: health.map(str::to_owned),
+    };
+    report(&event, log);
+    if status == "created" {
+        return Ok(());
+    }
+    let file = log.folder().join(format!("companion-{service}.log"));
+    crate::save(&file, log, |out| write_log(name, limit, out))
+}
+
 /// Writes a container's log, at most `limit` bytes of it.
 pub(super) fn write_log(name: &str, limit: u64, out: &mut dyn Write) -> Result<()> {
     let path = Record::of(name).log();
@@ -149,13 +268,17 @@ pub(super) fn stop(name: &str, log: &RunLog) -> Result<()> {
     let bundle = bundle::read()?;
     let (_, container) = bundle::find(&bundle, name)?;
     let record = Record::of(name);
-    let signal = signal(&container.stop_signal)?;
+    record.set_stopping()?;
     if record.end().is_none() {
-        // ESRCH: it has just ended by itself, which is as well.
+        let mut grace = Duration::from_millis(container.stop_grace_ms);
         // SAFETY: kill(2) takes two numbers and touches no memory.
-        let _ = unsafe { libc::kill(record.pid()?, signal) };
-        if !wait_for_end(&record, Duration::from_millis(container.stop_grace_ms)) {
-            let grace = Duration::from_millis(container.stop_grace_ms);
+        if container.stop_signal == 0 || unsafe { libc::kill(record.pid()?, container.stop_signal) } != 0 {
+            // So long an engine waits which could not send its signal.
+            grace = NO_SIGNAL_GRACE;
+        }
+        if !wait_for_end(&record, grace) {
+            println!("container {name}: {}", signal_words(container.stop_signal));
+            // Where the file gives no time at all nothing is wrong.
             if !grace.is_zero() {
                 engine::report_kill(name, grace, grace, log);
             }
@@ -170,6 +293,15 @@ pub(super) fn stop(name: &str, log: &RunLog) -> Result<()> {
     Ok(())
 }
 
+/// Why a container was killed.
+fn signal_words(signal: i32) -> String {
+    match Signal::try_from(signal) {
+        _ if signal == 0 => "its stop signal is none that exists".to_owned(),
+        Ok(signal) => format!("{signal} did not end it"),
+        Err(_) => format!("signal {signal} did not end it"),
+    }
+}
+
 /// Takes away what is left of a container that has ended: its mounts went with its last process. `crun delete` would do
 /// the same in 11 million instructions more (measured on gem5), which a simulated core would have to execute.
 fn remove(name: &str) -> Result<()> {
@@ -182,11 +314,15 @@ fn remove(name: &str) -> Result<()> {
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) && began.elapsed() < KILL_LIMIT => {
                 thread::sleep(TICK);
             }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => break,
             other => break other.context(group.display())?,
         }
     }
     let state = Path::new(RUNTIME_STATE).join(name);
-    std::fs::remove_dir_all(&state).context(state.display())
+    match std::fs::remove_dir_all(&state) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).context(state.display()),
+        _ => Ok(()),
+    }
 }
 
 /// Control groups hold files that are nobody's to remove: only folders are, from the innermost on.
@@ -215,48 +351,62 @@ fn wait_for_end(record: &Record, limit: Duration) -> bool {
     true
 }
 
-/// First and last real-time signal, as the Docker Engine names them (moby/sys, signal): two belong to the C library.
-const RTMIN: i32 = 34;
-const RTMAX: i32 = 64;
-
-/// The number of a signal given by name, with or without `SIG`, or by number.
-fn signal(name: &str) -> Result<i32> {
-    let short = name.strip_prefix("SIG").unwrap_or(name);
-    let number = if let Ok(number) = short.parse::<i32>() {
-        Some(number)
-    } else if let Some(above) = short.strip_prefix("RTMIN") {
-        offset(above, '+').map(|n| RTMIN + n)
-    } else if let Some(below) = short.strip_prefix("RTMAX") {
-        offset(below, '-').map(|n| RTMAX - n)
-    } else {
-        Signal::from_str(&format!("SIG{short}")).ok().map(|signal| signal as i32)
-    };
-    let number = number.filter(|number| (1..=RTMAX).contains(number));
-    number.ok_or_else(|| Error::new(format!("there is no stop signal {name}")))
-}
-
-/// What is behind `RTMIN` or `RTMAX`: nothing, or a sign and a number.
-fn offset(text: &str, sign: char) -> Option<i32> {
-    if text.is_empty() {
-        Some(0)
-    } else {
-        text.strip_prefix(sign)?.parse().ok().filter(|n| (0..=RTMAX - RTMIN).contains(n))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use futon_model::{LeanAttachment, LeanRestart};
+
     use super::*;
 
     #[test]
-    fn signals_in_all_forms() {
-        let forms =
-            [("SIGINT", 2), ("INT", 2), ("2", 2), ("SIGRTMIN+3", 37), ("RTMIN", 34), ("SIGRTMAX-14", 50), ("37", 37)];
-        for (name, number) in forms {
-            assert_eq!(signal(name).unwrap(), number, "{name}");
+    fn dependencies_that_fail_are_told_in_composes_words() {
+        let needed = LeanContainer {
+            name: "futon-db-1".into(),
+            service: "db".into(),
+            image: "x".into(),
+            image_id: "sha256:x".into(),
+            repo_digests: Vec::new(),
+            network: LeanAttachment::None,
+            stop_signal: 15,
+            stop_grace_ms: 1,
+            refused: None,
+            waits: Vec::new(),
+            check: None,
+            restart: LeanRestart::Never,
+        };
+        let failed = |why: &str| Progress::Failed(why.to_owned());
+        for (until, health, ended, word) in [
+            (LeanCondition::Completed, None, None, Progress::OnItsWay),
+            (LeanCondition::Completed, None, Some(0), Progress::There),
+            (LeanCondition::Completed, None, Some(7), failed("service \"db\" didn't complete successfully: exit 7")),
+            (LeanCondition::Healthy, Some(Health::Starting), None, Progress::OnItsWay),
+            (LeanCondition::Healthy, Some(Health::Healthy), None, Progress::There),
+            (
+                LeanCondition::Healthy,
+                Some(Health::Unhealthy),
+                None,
+                failed("dependency failed to start: container futon-db-1 is unhealthy"),
+            ),
+            (
+                LeanCondition::Healthy,
+                Some(Health::Healthy),
+                Some(1),
+                failed("dependency failed to start: container futon-db-1 exited (1)"),
+            ),
+            (
+                LeanCondition::Healthy,
+                None,
+                None,
+                failed("dependency failed to start: container futon-db-1 has no healthcheck configured"),
+            ),
+        ] {
+            assert_eq!(progress(&needed, until, health, ended), word);
         }
-        for name in ["SIGNONE", "0", "65", "RTMIN+31", "RTMAX+1", "RTMIN-1", ""] {
-            assert!(signal(name).is_err(), "{name}");
-        }
+    }
+
+    #[test]
+    fn a_kill_says_why() {
+        assert_eq!(signal_words(15), "SIGTERM did not end it");
+        assert_eq!(signal_words(37), "signal 37 did not end it");
+        assert_eq!(signal_words(0), "its stop signal is none that exists");
     }
 }

@@ -22,6 +22,8 @@ use crate::{
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 const PATH: &str = "/usr/bin";
+/// Most files that one process may ever have open: the largest that the kernel takes (systemd, `src/core/main.c`).
+const OPEN_FILES_MAX: &str = "1073741816";
 
 /// Runs the guest. `/proc`, `/sys` and `/dev` are mounted. Returns only with an error; the kernel then panics, which the host sees.
 pub(crate) fn run(cmdline: &CommandLine) -> Result<()> {
@@ -83,6 +85,8 @@ fn mount_rest() -> Result<()> {
         mount(Some(kind), target, Some(kind), flags, options)
             .context(format_args!("cannot mount {kind} on {target}"))?;
     }
+    // As systemd does: containers' limit of open files is the docker base's, and the kernel's own bound is far below it.
+    fs::write("/proc/sys/fs/nr_open", OPEN_FILES_MAX).context("cannot raise fs.nr_open")?;
     // One by one: a kernel need not have all of them, and what a container asks for is missed there.
     for controller in ["cpuset", "cpu", "io", "memory", "pids"] {
         let _ = fs::write(format!("{CGROUPS}/cgroup.subtree_control"), format!("+{controller}"));

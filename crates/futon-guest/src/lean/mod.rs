@@ -3,6 +3,7 @@
 mod bundle;
 mod container;
 mod disk;
+mod health;
 mod init;
 mod net;
 mod netlink;
@@ -67,7 +68,7 @@ pub(crate) enum LeanVerb {
         #[arg(long, default_value_t = LOG_LIMIT)]
         limit: u64,
     },
-    /// Report a container's state, save its log in a file and upload that.
+    /// Report a container's state, save its log in a file and upload that; the same for all containers beside it.
     Log {
         /// Name of the container.
         name: String,
@@ -99,6 +100,7 @@ pub(crate) fn run(verb: &LeanVerb, log: &RunLog) -> Result<()> {
         }
         LeanVerb::Logs { name, limit } => container::write_log(name, *limit, &mut io::stdout().lock()),
         LeanVerb::Log { name, file, limit } => {
+            container::save_companions(name, *limit, log);
             container::state(name, log);
             crate::save(file, log, |out| container::write_log(name, *limit, out))
         }

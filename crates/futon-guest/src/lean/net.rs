@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use futon_model::{LeanBundle, LeanContainer};
+use futon_model::{LeanAttachment, LeanBundle, LeanContainer, LeanNetwork};
 use nix::{
     mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, unshare},
@@ -24,8 +24,7 @@ use crate::{
 const GUEST: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 15);
 const GUEST_PREFIX: u8 = 24;
 
-const BRIDGE: &str = "futon0";
-/// The card's name in the guest and in containers.
+/// The card's name in the guest.
 const CARD: &str = "eth0";
 
 /// Sets up loopback and the card, if there is one.
@@ -43,35 +42,68 @@ pub(super) fn set_up() -> Result<()> {
     Ok(())
 }
 
-/// Makes a container's network namespace, kept under its name, with a cable to the bridge, which is made for the first.
+/// Makes a container's network namespace, kept under its name, with a cable to each network it is on; networks' bridges are made for
+/// their first container.
 pub(super) fn connect(bundle: &LeanBundle, container: &LeanContainer, number: usize) -> Result<()> {
-    let kernel = Netlink::open()?;
-    let bridge = match index_of(BRIDGE) {
-        Some(index) => index,
-        None => make_bridge(&kernel, bundle)?,
+    let addresses = match &container.network {
+        LeanAttachment::Own(addresses) => addresses.clone(),
+        LeanAttachment::None => Vec::new(),
+        LeanAttachment::Host | LeanAttachment::Container(_) => return Ok(()),
     };
+    let kernel = Netlink::open()?;
+    let mut cables = Vec::new();
+    for (card, address) in addresses.into_iter().enumerate() {
+        let network = bundle.networks.get(address.network).ok_or_else(|| Error::new("there is no such network"))?;
+        let bridge = match index_of(&bridge_name(address.network)) {
+            Some(index) => index,
+            None => make_bridge(&kernel, &bridge_name(address.network), network)?,
+        };
+        cables.push(Cable {
+            bridge,
+            outside: format!("veth{number}x{card}"),
+            inside: format!("eth{card}"),
+            address: address.address,
+            prefix: network.prefix,
+            gateway: address.default_route.then_some(network.gateway),
+        });
+    }
     let path = PathBuf::from(LeanBundle::network_of(&container.name));
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).context(folder.display())?;
     }
     File::create_new(&path).context(path.display())?;
-    let (address, prefix, gateway) = (container.address, bundle.prefix, bundle.gateway);
     // Another namespace is entered by a thread alone, which then ends.
     let inside = thread::spawn(move || {
         make_namespace(&path)?;
         let namespace = File::open(&path).context(path.display())?;
-        let other_end = Body::link(0, false)
-            .with_name(CARD)
-            .with_number(libc::IFLA_NET_NS_FD, namespace.as_raw_fd().cast_unsigned());
-        let cable = Body::link(0, true)
-            .with_name(&format!("veth{number}"))
-            .with_number(libc::IFLA_MASTER, bridge)
-            .with_kind("veth", &Body::peer(&other_end));
-        // The socket is still one of the guest's own network.
-        kernel.create(libc::RTM_NEWLINK, &cable).context("cannot make its cable")?;
-        configure_inside(address, prefix, gateway)
+        for cable in &cables {
+            let other_end = Body::link(0, false)
+                .with_name(&cable.inside)
+                .with_number(libc::IFLA_NET_NS_FD, namespace.as_raw_fd().cast_unsigned());
+            let made = Body::link(0, true)
+                .with_name(&cable.outside)
+                .with_number(libc::IFLA_MASTER, cable.bridge)
+                .with_kind("veth", &Body::peer(&other_end));
+            // The socket is still one of the guest's own network.
+            kernel.create(libc::RTM_NEWLINK, &made).context("cannot make its cable")?;
+        }
+        configure_inside(&cables)
     });
     inside.join().map_err(|_| Error::new("it could not be set up"))?
+}
+
+/// A container's way to one network.
+struct Cable {
+    bridge: u32,
+    outside: String,
+    inside: String,
+    address: Ipv4Addr,
+    prefix: u8,
+    gateway: Option<Ipv4Addr>,
+}
+
+fn bridge_name(network: usize) -> String {
+    format!("futon{network}")
 }
 
 /// Moves this thread to a new network namespace and keeps that at `path`.
@@ -92,21 +124,28 @@ pub(super) fn disconnect(container: &str) -> Result<()> {
     fs::remove_file(&path).context(path.display())
 }
 
-fn configure_inside(address: Ipv4Addr, prefix: u8, gateway: Ipv4Addr) -> Result<()> {
-    // Docker gives no IPv6 without being asked, either.
-    let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{CARD}/disable_ipv6"), "1");
+fn configure_inside(cables: &[Cable]) -> Result<()> {
     let kernel = Netlink::open()?;
     up(&kernel, "lo")?;
-    add_address(&kernel, CARD, address, prefix)?;
-    up(&kernel, CARD)?;
-    default_route(&kernel, gateway)
+    for cable in cables {
+        // Docker gives no IPv6 without being asked, either.
+        let _ = fs::write(format!("/proc/sys/net/ipv6/conf/{}/disable_ipv6", cable.inside), "1");
+        add_address(&kernel, &cable.inside, cable.address, cable.prefix)?;
+        up(&kernel, &cable.inside)?;
+        if let Some(gateway) = cable.gateway {
+            default_route(&kernel, gateway)?;
+        }
+    }
+    Ok(())
 }
 
-fn make_bridge(kernel: &Netlink, bundle: &LeanBundle) -> Result<u32> {
-    let body = Body::link(0, true).with_name(BRIDGE).with_kind("bridge", &Body::default());
-    kernel.create(libc::RTM_NEWLINK, &body).context("cannot make the containers' bridge")?;
-    add_address(kernel, BRIDGE, bundle.gateway, bundle.prefix)?;
-    index(BRIDGE)
+fn make_bridge(kernel: &Netlink, name: &str, network: &LeanNetwork) -> Result<u32> {
+    let body = Body::link(0, true).with_name(name).with_kind("bridge", &Body::default());
+    kernel
+        .create(libc::RTM_NEWLINK, &body)
+        .context(format_args!("cannot make the bridge of the network {}", network.name))?;
+    add_address(kernel, name, network.gateway, network.prefix)?;
+    index(name)
 }
 
 fn index(name: &str) -> Result<u32> {

@@ -4,9 +4,12 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
+use futon_model::LeanContainer;
 use nix::{
     errno::Errno,
     sys::{
@@ -24,12 +27,20 @@ use crate::{
 
 const CRUN: &str = "/usr/bin/crun";
 
+/// Between the first end of a container that is to be started again and that start; it doubles with each, up to a minute, and begins
+/// anew when the container has run for ten seconds, all as the Docker Engine has it.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+const LONG_RUN: Duration = Duration::from_secs(10);
+/// Between two looks whether it is to be stopped after all.
+const TICK: Duration = Duration::from_millis(20);
+
 /// Runs a container to its end. The first line on standard output says whether it was started.
-pub(super) fn run(name: &str) -> Result<()> {
-    match start(name) {
+pub(super) fn run(container: &LeanContainer) -> Result<()> {
+    match begin(&container.name) {
         Ok((record, pid)) => {
             say("started");
-            stay(name, &record, pid)
+            stay(container, &record, pid)
         }
         Err(error) => {
             say(&format!("failed: {error}"));
@@ -44,12 +55,19 @@ fn say(line: &str) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-fn start(name: &str) -> Result<(Record, Pid)> {
+fn begin(name: &str) -> Result<(Record, Pid)> {
     let record = Record::of(name);
     record.create()?;
     // The container, which crun leaves behind, becomes this process's child.
     prctl::set_child_subreaper(true).context("cannot become a subreaper")?;
-    let log = File::create(record.log()).context("cannot write the container's log")?;
+    let pid = launch(name, &record)?;
+    Ok((record, pid))
+}
+
+/// Has crun start the container; what it prints goes behind what it printed before.
+fn launch(name: &str, record: &Record) -> Result<Pid> {
+    let log =
+        File::options().create(true).append(true).open(record.log()).context("cannot write the container's log")?;
     let twin = log.try_clone().context("cannot share the container's log")?;
     let mut crun = Command::new(CRUN);
     crun.arg("--cgroup-manager=cgroupfs")
@@ -62,10 +80,9 @@ fn start(name: &str) -> Result<(Record, Pid)> {
         .arg(name);
     let status = crun.current_dir("/").stdout(log).stderr(twin).status().context("cannot run crun")?;
     if !status.success() {
-        return Err(Error::new(format!("crun: {status}: {}", last_word(&record))));
+        return Err(Error::new(format!("crun: {status}: {}", last_word(record))));
     }
-    let pid = record.pid()?;
-    Ok((record, Pid::from_raw(pid)))
+    Ok(Pid::from_raw(record.pid()?))
 }
 
 /// What crun complained of last.
@@ -74,7 +91,56 @@ fn last_word(record: &Record) -> String {
     said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing").to_owned()
 }
 
-fn stay(name: &str, record: &Record, pid: Pid) -> Result<()> {
+/// Waits for the container's end, and starts it again where its policy wants that.
+fn stay(container: &LeanContainer, record: &Record, mut pid: Pid) -> Result<()> {
+    let (mut times, mut pause) = (0, FIRST_PAUSE);
+    loop {
+        let began = Instant::now();
+        let end = wait_for_end(&container.name, pid)?;
+        if record.is_stopping() || !container.restart.again(end.status, times) {
+            return record.set_end(&end);
+        }
+        if began.elapsed() > LONG_RUN {
+            (times, pause) = (0, FIRST_PAUSE);
+        }
+        times += 1;
+        record.set_restarts(record.restarts() + 1)?;
+        let asleep = Instant::now();
+        while asleep.elapsed() < pause {
+            if record.is_stopping() {
+                return record.set_end(&end);
+            }
+            thread::sleep(TICK);
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        forget(&container.name)?;
+        match launch(&container.name, record) {
+            Ok(started) => pid = started,
+            Err(error) => {
+                // Where what the container prints is looked for.
+                let _ = fs::OpenOptions::new()
+                    .append(true)
+                    .open(record.log())
+                    .and_then(|mut log| writeln!(log, "futon: not started again: {error}"));
+                return record.set_end(&end);
+            }
+        }
+    }
+}
+
+/// Has crun forget a container that has ended, so that one of its name can be started.
+fn forget(name: &str) -> Result<()> {
+    let status = Command::new(CRUN)
+        .args(["--cgroup-manager=cgroupfs", "delete", "--force", name])
+        .current_dir("/")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .context("cannot run crun")?;
+    if status.success() { Ok(()) } else { Err(Error::new(format!("crun delete: {status}"))) }
+}
+
+fn wait_for_end(name: &str, pid: Pid) -> Result<End> {
     let status = loop {
         match waitpid(Pid::from_raw(-1), None) {
             Ok(WaitStatus::Exited(ended, code)) if ended == pid => break i64::from(code),
@@ -85,7 +151,7 @@ fn stay(name: &str, record: &Record, pid: Pid) -> Result<()> {
     };
     let events = fs::read_to_string(format!("/sys/fs/cgroup/futon/{name}/memory.events")).unwrap_or_default();
     let kernel_said = kernel::word_on(status);
-    record.set_end(&End { status, oom_killed: has_oom_kill(&events), kernel_said })
+    Ok(End { status, oom_killed: has_oom_kill(&events), kernel_said })
 }
 
 /// Whether a control group's `memory.events` counts a process that the kernel ended.

@@ -4,14 +4,31 @@
 //! (`image_store::rootfs`). Boundary: nothing is unpacked on the host's disk, so no privileges are needed and no
 //! name in an image is ever a path of the host's.
 
+mod addresses;
+mod capabilities;
 mod config;
+mod furnish;
+mod image;
 mod make;
+mod mounts;
+mod names;
+mod part;
 mod seccomp;
 mod service;
+mod settings;
+mod signal;
 mod users;
+mod volumes;
 mod write;
 
-pub use config::{ContainerConfig, ContainerPlace, ImageSettings, ServiceSettings, oci_config};
+pub use addresses::BundleNetwork;
+pub use config::ContainerPlace;
+pub use image::{ImageHealthcheck, ImageSettings};
 pub use make::{Bundle, BundleContainer};
 pub use seccomp::seccomp_of_profile;
+pub use service::{RefusedKey, lean_networks, lean_settings};
+pub use settings::{
+    Limits, MountSource, Names, NetworkPlace, Seccomp, Security, ServiceMount, ServiceNet, ServiceSettings, Shm,
+};
+pub use signal::{signal_number, stop_signal};
 pub use users::{User, find_user};

@@ -3,16 +3,20 @@
 use std::io::{self, Read, Write};
 
 use futon_model::LeanBundle;
-use image_store::rootfs::{Kind, Node, Rootfs};
+use image_store::rootfs::{Kind, Node, Rootfs, Tree};
 use tar::{Builder, EntryType, Header};
 
-/// Appends a tree below `folder`. Hard links come last: what they name is there then.
-pub(super) fn append_tree(archive: &mut Builder<impl Write>, folder: &str, rootfs: &Rootfs) -> io::Result<()> {
-    let tree = rootfs.tree();
+/// Appends a tree below `folder`, with contents of the root that it was made from. Hard links come last: what they name is there then.
+pub(super) fn append_tree(
+    archive: &mut Builder<impl Write>,
+    folder: &str,
+    tree: &Tree,
+    rootfs: &Rootfs,
+) -> io::Result<()> {
     let is_link = |node: &Node| matches!(node.kind, Kind::HardLink(_));
     let first = tree.iter().filter(|(_, node)| !is_link(node));
     let last = tree.iter().filter(|(_, node)| is_link(node));
-    append_folder(archive, folder)?;
+    append_folder(archive, folder, 0o755)?;
     for (path, node) in first.chain(last) {
         let path = below(folder, path);
         append_node(archive, folder, &path, node, rootfs)?;
@@ -21,8 +25,8 @@ pub(super) fn append_tree(archive: &mut Builder<impl Write>, folder: &str, rootf
 }
 
 /// Appends a directory of root's.
-pub(super) fn append_folder(archive: &mut Builder<impl Write>, path: &str) -> io::Result<()> {
-    let header = of_root(EntryType::Directory, 0o755, 0);
+pub(super) fn append_folder(archive: &mut Builder<impl Write>, path: &str, mode: u32) -> io::Result<()> {
+    let header = of_root(EntryType::Directory, mode, 0);
     append(archive, header, path.as_bytes(), &mut io::empty())
 }
 
@@ -82,6 +86,10 @@ fn append_node(
         Kind::File(content) => {
             header.set_entry_type(EntryType::Regular);
             header.set_size(content.size);
+            // One that the host made is of no layer.
+            if content.size == 0 {
+                return append(archive, header, path, &mut io::empty());
+            }
             return append(archive, header, path, &mut rootfs.reader(content)?);
         }
         Kind::Symlink(target) => return append_link(archive, header, EntryType::Symlink, path, target),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futon_host::bundle::{Bundle, BundleContainer, ServiceSettings};
+use futon_host::bundle::{Bundle, BundleContainer, RefusedKey, lean_networks, lean_settings};
 use futon_host::config::Config;
 use futon_host::functions::{Compose, Selection, client_name, parse_list, select};
 use futon_host::machine::processor_level;
@@ -117,7 +117,8 @@ impl Project {
         let (mut plan, selection) = self.plan(name, client, prepared, store)?;
         let bundle = match (&prepared.seccomp, store) {
             (Some(profile), Some(store)) => {
-                Some(bundle(&selection, store, profile, super::machine::function_cpus(&self.config)))
+                let cpus = super::machine::function_cpus(&self.config);
+                Some(bundle(&self.compose, &selection, store, profile, cpus)?)
             }
             _ => None,
         };
@@ -127,7 +128,8 @@ impl Project {
             (client.address, client.port, client.find) = (address.to_string(), port, None);
             for container in &bundle.containers {
                 for key in &container.settings.unknown {
-                    plan.remarks.push(format!("service {}: the lean guest does not know `{key}`", container.service));
+                    plan.remarks
+                        .push(format!("service {}: `{key}` has no effect in the lean guest", container.service));
                 }
             }
         }
@@ -207,17 +209,34 @@ impl Project {
 }
 
 /// The function's container and those it depends on, which start first.
-fn bundle(selection: &Selection, store: &Arc<ImageStore>, profile: &Path, cpus: Option<String>) -> Bundle {
-    let containers = selection
-        .services()
-        .map(|service| BundleContainer {
+fn bundle(
+    compose: &Compose,
+    selection: &Selection,
+    store: &Arc<ImageStore>,
+    profile: &Path,
+    cpus: Option<String>,
+) -> Result<Bundle> {
+    let refused = |service: Option<&str>, refused: RefusedKey| {
+        let RefusedKey { key, why } = refused;
+        let place =
+            service.map_or_else(|| compose.path.display().to_string(), |s| compose.project.place(s, Some(&key)));
+        let of = service.map(|service| format!("service {service}: ")).unwrap_or_default();
+        Error::usage(format!("{place}: {of}key `{key}`: {why}"))
+            .hint("the docker base (--base docker) has an engine for it; docs/lean.md says what the lean guest does")
+    };
+    let mut containers = Vec::new();
+    for service in selection.services() {
+        let settings = lean_settings(&selection.project, &service.name, &selection.handover)
+            .map_err(|key| refused(Some(&service.name), key))?;
+        containers.push(BundleContainer {
             service: service.name.clone(),
             name: service.container.clone(),
             image: service.image.clone(),
-            settings: ServiceSettings::from(&service.spec),
-        })
-        .collect();
-    Bundle { containers, store: Arc::clone(store), profile: profile.to_owned(), function_cpus: cpus }
+            settings,
+        });
+    }
+    let networks = lean_networks(&selection.project).map_err(|key| refused(None, key))?;
+    Ok(Bundle { containers, networks, store: Arc::clone(store), profile: profile.to_owned(), function_cpus: cpus })
 }
 
 /// What is said of an image that the exchange will not have.

@@ -84,6 +84,48 @@ impl Tree {
         self.nodes.get(path)
     }
 
+    /// Puts a file at a path, in the place of what is there. Directories that lack on the way are made, root's and with mode 0755; what
+    /// is in their place and is none gives way.
+    pub fn put(&mut self, path: &[u8], node: Node) {
+        for at in path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at) {
+            let parent = &path[..at];
+            if self.nodes.get(parent).is_none_or(|node| node.kind != Kind::Directory) {
+                self.remove(parent);
+                let made =
+                    Node { kind: Kind::Directory, mode: 0o755, uid: 0, gid: 0, mtime: None, xattrs: BTreeMap::new() };
+                self.nodes.insert(parent.to_vec(), made);
+            }
+        }
+        self.remove(path);
+        self.nodes.insert(path.to_vec(), node);
+    }
+
+    /// Takes a file away, and all that is below it. Other names of a file keep its content.
+    pub fn remove(&mut self, path: &[u8]) {
+        let prefix = [path, b"/"].concat();
+        let below =
+            self.nodes.range(prefix.clone()..).map(|(path, _)| path).take_while(|path| path.starts_with(&prefix));
+        let mut going: Vec<Vec<u8>> = below.cloned().collect();
+        going.push(path.to_vec());
+        for path in going {
+            let Some(node) = self.nodes.remove(&path) else { continue };
+            if !matches!(node.kind, Kind::File(_)) {
+                continue;
+            }
+            let names = self.nodes.iter().filter(|(_, other)| other.kind == Kind::HardLink(path.clone()));
+            let mut names: Vec<Vec<u8>> = names.map(|(name, _)| name.clone()).collect::<Vec<_>>();
+            if names.is_empty() {
+                continue;
+            }
+            // The first of them has the content from now on.
+            let first = names.remove(0);
+            for name in names {
+                self.nodes.insert(name, Node { kind: Kind::HardLink(first.clone()), ..node.clone() });
+            }
+            self.nodes.insert(first, node);
+        }
+    }
+
     /// What a path leads to when symbolic links are followed within the tree: the path and the file, hard links resolved.
     #[must_use]
     pub fn resolve(&self, path: &[u8]) -> Option<(Vec<u8>, &Node)> {
@@ -132,4 +174,38 @@ impl Tree {
 
 fn reversed(path: &[u8]) -> Vec<Vec<u8>> {
     path.split(|byte| *byte == b'/').rev().map(<[u8]>::to_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(kind: Kind) -> Node {
+        Node { kind, mode: 0o640, uid: 1, gid: 2, mtime: None, xattrs: BTreeMap::new() }
+    }
+
+    fn file(size: u64) -> Node {
+        node(Kind::File(Content { layer: 0, size, pieces: Vec::new() }))
+    }
+
+    #[test]
+    fn what_is_put_takes_the_place_of_what_was_there() {
+        let mut tree = Tree::default();
+        tree.put(b"etc", node(Kind::Symlink(b"/elsewhere".to_vec())));
+        tree.put(b"etc/hosts", file(1));
+        assert_eq!((&tree.get(b"etc").unwrap().kind, tree.get(b"etc").unwrap().mode), (&Kind::Directory, 0o755));
+        tree.put(b"etc", file(2));
+        assert!(tree.get(b"etc/hosts").is_none());
+    }
+
+    #[test]
+    fn other_names_of_a_file_that_goes_keep_its_content() {
+        let mut tree = Tree::default();
+        tree.put(b"a", file(7));
+        tree.put(b"b", node(Kind::HardLink(b"a".to_vec())));
+        tree.put(b"c", node(Kind::HardLink(b"a".to_vec())));
+        tree.put(b"a", node(Kind::Fifo));
+        assert_eq!(tree.get(b"b").unwrap().kind, file(7).kind);
+        assert_eq!(tree.get(b"c").unwrap().kind, Kind::HardLink(b"b".to_vec()));
+    }
 }
