@@ -20,11 +20,13 @@ pub(crate) struct After {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
 enum Condition {
-    ServiceStarted,
-    ServiceHealthy,
-    ServiceCompletedSuccessfully,
+    #[serde(rename = "service_started")]
+    Started,
+    #[serde(rename = "service_healthy")]
+    Healthy,
+    #[serde(rename = "service_completed_successfully")]
+    Completed,
 }
 
 /// Waits until every condition is met; the step's limit is what ends a wait without end.
@@ -40,7 +42,7 @@ pub(crate) fn wait(engine: &Engine, after: &[After]) -> Result<()> {
 
 fn wait_for(engine: &Engine, after: &After) -> Result<()> {
     let After { service, container: name, condition, .. } = after;
-    if *condition == Condition::ServiceStarted {
+    if *condition == Condition::Started {
         return Ok(());
     }
     println!("waiting for {service}");
@@ -51,7 +53,7 @@ fn wait_for(engine: &Engine, after: &After) -> Result<()> {
         };
         let over = state.is_over();
         match condition {
-            Condition::ServiceHealthy => {
+            Condition::Healthy => {
                 let health = state.health.as_ref().map(|health| health.status.as_str());
                 match health {
                     _ if over => {

@@ -186,6 +186,7 @@ mod tests {
 
     use super::*;
 
+    #[allow(clippy::needless_pass_by_value, reason = "callers make the value for this call")]
     fn beyond_of(service: Value) -> Vec<String> {
         let document = json!({"name": "p", "services": {"f": service},
             "volumes": {"data": {"name": "p_data"}, "host": {"name": "p_host", "driver_opts": {"type": "none", "o": "bind", "device": "/"}},

@@ -15,6 +15,7 @@ fn compose() -> Compose {
     compose
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "callers make the value for this call")]
 fn refused(services: Value, name: &str) -> String {
     let error = select(&model(&json!({"name": "p", "services": services})), name).unwrap_err();
     assert_eq!(error.exit_code(), futon_model::ExitCode::Usage);
