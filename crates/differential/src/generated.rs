@@ -92,7 +92,7 @@ fn leaf(dice: &mut Dice) -> String {
         return path;
     }
     let name = *dice.pick(&LEAVES);
-    path.rsplit_once('/').map_or(name.into(), |(folder, _)| format!("{folder}/{name}"))
+    path.rsplit_once('/').map_or_else(|| name.into(), |(folder, _)| format!("{folder}/{name}"))
 }
 
 fn member(dice: &mut Dice, earlier: &[Member]) -> Member {

@@ -123,7 +123,8 @@ pub fn differences(ours: &Answer, engines: &Answer) -> Vec<String> {
     let (ours, mut engines) = (by_path(ours), by_path(engines));
     let mut found = Vec::new();
     for (path, mine) in ours {
-        let name = hex::decode(&path).map_or(path.clone(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let name =
+            hex::decode(&path).map_or_else(|_| path.clone(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
         match engines.remove(&path) {
             None => found.push(format!("{name}: only futon has it: {mine:?}")),
             Some(theirs) => {

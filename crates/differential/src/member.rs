@@ -181,7 +181,7 @@ impl Member {
         number(&mut header[100..108], self.mode);
         number(&mut header[108..116], self.uid);
         number(&mut header[116..124], self.gid);
-        let size = self.size.unwrap_or(i64::try_from(self.data.len()).unwrap_or(0));
+        let size = self.size.unwrap_or_else(|| i64::try_from(self.data.len()).unwrap_or(0));
         number(&mut header[124..136], size);
         number(&mut header[136..148], self.mtime);
         header[156] = self.kind;

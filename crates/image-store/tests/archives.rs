@@ -84,7 +84,7 @@ fn layers_that_are_not_those_of_the_configuration_are_refused_in_the_engines_wor
         (vec![], "layers from manifest don't match image configuration: 2 layers, 0 diff_ids".into()),
     ] {
         let layers = [gzip(&one), two.clone()];
-        let made = image_of(config(&amd64(), &diff_ids), &layers, json!({}));
+        let made = image_of(config(&amd64(), &diff_ids), &layers, &json!({}));
         let error = Bench::new().layout(&made.blobs, &[made.manifest.clone()]).unwrap_err();
         assert!(error.is_of_the_image() && error.to_string().contains(&wanted), "{error}");
         let index = json!({"schemaVersion": 2, "manifests": [made.manifest]});
@@ -99,9 +99,9 @@ fn layers_that_are_not_those_of_the_configuration_are_refused_in_the_engines_wor
     }
     // A layer that is in the store already is compared all the same.
     let bench = Bench::new();
-    let good = image_of(config(&amd64(), &[a.clone()]), &[one.clone()], json!({}));
+    let good = image_of(config(&amd64(), &[a.clone()]), &[one.clone()], &json!({}));
     bench.layout(&good.blobs, &[good.manifest.clone()]).unwrap();
-    let bad = image_of(config(&amd64(), &[b.clone()]), &[one.clone()], json!({}));
+    let bad = image_of(config(&amd64(), &[b.clone()]), &[one.clone()], &json!({}));
     assert!(bench.layout(&bad.blobs, &[bad.manifest.clone()]).unwrap_err().to_string().contains("invalid diffID"));
 }
 
@@ -273,7 +273,7 @@ fn platforms_in_other_words_are_taken_as_the_engine_takes_them() {
 #[test]
 fn what_is_no_image_and_what_is_too_deep_is_refused() {
     let empty = b"{}".to_vec();
-    let mut made = image_of(empty.clone(), &[empty], json!({"artifactType": "application/spdx+json"}));
+    let mut made = image_of(empty.clone(), &[empty], &json!({"artifactType": "application/spdx+json"}));
     let manifest = String::from_utf8(made.blobs.pop().unwrap()).unwrap();
     let manifest = manifest.replace(CONFIG, "application/vnd.oci.empty.v1+json").into_bytes();
     made.blobs.push(manifest.clone());

@@ -30,7 +30,7 @@ const CRUN: &str = "/usr/bin/crun";
 /// Between the first end of a container that is to be started again and that start; it doubles with each, up to a minute, and begins
 /// anew when the container has run for ten seconds, all as the Docker Engine has it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const LONG_RUN: Duration = Duration::from_secs(10);
 /// Between two looks whether it is to be stopped after all.
 const TICK: Duration = Duration::from_millis(20);

@@ -39,7 +39,7 @@ pub(super) fn mounts(more: &[Mounted], shm: Shm, read_only_root: bool) -> Vec<Va
     let covered = |path: &str| more.iter().any(|mount| mount.target == path);
     let mut made: Vec<(String, &str, String, Vec<String>)> = own(shm)
         .into_iter()
-        .filter(|(to, ..)| !covered(to) && !(covered("/dev") && to.starts_with("/dev/")))
+        .filter(|(to, ..)| !(covered(to) || covered("/dev") && to.starts_with("/dev/")))
         .map(|(to, kind, source, options)| {
             let options = if read_only_root && !WRITABLE.contains(&to) && !options.iter().any(|o| o == "ro") {
                 [options, vec!["ro".into()]].concat()

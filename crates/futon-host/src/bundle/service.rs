@@ -213,7 +213,7 @@ fn security(project: &Project, service: &Service) -> Result<Security, RefusedKey
             ("systempaths", "unconfined") => made.open_paths = true,
             ("seccomp", "unconfined") => made.seccomp = Seccomp::Unconfined,
             ("seccomp", file) if !file.is_empty() => {
-                let folder = project.file.parent().unwrap_or(Path::new("."));
+                let folder = project.file.parent().unwrap_or_else(|| Path::new("."));
                 let path = folder.join(file);
                 let text = std::fs::read_to_string(&path)
                     .map_err(|e| refuse("security_opt", format!("cannot read {}: {e}", path.display())))?;
@@ -239,7 +239,7 @@ fn limits(service: &Service) -> Result<Limits, RefusedKey> {
     let least = resources.and_then(|resources| resources.reservations.as_ref());
     Ok(Limits {
         cpuset: service.cpuset.clone(),
-        nano_cpus: nano(most.and_then(|most| most.cpus)).or(nano(service.cpus)),
+        nano_cpus: nano(most.and_then(|most| most.cpus)).or_else(|| nano(service.cpus)),
         cpu_period: service.cpu_period.filter(|n| *n != 0),
         cpu_quota: service.cpu_quota.filter(|n| *n != 0),
         cpu_shares: service.cpu_shares,

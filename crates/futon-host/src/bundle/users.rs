@@ -124,7 +124,7 @@ fn lenient(text: &[u8]) -> i64 {
 fn lines(text: &[u8], comments: bool) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| *byte == b'\n')
         .map(<[u8]>::trim_ascii)
-        .filter(move |line| !line.is_empty() && !(comments && line.starts_with(b"#")))
+        .filter(move |line| !(line.is_empty() || comments && line.starts_with(b"#")))
 }
 
 fn field(line: &[u8], index: usize) -> &[u8] {

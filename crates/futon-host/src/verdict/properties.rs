@@ -133,7 +133,7 @@ fn all_agree(events: &[Event]) -> Result<(), String> {
             EventKind::RunScriptRequested { status: 200, .. } => {}
             EventKind::Guest { authentic: true, guest } => match guest {
                 GuestEvent::StepEnded { name, exit_status: Some(0), signal: None, timed_out: false, .. } => {
-                    script.push(name.clone())
+                    script.push(name.clone());
                 }
                 GuestEvent::StepEnded { .. } => return Err("a bad step".into()),
                 GuestEvent::Finish { status: 0 } => script.push("finish".into()),

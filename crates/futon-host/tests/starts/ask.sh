@@ -29,6 +29,7 @@ $compose create --no-build $($compose config --services | grep -vxF "$(printf '%
 for service in $refused; do
     $compose create --no-build "$service" 2>&1 | sed -n 's/^Error response from daemon: //p' >"/root/starts/$service.error"
 done
+# shellcheck disable=SC2013 # names are words
 for name in $(sed -n 's/.*container_name: \([a-z0-9]*\).*/\1/p' services.yaml); do
     [ ! -e "/root/starts/$name.error" ] || continue
     rm -f /root/kept.json

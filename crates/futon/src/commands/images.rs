@@ -26,7 +26,7 @@ pub async fn images(command: ImagesCommand, ui: &mut Ui, cancel: &CancellationTo
             let store = store(&resources.resources)?;
             let built =
                 build_function_images(&own_folder(&resources.resources)?, &store, &names, cancel, &mut |line| {
-                    shown.update(line)
+                    shown.update(line);
                 })
                 .await;
             ui.stop();

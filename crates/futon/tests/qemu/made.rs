@@ -34,7 +34,7 @@ impl<'a> Layout<'a> {
     /// fibonacci-go with a variable `MADE=text`, and more layers; gives its manifest's descriptor.
     pub fn image(&self, text: &str, more: &[Vec<u8>]) -> Value {
         let store = ImageStore::open(root().join("resources/images")).unwrap();
-        let image = store.resolve(&"vhiveease/fibonacci-go".parse().unwrap()).unwrap().expect("make images");
+        let image = store.resolve(&"vhiveease/fibonacci-go".parse().unwrap()).unwrap().unwrap();
         let read = |digest| fs::read(store.blob_path(digest)).unwrap();
         let mut config: Value = serde_json::from_slice(&read(&image.config.digest)).unwrap();
         config["config"]["Env"].as_array_mut().unwrap().push(json!(format!("MADE={text}")));

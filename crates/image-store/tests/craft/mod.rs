@@ -72,7 +72,7 @@ pub struct Made {
 }
 
 /// An image of these layers as they are stored, with this configuration.
-pub fn image_of(config: Vec<u8>, layers: &[Vec<u8>], more: Value) -> Made {
+pub fn image_of(config: Vec<u8>, layers: &[Vec<u8>], more: &Value) -> Made {
     let layer_descriptors: Vec<Value> = layers.iter().map(|l| descriptor(l, LAYER)).collect();
     let mut manifest = json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": descriptor(&config, CONFIG), "layers": layer_descriptors});
     for (key, value) in more.as_object().unwrap() {
@@ -88,7 +88,7 @@ pub fn image_of(config: Vec<u8>, layers: &[Vec<u8>], more: Value) -> Made {
 
 pub fn image(platform: &Value, text: &str) -> Made {
     let layer = layer(text);
-    image_of(config(platform, &[sha(&layer)]), &[layer], json!({}))
+    image_of(config(platform, &[sha(&layer)]), &[layer], &json!({}))
 }
 
 /// A layout in a tar: all blobs, an index of these entries, and more files.

@@ -34,6 +34,7 @@ const CHANGES: [i64; 19] = [
 
 /// Runs a process that stops before its work, and kills it before its `nth` change, from 0. True when it was killed, false when it made
 /// fewer changes and ended well.
+#[allow(clippy::zombie_processes, reason = "waitpid below takes its end, as that of every thread that is traced")]
 fn killed_at(mut command: Command, nth: usize) -> bool {
     let child = command.spawn().unwrap();
     let main = Pid::from_raw(i32::try_from(child.id()).unwrap());
