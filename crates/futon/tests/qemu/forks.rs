@@ -6,7 +6,7 @@ use std::io::Read;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::real::{Bench, Run};
+use crate::real::{Bench, Run, root};
 
 #[test]
 #[ignore = "needs virtual machines: make test runs it"]
@@ -24,6 +24,12 @@ fn a_run_says_whether_it_was_forked() {
         assert_eq!(function["proof"], "full");
         assert_eq!(function["machine"]["warm_base"].is_string(), forked, "{}", run.all());
         assert_eq!(function["machine"]["thawed"] == true, forked && is_emulated(&run), "{}", run.all());
+        // A rehearsal that fails costs each fork seconds and nothing else would say so.
+        if let Some(base) = function["machine"]["warm_base"].as_str() {
+            let console = root().join("resources/warm").join(base).join("console/console.log");
+            let console = fs::read_to_string(console).unwrap();
+            assert!(!console.contains("the rehearsal failed"), "{console}");
+        }
         // A fork of the Docker base has the programs from the machine that was saved, and asks whether the client is still the same.
         let events = fs::read_to_string(bench.path("out/fibonacci-go/results/events.jsonl")).unwrap();
         let asked = |what: &str| events.contains(&format!("\"path\":\"{what}"));
