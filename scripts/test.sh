@@ -52,9 +52,7 @@ say "sample functions against their test vectors"
 sh functions/test/check.sh --work resources/.work/functions --out resources/.work/layouts
 row "$doing" - - -
 
-reason="needs the engine in a virtual machine: make test runs it"
-ignored_suite "as the engine" engine "$reason" -p differential -- --ignored crafted
-left_out "as the engine, at random" "takes long: make differential runs it" "make differential runs it"
+left_out "as the engine" "takes long: make differential runs it" "make differential runs it"
 
 ignored_suite "virtual machines" qemu "needs virtual machines: make test runs it" -p futon --test qemu -- --ignored --test-threads=2
 

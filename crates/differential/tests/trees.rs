@@ -114,7 +114,7 @@ fn compare(what: &str, cases: &[Case]) {
 }
 
 #[test]
-#[ignore = "needs the engine in a virtual machine: make test runs it"]
+#[ignore = "takes long: make differential runs it"]
 fn crafted_images_make_the_engines_trees() {
     compare("crafted", &crafted::cases());
 }

@@ -163,7 +163,7 @@ fn containers_start_as_the_engines_do() {
 
 /// Makes `engine.json` of what `record.sh` brought from the guest.
 #[test]
-#[ignore = "records; FUTON_STARTS names the folder that the guest filled"]
+#[ignore = "a part of record.sh"]
 fn record() {
     let folder = PathBuf::from(std::env::var_os("FUTON_STARTS").expect("FUTON_STARTS"));
     let read = |name: &str| -> Option<Flat> {
@@ -188,7 +188,7 @@ fn record() {
 
 /// Writes the image's archive for the guest.
 #[test]
-#[ignore = "for record.sh; FUTON_STARTS names the folder"]
+#[ignore = "a part of record.sh"]
 fn write_image() {
     let folder = PathBuf::from(std::env::var_os("FUTON_STARTS").expect("FUTON_STARTS"));
     std::fs::write(folder.join("image.tar"), image::archive()).unwrap();
