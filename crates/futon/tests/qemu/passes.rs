@@ -85,7 +85,17 @@ fn an_unprivileged_user_can_do_it() {
         assert!(status.success(), "{from}");
     };
     fs::create_dir(bench.path("resources")).unwrap();
-    for name in ["base-disk-image.img", "kernel", "initrd", "cmdline", "futon-guest", "test-client", "images"] {
+    let needed = [
+        "base-disk-image.img",
+        "kernel",
+        "initrd",
+        "cmdline",
+        "futon-guest",
+        "test-client",
+        "images",
+        "docker-compose",
+    ];
+    for name in needed {
         copy(&format!("resources/{name}"), "resources/");
     }
     copy("functions", "functions");
