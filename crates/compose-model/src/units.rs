@@ -1,5 +1,6 @@
 //! Sizes and lengths of time in the forms in which Compose prints them.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -57,30 +58,26 @@ impl Serialize for GoDuration {
 
 /// A number that Compose prints as a text (sizes) or as a number.
 pub(crate) fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<i64>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either {
-        Number(i64),
-        Text(String),
-    }
-    match Option::<Either>::deserialize(from)? {
-        None => Ok(None),
-        Some(Either::Number(number)) => Ok(Some(number)),
-        Some(Either::Text(text)) => {
-            text.parse().map(Some).map_err(|_| D::Error::custom(format!("{text:?} is no number")))
-        }
-    }
+    number_or_text(from)
 }
 
 /// A number that Compose prints as a text (`deploy…cpus` of some versions) or as a number.
 pub(crate) fn fraction<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+    number_or_text(from)
+}
+
+fn number_or_text<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+where
+    T: Deserialize<'de> + FromStr,
+    D: Deserializer<'de>,
+{
     #[derive(Deserialize)]
     #[serde(untagged)]
-    enum Either {
-        Number(f64),
+    enum Either<T> {
+        Number(T),
         Text(String),
     }
-    match Option::<Either>::deserialize(from)? {
+    match Option::<Either<T>>::deserialize(from)? {
         None => Ok(None),
         Some(Either::Number(number)) => Ok(Some(number)),
         Some(Either::Text(text)) => {

@@ -247,7 +247,7 @@ fn written_compose_files_mean_what_the_guests_compose_says() {
         let Ok(requests) = &selection.engine else { continue };
         let place = made.join(&sample.name);
         fs::create_dir_all(&place).unwrap();
-        fs::write(place.join("service.json"), requests.to_string()).unwrap();
+        fs::write(place.join("service.json"), serde_json::to_vec(requests).unwrap()).unwrap();
         fs::write(place.join("functions.yaml"), &selection.compose).unwrap();
         let mut files = Vec::new();
         selection.handover.write(&mut files).unwrap();

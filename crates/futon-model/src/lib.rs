@@ -15,6 +15,7 @@ mod limits;
 mod plan;
 mod processor;
 mod report;
+mod requests;
 mod simulation;
 mod unready;
 mod verdict;
@@ -41,6 +42,7 @@ pub use report::{
     CompanionReport, FunctionReport, InvocationReport, MachineReport, OOPS_OF_TRANSLATOR, REPORT_SCHEMA, Report,
     StepReport, Summary,
 };
+pub use requests::{ContainerRequest, EngineRequests, StartAfter, StartCondition};
 pub use simulation::{PhaseReport, SimulationReport};
 pub use unready::{Unready, exit_words, is_loopback};
 pub use verdict::{Code, Judgement, Outcome, Proof, Verdict};

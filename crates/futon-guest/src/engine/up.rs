@@ -3,34 +3,17 @@
 
 use std::{fs, path::Path, time::Instant};
 
-use serde::Deserialize;
+use futon_model::{ContainerRequest, EngineRequests};
 use serde_json::Value;
 
 use super::{Engine, waits};
 use crate::error::{Context, Result};
 
-/// What the host wrote: networks and volumes, and containers in the order in which they are to start.
-#[derive(Debug, Deserialize)]
-struct Requests {
-    networks: Vec<Value>,
-    #[serde(default)]
-    volumes: Vec<Value>,
-    containers: Vec<Container>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Container {
-    name: String,
-    create: Value,
-    #[serde(default)]
-    after: Vec<waits::After>,
-}
-
 /// Makes networks, volumes and containers, and starts the containers where `start` says so.
 pub(crate) fn up(engine: &Engine, file: &Path, start: bool) -> Result<()> {
     let shown = file.display();
     let text = fs::read(file).context(format_args!("cannot read {shown}"))?;
-    let requests: Requests = serde_json::from_slice(&text).context(format_args!("{shown} makes no sense"))?;
+    let requests: EngineRequests = serde_json::from_slice(&text).context(format_args!("{shown} makes no sense"))?;
     let mut begin = Instant::now();
     let mut done = |what: &str, name: &str| {
         println!("{what} after {:.2} s: {name}", begin.elapsed().as_secs_f64());
@@ -48,7 +31,7 @@ pub(crate) fn up(engine: &Engine, file: &Path, start: bool) -> Result<()> {
         done("volume made", &name);
     }
     let mut made = Vec::new();
-    for Container { name, create, after } in &requests.containers {
+    for ContainerRequest { name, create, after, .. } in &requests.containers {
         let id = engine.create_container(name, create).context(format_args!("cannot make the container {name}"))?;
         done("container made", name);
         made.push((id, name, after));

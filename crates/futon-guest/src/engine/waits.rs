@@ -2,7 +2,7 @@
 
 use std::{thread, time::Duration};
 
-use serde::Deserialize;
+use futon_model::{StartAfter, StartCondition};
 
 use super::Engine;
 use crate::error::{Error, Result};
@@ -10,27 +10,8 @@ use crate::error::{Error, Result};
 /// Between two looks at a container.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// An entry of `depends_on`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub(crate) struct After {
-    service: String,
-    container: String,
-    condition: Condition,
-    required: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-enum Condition {
-    #[serde(rename = "service_started")]
-    Started,
-    #[serde(rename = "service_healthy")]
-    Healthy,
-    #[serde(rename = "service_completed_successfully")]
-    Completed,
-}
-
 /// Waits until every condition is met; the step's limit is what ends a wait without end.
-pub(crate) fn wait(engine: &Engine, after: &[After]) -> Result<()> {
+pub(crate) fn wait(engine: &Engine, after: &[StartAfter]) -> Result<()> {
     for one in after {
         match wait_for(engine, one) {
             Err(error) if !one.required => println!("the optional dependency {} is left out: {error}", one.service),
@@ -40,9 +21,9 @@ pub(crate) fn wait(engine: &Engine, after: &[After]) -> Result<()> {
     Ok(())
 }
 
-fn wait_for(engine: &Engine, after: &After) -> Result<()> {
-    let After { service, container: name, condition, .. } = after;
-    if *condition == Condition::Started {
+fn wait_for(engine: &Engine, after: &StartAfter) -> Result<()> {
+    let StartAfter { service, container: name, condition, .. } = after;
+    if *condition == StartCondition::Started {
         return Ok(());
     }
     println!("waiting for {service}");
@@ -53,7 +34,7 @@ fn wait_for(engine: &Engine, after: &After) -> Result<()> {
         };
         let over = state.is_over();
         match condition {
-            Condition::Healthy => {
+            StartCondition::Healthy => {
                 let health = state.health.as_ref().map(|health| health.status.as_str());
                 match health {
                     _ if over => {

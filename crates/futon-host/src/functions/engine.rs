@@ -4,7 +4,8 @@
 //! Field names: Docker Engine API 1.45, `POST /containers/create`, `/networks/create` and `/volumes/create`; how Compose 2.26 fills them, as
 //! seen with `docker inspect`.
 
-use compose_model::{Mount, Network, Project, Service};
+use compose_model::{Condition, Mount, Network, Project, Service};
+use futon_model::{ContainerRequest, EngineRequests, StartAfter, StartCondition};
 use serde_json::{Map, Value, json};
 
 /// Where the guest keeps the compose file; for the labels by which `docker compose ps` finds its containers.
@@ -18,7 +19,7 @@ const COMPOSE_VERSION: &str = "2.26.1-4";
 ///
 /// # Errors
 /// Names the first key that is not understood.
-pub(super) fn engine_requests(project: &Project, order: &[&str]) -> Result<Value, String> {
+pub(super) fn engine_requests(project: &Project, order: &[&str]) -> Result<EngineRequests, String> {
     let label = |kind: &str, name: &str| {
         json!({
             format!("com.docker.compose.{kind}"): name,
@@ -42,7 +43,7 @@ pub(super) fn engine_requests(project: &Project, order: &[&str]) -> Result<Value
         let service = project.services.get(name).ok_or_else(|| format!("no service {name}"))?;
         containers.push(container(project, name, service).map_err(|key| format!("service {name}: {key}"))?);
     }
-    Ok(json!({ "networks": networks, "volumes": volumes, "containers": containers }))
+    Ok(EngineRequests { networks, volumes, containers })
 }
 
 fn network_request(network: &Network, mut labels: Value) -> Result<Value, String> {
@@ -71,7 +72,7 @@ fn network_request(network: &Network, mut labels: Value) -> Result<Value, String
 }
 
 /// One container: its name, the body of the request that creates it, and what is waited for before it starts.
-fn container(project: &Project, name: &str, service: &Service) -> Result<Value, String> {
+fn container(project: &Project, name: &str, service: &Service) -> Result<ContainerRequest, String> {
     let mut body = Map::new();
     let mut host = Map::new();
     for key in service.keys() {
@@ -104,16 +105,20 @@ fn container(project: &Project, name: &str, service: &Service) -> Result<Value, 
     host.entry("ExtraHosts").or_insert_with(|| json!([]));
     networks(project, name, &container, service, &mut body, &mut host)?;
     body.insert("HostConfig".into(), host.into());
-    let after: Vec<Value> = service
+    let after = service
         .depends_on
         .iter()
         .filter_map(|(on, how)| {
             let container = project.services.get(on)?.container(&project.name, on);
-            let condition = how.condition.word();
-            Some(json!({ "service": on, "container": container, "condition": condition, "required": how.required }))
+            let condition = match how.condition {
+                Condition::ServiceStarted => StartCondition::Started,
+                Condition::ServiceHealthy => StartCondition::Healthy,
+                Condition::ServiceCompletedSuccessfully => StartCondition::Completed,
+            };
+            Some(StartAfter { service: on.clone(), container, condition, required: how.required })
         })
         .collect();
-    Ok(json!({ "service": name, "name": container, "create": body, "after": after }))
+    Ok(ContainerRequest { service: name.to_owned(), name: container, create: body.into(), after })
 }
 
 /// Puts one key of a service into the request.

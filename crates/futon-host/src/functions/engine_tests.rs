@@ -2,6 +2,7 @@ use super::*;
 
 fn requests(document: &Value, order: &[&str]) -> Result<Value, String> {
     engine_requests(&Project::from_json(document.to_string().as_bytes()).unwrap(), order)
+        .map(|requests| serde_json::to_value(requests).unwrap())
 }
 
 #[test]

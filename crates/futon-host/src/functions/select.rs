@@ -47,7 +47,7 @@ pub struct Selection {
     /// Compose file for the guest.
     pub compose: String,
     /// The same services as requests to the engine, or why they must be left to `docker compose`.
-    pub engine: Result<serde_json::Value, String>,
+    pub engine: Result<futon_model::EngineRequests, String>,
     /// What lets a container speak for the guest, by service and key.
     pub powers: Vec<String>,
     /// Defaults taken, and what the user should know; for the report.

@@ -6,7 +6,7 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futon_model::{ClientReport, Event, EventKind, Plan, ScriptKind};
+use futon_model::{ClientReport, EngineRequests, Event, EventKind, Plan, ScriptKind};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -59,7 +59,7 @@ pub struct Contents<'a> {
     /// Compose file for the guest.
     pub compose: Option<&'a str>,
     /// The service as requests to the engine, or why it must be left to `docker compose`.
-    pub engine: Option<&'a std::result::Result<serde_json::Value, String>>,
+    pub engine: Option<&'a std::result::Result<EngineRequests, String>>,
     /// Files of the host that the service needs.
     pub handover: Option<&'a Handover>,
     /// Guest tools.
@@ -128,7 +128,8 @@ impl WorkDir {
             write("functions.yaml", compose.as_bytes())?;
             write("run.env", run_env(plan, contents.engine, handover.is_some())?.as_bytes())?;
             if let Some(Ok(requests)) = contents.engine {
-                write("service.json", requests.to_string().as_bytes())?;
+                let text = serde_json::to_vec(requests).context(|| "service.json".into())?;
+                write("service.json", &text)?;
             }
         }
         if let Some(handover) = handover {

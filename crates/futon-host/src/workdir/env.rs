@@ -1,6 +1,6 @@
 //! `run.env`: what the run script needs to know, as assignments that any shell can read.
 
-use futon_model::{ClientPlan, FindPort, MachineKind, Plan};
+use futon_model::{ClientPlan, EngineRequests, FindPort, MachineKind, Plan};
 
 use super::dir::HANDOVER;
 use crate::{Context, Result};
@@ -11,7 +11,7 @@ use crate::{Context, Result};
 /// When a value holds a NUL byte.
 pub(super) fn run_env(
     plan: &Plan,
-    engine: Option<&std::result::Result<serde_json::Value, String>>,
+    engine: Option<&std::result::Result<EngineRequests, String>>,
     handover: bool,
 ) -> Result<String> {
     let Some(client) = &plan.client else { return Ok(String::new()) };

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futon_model::PlannedImage;
-use serde_json::{Value, json};
+use futon_model::{ContainerRequest, EngineRequests, PlannedImage};
+use serde_json::json;
 
 use crate::resources::sha256_bytes;
 use crate::{Context, Error, Result};
@@ -36,7 +36,7 @@ impl Rehearsal {
         let failed = || format!("cannot make the rehearsal in {}", folder.display());
         std::fs::create_dir_all(folder).context(failed)?;
         let requests = folder.join("rehearsal.json");
-        std::fs::write(&requests, self::requests().to_string()).context(failed)?;
+        std::fs::write(&requests, serde_json::to_vec(&self::requests()).context(failed)?).context(failed)?;
         let archive = folder.join("image.tar");
         std::fs::write(&archive, image(test_client).context(failed)?).context(failed)?;
         let mut store = ImageStore::open(folder.join("images"))?;
@@ -79,29 +79,30 @@ fn tar_of(files: &[(&str, &[u8])]) -> std::io::Result<Vec<u8>> {
 }
 
 /// A service on a network of its own with a port of the guest's, as those of the functions are.
-fn requests() -> Value {
+fn requests() -> EngineRequests {
     let network = format!("{NAME}_default");
-    json!({
-        "networks": [{ "Name": network }],
-        "containers": [{
-            "name": NAME,
-            "create": {
-                "Image": NAME,
-                // As the first process of its container the program hears no other one.
-                "StopSignal": "SIGKILL",
-                "ExposedPorts": { "50051/tcp": {} },
-                "HostConfig": {
-                    "NetworkMode": network,
-                    "PortBindings": { "50051/tcp": [{ "HostIp": "", "HostPort": "50000" }] },
-                },
-                "NetworkingConfig": { "EndpointsConfig": { (network): { "Aliases": [NAME] } } },
-            },
-        }],
-    })
+    let create = json!({
+        "Image": NAME,
+        // As the first process of its container the program hears no other one.
+        "StopSignal": "SIGKILL",
+        "ExposedPorts": { "50051/tcp": {} },
+        "HostConfig": {
+            "NetworkMode": network,
+            "PortBindings": { "50051/tcp": [{ "HostIp": "", "HostPort": "50000" }] },
+        },
+        "NetworkingConfig": { "EndpointsConfig": { (network.as_str()): { "Aliases": [NAME] } } },
+    });
+    EngineRequests {
+        networks: vec![json!({ "Name": network })],
+        volumes: Vec::new(),
+        containers: vec![ContainerRequest { service: NAME.into(), name: NAME.into(), create, after: Vec::new() }],
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
