@@ -66,7 +66,8 @@ fn engines(cases: &[Case]) -> BTreeMap<String, Answer> {
     drop(archive);
     fs::copy(env!("CARGO_BIN_EXE_engine-trees"), path("engine-trees")).unwrap();
     let script = "set -e\nfor file in engine-trees cases.tar; do futon-guest get $file; done\nchmod 755 engine-trees\n\
-                  ./engine-trees cases.tar answers.jsonl\nfuton-guest put answers.jsonl\n";
+                  ./engine-trees cases.tar 0.jsonl 0 2 & ./engine-trees cases.tar 1.jsonl 1 2; wait\n\
+                  cat 0.jsonl 1.jsonl >answers.jsonl\nfuton-guest put answers.jsonl\n";
     fs::write(path("trees.sh"), script).unwrap();
     let futon = futon();
     let mut command = Command::new(&futon);

@@ -1,7 +1,8 @@
 //! Runs in the guest: has the engine load each image of an archive, and writes down the tree it made of it, or why it refused.
 //!
-//! `engine-trees CASES.tar ANSWERS`: the cases are archives of `docker save`; an answer is one line of JSON. The trees are those of the
-//! image's own layers, mounted as the engine mounts them, without a container's.
+//! `engine-trees CASES.tar ANSWERS PART OF`: the cases are archives of `docker save`; an answer is one line of JSON. The trees are those
+//! of the image's own layers, mounted as the engine mounts them, without a container's. Each of several processes takes every OF-th case:
+//! the engine's work on one image keeps one processor busy.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
@@ -19,17 +20,20 @@ const SOCKET: &str = "/var/run/docker.sock";
 const LAYERS: &str = "/var/lib/docker/overlay2";
 
 fn main() -> io::Result<()> {
-    let words: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    let [cases, answers] = words.as_slice() else {
-        return Err(io::Error::other("usage: engine-trees CASES.tar ANSWERS"));
-    };
-    let work = PathBuf::from("/run/engine-trees");
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let usage = || io::Error::other("usage: engine-trees CASES.tar ANSWERS PART OF");
+    let [cases, answers, part, of] = words.as_slice() else { return Err(usage()) };
+    let (Ok(part), Ok(of)) = (part.parse::<usize>(), of.parse::<usize>()) else { return Err(usage()) };
+    let work = PathBuf::from(format!("/run/engine-trees-{part}"));
     for folder in ["top", "tree"] {
         fs::create_dir_all(work.join(folder))?;
     }
     let mut out = BufWriter::new(File::create(answers)?);
-    for entry in tar::Archive::new(File::open(cases)?).entries()? {
+    for (number, entry) in tar::Archive::new(File::open(cases)?).entries()?.enumerate() {
         let mut entry = entry?;
+        if number % of != part {
+            continue;
+        }
         let name = entry.path()?.display().to_string();
         let mut archive = Vec::new();
         entry.read_to_end(&mut archive)?;
