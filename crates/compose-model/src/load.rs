@@ -15,6 +15,9 @@ use crate::{LoadError, Places, Project};
 /// How long Compose may take; a file is read in 0.05 s.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// Before the words of a Compose that crashed.
+const CRASHED: &str = "Docker Compose crashed: ";
+
 /// Compose's words about a folder whose name has no letter that a project's name may have.
 const NO_NAME: &str = "project name must not be empty";
 
@@ -220,6 +223,9 @@ impl Asked<'_> {
         if output.status.code().is_none() {
             return Err(not_run(format!("{}: {words}", output.status)));
         }
+        // Some files crash it, dates as a command for one; where in its code is nothing to the file's author.
+        let crash = output.stderr.lines().find(|line| line.starts_with("panic: "));
+        let words = crash.map_or(words, |first| format!("{CRASHED}{}", first.trim_end()));
         let place = Places::find(self.text).named_in(&words);
         Err(LoadError::Refused { file: self.shown.to_owned(), place, words: self.without_own_path(&words) })
     }
@@ -295,6 +301,13 @@ mod tests {
         let old = script("echo \"$0: libc.so.6: version \\`GLIBC_2.34' not found (required by $0)\" >&2; exit 1");
         let old = Loader::new(old).load(&file).unwrap_err();
         assert!(matches!(&old, LoadError::NoProgram { why, .. } if why.contains("GLIBC_2.34")), "{old}");
+        let crash =
+            script("printf 'panic: not a string\\n\\ngoroutine 1 [running]:\\nmain.go:81 +0x16e\\n' >&2; exit 2");
+        let crash = Loader::new(crash).load(&file).unwrap_err();
+        assert!(
+            matches!(&crash, LoadError::Refused { words, .. } if words == "Docker Compose crashed: panic: not a string"),
+            "{crash}"
+        );
         let odd = Loader::new(script("echo hello")).load(&file).unwrap_err();
         assert!(matches!(odd, LoadError::Nonsense { .. }), "{odd}");
     }
