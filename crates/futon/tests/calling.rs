@@ -148,7 +148,16 @@ fn resources_that_a_lab_shares_are_read_and_ones_own_go_home() {
     assert!(project.path("home/.local/share/futon/images/names.json").exists());
     // The lab's own images are not this user's to remove.
     let (code, said) = with_read_only_resources(&project, "$0 images rm vhiveease/aes-go:latest");
-    assert!(code == Some(3) && said.contains("cannot be written") && said.contains("hint:"), "{code:?} {said}");
+    assert!(code == Some(2) && said.contains("resources/images, which you cannot write"), "{code:?} {said}");
+    assert!(said.contains("hint:"), "{said}");
+    // One's own under the lab's name goes, the lab's stays, and that is said; nothing goes where one of the names is the lab's.
+    let (code, said) = with_read_only_resources(
+        &project,
+        "$0 images add layout --name vhiveease/aes-go:latest; $0 images add layout --name me/kept:v1
+         ! $0 images rm me/kept:v1 vhiveease/fibonacci-go:latest; $0 images show me/kept:v1
+         $0 images rm vhiveease/aes-go:latest; $0 images show vhiveease/aes-go:latest",
+    );
+    assert!(code == Some(0) && said.contains("resources/images has an image of that name"), "{code:?} {said}");
     // Elsewhere than at home.
     let (code, said) =
         with_read_only_resources(&project, "FUTON_DATA=$PWD/data $0 images add layout --name me/other:v1");
@@ -156,4 +165,30 @@ fn resources_that_a_lab_shares_are_read_and_ones_own_go_home() {
     // What must be written into the resources says so, and what helps.
     let (code, said) = with_read_only_resources(&project, "$0 resources build --tools-only");
     assert!(code == Some(3) && said.contains("hint:"), "{code:?} {said}");
+}
+
+/// Nobody's home is one: what only reads reads the lab's, and what must keep something says where it could.
+#[test]
+fn a_user_without_a_folder_of_their_own_reads_the_labs() {
+    let project = Project::new();
+    // No folder there, and none can be made: a file is in its place, for root, too.
+    project.write("no-home", "");
+    for home in ["FUTON_DATA=$PWD/no-home/x", "HOME=$PWD/no-home"] {
+        let (code, said) = with_read_only_resources(
+            &project,
+            &format!(
+                "export {home}; $0 images list; $0 images show vhiveease/aes-go:latest; $0 images prune; $0 warm list
+                 $0 resources list; $0 doctor --host-only || true; $0 test --on fake --out out-$$ fibonacci-go"
+            ),
+        );
+        assert!(code == Some(0) && said.contains("vhiveease/aes-go:latest"), "{home}: {code:?} {said}");
+        let (code, said) =
+            with_read_only_resources(&project, &format!("export {home}; $0 images rm vhiveease/aes-go:latest"));
+        assert!(code == Some(2) && said.contains("which you cannot write"), "{home}: {code:?} {said}");
+        for writes in ["images add layout --name me/x:v1", "images build"] {
+            let (code, said) = with_read_only_resources(&project, &format!("export {home}; $0 {writes}"));
+            let told = said.contains("neither can") && said.contains("hint: FUTON_DATA=DIR");
+            assert!(code == Some(3) && told, "{home} {writes}: {code:?} {said}");
+        }
+    }
 }

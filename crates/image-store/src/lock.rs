@@ -1,6 +1,6 @@
 //! Locks between processes: the store's own, and one on each staging folder.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,9 +11,10 @@ use super::StoreError;
 /// How long a process waits for another one's short critical section.
 pub(super) const LOCK_LIMIT: Duration = Duration::from_secs(60);
 
-/// Takes the lock of the store at `folder`; it goes with the returned value.
+/// Takes the lock of the store at `folder`, which is made where it is not there; the lock goes with the returned value.
 pub(super) fn lock_store(folder: &Path) -> Result<Flock<File>, StoreError> {
     let path = folder.join(".lock");
+    fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;
     let mut file = OpenOptions::new()
         .create(true)
         .truncate(false)

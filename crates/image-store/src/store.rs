@@ -29,6 +29,7 @@ pub struct ImageStore {
     level: Amd64Level,
     /// Another store, which is only read: images that this one lacks are looked up there.
     shared: Option<Box<ImageStore>>,
+    read_only: bool,
     cache: Mutex<Option<(Stamp, Arc<Names>)>>,
 }
 
@@ -58,17 +59,23 @@ pub struct Removed {
 }
 
 impl ImageStore {
-    /// Opens the store at `folder`, and makes it when it is not there.
+    /// Opens the store at `folder`. The first image that is added makes it, where it is not there.
     ///
     /// # Errors
-    /// The folder cannot be made, or its names file is not futon's.
+    /// Its names file cannot be read, or is not futon's.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, StoreError> {
-        let folder = folder.into();
-        let blobs = blob_folder(&folder);
-        fs::create_dir_all(&blobs).map_err(StoreError::io("create", &blobs))?;
-        let store = Self { folder, level: USUAL, shared: None, cache: Mutex::new(None) };
+        let store =
+            Self { folder: folder.into(), level: USUAL, shared: None, read_only: false, cache: Mutex::new(None) };
         store.names()?;
         Ok(store)
+    }
+
+    /// Opens the store at `folder`, from which nothing is removed and to which nothing is added.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub fn open_read_only(folder: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        Ok(Self { read_only: true, ..Self::open(folder)? })
     }
 
     /// Opens the store at `folder` over another one that is only read, as a lab shares it: images are looked up in the first, then in the
@@ -77,9 +84,7 @@ impl ImageStore {
     /// # Errors
     /// As for [`open`](Self::open).
     pub fn open_over(folder: impl Into<PathBuf>, shared: impl Into<PathBuf>) -> Result<Self, StoreError> {
-        let shared = Self { folder: shared.into(), level: USUAL, shared: None, cache: Mutex::new(None) };
-        shared.names()?;
-        Ok(Self { shared: Some(Box::new(shared)), ..Self::open(folder)? })
+        Ok(Self { shared: Some(Box::new(Self::open_read_only(shared)?)), ..Self::open(folder)? })
     }
 
     /// The store as a machine with a processor of this level sees it: an index leads to the image that an engine would take there.
@@ -195,6 +200,24 @@ impl ImageStore {
         fitting.map(Some).ok_or_else(refused)
     }
 
+    /// The folder of the store that is only read, where a name is in it.
+    ///
+    /// # Errors
+    /// The names file cannot be read.
+    pub fn kept_by_others(&self, reference: &ImageReference) -> Result<Option<&Path>, StoreError> {
+        let read_only = if self.read_only { Some(self) } else { self.shared.as_deref() };
+        let Some(read_only) = read_only else { return Ok(None) };
+        Ok(read_only.names()?.resolve(reference).map(|_| read_only.folder()))
+    }
+
+    /// Whether a name is in the store that images are added to.
+    ///
+    /// # Errors
+    /// The names file cannot be read.
+    pub fn is_own(&self, reference: &ImageReference) -> Result<bool, StoreError> {
+        Ok(!self.read_only && self.names()?.resolve(reference).is_some())
+    }
+
     /// Names of the store that someone may have meant who wrote this one, the likeliest first.
     ///
     /// # Errors
@@ -211,6 +234,9 @@ impl ImageStore {
     /// # Errors
     /// The store cannot be locked or changed.
     pub fn prune(&self) -> Result<Removed, StoreError> {
+        if !self.has_own() {
+            return Ok(Removed { found: false, blobs: 0, bytes: 0 });
+        }
         // What adds that were killed have left goes with it.
         drop(Staging::new(&self.folder)?);
         let _lock = lock_store(&self.folder)?;
@@ -243,6 +269,9 @@ impl ImageStore {
     /// # Errors
     /// The store cannot be locked or changed.
     pub fn remove(&self, reference: &ImageReference) -> Result<Removed, StoreError> {
+        if !self.has_own() {
+            return Ok(Removed { found: false, blobs: 0, bytes: 0 });
+        }
         let _lock = lock_store(&self.folder)?;
         let mut names = Names::read(&self.names_path())?;
         let found =
@@ -272,6 +301,11 @@ impl ImageStore {
         Ok(names)
     }
 
+    /// Whether there is a folder of its own to remove something from.
+    fn has_own(&self) -> bool {
+        !self.read_only && self.folder.exists()
+    }
+
     fn names_path(&self) -> PathBuf {
         self.folder.join("names.json")
     }
@@ -281,6 +315,10 @@ impl ImageStore {
         &self,
         mut stage: impl FnMut(&mut Staging, String) -> Result<Vec<StoredImage>, StoreError>,
     ) -> Result<Vec<Added>, StoreError> {
+        if self.read_only {
+            let refused = std::io::Error::from(std::io::ErrorKind::ReadOnlyFilesystem);
+            return Err(StoreError::io("write to", &self.folder)(refused));
+        }
         let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         for _ in 0..TRIES {
             let mut staging = Staging::new(&self.folder)?;
@@ -310,7 +348,12 @@ impl ImageStore {
             names.images.values().flat_map(StoredImage::descriptors).map(|d| d.digest.hex()).collect();
         let folder = blob_folder(&self.folder);
         let mut removed = Removed { found, blobs: 0, bytes: 0 };
-        for entry in fs::read_dir(&folder).map_err(StoreError::io("read", &folder))?.flatten() {
+        let entries = match fs::read_dir(&folder) {
+            // Nothing was added yet.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(removed),
+            entries => entries.map_err(StoreError::io("read", &folder))?,
+        };
+        for entry in entries.flatten() {
             if entry.file_name().to_str().is_some_and(|name| used.contains(name)) {
                 continue;
             }

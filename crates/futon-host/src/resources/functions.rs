@@ -12,12 +12,14 @@ use crate::functions::Compose;
 use crate::{Context, Error, Result};
 use image_store::ImageStore;
 
-/// Builds sample functions' images with `images/functions/build.sh` and adds them to the store. Returns the image names.
+/// Builds sample functions' images with `images/functions/build.sh`, below `folder`, and adds them to the store. `compose` is the program
+/// that reads their compose file. Returns the image names.
 ///
 /// # Errors
 /// When the recipe fails or is interrupted, or an image is no image.
 pub async fn build_function_images(
-    resources: &Path,
+    folder: &Path,
+    compose: &Path,
     store: &ImageStore,
     functions: &[String],
     cancel: &CancellationToken,
@@ -25,7 +27,7 @@ pub async fn build_function_images(
 ) -> Result<Vec<String>> {
     let root = source_root()?;
     let absolute = |path: &Path| std::path::absolute(path).context(|| format!("path of {}", path.display()));
-    let (work, out) = (absolute(&resources.join(".work/functions"))?, absolute(&resources.join(".work/layouts"))?);
+    let (work, out) = (absolute(&folder.join(".work/functions"))?, absolute(&folder.join(".work/layouts"))?);
     for folder in [&work, &out] {
         std::fs::create_dir_all(folder).context(|| format!("cannot make {}", folder.display()))?;
     }
@@ -33,7 +35,7 @@ pub async fn build_function_images(
     command.arg(root.join("images/functions/build.sh")).arg("--work").arg(&work).arg("--out").arg(&out).args(functions);
     run_recipe(command, "images/functions/build.sh", cancel, progress).await?;
 
-    let compose = Compose::read(&root.join("functions/functions.yaml"), &super::find_compose(resources)?)?;
+    let compose = Compose::read(&root.join("functions/functions.yaml"), compose)?;
     let mut names = Vec::new();
     for function in functions {
         let reference = match compose.project.services.contains_key(function) {

@@ -9,7 +9,7 @@ use futon_model::{ExitCode, ImageReference};
 use image_store::{ImageStore, RegistryOptions};
 use tokio_util::sync::CancellationToken;
 
-use super::places::{own_folder, store};
+use super::places::{own_folder, store, store_to_add_to};
 use super::project::read_text;
 use super::resources::size;
 use super::stored_images;
@@ -23,12 +23,10 @@ pub async fn images(command: ImagesCommand, ui: &mut Ui, cancel: &CancellationTo
             let names = sample_names(functions, all, &resources.resources)?;
             ui.start("function images: looking");
             let shown: &Ui = ui;
-            let store = store(&resources.resources)?;
+            let store = store_to_add_to(&resources.resources)?;
+            let (folder, compose) = (own_folder(&resources.resources)?, find_compose(&resources.resources)?);
             let built =
-                build_function_images(&own_folder(&resources.resources)?, &store, &names, cancel, &mut |line| {
-                    shown.update(line);
-                })
-                .await;
+                build_function_images(&folder, &compose, &store, &names, cancel, &mut |line| shown.update(line)).await;
             ui.stop();
             for name in built? {
                 ui.line(&format!("{name}: in the store"));
@@ -37,7 +35,7 @@ pub async fn images(command: ImagesCommand, ui: &mut Ui, cancel: &CancellationTo
         }
         ImagesCommand::Add { source, name, insecure, resources } => {
             let registry = RegistryOptions { tls_verify: !insecure, ..RegistryOptions::default() };
-            let code = add(&source, name.as_deref(), registry, store(&resources.resources)?, ui).await?;
+            let code = add(&source, name.as_deref(), registry, store_to_add_to(&resources.resources)?, ui).await?;
             let own = own_folder(&resources.resources)?;
             if own != resources.resources {
                 let shared = resources.resources.display();

@@ -181,7 +181,7 @@ async fn accelerator(
         Accel::Kvm => AcceleratorRequest::Kvm,
         Accel::Tcg => AcceleratorRequest::Tcg,
     };
-    let cache = super::places::probe_file(resources)?;
+    let cache = super::places::probe_file(resources);
     ui.start("choosing the accelerator");
     let choice = choose_accelerator(request, &version, kernel, probe_initrd, &cache).await;
     ui.stop();

@@ -15,22 +15,38 @@ const VARIABLE: &str = "FUTON_DATA";
 /// The folder that images, warm bases and checkpoints are written to.
 ///
 /// # Errors
-/// When the resources folder cannot be written, and nothing says where the user's own folder is.
+/// When neither the resources folder nor the user's own can be written.
 pub fn own_folder(resources: &Path) -> Result<PathBuf> {
     if can_be_written(resources) {
         return Ok(resources.to_owned());
     }
+    let refused = |why: String| {
+        Error::infra(format!("{} cannot be written, and {why}", resources.display()))
+            .hint(format!("{VARIABLE}=DIR names a folder for images, warm bases and checkpoints"))
+    };
+    match users_folder() {
+        None => Err(refused("there is no home for a folder of your own".into())),
+        Some(own) if can_be_made(&own) => Ok(own),
+        Some(own) => Err(refused(format!("neither can {}", own.display()))),
+    }
+}
+
+/// The user's own folder, whether or not it is there.
+fn users_folder() -> Option<PathBuf> {
     let given = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let own = given(VARIABLE)
+    given(VARIABLE)
         .or_else(|| given("XDG_DATA_HOME").map(|data| data.join("futon")))
-        .or_else(|| given("HOME").or_else(home).map(|home| home.join(".local/share/futon")));
-    own.ok_or_else(|| {
-        Error::infra(format!(
-            "{} cannot be written, and there is no home for a folder of your own",
-            resources.display()
-        ))
-        .hint(format!("{VARIABLE}=DIR names a folder for images, warm bases and checkpoints"))
-    })
+        .or_else(|| given("HOME").or_else(home).map(|home| home.join(".local/share/futon")))
+}
+
+/// The folders to look into: the first, which is written to where it can be, and where that is the user's own the resources, which are only
+/// read.
+fn folders(resources: &Path) -> (PathBuf, Option<PathBuf>) {
+    let own = || users_folder().filter(|own| own.is_dir() || can_be_made(own));
+    match if can_be_written(resources) { None } else { own() } {
+        Some(own) => (own, Some(resources.to_owned())),
+        None => (resources.to_owned(), None),
+    }
 }
 
 /// Refuses to build resources into a folder that cannot be written.
@@ -50,6 +66,12 @@ fn can_be_written(resources: &Path) -> bool {
     !resources.exists() || access(resources, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
 }
 
+/// Whether a folder can be written, or made where it is not there.
+fn can_be_made(folder: &Path) -> bool {
+    let there = folder.ancestors().find(|folder| folder.exists());
+    there.is_some_and(|there| there.is_dir() && access(there, AccessFlags::W_OK | AccessFlags::X_OK).is_ok())
+}
+
 /// The home that /etc/passwd gives this user. A static program has no other name service.
 fn home() -> Option<PathBuf> {
     let (text, uid) = (std::fs::read_to_string("/etc/passwd").ok()?, getuid().to_string());
@@ -60,33 +82,35 @@ fn home() -> Option<PathBuf> {
     home.filter(|home| home.is_dir())
 }
 
-/// The resources folder, where it is another one than the user's own.
-fn shared<'a>(resources: &'a Path, own: &Path) -> Option<&'a Path> {
-    (own != resources).then_some(resources)
-}
-
-/// The image store.
+/// The image store, to look into. Nothing is made by looking: a user without a folder of their own sees the lab's images.
 ///
 /// # Errors
-/// When a store cannot be opened.
+/// When a store cannot be read.
 pub fn store(resources: &Path) -> Result<ImageStore> {
-    let own = own_folder(resources)?;
-    Ok(match shared(resources, &own) {
+    let (own, shared) = folders(resources);
+    Ok(match shared {
         Some(shared) => ImageStore::open_over(own.join(IMAGES), shared.join(IMAGES))?,
-        None => ImageStore::open(own.join(IMAGES))?,
+        None if can_be_written(resources) => ImageStore::open(own.join(IMAGES))?,
+        None => ImageStore::open_read_only(own.join(IMAGES))?,
     })
 }
 
-/// The warm bases.
+/// The image store, to add images to.
 ///
 /// # Errors
-/// When there is no folder to keep them in.
-pub fn warm_bases(resources: &Path) -> Result<WarmStore> {
-    let own = own_folder(resources)?;
-    Ok(match shared(resources, &own) {
-        Some(shared) => WarmStore::of(&own).over(shared),
+/// When it cannot be read, or there is no folder to keep images in.
+pub fn store_to_add_to(resources: &Path) -> Result<ImageStore> {
+    own_folder(resources)?;
+    store(resources)
+}
+
+/// The warm bases, to look for one. Whoever makes one asks for [`own_folder`] first.
+pub fn warm_bases(resources: &Path) -> WarmStore {
+    let (own, shared) = folders(resources);
+    match shared {
+        Some(shared) => WarmStore::of(&own).over(&shared),
         None => WarmStore::of(&own),
-    })
+    }
 }
 
 /// Folders of checkpoints: the one that is written to, and the lab's.
@@ -95,17 +119,16 @@ pub fn warm_bases(resources: &Path) -> Result<WarmStore> {
 /// When there is no folder to keep them in.
 pub fn checkpoints(resources: &Path) -> Result<(PathBuf, Option<PathBuf>)> {
     const FOLDER: &str = "checkpoints";
-    let own = own_folder(resources)?;
-    Ok((own.join(FOLDER), shared(resources, &own).map(|shared| shared.join(FOLDER))))
+    own_folder(resources)?;
+    let (own, shared) = folders(resources);
+    Ok((own.join(FOLDER), shared.map(|shared| shared.join(FOLDER))))
 }
 
-/// The file that keeps what a probe for KVM has found.
-///
-/// # Errors
-/// When the folder for it cannot be made.
-pub fn probe_file(resources: &Path) -> Result<PathBuf> {
-    let own = own_folder(resources)?;
-    // Without it the probe is merely made again.
+/// The file that keeps what a probe for KVM has found. Where it cannot be kept, the probe is merely made again.
+pub fn probe_file(resources: &Path) -> PathBuf {
+    const FILE: &str = ".kvm-probe.json";
+    let (own, shared) = folders(resources);
     let _ = std::fs::create_dir_all(&own);
-    Ok(own.join(".kvm-probe.json"))
+    let file = own.join(FILE);
+    shared.filter(|_| !own.is_dir()).map_or(file, |shared| shared.join(FILE))
 }

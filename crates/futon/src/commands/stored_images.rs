@@ -52,17 +52,23 @@ pub fn remove(store: &ImageStore, names: &[String], json: bool, ui: &Ui) -> Resu
     let references: Vec<ImageReference> = names.iter().map(|name| read(name)).collect::<Result<_>>()?;
     for reference in &references {
         find(store, reference)?;
+        if let (false, Some(folder)) = (store.is_own(reference)?, store.kept_by_others(reference)?) {
+            return Err(Error::usage(format!("{reference} is in {}, which you cannot write", folder.display()))
+                .hint("whoever made that folder can remove it; an image of yours under the same name comes first"));
+        }
     }
     let mut all = Removed { found: true, blobs: 0, bytes: 0 };
     for reference in &references {
         let removed = store.remove(reference)?;
-        if !removed.found {
-            return Err(Error::infra(format!("{reference} is in a resources folder that cannot be written"))
-                .hint("whoever made that folder can remove it; an image of yours under the same name comes first"));
-        }
         all = Removed { found: true, blobs: all.blobs + removed.blobs, bytes: all.bytes + removed.bytes };
-        if !json {
-            ui.out(&format!("{reference}: removed"))?;
+        let mut done = if removed.found { "removed" } else { "another futon has removed it" }.to_owned();
+        if let Some(folder) = store.kept_by_others(reference)? {
+            done.push_str(&format!("; {} has an image of that name, which comes in its place", folder.display()));
+        }
+        if json {
+            ui.line(&format!("{reference}: {done}"));
+        } else {
+            ui.out(&format!("{reference}: {done}"))?;
         }
     }
     tell(all, names, json, ui)

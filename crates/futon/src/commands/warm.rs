@@ -12,7 +12,7 @@ use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Purpose, apply, prepare_qemu};
-use super::places::warm_bases;
+use super::places::{own_folder, warm_bases};
 use super::project::{settings, tools};
 use crate::cli::{WarmCommand, WarmMakeArgs};
 use crate::ui::Ui;
@@ -20,10 +20,10 @@ use crate::ui::Ui;
 /// Lists, makes or removes warm bases.
 pub async fn warm(command: WarmCommand, ui: &mut Ui, cancel: &CancellationToken) -> Result<ExitCode> {
     match command {
-        WarmCommand::List { resources, json } => list(&warm_bases(&resources.resources)?, json, ui)?,
+        WarmCommand::List { resources, json } => list(&warm_bases(&resources.resources), json, ui)?,
         WarmCommand::Make(args) => make(&args, ui, cancel).await?,
         WarmCommand::Rm { ids, resources } => {
-            let store = warm_bases(&resources.resources)?;
+            let store = warm_bases(&resources.resources);
             let ids = if ids.is_empty() { store.own().into_iter().map(|base| base.id).collect() } else { ids };
             for id in ids {
                 store.remove(&id)?;
@@ -130,7 +130,7 @@ async fn find_or_make(
     ui: &mut Ui,
     cancel: &CancellationToken,
 ) -> Result<WarmBase> {
-    let store = warm_bases(resources)?;
+    let store = warm_bases(resources);
     let tools = tools(resources);
     let make = MakeWarm {
         machine,
@@ -146,6 +146,11 @@ async fn find_or_make(
     {
         return Ok(base);
     }
+    // Looking for one makes nothing; this does.
+    own_folder(resources).map_err(|e| {
+        let hint = e.hint_text().unwrap_or_default().to_owned();
+        Error::infra(format!("there is no folder to keep a warm base in: {e}")).hint(hint)
+    })?;
     let waiting = || ui.line("waiting for another futon that makes a warm base");
     let _lock = tokio::select! {
         lock = store.lock(waiting) => lock?,
