@@ -1,13 +1,26 @@
 #!/bin/sh
-# Formatting, clippy, shellcheck, licences of dependencies.
+# Formatting, clippy, shellcheck, dependencies, workflows.
 set -eu
 cd "$(dirname "$0")/.."
 cargo=${CARGO:-scripts/cargo}
+has() { command -v "$1" >/dev/null; }
+# skipped TOOL WHAT: a check is left out by name, never in silence.
+skipped() { echo "note: $1 is not installed, $2" >&2; }
+
 "$cargo" fmt --all --check
+# clippy's incompatible_msrv is among these: what the standard library has had only since a newer Rust than `rust-version` is refused.
 "$cargo" clippy --release --locked --workspace --all-targets -- -D warnings
-if command -v shellcheck >/dev/null; then
+if has shellcheck; then
     git ls-files '*.sh' .ci/run scripts/cargo | xargs -r shellcheck
 else
-    echo "note: shellcheck is not installed, scripts are not checked" >&2
+    skipped shellcheck "scripts are not checked"
 fi
+sh scripts/promises.sh
 sh scripts/licences.sh
+if has python3; then python3 scripts/dependencies.py; else skipped python3 "dependencies are not checked"; fi
+if has cargo-deny; then
+    # Advisories need the network: the nightly workflow reads them.
+    "$cargo" deny --log-level error check bans licenses sources
+else
+    skipped cargo-deny "sources and duplicates of dependencies are not checked"
+fi

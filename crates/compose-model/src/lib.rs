@@ -6,7 +6,7 @@
 //!
 //! Boundary: reads files and starts that one program; reaches no Docker daemon and no network, and runs no container.
 #![doc = include_str!("../README.md")]
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::exhaustive_enums)]
 
 mod check;
 mod dollar;

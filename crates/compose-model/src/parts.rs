@@ -10,6 +10,7 @@ use crate::units::{GoDuration, fraction, number};
 /// A protocol of a port.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Protocol {
     /// TCP.
     #[default]
@@ -76,6 +77,7 @@ impl Port {
 /// What a service that depends on another waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::exhaustive_enums, reason = "code that does not know how to wait for a condition must not compile")]
 pub enum Condition {
     /// The other was started.
     #[default]

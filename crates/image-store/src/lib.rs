@@ -3,7 +3,7 @@
 //! Role: bring images in (OCI layout, `docker save` archive, registry), name them, check them, hand out their
 //! blobs. Boundary: knows nothing of HTTP or machines; the exchange serves what it finds here.
 
-#![warn(missing_docs)]
+#![warn(missing_docs, clippy::exhaustive_enums)]
 
 mod archive;
 mod blobs;

@@ -4,6 +4,7 @@ use std::{fmt, io};
 
 /// Why an operation was not done.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Error {
     /// The processor is not gem5's: nothing was tried.
     NotGem5 {

@@ -8,6 +8,8 @@
 //! (root, any processor model, KVM too). The *instruction* form needs no privilege and works on gem5's own
 //! processor models only; under KVM it is an illegal instruction.
 
+#![warn(clippy::exhaustive_enums)]
+
 mod detect;
 mod error;
 mod file;

@@ -15,6 +15,7 @@ use crate::{
 
 /// Which form of the operations to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Form {
     /// The window through `/dev/mem`: root, any processor model.
     #[default]

@@ -2,6 +2,7 @@
 
 /// An operation of the simulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Op {
     /// Nanoseconds simulated since the start.
     SimulatedNs,
