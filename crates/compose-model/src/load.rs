@@ -253,7 +253,21 @@ fn messages(stderr: &str) -> (Vec<String>, String) {
             _ => words.push(line.to_owned()),
         }
     }
-    (warnings, words.join("; "))
+    (warnings, one_line(&words))
+}
+
+/// Lines as one: what a line ends with a colon to announce follows it, other lines are set off.
+fn one_line(lines: &[String]) -> String {
+    let mut text = String::new();
+    for line in lines.iter().map(|line| line.trim()) {
+        match text.chars().last() {
+            None => {}
+            Some(':') => text.push(' '),
+            Some(_) => text.push_str("; "),
+        }
+        text.push_str(line);
+    }
+    text
 }
 
 /// A text in Go's quotation marks.
@@ -272,6 +286,9 @@ mod tests {
         );
         assert_eq!(warnings, ["The \"X\" variable is not set. Defaulting to a blank string."]);
         assert_eq!(words, "yaml: line 3: bad");
+        let (_, words) =
+            messages("yaml: unmarshal errors:\n  line 6: mapping key \"a\"\n  line 9: mapping key \"b\"\n");
+        assert_eq!(words, "yaml: unmarshal errors: line 6: mapping key \"a\"; line 9: mapping key \"b\"");
     }
 
     #[test]

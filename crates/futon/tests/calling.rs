@@ -111,6 +111,33 @@ fn a_machine_that_does_not_exist_is_an_error_of_usage_with_near_names() {
 }
 
 #[test]
+fn what_the_lean_guest_cannot_do_is_no_failure_of_the_function() {
+    let project = Project::new();
+    let compose = "services:\n  a:\n    image: vhiveease/fibonacci-go:latest\n    ports: [\"50000:50051\"]\n    \
+                   x-futon: {client: fibonacci-go}\n    depends_on: [b]\n  b:\n    image: vhiveease/aes-go:latest\n    init: true\n  \
+                   c:\n    image: vhiveease/aes-go:latest\n    networks: [shared]\n    x-futon: {client: aes-go}\n\
+                   networks: {shared: {external: true}}\n";
+    project.write("functions.yaml", compose);
+    for (args, place, why) in [
+        (&["test", "--base", "lean", "a"][..], "functions.yaml:9: service b: key `init`", "no init"),
+        (&["test", "--on", "gem5", "a"], "functions.yaml:9: service b: key `init`", "no init"),
+        (&["test", "--base", "lean", "c"], "functions.yaml: key `networks`", "external"),
+    ] {
+        let output = project.futon(args);
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+        assert!(
+            said.contains(place) && said.contains(why) && said.contains("hint: the docker base"),
+            "{args:?}: {said}"
+        );
+        assert!(!project.path("runs").exists(), "nothing ran");
+    }
+    // A neighbour's key is none of its business.
+    let output = project.futon(&["test", "--base", "lean", "b", "--client", "aes-go"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+}
+
+#[test]
 fn where_nothing_can_be_written_the_hint_names_the_way_out() {
     let project = Project::new();
     // A file in the place of the folder: for root, too, whom no mode keeps out.

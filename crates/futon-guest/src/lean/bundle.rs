@@ -56,6 +56,15 @@ impl End {
     }
 }
 
+/// How often a container was started again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Restarts {
+    /// How often.
+    pub(super) times: u64,
+    /// Exit status before the last time.
+    pub(super) last_status: Option<i64>,
+}
+
 /// What a healthcheck has found, in the engine's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -88,7 +97,12 @@ pub(super) struct Record {
 impl Record {
     /// The record of a container.
     pub(super) fn of(name: &str) -> Self {
-        Self { folder: Path::new(CONTAINERS).join(name) }
+        Self::in_folder(Path::new(CONTAINERS).join(name))
+    }
+
+    /// The record in a folder of its own.
+    pub(super) fn in_folder(folder: PathBuf) -> Self {
+        Self { folder }
     }
 
     /// Makes its folder.
@@ -123,14 +137,16 @@ impl Record {
         text.trim().parse().context(path.display())
     }
 
-    /// How often it was started again.
-    pub(super) fn restarts(&self) -> u32 {
-        fs::read_to_string(self.folder.join("restarts")).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    /// How often it was started again, and why.
+    pub(super) fn restarts(&self) -> Restarts {
+        let text = fs::read(self.folder.join("restarts")).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
     }
 
-    /// Writes down how often it was started again.
-    pub(super) fn set_restarts(&self, times: u32) -> Result<()> {
-        self.write("restarts", times.to_string().as_bytes())
+    /// Writes down that it ended with `status` and is started again.
+    pub(super) fn add_restart(&self, status: i64) -> Result<()> {
+        let made = Restarts { times: self.restarts().times + 1, last_status: Some(status) };
+        self.write("restarts", &serde_json::to_vec(&made).context("restarts")?)
     }
 
     /// Says that its next end is wanted: it is not to be started again.

@@ -176,7 +176,13 @@ impl ready::Subject for Supervised {
     }
 
     fn facts(&mut self) -> Result<ready::Facts> {
-        Ok(ready::Facts { pid: self.record.pid().ok(), ..ready::Facts::default() })
+        let restarts = self.record.restarts();
+        Ok(ready::Facts {
+            pid: self.record.pid().ok(),
+            restarts: restarts.times,
+            last_status: restarts.last_status,
+            ..ready::Facts::default()
+        })
     }
 }
 
@@ -401,6 +407,21 @@ mod tests {
         ] {
             assert_eq!(progress(&needed, until, health, ended), word);
         }
+    }
+
+    #[test]
+    fn restarts_are_known_while_a_container_is_waited_for() {
+        use ready::Subject as _;
+
+        let folder = std::env::temp_dir().join(format!("futon-restarts-{}", std::process::id()));
+        let mut waited_for = Supervised { record: Record::in_folder(folder.clone()) };
+        waited_for.record.create().unwrap();
+        assert_eq!(waited_for.facts().unwrap(), ready::Facts::default());
+        waited_for.record.add_restart(1).unwrap();
+        waited_for.record.add_restart(7).unwrap();
+        let facts = waited_for.facts().unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+        assert_eq!((facts.restarts, facts.last_status), (2, Some(7)));
     }
 
     #[test]

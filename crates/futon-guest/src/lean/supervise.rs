@@ -104,7 +104,7 @@ fn stay(container: &LeanContainer, record: &Record, mut pid: Pid) -> Result<()> 
             (times, pause) = (0, FIRST_PAUSE);
         }
         times += 1;
-        record.set_restarts(record.restarts() + 1)?;
+        record.add_restart(end.status)?;
         let asleep = Instant::now();
         while asleep.elapsed() < pause {
             if record.is_stopping() {

@@ -75,6 +75,11 @@ pub fn refuse_fake() -> Result<()> {
         .hint("`futon build` makes the working directory for a real machine"))
 }
 
+/// Whether the machine that the flags ask for has the lean guest.
+pub fn has_lean_guest(args: &MachineArgs) -> bool {
+    if super::gem5::wanted(args) { args.base_image.is_none() } else { args.base == BaseArg::Lean }
+}
+
 /// Makes the machine that the flags ask for.
 pub async fn prepare(
     args: &MachineArgs,

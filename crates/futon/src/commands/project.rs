@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futon_host::bundle::{Bundle, BundleContainer, RefusedKey, lean_networks, lean_settings};
+use futon_host::bundle::{Bundle, BundleContainer, BundleNetwork, RefusedKey, lean_networks, lean_settings};
 use futon_host::config::Config;
 use futon_host::functions::{Compose, Selection, client_name, parse_list, select};
 use futon_host::machine::processor_level;
@@ -91,6 +91,14 @@ impl Project {
             }
         }
         Ok(names)
+    }
+
+    /// Refuses functions that the lean guest cannot have as an engine has them, before a machine starts: nothing is wrong with them.
+    pub fn lean_can(&self, names: &[String]) -> Result<()> {
+        for name in names {
+            lean_parts(&self.compose, &*self.selection(name)?)?;
+        }
+        Ok(())
     }
 
     fn listed(&self, list: Option<&Path>) -> Result<Vec<String>> {
@@ -216,6 +224,15 @@ fn bundle(
     profile: &Path,
     cpus: Option<String>,
 ) -> Result<Bundle> {
+    let (containers, networks) = lean_parts(compose, selection)?;
+    Ok(Bundle { containers, networks, store: Arc::clone(store), profile: profile.to_owned(), function_cpus: cpus })
+}
+
+/// What the lean guest is to have, as far as the compose file says it.
+fn lean_parts(
+    compose: &Compose,
+    selection: &Selection,
+) -> Result<(Vec<BundleContainer>, BTreeMap<String, BundleNetwork>)> {
     let refused = |service: Option<&str>, refused: RefusedKey| {
         let RefusedKey { key, why } = refused;
         let place =
@@ -236,7 +253,7 @@ fn bundle(
         });
     }
     let networks = lean_networks(&selection.project).map_err(|key| refused(None, key))?;
-    Ok(Bundle { containers, networks, store: Arc::clone(store), profile: profile.to_owned(), function_cpus: cpus })
+    Ok((containers, networks))
 }
 
 /// What is said of an image that the exchange will not have.

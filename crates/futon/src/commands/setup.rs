@@ -7,7 +7,7 @@ use futon_host::machine::gem5::Goal;
 use futon_model::{ExitCode, FunctionReport, Verdict};
 use tokio_util::sync::CancellationToken;
 
-use super::machine::{Purpose, prepare};
+use super::machine::{Purpose, has_lean_guest, prepare};
 use super::places::store;
 use super::project::Project;
 use super::run::run_one;
@@ -20,6 +20,9 @@ pub async fn setup(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> R
     let resources = &args.resources.resources;
     let project = Project::read(&args.project, &args.client, &args.machine, resources)?;
     let names = project.names(&args.names, args.list.as_deref(), args.client.client.as_deref())?;
+    if has_lean_guest(&args.machine) {
+        project.lean_can(&names)?;
+    }
     let prepared =
         prepare(&args.machine, resources, &project.config, Purpose::Simulate(Goal::Setup), ui, &cancel).await?;
     let out = run_folder(args.output.out.as_deref(), "futon setup")?;

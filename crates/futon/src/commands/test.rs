@@ -20,7 +20,7 @@ use futures_util::{StreamExt, TryFutureExt, TryStreamExt, stream};
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
-use super::machine::{Prepared, Purpose, prepare};
+use super::machine::{Prepared, Purpose, has_lean_guest, prepare};
 use super::project::{Project, missing_image, store_for};
 use super::run::run_beside;
 use super::rundir::run_folder;
@@ -38,6 +38,9 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
     }
     let mut project = Project::read(&args.project, &args.client, &args.machine, resources)?;
     let names = project.names(&args.names, args.list.as_deref(), args.client.client.as_deref())?;
+    if has_lean_guest(&args.machine) {
+        project.lean_can(&names)?;
+    }
     let on_qemu = args.machine.on == On::Qemu;
     let jobs = side_by_side(jobs(args, &project, on_qemu).min(names.len()), on_qemu, ui).await?;
     if on_qemu {

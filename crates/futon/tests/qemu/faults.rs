@@ -50,7 +50,7 @@ fault_test!(hangs_on_the_fifth, "fault-hang-on", [], "timed_out", Some("invoke")
 fault_test!(prints_success, "fault-success-liar", [], "failed", Some("invoke"), 1, "wrong_reply", "expected");
 fault_test!(out_of_memory, "fault-memory-hog", [], "crashed", Some("invoke"), 1, "out_of_memory", "Killed process");
 
-/// Faults of functions that do not serve, the verdict's code for each, and words of the reason. Lean has no `restart`.
+/// Faults of functions that do not serve, the verdict's code for each, and words of the reason.
 pub const UNREADY: [(&str, &str, &str); 7] = [
     ("fault-loopback", "listens_on_loopback", "listens on 127.0.0.1:50051 only"),
     ("fault-other-port", "listens_on_other_port", "[::]:8080, not on port 50051"),
