@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use futon_model::Digest;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::StoreError;
-use super::json::{first_value, object_or_default, or_default, words};
+use super::json::{object_or_default, or_default, respell, words};
 use super::platform::Platform;
 
 /// An image's configuration. `null` is the same as absent, and what futon has no use for is not kept.
@@ -18,6 +19,16 @@ pub struct ImageConfig {
     #[serde(default, deserialize_with = "object_or_default")]
     pub config: RunConfig,
     rootfs: Option<RootFs>,
+    #[serde(default)]
+    created: Option<GoTime>,
+    #[serde(default, deserialize_with = "or_default")]
+    history: Vec<Option<Step>>,
+}
+
+/// One step of the image's making, of which the engine reads the time.
+#[derive(Debug, Clone, Default, Deserialize)]
+struct Step {
+    created: Option<GoTime>,
 }
 
 /// How an image is run, unless a service says otherwise.
@@ -81,6 +92,76 @@ pub struct Healthcheck {
     pub retries: i64,
 }
 
+/// Keys of a configuration, of its `config` and of the `Healthcheck` there, as the engine spells them.
+const KEYS: [&str; 8] = ["architecture", "config", "created", "history", "os", "os.version", "rootfs", "variant"];
+const RUN_KEYS: [&str; 11] = [
+    "User",
+    "Env",
+    "Entrypoint",
+    "Cmd",
+    "WorkingDir",
+    "Volumes",
+    "ExposedPorts",
+    "Labels",
+    "StopSignal",
+    "StopTimeout",
+    "Healthcheck",
+];
+const CHECK_KEYS: [&str; 5] = ["Test", "Interval", "Timeout", "StartPeriod", "Retries"];
+
+/// A configuration as JSON, with its keys as they are spelled here.
+fn document(bytes: &[u8]) -> serde_json::Result<Value> {
+    let mut document: Value = serde_json::from_slice(bytes)?;
+    respell(&mut document, &KEYS);
+    if let Some(run) = document.get_mut("config") {
+        respell(run, &RUN_KEYS);
+        if let Some(check) = run.get_mut("Healthcheck") {
+            respell(check, &CHECK_KEYS);
+        }
+    }
+    if let Some(rootfs) = document.get_mut("rootfs") {
+        respell(rootfs, &["diff_ids"]);
+    }
+    for step in document.get_mut("history").and_then(Value::as_array_mut).into_iter().flatten() {
+        respell(step, &["created"]);
+    }
+    Ok(document)
+}
+
+/// A time as Go's JSON reader takes it.
+#[derive(Debug, Clone, Deserialize)]
+struct GoTime(String);
+
+impl GoTime {
+    /// Whether it is one of RFC 3339, of a day that exists.
+    fn is_one(&self) -> bool {
+        let Some((date, rest)) = self.0.split_at_checked(19) else { return false };
+        let fraction = rest.strip_prefix('.').map(|digits| digits.trim_start_matches(|c: char| c.is_ascii_digit()));
+        let zone = match fraction {
+            Some(zone) if zone.len() + 1 < rest.len() => zone,
+            Some(_) => return false,
+            None => rest,
+        };
+        let number =
+            |text: Option<&str>| text.filter(|text| text.bytes().all(|b| b.is_ascii_digit()))?.parse::<u8>().ok();
+        let within = |text: Option<&str>, most: u8| number(text).is_some_and(|n| n <= most);
+        let zone_is_one = zone == "Z"
+            || zone.strip_prefix(['+', '-']).is_some_and(|offset| {
+                offset.len() == 5
+                    && offset.as_bytes()[2] == b':'
+                    && within(offset.get(..2), 24)
+                    && within(offset.get(3..), 60)
+            });
+        // The crate knows which days exist in years from 1970 on: one as long stands for the year.
+        let (Some(year), Some(day)) = (date.get(..4).and_then(|year| year.parse::<u16>().ok()), date.get(4..)) else {
+            return false;
+        };
+        let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+        let as_long = if leap { 2000 } else { 2001 };
+        zone_is_one && humantime::parse_rfc3339(&format!("{as_long}{day}Z")).is_ok()
+    }
+}
+
 /// Digests of the uncompressed layers.
 #[derive(Debug, Clone, Default, Deserialize)]
 struct RootFs {
@@ -94,9 +175,14 @@ impl ImageConfig {
     /// # Errors
     /// It is not one that an engine takes, or it is for another platform.
     pub fn parse(what: &str, bytes: &[u8]) -> Result<Self, StoreError> {
-        let config: Self = first_value(bytes).map_err(|e| {
-            StoreError::not_an_image(what, format!("its configuration is not one that an engine reads: {e}"))
-        })?;
+        let unreadable = |why: String| {
+            StoreError::not_an_image(what, format!("its configuration is not one that an engine reads: {why}"))
+        };
+        let config: Self = document(bytes).and_then(Self::deserialize).map_err(|e| unreadable(e.to_string()))?;
+        let steps = config.history.iter().flatten().filter_map(|step| step.created.as_ref());
+        if let Some(wrong) = config.created.iter().chain(steps).find(|time| !time.is_one()) {
+            return Err(unreadable(format!("{:?} is no time as in 2026-01-31T12:00:00Z", wrong.0)));
+        }
         if config.rootfs.is_none() {
             return Err(StoreError::not_an_image(what, "invalid image JSON, no RootFS key"));
         }
@@ -130,7 +216,11 @@ mod tests {
         for text in ["null", "{}", nulls] {
             assert_eq!(run(text).unwrap(), RunConfig::default(), "{text}");
         }
-        let parsed = ImageConfig::parse("x", br#"{"os":null,"architecture":null,"rootfs":{}}  trailing"#).unwrap();
+        let parsed = ImageConfig::parse(
+            "x",
+            br#" {"os":null,"architecture":null,"created":null,"history":[null],"rootfs":{}} "#,
+        )
+        .unwrap();
         assert!(parsed.diff_ids().is_empty());
     }
 
@@ -155,6 +245,35 @@ mod tests {
         assert!(error(r#"{"os":"linux"}"#).contains("no RootFS key"));
         assert!(error(r#"{"rootfs":null}"#).contains("no RootFS key"));
         assert!(error(r#"{"os":"windows","architecture":"amd64","rootfs":{}}"#).contains("only for windows/amd64"));
-        assert!(error("").contains("configuration"));
+        for text in ["", "{\"rootfs\":{}}{}", "\u{feff}{\"rootfs\":{}}"] {
+            assert!(error(text).contains("configuration"), "{text}");
+        }
+        for time in [
+            "\"yesterday\"",
+            "\"2026-02-29T00:00:00Z\"",
+            "\"1900-02-29T00:00:00Z\"",
+            "\"2026-01-31 12:00:00Z\"",
+            "\"2026-01-31T12:00:00\"",
+            "7",
+        ] {
+            assert!(error(&format!(r#"{{"rootfs":{{}},"created":{time}}}"#)).contains("configuration"), "{time}");
+            assert!(
+                error(&format!(r#"{{"rootfs":{{}},"history":[{{"created":{time}}}]}}"#)).contains("configuration"),
+                "{time}"
+            );
+        }
+        for time in ["0001-01-01T00:00:00Z", "1969-12-31T23:59:59-11:30", "2024-02-29T23:59:59.123456789+05:30"] {
+            ImageConfig::parse("x", format!(r#"{{"rootfs":{{}},"created":"{time}"}}"#).as_bytes()).unwrap();
+        }
+    }
+
+    #[test]
+    fn keys_are_found_in_any_case_and_the_last_of_a_name_counts() {
+        let text = r#"{"OS":"windows","os":"linux","Architecture":"amd64","Config":{"USER":"a","labels":{"User":"kept"}},"RootFS":{}}"#;
+        let parsed = ImageConfig::parse("x", text.as_bytes()).unwrap();
+        assert_eq!(parsed.config.user, "a");
+        assert!(parsed.config.labels.contains_key("User"));
+        let twice = r#"{"config":{"User":"a"},"config":{"User":"b"},"rootfs":{}}"#;
+        assert_eq!(ImageConfig::parse("x", twice.as_bytes()).unwrap().config.user, "b");
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 /// A value, or its default for `null`.
 pub(super) fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
@@ -18,8 +19,8 @@ where
     D: Deserializer<'de>,
     T: DeserializeOwned + Default,
 {
-    let object = Option::<serde_json::Map<String, serde_json::Value>>::deserialize(deserializer)?;
-    let read = |object| T::deserialize(serde_json::Value::Object(object)).map_err(serde::de::Error::custom);
+    let object = Option::<serde_json::Map<String, Value>>::deserialize(deserializer)?;
+    let read = |object| T::deserialize(Value::Object(object)).map_err(serde::de::Error::custom);
     object.map_or_else(|| Ok(T::default()), read)
 }
 
@@ -42,4 +43,19 @@ pub(super) fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
 /// The first value of a document: what stands behind it is nobody's matter.
 pub(super) fn first_value<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> serde_json::Result<T> {
     T::deserialize(&mut serde_json::Deserializer::from_slice(bytes))
+}
+
+/// Gives keys of an object the spelling of `known`, in which Go finds them in any case. A key that is spelled as known counts before
+/// others that differ in case.
+pub(super) fn respell(object: &mut Value, known: &[&str]) {
+    let Some(map) = object.as_object_mut() else { return };
+    for name in known {
+        if map.contains_key(*name) {
+            continue;
+        }
+        let other = map.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned();
+        if let Some(value) = other.and_then(|key| map.remove(&key)) {
+            map.insert((*name).to_owned(), value);
+        }
+    }
 }

@@ -59,7 +59,9 @@ pub fn unpacked<'r>(mut content: impl Read + 'r) -> io::Result<(Compression, Box
     let buffered = |content| BufReader::with_capacity(64 << 10, content);
     let unpacked: Box<dyn Read + 'r> = match compression {
         Compression::None => Box::new(content),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(buffered(content))),
+        Compression::Gzip => {
+            Box::new(Gzip { member: Some(flate2::bufread::GzDecoder::new(buffered(content))), rest: None })
+        }
         Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(buffered(content))),
         Compression::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(buffered(content), true, XZ_MEMORY)),
         Compression::Zstd => Box::new(Zstd { decoder: None, content: buffered(content) }),
@@ -83,6 +85,40 @@ pub fn is_cut(error: &io::Error) -> bool {
         cause = error.source();
     }
     false
+}
+
+/// One gzip member after the other. What follows the last and is none, zeroes of a tape or a copy's leftover, is passed over, as gzip
+/// and the engine pass over it.
+struct Gzip<R> {
+    /// The member that is read.
+    member: Option<flate2::bufread::GzDecoder<R>>,
+    /// What follows the last one.
+    rest: Option<R>,
+}
+
+impl<R: BufRead> Read for Gzip<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        while let Some(member) = &mut self.member {
+            let read = member.read(buffer)?;
+            if read > 0 {
+                return Ok(read);
+            }
+            let Some(mut rest) = self.member.take().map(flate2::bufread::GzDecoder::into_inner) else { break };
+            if rest.fill_buf()?.first() == Some(&0x1f) {
+                self.member = Some(flate2::bufread::GzDecoder::new(rest));
+            } else {
+                self.rest = Some(rest);
+            }
+        }
+        // Whoever counts or hashes what is read counts this, too.
+        if let Some(mut rest) = self.rest.take() {
+            io::copy(&mut rest, &mut io::sink())?;
+        }
+        Ok(0)
+    }
 }
 
 /// One zstd frame after the other, until the content ends.
@@ -189,6 +225,21 @@ mod tests {
 
     fn zstd(content: &[u8]) -> Vec<u8> {
         ruzstd::encoding::compress_to_vec(content, ruzstd::encoding::CompressionLevel::Fastest)
+    }
+
+    #[test]
+    fn what_follows_the_last_gzip_member_is_passed_over_and_read() {
+        let text = text();
+        let two = [gzip(&text[..1000]), gzip(&text[1000..])].concat();
+        for rest in [&[][..], &[0; 700], b"left over", &[0x1e, 0x8b]] {
+            let whole = [&two[..], rest].concat();
+            let mut content = &whole[..];
+            let mut plain = Vec::new();
+            unpacked(&mut content).unwrap().1.read_to_end(&mut plain).unwrap();
+            assert!(plain == text && content.is_empty(), "{rest:?}");
+        }
+        let cut = [&two[..], &gzip(&text)[..9]].concat();
+        assert!(is_cut(&read(&cut).unwrap_err()), "a member that breaks off is none that is passed over");
     }
 
     #[test]

@@ -323,6 +323,7 @@ impl ImageStore {
         for _ in 0..TRIES {
             let mut staging = Staging::new(&self.folder)?;
             let images = stage(&mut staging, now.clone())?;
+            images.iter().try_for_each(has_its_digest)?;
             let _lock = lock_store(&self.folder)?;
             let new_bytes = staging.commit()?;
             let whole = |image: &StoredImage| image.descriptors().all(|d| is_present(&self.folder, d));
@@ -363,6 +364,20 @@ impl ImageStore {
             removed.bytes += size;
         }
         Ok(removed)
+    }
+}
+
+/// A digest in an image's name must be its own: nobody would find it by that name.
+fn has_its_digest(image: &StoredImage) -> Result<(), StoreError> {
+    match image.reference.digest() {
+        Some(named) if image.pinned(named).is_none() => Err(StoreError::not_an_image(
+            image.reference.to_string(),
+            format!(
+                "the digest of the image is {}, not that in its name (hint: leave it out of the name)",
+                image.manifest.digest
+            ),
+        )),
+        _ => Ok(()),
     }
 }
 

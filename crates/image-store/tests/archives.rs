@@ -55,6 +55,21 @@ fn tags(added: &[Added]) -> Vec<&str> {
 }
 
 #[test]
+fn a_digest_in_a_name_is_the_images_own() {
+    let bench = Bench::new();
+    let plain = layer("x");
+    let config = config(&amd64(), &[sha(&plain)]);
+    let wrong = format!("a/b@sha256:{}", "a".repeat(64));
+    for (tag, name) in [(wrong.as_str(), None), ("a/b:1", Some(wrong.as_str()))] {
+        let said = bench.refusal(&saved(&config, &[plain.clone()], &json!([tag])), name);
+        assert!(said.starts_with(&wrong) && said.contains("hint: leave it out"), "{said}");
+    }
+    let archive = saved(&config, &[plain], &json!(["a/b:1"]));
+    let digest = bench.add(&archive, None).unwrap()[0].image.manifest.digest.to_string();
+    assert_eq!(bench.add(&archive, Some(&format!("a/b:2@{digest}"))).unwrap().len(), 1);
+}
+
+#[test]
 fn archives_and_layers_in_every_compression() {
     let bench = Bench::new();
     let plain = layer("x");

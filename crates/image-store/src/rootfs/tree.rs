@@ -28,7 +28,10 @@ pub struct Piece {
 
 /// What a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "the kinds of tar are all there are: code that forgets one must not compile")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the kinds of tar are all there are: code that forgets one must not compile"
+)]
 pub enum Kind {
     /// Directory.
     Directory,
