@@ -72,6 +72,7 @@ pub struct PhaseCount {
 
 /// Which part of the client's work a call belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// The first call, before all others.
@@ -84,6 +85,7 @@ pub enum Phase {
 
 /// What went wrong with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ClientFailureKind {
     /// The reply is not what the function should say.
@@ -98,6 +100,7 @@ pub enum ClientFailureKind {
 
 /// A call that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClientFailure {
     /// Number of the call, from 1, over all calls of the client; 0 when no call was made.
     pub call: u64,
@@ -119,6 +122,7 @@ pub struct ClientFailure {
 
 /// Latency summary, milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LatencyMs {
     /// Median.
     pub p50: f64,

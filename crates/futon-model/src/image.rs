@@ -285,14 +285,19 @@ impl fmt::Display for ImageReference {
 
 /// An image of the plan, pinned by digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PlannedImage {
     /// Name as the compose file or the user writes it.
+    #[cfg_attr(test, schemars(with = "String"))]
     pub reference: ImageReference,
     /// Digest of the image index, where the name leads to one.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub index: Option<Digest>,
     /// Digest of the manifest; absent when the image is not in the store.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub manifest: Option<Digest>,
     /// Digest of the image's configuration: the classic Docker image id.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub config: Option<Digest>,
     /// Where the store has no such image: names in it that may have been meant, the likeliest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

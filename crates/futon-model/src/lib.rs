@@ -15,6 +15,8 @@ mod limits;
 mod plan;
 mod processor;
 mod report;
+#[cfg(test)]
+mod report_tests;
 mod requests;
 mod simulation;
 mod unready;

@@ -151,6 +151,7 @@ pub enum Base {
 
 /// Kinds of machines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MachineKind {
     /// QEMU, x86_64, q35.
@@ -163,6 +164,7 @@ pub enum MachineKind {
 
 /// What executes the guest's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Accelerator {
     /// The host's processor.

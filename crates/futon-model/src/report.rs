@@ -9,6 +9,7 @@ pub const REPORT_SCHEMA: &str = "futon.report/1";
 
 /// Report of one `futon test` or `futon exec`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
     /// [`REPORT_SCHEMA`].
     pub schema: String,
@@ -29,6 +30,7 @@ pub struct Report {
 
 /// A service beside the function's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CompanionReport {
     /// Compose service.
     pub service: String,
@@ -47,6 +49,7 @@ pub struct CompanionReport {
 
 /// Counts of verdicts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Summary {
     /// Functions in the plan.
     pub total: usize,
@@ -67,6 +70,7 @@ pub struct Summary {
 
 /// Report of one function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FunctionReport {
     /// Function name.
     pub name: String,
@@ -137,6 +141,7 @@ pub const OOPS_OF_TRANSLATOR: &str = "Oops: int3";
 
 /// The machine that ran.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MachineReport {
     /// Kind of machine.
     pub kind: MachineKind,
@@ -167,6 +172,7 @@ pub struct MachineReport {
 
 /// One step of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StepReport {
     /// Name of the step.
     pub name: String,
@@ -181,6 +187,7 @@ pub struct StepReport {
 
 /// Calls made by the test client.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InvocationReport {
     /// Measured invocations planned.
     pub planned: u64,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A simulated run: everything that its figures depend on, and how long it took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SimulationReport {
     /// gem5's version.
     pub gem5: String,
@@ -45,6 +46,7 @@ pub struct SimulationReport {
 
 /// One part of a simulated run: one gem5 process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PhaseReport {
     /// `boot`, `setup`, `evaluate` or `run`.
     pub name: String,

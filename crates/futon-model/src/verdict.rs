@@ -6,6 +6,7 @@ use crate::{InvocationReport, StepReport};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Every witness agrees that the function works.
@@ -39,6 +40,7 @@ impl Outcome {
 
 /// The reason of a verdict, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// All proof is there.
@@ -137,6 +139,7 @@ pub enum Code {
 
 /// How a run ended, where and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Verdict {
     /// How it ended.
     pub outcome: Outcome,
@@ -161,6 +164,7 @@ impl Verdict {
 
 /// How much the verdict rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Proof {
     /// Every witness of futon's own run script.

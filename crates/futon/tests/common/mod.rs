@@ -62,8 +62,17 @@ impl Project {
         words.extend(args);
         let output = self.futon(&words);
         let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&output)));
+        assert_eq!(beyond_the_schema(&report), [""; 0], "{report:#}");
         (output.status.code(), report)
     }
+}
+
+/// Where a report is not as the published schema has it.
+pub fn beyond_the_schema(report: &Value) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/schema/report-1.json");
+    let schema: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    validator.iter_errors(report).map(|e| format!("{}: {e}", e.instance_path())).collect()
 }
 
 /// Docker Compose, which reads the compose files.
