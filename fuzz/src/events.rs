@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use futon_host::machine::{gem5, qemu};
+use futon_gem5;
+use futon_qemu;
 use futon_model::{EventKind, GuestEvent};
 
 use crate::scratch;

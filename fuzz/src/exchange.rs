@@ -1,7 +1,7 @@
 //! The exchange's readers one by one: forms, ranges, names.
 
 use bytes::Bytes;
-use futon_host::exchange::fuzzing;
+use exchange::fuzzing;
 
 /// Cuts `data` after each piece whose length the first bytes say.
 fn split(data: &[u8]) -> Option<(&[u8], &[u8])> {

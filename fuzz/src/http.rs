@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futon_host::exchange::{ExchangeConfig, ExchangeLimits, serve};
+use exchange::{ExchangeConfig, ExchangeLimits, serve};
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 

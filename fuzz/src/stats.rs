@@ -3,9 +3,7 @@
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
-use futon_host::stats::{
-    CoreModel, DumpLabel, Item, Layout, RowContext, Summary, read_rows, read_stats, rows, write_rows,
-};
+use gem5_stats::{CoreModel, DumpLabel, Item, Layout, RowContext, Summary, read_rows, read_stats, rows, write_rows};
 
 /// Gives a few bytes at a time.
 struct Drip<'a>(&'a [u8], usize);

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use compose_model::{LoadError, Loader, Project};
 use corpus::Sample;
-use futon_host::functions::{Compose, select};
+use futon_functions::{Compose, select};
 use serde_json::{Map, Value, json};
 
 /// How many files are generated.

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {
-            ui.error(&futon_host::Error::infra("cannot start the runtime").caused_by(e));
+            ui.error(&futon_common::Error::infra("cannot start the runtime").caused_by(e));
             return futon_model::ExitCode::Infra.into();
         }
     };

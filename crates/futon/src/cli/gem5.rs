@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use futon_host::machine::gem5::Seed;
-use futon_host::stats::CoreModel;
+use futon_gem5::Seed;
+use gem5_stats::CoreModel;
 use serde::{Deserialize, Serialize};
 
 /// The simulated machine.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use futon_host::Result;
-use futon_host::workdir::FolderLock;
+use futon_common::Result;
 use futon_model::ExitCode;
+use futon_workdir::FolderLock;
 
 use super::machine::{Purpose, prepare};
 use super::project::{Project, missing_image, store_for};

@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
-use futon_host::report::{RunMeta, function_report, report, write_report};
-use futon_host::workdir::{FolderLock, WorkDir};
-use futon_host::{Error, Result};
+use futon_common::{Error, Result};
+use futon_harness::report::{RunMeta, function_report, report, write_report};
 use futon_model::{ExitCode, MachineKind};
+use futon_workdir::{FolderLock, WorkDir};
 
 use super::machine::refuse_fake;
 use crate::cli::CheckArgs;

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use futon_host::machine::gem5::{find_gem5, probe_gem5};
-use futon_host::machine::qemu::{AcceleratorRequest, choose_accelerator, qemu_version};
-use futon_host::machine::{HOST_PORT, confinement_works, namespace_works, port_is_taken};
-use futon_host::resources::{BASE_IMAGE, COMPOSE, FUTON_GUEST, INITRD, KERNEL, Manifest, TEST_CLIENT};
-use futon_host::{Context, Result};
+use futon_common::{Context, Result};
+use futon_gem5::{find_gem5, probe_gem5};
+use futon_machine::{HOST_PORT, confinement_works, namespace_works, port_is_taken};
 use futon_model::ExitCode;
+use futon_qemu::{AcceleratorRequest, choose_accelerator, qemu_version};
+use futon_resources::{BASE_IMAGE, COMPOSE, FUTON_GUEST, INITRD, KERNEL, Manifest, TEST_CLIENT};
 use serde::Serialize;
 
 use crate::cli::{DoctorArgs, DoctorFor};

@@ -4,10 +4,10 @@ use std::fs;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use futon_host::report::{report, write_report};
-use futon_host::workdir::{Contents, PlanRequest, WorkDir, exec_script, foreign_plan};
-use futon_host::{Context, Result};
+use futon_common::{Context, Result};
+use futon_harness::report::{report, write_report};
 use futon_model::{ExitCode, ScriptKind};
+use futon_workdir::{Contents, PlanRequest, WorkDir, exec_script, foreign_plan};
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Purpose, prepare};

@@ -4,14 +4,12 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::Path;
 
-use futon_host::config::{ClientConfig, Config, MachineConfig};
-use futon_host::machine::gem5::{
-    BootCore, ConfigScript, Gem5Machine, Gem5Settings, Goal, Watchdogs, find_gem5, probe_gem5,
-};
-use futon_host::resources::{KernelUse, LEAN_KERNEL};
-use futon_host::stats::{Row, charts_page, read_rows, write_rows};
-use futon_host::{Context, Error, Result};
+use futon_common::{Context, Error, Result};
+use futon_gem5::{BootCore, ConfigScript, Gem5Machine, Gem5Settings, Goal, Watchdogs, find_gem5, probe_gem5};
 use futon_model::{Base, FunctionReport};
+use futon_resources::{KernelUse, LEAN_KERNEL};
+use futon_workdir::config::{ClientConfig, Config, MachineConfig};
+use gem5_stats::{Row, charts_page, read_rows, write_rows};
 
 use super::machine::{Prepared, lean};
 use crate::cli::{ClientArgs, Gem5Args, MachineArgs, On};

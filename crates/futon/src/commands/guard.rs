@@ -1,8 +1,8 @@
-//! `futon guard`: see `futon_host::machine`.
+//! `futon guard`: see `futon_machine`.
 
 use std::process::ExitCode;
 
-use futon_host::machine::{GuardArguments, run_guard};
+use futon_machine::{GuardArguments, run_guard};
 
 use crate::cli::GuardArgs;
 

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use futon_host::functions::{Compose, parse_list};
-use futon_host::resources::{build_function_images, find_compose, source_root};
-use futon_host::{Context, Error, Result};
+use futon_common::{Context, Error, Result};
+use futon_functions::{Compose, parse_list};
 use futon_model::{ExitCode, ImageReference};
+use futon_resources::{build_function_images, find_compose, source_root};
 use image_store::{ImageStore, RegistryOptions};
 use tokio_util::sync::CancellationToken;
 

@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use futon_host::config::Config;
-use futon_host::machine::gem5::Goal;
-use futon_host::machine::qemu::{AcceleratorChoice, AcceleratorRequest, QemuMachine, choose_accelerator, qemu_version};
-use futon_host::machine::{FakeMachine, Machine};
-use futon_host::resources::{FoundLean, INITRD, KERNEL, KernelUse, check_kernel, find_base, find_lean};
-use futon_host::{Error, Result};
+use futon_common::{Error, Result};
+use futon_fake::FakeMachine;
+use futon_gem5::Goal;
+use futon_machine::Machine;
 use futon_model::{Accelerator, Base, Network};
+use futon_qemu::{AcceleratorChoice, AcceleratorRequest, QemuMachine, choose_accelerator, qemu_version};
+use futon_resources::{FoundLean, INITRD, KERNEL, KernelUse, check_kernel, find_base, find_lean};
+use futon_workdir::config::Config;
 use tokio_util::sync::CancellationToken;
 
 use super::warm::attach;

@@ -24,8 +24,8 @@ mod stored_images;
 mod test;
 mod warm;
 
-use futon_host::Result;
-use futon_host::machine::gem5::Goal;
+use futon_common::Result;
+use futon_gem5::Goal;
 use futon_model::ExitCode;
 use tokio_util::sync::CancellationToken;
 

@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use futon_host::machine::qemu::WarmStore;
-use futon_host::resources::IMAGES;
-use futon_host::{Error, Result};
+use futon_common::{Error, Result};
+use futon_qemu::WarmStore;
+use futon_resources::IMAGES;
 use image_store::ImageStore;
 use nix::unistd::{AccessFlags, access, getuid};
 

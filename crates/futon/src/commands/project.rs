@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futon_host::bundle::{Bundle, BundleContainer, BundleNetwork, RefusedKey, lean_networks, lean_settings};
-use futon_host::config::Config;
-use futon_host::functions::{Compose, Selection, client_name, parse_list, select};
-use futon_host::machine::processor_level;
-use futon_host::resources::{FUTON_GUEST, TEST_CLIENT, find_compose, source_root};
-use futon_host::workdir::{Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanRequest, WorkDir, function_plan};
-use futon_host::{Context, Error, Result};
+use futon_common::{Context, Error, Result};
+use futon_functions::{Compose, Selection, client_name, parse_list, select};
+use futon_machine::processor_level;
 use futon_model::{Base, Limits, Network, Plan, PlannedImage, ScriptKind};
+use futon_resources::{FUTON_GUEST, TEST_CLIENT, find_compose, source_root};
+use futon_workdir::config::Config;
+use futon_workdir::{Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanRequest, WorkDir, function_plan};
 use image_store::ImageStore;
+use lean_bundle::{Bundle, BundleContainer, BundleNetwork, RefusedKey, lean_networks, lean_settings};
 
 use super::machine::Prepared;
 use super::places::store;

@@ -1,11 +1,11 @@
 //! `futon resources`.
 
-use futon_host::resources::{
+use futon_common::{Context, Result};
+use futon_model::ExitCode;
+use futon_resources::{
     BaseOptions, Built, IMAGES, LeanPart, Manifest, build_base, build_compose, build_lean_part, gem5_resources,
     install_tools,
 };
-use futon_host::{Context, Result};
-use futon_model::ExitCode;
 use tokio_util::sync::CancellationToken;
 
 use super::places::{store, writable};
@@ -135,7 +135,7 @@ fn verify(folder: &std::path::Path, ui: &mut Ui) -> Result<ExitCode> {
         }
     }
     if manifest.resources.is_empty() {
-        return Err(futon_host::Error::nothing_to_run(format!("no resources in {}", folder.display()))
+        return Err(futon_common::Error::nothing_to_run(format!("no resources in {}", folder.display()))
             .hint("`futon resources build` makes them"));
     }
     if bad > 0 {

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use futon_host::machine::Machine;
-use futon_host::report::{RunMeta, function_report, report, write_report};
-use futon_host::run::{RunSetup, run as run_engine};
-use futon_host::workdir::{FolderLock, WorkDir};
-use futon_host::{Context, Result};
+use futon_common::{Context, Result};
+use futon_harness::report::{RunMeta, function_report, report, write_report};
+use futon_harness::run::{RunSetup, run as run_engine};
+use futon_machine::Machine;
 use futon_model::{Base, ExitCode, FunctionReport, MachineKind};
+use futon_workdir::{FolderLock, WorkDir};
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 

@@ -5,8 +5,8 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use futon_host::workdir::FolderLock;
-use futon_host::{Error, Result};
+use futon_common::{Error, Result};
+use futon_workdir::FolderLock;
 
 const RUNS: &str = "runs";
 

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 
-use futon_host::exchange::{self, ExchangeConfig};
-use futon_host::{Context, Error, Result};
+use exchange::ExchangeConfig;
+use futon_common::{Context, Error, Result};
 use futon_model::{EventKind, ExitCode};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use futon_host::Result;
-use futon_host::machine::gem5::Goal;
+use futon_common::Result;
+use futon_gem5::Goal;
 use futon_model::{ExitCode, FunctionReport, Verdict};
 use tokio_util::sync::CancellationToken;
 

@@ -5,11 +5,11 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futon_host::machine::qemu::QemuMachine;
-use futon_host::machine::{Launch, Machine};
-use futon_host::workdir::{PlanRequest, foreign_plan};
-use futon_host::{Context, Error, Result};
+use futon_common::{Context, Error, Result};
+use futon_machine::{Launch, Machine};
 use futon_model::{EventKind, ExitCode, ScriptKind};
+use futon_qemu::QemuMachine;
+use futon_workdir::{PlanRequest, foreign_plan};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;

@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-use futon_host::stats::{Item, charts_page, read_stats};
-use futon_host::{Context, Error, Result};
+use futon_common::{Context, Error, Result};
 use futon_model::ExitCode;
+use gem5_stats::{Item, charts_page, read_stats};
 
 use crate::cli::StatsCommand;
 use crate::ui::Ui;

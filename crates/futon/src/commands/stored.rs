@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use futon_host::{Context, Error, Result};
+use futon_common::{Context, Error, Result};
 use serde_json::Value;
 
 use crate::cli::MachineArgs;

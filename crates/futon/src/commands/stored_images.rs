@@ -1,6 +1,6 @@
 //! `futon images show`, `rm` and `prune`: what the store has, and what it need not keep.
 
-use futon_host::{Context, Error, Result};
+use futon_common::{Context, Error, Result};
 use futon_model::{ExitCode, ImageReference};
 use image_store::{ImageConfig, ImageStore, Removed, StoredImage, Variant};
 use serde_json::json;

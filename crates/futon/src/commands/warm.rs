@@ -4,10 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futon_host::config::Config;
-use futon_host::machine::qemu::{MakeWarm, QemuMachine, WarmBase, WarmStore, make_warm};
-use futon_host::{Error, Result};
+use futon_common::{Error, Result};
 use futon_model::{ExitCode, Plan, PlannedImage};
+use futon_qemu::{MakeWarm, QemuMachine, WarmBase, WarmStore, make_warm};
+use futon_workdir::config::Config;
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 

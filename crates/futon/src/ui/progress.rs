@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use futon_host::Error;
-use futon_host::text::{log_line, one_line};
+use futon_common::Error;
+use futon_common::text::{log_line, one_line};
 use futon_model::{Cursor, Event, EventKind, GuestEvent, Moved, Plan};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -156,7 +156,7 @@ impl Ui {
                 authentic: true,
                 guest: GuestEvent::StepEnded { name, exit_status, duration_ms, timed_out, .. },
             } => {
-                let (name, took) = (one_line(name), futon_host::report::duration(*duration_ms));
+                let (name, took) = (one_line(name), futon_harness::report::duration(*duration_ms));
                 let line = match exit_status {
                     Some(0) => format!("  {function}: {name} {GOOD}ok{GOOD:#} {took}"),
                     _ if *timed_out => {

@@ -1,0 +1,8 @@
+//! What futon's crates share: one error with its exit status and hint, text for people, and what tells one file from another.
+
+mod error;
+mod files;
+pub mod text;
+
+pub use error::{Context, Error, Result};
+pub use files::{readable, sha256_bytes, sha256_file, stamp};

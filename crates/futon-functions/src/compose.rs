@@ -1,0 +1,171 @@
+//! A compose file, read by Docker Compose, and what futon itself wants to know of a service.
+
+use std::path::{Path, PathBuf};
+
+use compose_model::{LoadError, Loader, Project};
+use futon_model::ImageReference;
+use serde::Deserialize;
+
+use futon_common::{Error, Result};
+
+/// The project of a file that names none, in a folder whose name gives none.
+const PROJECT: &str = "futon";
+
+/// What Compose warns of and users of futon need not hear.
+const NO_NEWS: &str = "the attribute `version` is obsolete";
+
+/// A compose file: where it is, and what Docker Compose makes of it.
+#[derive(Debug, Clone)]
+pub struct Compose {
+    /// Path of the file, for messages.
+    pub path: PathBuf,
+    /// The whole of it.
+    pub project: Project,
+    /// Reads it again, for what the model does not hold.
+    pub(crate) loader: Loader,
+}
+
+/// One service that is to run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    /// Its name in the file.
+    pub name: String,
+    /// Image name.
+    pub image: ImageReference,
+    /// Name of its container.
+    pub container: String,
+    /// futon's own settings.
+    pub hints: FunctionHints,
+    /// All its keys.
+    pub spec: compose_model::Service,
+}
+
+/// futon's extension of a service: the key `x-futon`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FunctionHints {
+    /// Name by which the test client knows the function.
+    pub client: Option<String>,
+    /// Method to call.
+    pub method: Option<String>,
+    /// Input of the calls.
+    pub input: Option<String>,
+    /// Port in the container on which the function serves gRPC.
+    pub port: Option<u16>,
+}
+
+impl Compose {
+    /// Reads a compose file with the Docker Compose at `program`.
+    ///
+    /// # Errors
+    /// When the file cannot be read or Compose refuses it; when Compose itself cannot be run, that is the machine's fault.
+    pub fn read(path: &Path, program: &Path) -> Result<Self> {
+        let loader = Loader::new(program).fallback_name(PROJECT);
+        let project = loader.load(path).map_err(|e| load_error(&e))?;
+        Ok(Self { path: path.to_owned(), project, loader })
+    }
+
+    /// Names of the services.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.project.services.keys().map(String::as_str)
+    }
+
+    /// What Compose warned of.
+    pub fn warnings(&self) -> impl Iterator<Item = &str> {
+        self.project.warnings.iter().map(String::as_str).filter(|words| !words.contains(NO_NEWS))
+    }
+
+    /// The image that a service names.
+    ///
+    /// # Errors
+    /// When there is no such service, it names none, or the name is none.
+    pub fn image(&self, service: &str) -> Result<ImageReference> {
+        let spec = self.project.services.get(service);
+        let image = spec.and_then(|spec| spec.image.as_deref()).ok_or_else(|| {
+            self.at(service, "image", "it has no image")
+                .hint("futon builds none: give the service an `image`, and add that with `futon images add`")
+        })?;
+        image.parse().map_err(|e: futon_model::ReferenceError| {
+            self.at(service, "image", &e.to_string()).hint("an image is named as in ghcr.io/me/function:v1")
+        })
+    }
+
+    /// A service that is to run.
+    ///
+    /// # Errors
+    /// When it has no usable image, or its key `x-futon` is malformed.
+    pub(super) fn service(&self, name: &str) -> Result<Service> {
+        let image = self.image(name)?;
+        let spec = self.project.services.get(name).cloned().unwrap_or_default();
+        let hints = match spec.extensions.get("x-futon") {
+            None => FunctionHints::default(),
+            Some(value) => FunctionHints::deserialize(value).map_err(|e| {
+                self.at(name, "x-futon", &e.to_string()).hint("it may have `client`, `method`, `input` and `port`")
+            })?,
+        };
+        Ok(Service { name: name.to_owned(), image, container: spec.container(&self.project.name, name), hints, spec })
+    }
+
+    /// An error in a service's key.
+    pub(super) fn at(&self, service: &str, key: &str, why: &str) -> Error {
+        Error::usage(format!("{}: service {service}, key `{key}`: {why}", self.project.place(service, Some(key))))
+    }
+}
+
+/// A refused file is the user's, a program that does not start the machine's.
+fn load_error(error: &LoadError) -> Error {
+    let hint = match error {
+        LoadError::Unreadable { .. } => "name another one with --functions FILE",
+        LoadError::Refused { words, .. } if words.contains("remote resource is disabled") => {
+            "futon fetches no part of a compose file from a repository or registry: bring it into the folder"
+        }
+        LoadError::Refused { words, .. } if words.contains("is missing a value") => {
+            "set the variable in the environment, or in the file .env beside the compose file"
+        }
+        LoadError::Refused { .. } => "these are the words of Docker Compose: `docker compose config` gives them, too",
+        LoadError::TooLong { .. } => "does the file have aliases that grow without end?",
+        LoadError::NoProgram { .. } => {
+            "`futon resources build compose` brings it; it needs an x86_64 Linux with glibc 2.34 (Debian 12, Ubuntu 22.04) or newer"
+        }
+        _ => "`futon resources build compose --force` brings Docker Compose anew",
+    };
+    let host = !error.is_files_fault();
+    let words = error.to_string();
+    if host { Error::infra(words).hint(hint) } else { Error::usage(words).hint(hint) }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A model as Compose's canonical document has it; extensions of services are put in by the caller.
+    pub(crate) fn model(document: &serde_json::Value) -> Compose {
+        let project = Project::from_json(document.to_string().as_bytes()).unwrap();
+        let project = Project { file: "functions.yaml".into(), ..project };
+        Compose { path: "functions.yaml".into(), project, loader: Loader::new("/nonexistent/docker-compose") }
+    }
+
+    #[test]
+    fn what_a_service_needs_is_named_where_it_is_missing() {
+        let mut compose = model(&serde_json::json!({"name": "p", "services": {
+            "none": {"build": {"context": "."}}, "bad": {"image": "A B"}, "fine": {"image": "me/f"}, "hints": {"image": "me/f"},
+        }}));
+        let words = |compose: &Compose, name| compose.service(name).unwrap_err().to_string();
+        assert_eq!(words(&compose, "none"), "functions.yaml: service none, key `image`: it has no image");
+        assert!(words(&compose, "bad").contains("key `image`"));
+        let fine = compose.service("fine").unwrap();
+        assert_eq!((fine.container.as_str(), fine.hints), ("p-fine-1", FunctionHints::default()));
+        let hints = compose.project.services.get_mut("hints").unwrap();
+        hints.extensions.insert("x-futon".into(), serde_json::json!({"klient": "aes-go"}));
+        assert!(words(&compose, "hints").contains("klient"));
+    }
+
+    #[test]
+    fn whose_fault_it_is() {
+        let error = Compose::read(Path::new("Cargo.toml"), Path::new("/nonexistent/docker-compose")).unwrap_err();
+        assert_eq!(error.exit_code(), futon_model::ExitCode::Infra, "{error}");
+        let error = Compose::read(Path::new("/no/file"), Path::new("/nonexistent/docker-compose")).unwrap_err();
+        assert_eq!(error.exit_code(), futon_model::ExitCode::Usage, "{error}");
+        assert!(error.hint_text().is_some());
+    }
+}

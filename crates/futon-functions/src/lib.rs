@@ -1,0 +1,19 @@
+//! What to test: compose files and function lists.
+//!
+//! A compose file is read once, by Docker Compose; a [`Selection`] is all that follows from it for one function.
+
+mod compose;
+mod engine;
+mod guest_file;
+mod handover;
+mod list;
+mod proof;
+mod select;
+mod target;
+
+pub use compose::{Compose, FunctionHints, Service};
+pub use handover::{Entry, GUEST_FOLDER, Handover, Origin};
+pub use list::parse_list;
+pub use select::{ClientDefaults, Selection, client_name, select};
+pub use target::tcp_port;
+pub use target::{Target, Way};

@@ -1,0 +1,235 @@
+//! From names on the command line to functions: a compose service, or an image that no service names.
+
+use compose_model::OrderError;
+use futon_model::{ImageReference, KNOWN_FUNCTIONS};
+use serde_json::json;
+
+use super::engine::engine_requests;
+use super::guest_file::{GuestFile, guest_file, text};
+use super::handover::Handover;
+use super::proof::beyond;
+use super::target::{Target, target};
+use super::{Compose, Service};
+use futon_common::{Error, Result};
+
+/// What is taken for an image that no service names.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientDefaults;
+
+impl ClientDefaults {
+    /// Port on which the container listens.
+    pub const CONTAINER_PORT: u16 = 50051;
+    /// Port on the guest.
+    pub const HOST_PORT: u16 = 50000;
+    /// Container name.
+    pub const CONTAINER: &str = "function";
+}
+
+/// One function to test, with all that follows from its compose file.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// Name in reports, and of the folder of results.
+    pub name: String,
+    /// Compose service to start.
+    pub service_name: String,
+    /// The service, as the guest gets it.
+    pub service: Service,
+    /// The services that it depends on, in the order in which they start.
+    pub needed: Vec<Service>,
+    /// The guest's compose file as a model: these services alone, paths of the host replaced by those of copies in the guest.
+    pub project: compose_model::Project,
+    /// Files of the host that the guest gets copies of.
+    pub handover: Handover,
+    /// Where the function is called.
+    pub target: Target,
+    /// Ports of the guest that are published.
+    pub published: Vec<u16>,
+    /// Compose file for the guest.
+    pub compose: String,
+    /// The same services as requests to the engine, or why they must be left to `docker compose`.
+    pub engine: Result<futon_model::EngineRequests, String>,
+    /// What lets a container speak for the guest, by service and key.
+    pub powers: Vec<String>,
+    /// Defaults taken, and what the user should know; for the report.
+    pub remarks: Vec<String>,
+}
+
+impl Selection {
+    /// The function and what it needs, in the order in which they start: the function last.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
+        self.needed.iter().chain([&self.service])
+    }
+}
+
+/// Finds the function that `wanted` names: a service of the compose file, else an image.
+///
+/// # Errors
+/// When it is neither, or what the service needs cannot be done; says where in the file.
+pub fn select(compose: &Compose, wanted: &str) -> Result<Selection> {
+    if let Some((name, _)) = compose.project.services.get_key_value(wanted) {
+        return of_service(compose, name);
+    }
+    // A bare word is far more often a mistyped service than an image of Docker's own library.
+    let image = match wanted.parse::<ImageReference>() {
+        Ok(image) if wanted.contains(['/', ':', '@']) => image,
+        // With a slash it was meant as an image: why it is none helps more than the names of functions.
+        Err(error) if wanted.contains(['/', ':', '@']) => return Err(error.into()),
+        _ => return Err(unknown(compose, wanted)),
+    };
+    let same = |name: &&str| compose.image(name).is_ok_and(|known| known.canonical() == image.canonical());
+    if let Some(name) = compose.names().find(same) {
+        return of_service(compose, name);
+    }
+    of_image(compose, &image)
+}
+
+fn of_service(compose: &Compose, name: &str) -> Result<Selection> {
+    check_name(compose, name)?;
+    let project = &compose.project;
+    let order = project.start_order(name).map_err(|e| order_error(compose, name, &e))?;
+    if let Some(conflict) = project.conflict(&order) {
+        let (service, key) = conflict.place();
+        return Err(Error::usage(format!("{}: key `{key}`: {conflict}", project.place(service, Some(key))))
+            .hint("give each container a name and a port of its own"));
+    }
+    let mut remarks: Vec<String> = compose.warnings().map(str::to_owned).collect();
+    let original = order.iter().map(|name| compose.service(name)).collect::<Result<Vec<_>>>()?;
+    let GuestFile { project: guests, handover, remarks: more } = guest_file(compose, &order)?;
+    remarks.extend(more);
+    let mut services: Vec<Service> = original
+        .into_iter()
+        .map(|service| Service { spec: guests.services.get(&service.name).cloned().unwrap_or_default(), ..service })
+        .collect();
+    let mut powers = Vec::new();
+    for service in &services {
+        let is_copy = |mount: &compose_model::Mount| handover.origin(&mount.source).is_some();
+        let found = beyond(&guests, &service.spec, is_copy);
+        powers.extend(found.into_iter().map(|key| format!("service {}: {key}", service.name)));
+    }
+    let published = published(&services);
+    let service = services.pop().ok_or_else(|| unknown(compose, name))?;
+    let target = target(compose, &service, &mut remarks)?;
+    Ok(Selection {
+        name: name.to_owned(),
+        service_name: name.to_owned(),
+        service,
+        needed: services,
+        target,
+        published,
+        compose: text(&guests),
+        engine: engine_requests(&guests, &order),
+        project: guests.clone(),
+        handover,
+        powers,
+        remarks,
+    })
+}
+
+/// An image that no service names runs as a service of futon's own.
+fn of_image(compose: &Compose, image: &ImageReference) -> Result<Selection> {
+    let name = image.base_name().to_owned();
+    let document = json!({
+        "name": "futon",
+        "networks": {"default": {"name": "futon_default", "ipam": {}}},
+        "services": {name.as_str(): {
+            "image": image.to_string(),
+            "container_name": ClientDefaults::CONTAINER,
+            "networks": {"default": null},
+            "ports": [{"mode": "ingress", "target": ClientDefaults::CONTAINER_PORT,
+                       "published": ClientDefaults::HOST_PORT.to_string(), "protocol": "tcp"}],
+        }},
+    });
+    let project = compose_model::Project::from_json(document.to_string().as_bytes())
+        .map_err(|e| Error::infra(format!("the defaults for {image} are malformed: {e}")))?;
+    let project = compose_model::Project { file: compose.path.clone(), ..project };
+    let made = Compose { project, ..compose.clone() };
+    let remark = format!(
+        "no service names the image {image}: defaults taken (container port {}, host port {})",
+        ClientDefaults::CONTAINER_PORT,
+        ClientDefaults::HOST_PORT,
+    );
+    let selection = of_service(&made, &name)?;
+    Ok(Selection { remarks: std::iter::once(remark).chain(selection.remarks).collect(), ..selection })
+}
+
+/// A function's folder of results has its name, beside the reports.
+fn check_name(compose: &Compose, name: &str) -> Result<()> {
+    let reports = ["report.json", "report.html"];
+    let why = if name.starts_with('.') || name.starts_with('-') {
+        "its results could not be kept under that name"
+    } else if name.len() > 128 {
+        "the name is too long (at most 128 letters)"
+    } else if reports.contains(&name) {
+        "the report of a run has that name"
+    } else {
+        return Ok(());
+    };
+    Err(Error::usage(format!("{}: service {name}: {why}", compose.project.place(name, None)))
+        .hint("give the service another name"))
+}
+
+fn order_error(compose: &Compose, name: &str, error: &OrderError) -> Error {
+    let service = match error {
+        OrderError::Missing { service, .. } | OrderError::Inactive { service, .. } => service.as_str(),
+        OrderError::Cycle(names) => names.first().map_or(name, String::as_str),
+        _ => name,
+    };
+    let place = compose.project.place(service, Some("depends_on"));
+    let hint = match error {
+        OrderError::Inactive { .. } => "set COMPOSE_PROFILES, or give both services a profile in common",
+        _ => "correct the key `depends_on`",
+    };
+    Error::usage(format!("{place}: {error}")).hint(hint)
+}
+
+/// All ports of the guest that the containers will take, TCP.
+fn published(services: &[Service]) -> Vec<u16> {
+    let ports = services.iter().flat_map(|service| &service.spec.ports);
+    let mut list: Vec<u16> = ports
+        .filter(|port| port.protocol == compose_model::Protocol::Tcp)
+        .filter_map(|port| port.published_range().filter(|(first, last)| first == last).map(|(first, _)| first))
+        .collect();
+    list.sort_unstable();
+    list.dedup();
+    list
+}
+
+fn unknown(compose: &Compose, wanted: &str) -> Error {
+    let nearest = compose.names().map(|n| (strsim::levenshtein(n, wanted), n)).filter(|(d, _)| *d <= 3).min();
+    let names: Vec<&str> = compose.names().collect();
+    let hint = match nearest {
+        Some((_, name)) => format!("did you mean {name}?"),
+        None if names.is_empty() => format!("{} has no service", compose.path.display()),
+        None => format!(
+            "{} has: {}; an image is named with its repository, as in me/function:latest",
+            compose.path.display(),
+            names.join(", ")
+        ),
+    };
+    Error::usage(format!("unknown function {wanted:?}")).hint(hint)
+}
+
+/// Name under which the test client knows a function.
+///
+/// # Errors
+/// When neither `forced`, the service's `x-futon` key, the service's name nor the image's base name is one.
+pub fn client_name(selection: &Selection, forced: Option<&str>) -> Result<String> {
+    let explicit = forced.or(selection.service.hints.client.as_deref());
+    let guesses = [selection.service_name.as_str(), selection.service.image.base_name()];
+    let candidates: &[&str] = match &explicit {
+        Some(name) => std::slice::from_ref(name),
+        None => &guesses,
+    };
+    candidates.iter().find(|name| KNOWN_FUNCTIONS.contains(name)).map(|name| (*name).to_owned()).ok_or_else(|| {
+        Error::usage(format!("{}: the test client knows no function {:?}", selection.name, candidates[0])).hint(
+            format!(
+                "choose one with --client NAME or the service's key `x-futon: {{client: NAME}}`; known: {}",
+                KNOWN_FUNCTIONS.join(", ")
+            ),
+        )
+    })
+}
+
+#[cfg(test)]
+#[path = "select_tests.rs"]
+mod tests;

@@ -1,0 +1,183 @@
+//! The machine: prepares a run and makes its phases, one gem5 process after another, as one machine to the engine.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futon_model::{Accelerator, EventKind, Limits, MachineKind, MachineReport, Plan, SimulationReport, steps};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::channel::Channel;
+use super::payload::{BUNDLE, write_payload};
+use super::phases::Run;
+use super::results::results;
+use super::session::Shared;
+use super::settings::{BootCore, Gem5Settings};
+use super::watchdog::Watchdog;
+use super::wrong::wrong_instructions;
+use super::{Seed, script};
+use futon_common::{Context, Result};
+use futon_machine::{Launch, Machine, Running};
+use futon_workdir::WorkDir;
+
+/// A gem5 machine.
+#[derive(Debug, Clone)]
+pub struct Gem5Machine {
+    /// What it is made of.
+    pub settings: Gem5Settings,
+}
+
+#[async_trait]
+impl Machine for Gem5Machine {
+    fn report(&self) -> MachineReport {
+        let s = &self.settings;
+        MachineReport {
+            kind: MachineKind::Gem5,
+            version: format!("gem5 {}", s.gem5.version),
+            accelerator: Accelerator::Simulated,
+            accelerator_reason: format!("{} core, system {}, booted on {}", s.core, s.system, s.boot_core.model()),
+            vcpus: s.cpus,
+            memory_mib: s.memory_mib,
+            base_image: s
+                .initrd
+                .as_ref()
+                .or(s.disk.as_ref())
+                .map_or_else(|| "none".into(), |p| p.display().to_string()),
+            kernel: s.kernel.display().to_string(),
+            warm_base: None,
+            thawed: false,
+            cached_images: Vec::new(),
+        }
+    }
+
+    /// The machine's own watchdogs hold; these strike only if they fail to.
+    fn host_limits(&self, _: Limits) -> Limits {
+        let last = self.settings.watchdogs.host + Duration::from_secs(120);
+        Limits {
+            boot: last,
+            fetch: last,
+            pull: last,
+            start: last,
+            ready: last,
+            invoke: last,
+            call: last,
+            log: last,
+            stop: last,
+            upload: last,
+            shutdown: last,
+            run: last,
+        }
+    }
+
+    fn has_exchange(&self) -> bool {
+        false
+    }
+
+    async fn make_disk(&self, _: &Path) -> Result<()> {
+        Ok(())
+    }
+
+    async fn start(&self, launch: &Launch, events: UnboundedSender<EventKind>) -> Result<Box<dyn Running>> {
+        let settings = self.settings.clone();
+        settings.check()?;
+        let root = launch.folder.parent().unwrap_or(&launch.folder);
+        let workdir = WorkDir::open(root)?;
+        let folder = launch.folder.join("gem5");
+        std::fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
+        script::write_scripts(&settings.config, &folder.join("config"))?;
+        let plan: Plan = launch.plan.clone();
+        let seed = settings.seed.clone().unwrap_or_else(|| Seed::of_plan(&plan));
+        let payload = folder.join("payload");
+        write_payload(&payload, &workdir, &settings, &seed)?;
+        let mut remarks = remarks(&settings);
+        if let Some(bundle) = workdir.served().get(BUNDLE) {
+            let wrong = wrong_instructions(bundle).context(|| format!("cannot read {}", bundle.display()))?;
+            remarks.extend(wrong.into_iter().map(|(path, count)| {
+                let s = if count == 1 { "" } else { "s" };
+                format!(
+                    "{path} has {count} instruction{s} that gem5 gets wrong (punpckhqdq with an operand relative to the instruction \
+                     pointer reads other memory): it may crash, or compute something else"
+                )
+            }));
+        }
+
+        let cancel = CancellationToken::new();
+        let shared = Shared {
+            events: events.clone(),
+            channel: Channel::new(seed.token(&launch.plan)),
+            watchdog: Watchdog::new(settings.watchdogs, Instant::now()),
+            cancel: cancel.clone(),
+            console: launch.folder.join("console.log"),
+            exit: None,
+            payload: payload.clone(),
+        };
+        let mut run = Run { settings, plan, seed, folder, uploads: workdir.uploads(), payload, shared };
+        let report: Arc<Mutex<Option<SimulationReport>>> = Arc::default();
+        let filled = Arc::clone(&report);
+        let target = launch.folder.clone();
+        // The receiver goes away only when the run is over.
+        let _ = events.send(EventKind::MachineStarted { accelerator: Accelerator::Simulated });
+        let task = tokio::spawn(async move {
+            match run.make().await {
+                Ok(outcomes) => {
+                    let made = results(&run, &outcomes, &target);
+                    *filled.lock().unwrap_or_else(PoisonError::into_inner) = Some(made);
+                }
+                Err(e) => {
+                    let _ = events.send(e.as_event(steps::BOOT));
+                }
+            }
+            let gone = EventKind::MachineExited { status: None, signal: None, stderr: String::new() };
+            let _ = events.send(run.shared.exit.take().unwrap_or(gone));
+        });
+        Ok(Box::new(RunningGem5 { cancel, task: Some(task), report, remarks }))
+    }
+}
+
+fn remarks(s: &Gem5Settings) -> Vec<String> {
+    let mut remarks = Vec::new();
+    if s.cpus == 1 {
+        remarks.push("one core, where client and function share caches and cycles: figures for tests only".into());
+    }
+    if s.unconfined {
+        remarks.push("gem5 was not confined to its run directory (--unconfined)".into());
+    }
+    if s.disk.is_some() && s.boot_core != BootCore::Kvm {
+        remarks.push("a disk image's Docker and systemd take hours on a simulated core; KVM makes them minutes".into());
+    }
+    remarks
+}
+
+struct RunningGem5 {
+    cancel: CancellationToken,
+    task: Option<JoinHandle<()>>,
+    report: Arc<Mutex<Option<SimulationReport>>>,
+    remarks: Vec<String>,
+}
+
+#[async_trait]
+impl Running for RunningGem5 {
+    fn take_listener(&mut self) -> Option<TcpListener> {
+        None
+    }
+
+    fn remarks(&self) -> Vec<String> {
+        self.remarks.clone()
+    }
+
+    fn simulation(&self) -> Option<SimulationReport> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    async fn end(&mut self) {
+        self.cancel.cancel();
+        if let Some(task) = self.task.take() {
+            // Its process has a grace of its own; a limit all the same.
+            let _ = tokio::time::timeout(Duration::from_secs(12), task).await;
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The parts of a run, in order: which checkpoints there are decides which processes are needed.
+
+use std::fs;
+use std::path::PathBuf;
+
+use futon_model::{Code, EventKind, Outcome, PhaseReport, Plan, ShutdownReason};
+
+use super::args::{CHECKPOINT, Phase, Restore, Start, kernel_command_line};
+use super::channel::{EVENTS, guest_files};
+use super::checkpoint::{CheckpointStore, Ingredients, Stored};
+use super::diagnose::{Ending, Failure};
+use super::session::{self, CONSOLE, Finished, Shared};
+use super::settings::{Gem5Settings, Goal};
+use super::{Seed, payload, script};
+use futon_common::{Context, Error, Result};
+use futon_common::{sha256_bytes, sha256_file};
+use futon_machine::console::alarm_on;
+
+/// A run that is made.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) settings: Gem5Settings,
+    pub(super) plan: Plan,
+    pub(super) seed: Seed,
+    /// Folder of everything of gem5's in this run.
+    pub(super) folder: PathBuf,
+    pub(super) uploads: PathBuf,
+    pub(super) payload: PathBuf,
+    pub(super) shared: Shared,
+}
+
+/// What came of a run.
+#[derive(Debug, Default)]
+pub(super) struct Outcomes {
+    pub(super) phases: Vec<PhaseReport>,
+    pub(super) parked: Option<String>,
+    pub(super) function: Option<String>,
+    /// The process whose statistics count.
+    pub(super) measured: Option<Finished>,
+}
+
+impl Run {
+    /// Makes the run; tells its end as events.
+    pub(super) async fn make(&mut self) -> Result<Outcomes> {
+        let mut outcomes = Outcomes::default();
+        let restore = if self.settings.cold {
+            Restore::PowerOn
+        } else {
+            match self.parked(&mut outcomes).await? {
+                Some(restore) => restore,
+                None => return Ok(outcomes),
+            }
+        };
+        if !self.settings.has_region_of_interest() || self.settings.cold {
+            self.last(Phase::Run, &restore, &[], &mut outcomes).await?;
+            return Ok(outcomes);
+        }
+        let Some((restore, with)) = self.function(&restore, &mut outcomes).await? else { return Ok(outcomes) };
+        if self.settings.goal == Goal::Setup {
+            self.end(&Ending::CheckpointWritten, None);
+            return Ok(outcomes);
+        }
+        // The restored guest has read it already.
+        payload::take_back(&self.payload).context(|| "cannot take the payload back".into())?;
+        self.last(Phase::Evaluate, &restore, &with, &mut outcomes).await?;
+        Ok(outcomes)
+    }
+
+    /// The parked guest's checkpoint: found, or made.
+    async fn parked(&mut self, outcomes: &mut Outcomes) -> Result<Option<Restore>> {
+        let ingredients = parked_ingredients(&self.settings)?;
+        let key = ingredients.key();
+        outcomes.parked = Some(key.clone());
+        let store = self.settings.checkpoints();
+        // Somebody else may be making it: worth waiting for.
+        let (locking, locked) = (store.clone(), key.clone());
+        let lock = tokio::task::spawn_blocking(move || locking.lock(&locked))
+            .await
+            .context(|| "waiting for the checkpoint was broken off".into())??;
+        let folder = store.folder(&key);
+        let found = match self.found(&store, &key) {
+            Ok(found) => found,
+            Err(failure) => {
+                self.end(&Ending::Failed(failure), None);
+                return Ok(None);
+            }
+        };
+        if found.is_some() {
+            return Ok(Some(Restore::Checkpoint(folder)));
+        }
+        let made = self.process(Phase::Boot, &Restore::PowerOn, &[], outcomes).await?;
+        let Some(finished) = made else { return Ok(None) };
+        if self.keep(&store, &finished, &ingredients, &[]).is_none() {
+            return Ok(None);
+        }
+        drop(lock);
+        Ok(Some(Restore::Checkpoint(folder)))
+    }
+
+    /// The function's checkpoint, and the guest's files that belong to it.
+    async fn function(
+        &mut self,
+        parked: &Restore,
+        outcomes: &mut Outcomes,
+    ) -> Result<Option<(Restore, Vec<(String, PathBuf)>)>> {
+        let mut ingredients = Ingredients::default();
+        ingredients.add("parked", outcomes.parked.clone().unwrap_or_default());
+        ingredients.add("payload", sha256_file(&self.payload)?);
+        let key = ingredients.key();
+        let store = self.settings.checkpoints();
+        let folder = store.folder(&key);
+        if self.settings.goal == Goal::Evaluate {
+            let stored = match self.found(&store, &key) {
+                Ok(Some(stored)) => stored,
+                Ok(None) => {
+                    return Err(Error::usage(format!(
+                        "there is no checkpoint of {} for these settings",
+                        self.plan.function
+                    ))
+                    .hint("`futon setup` with the same options makes it"));
+                }
+                Err(failure) => {
+                    self.end(&Ending::Failed(failure), None);
+                    return Ok(None);
+                }
+            };
+            outcomes.function = Some(key);
+            let with = stored.with(&folder);
+            self.recall(&with, false);
+            return Ok(Some((Restore::Checkpoint(folder), with)));
+        }
+        let made = self.process(Phase::Setup, parked, &[], outcomes).await?;
+        let Some(finished) = made else { return Ok(None) };
+        let files: Vec<(String, PathBuf)> =
+            guest_files(&finished.outdir).into_iter().map(|name| (name.clone(), finished.outdir.join(name))).collect();
+        let Some(stored) = self.keep(&store, &finished, &ingredients, &files) else { return Ok(None) };
+        outcomes.function = Some(key);
+        let with = stored.with(&folder);
+        self.recall(&with, true);
+        Ok(Some((Restore::Checkpoint(folder), with)))
+    }
+
+    fn recall(&mut self, with: &[(String, PathBuf)], live: bool) {
+        if let Some((_, path)) = with.iter().find(|(name, _)| name == EVENTS) {
+            self.shared.channel.restored(path, live);
+        }
+    }
+
+    /// The process that ends with the guest.
+    async fn last(
+        &mut self,
+        phase: Phase,
+        restore: &Restore,
+        with: &[(String, PathBuf)],
+        outcomes: &mut Outcomes,
+    ) -> Result<()> {
+        if let Some(finished) = self.process(phase, restore, with, outcomes).await? {
+            // A checkpoint where none was to come: the process has ended all the same.
+            self.end(&finished.ending, Some(&finished));
+        }
+        Ok(())
+    }
+
+    /// Runs one process. It is given back when it has reached its checkpoint; everything else ends the run.
+    async fn process(
+        &mut self,
+        phase: Phase,
+        restore: &Restore,
+        with: &[(String, PathBuf)],
+        outcomes: &mut Outcomes,
+    ) -> Result<Option<Finished>> {
+        let from = match restore {
+            Restore::PowerOn => "power-on".to_owned(),
+            Restore::Checkpoint(folder) => {
+                format!("checkpoint {}", folder.file_name().unwrap_or_default().to_string_lossy())
+            }
+        };
+        let _ = self.shared.events.send(EventKind::SimulationPhase { phase: phase.name().into(), from });
+        let folder = self.folder.join(phase.name());
+        let config = self.folder.join("config");
+        let work_items = self.plan.client.as_ref().map_or(0, |c| c.invocations);
+        let start = Start {
+            settings: &self.settings,
+            phase,
+            restore,
+            folder: &folder,
+            config: &config,
+            payload: (phase != Phase::Boot).then_some(self.payload.as_path()),
+            work_items,
+            seed: &self.seed,
+        };
+        let outdir = start.outdir();
+        fs::create_dir_all(&outdir).context(|| format!("cannot make {}", outdir.display()))?;
+        for (name, path) in with {
+            // A restored guest opens these at their ends: they must be there.
+            fs::copy(path, outdir.join(name)).context(|| format!("cannot copy {}", path.display()))?;
+        }
+        let finished = session::run(&start, &mut self.shared).await?;
+        outcomes.phases.push(finished.report.clone());
+        if finished.ending == Ending::CheckpointWritten && !self.shared.cancel.is_cancelled() {
+            return Ok(Some(finished));
+        }
+        if phase != Phase::Boot {
+            for event in self.shared.channel.collect(&finished.outdir, &self.uploads) {
+                let _ = self.shared.events.send(event);
+            }
+        }
+        self.end(&finished.ending, Some(&finished));
+        outcomes.measured = Some(finished);
+        Ok(None)
+    }
+
+    fn found(&self, store: &CheckpointStore, key: &str) -> Result<Option<Stored>, Failure> {
+        store.find(key).map_err(|e| {
+            Failure::new(Outcome::Infra, Code::BadResource, e.to_string(), e.hint_text().unwrap_or_default())
+        })
+    }
+
+    /// Takes a finished process's checkpoint into the store; says what prevents it.
+    fn keep(
+        &mut self,
+        store: &CheckpointStore,
+        finished: &Finished,
+        ingredients: &Ingredients,
+        files: &[(String, PathBuf)],
+    ) -> Option<Stored> {
+        if let Some(line) = alarm_on(&finished.outdir.join(CONSOLE)) {
+            let failure = Failure::new(
+                Outcome::Crashed,
+                Code::GuestOops,
+                line,
+                "the checkpoint is not kept: it has that kernel in it",
+            );
+            self.end(&Ending::Failed(failure), Some(finished));
+            return None;
+        }
+        let written = finished.outdir.join(CHECKPOINT);
+        let insts = finished.report.insts.unwrap_or(0);
+        let tick = finished.report.final_tick.unwrap_or(0);
+        match store.keep(&written, ingredients, files, insts, tick) {
+            Ok(stored) => {
+                // It is in the store now.
+                let _ = fs::remove_dir_all(&written);
+                Some(stored)
+            }
+            Err(e) => {
+                let why = format!("the checkpoint could not be kept: {e}");
+                let help = "make room where the resources are";
+                let failure = Failure::new(Outcome::Infra, Code::HostDiskFull, why, help);
+                self.end(&Ending::Failed(failure), Some(finished));
+                None
+            }
+        }
+    }
+
+    /// Tells how the run ended; [`EventKind::MachineExited`] is left to the machine, which tells it last.
+    fn end(&mut self, ending: &Ending, finished: Option<&Finished>) {
+        // The receiver goes away only when the run is over.
+        let say = |event| drop(self.shared.events.send(event));
+        match ending {
+            Ending::GuestShutdown => say(EventKind::MachineShutdown { reason: ShutdownReason::GuestShutdown }),
+            Ending::GuestReset => say(EventKind::MachineShutdown { reason: ShutdownReason::GuestReset }),
+            Ending::Failed(f) => say(EventKind::MachineFailed {
+                outcome: f.outcome,
+                code: f.code,
+                why: f.why.clone(),
+                hint: f.hint.clone(),
+            }),
+            Ending::CheckpointWritten | Ending::Died => {}
+        }
+        let (status, signal, stderr) = match (ending, finished) {
+            // What a guest's end looks like to gem5 (an abort, for a reset) is no death of the machine.
+            (Ending::GuestShutdown | Ending::GuestReset, _) | (_, None) => (Some(0), None, String::new()),
+            (_, Some(f)) => (f.ended.status, f.ended.signal, f.tail.clone()),
+        };
+        self.shared.exit = Some(EventKind::MachineExited { status, signal, stderr });
+    }
+}
+
+/// What shapes the parked guest's state.
+fn parked_ingredients(s: &Gem5Settings) -> Result<Ingredients> {
+    let mut i = Ingredients::default();
+    i.add("kernel", sha256_file(&s.kernel)?);
+    if let Some(initrd) = &s.initrd {
+        i.add("initrd", sha256_file(initrd)?);
+    }
+    if let Some(disk) = &s.disk {
+        i.add("disk", sha256_file(disk)?);
+    }
+    i.add("cmdline", kernel_command_line(s));
+    i.add("cpus", s.cpus.to_string());
+    i.add("memory_mib", s.memory_mib.to_string());
+    i.add("boot_core", s.boot_core.model().word());
+    i.add("gem5", format!("{} {}", s.gem5.version, s.gem5.identity));
+    i.add("config", sha256_bytes(script::state_shape(&s.config)?));
+    for name in ["clock", "itlb.size", "dtlb.size"] {
+        let given = s.params.iter().rev().find_map(|p| p.strip_prefix(name)?.strip_prefix('='));
+        if let Some(value) = given {
+            i.add(name, value);
+        }
+    }
+    Ok(i)
+}

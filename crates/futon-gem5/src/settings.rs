@@ -1,0 +1,163 @@
+//! What a simulated machine is made of; the flags of `--on gem5` fill it in.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::binary::Gem5;
+use super::checkpoint::CheckpointStore;
+use super::script::ConfigScript;
+use super::seed::Seed;
+use futon_common::{Error, Result};
+use gem5_stats::CoreModel;
+
+/// A gem5 machine.
+#[derive(Debug, Clone)]
+pub struct Gem5Settings {
+    /// The program.
+    pub gem5: Gem5,
+    /// The configuration script.
+    pub config: ConfigScript,
+    /// System: `simple` or `skylake`, or what the user's own script knows.
+    pub system: String,
+    /// `NAME=VALUE` in place of the system's table.
+    pub params: Vec<String>,
+    /// Core of everything that is not measured.
+    pub boot_core: BootCore,
+    /// Core of the measured invocations.
+    pub core: CoreModel,
+    /// Simulated cores.
+    pub cpus: u32,
+    /// Memory, MiB.
+    pub memory_mib: u32,
+    /// Kernel: an uncompressed vmlinux.
+    pub kernel: PathBuf,
+    /// Initramfs of the lean guest.
+    pub initrd: Option<PathBuf>,
+    /// Raw disk image of the Docker base.
+    pub disk: Option<PathBuf>,
+    /// The guest's own command line, which futon's words follow.
+    pub recommended: String,
+    /// Kernel command line of the user's, in place of that.
+    pub cmdline: Option<String>,
+    /// Root device on the disk image.
+    pub root: Option<String>,
+    /// More kernel arguments.
+    pub append: Option<String>,
+    /// Measured invocations that are discarded because caches and predictor are cold.
+    pub uarch_warmup: u64,
+    /// Seed of the run; the plan's digest where the user names none.
+    pub seed: Option<Seed>,
+    /// Boot from nothing, and keep no checkpoint of it.
+    pub cold: bool,
+    /// What the run is to reach.
+    pub goal: Goal,
+    /// Limits that the host keeps to.
+    pub watchdogs: Watchdogs,
+    /// Let gem5 write wherever the user may.
+    pub unconfined: bool,
+    /// Folder of checkpoints.
+    pub checkpoints: PathBuf,
+    /// Folder of checkpoints that are read, and never written, where the first one lacks them.
+    pub shared_checkpoints: Option<PathBuf>,
+}
+
+/// Cores that boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BootCore {
+    /// gem5's own.
+    Atomic,
+    /// The host's processor.
+    Kvm,
+}
+
+impl BootCore {
+    /// The core model's word.
+    #[must_use]
+    pub fn model(self) -> CoreModel {
+        match self {
+            Self::Atomic => CoreModel::Atomic,
+            Self::Kvm => CoreModel::Kvm,
+        }
+    }
+}
+
+/// How far a run goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// All of it.
+    Test,
+    /// Up to the function's checkpoint, which is kept.
+    Setup,
+    /// From the function's checkpoint on.
+    Evaluate,
+}
+
+/// Limits in host time, but for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watchdogs {
+    /// From power-on to the run script.
+    pub boot: Duration,
+    /// The whole run.
+    pub host: Duration,
+    /// Simulated time of each gem5 process.
+    pub simulated: Duration,
+    /// Time without any sign of life: a console byte, an exit of the simulator, a file of the guest's.
+    pub progress: Duration,
+}
+
+impl Default for Watchdogs {
+    fn default() -> Self {
+        let s = Duration::from_secs;
+        Self { boot: s(900), host: s(3 * 3600), simulated: s(600), progress: s(600) }
+    }
+}
+
+impl Gem5Settings {
+    /// The checkpoints.
+    #[must_use]
+    pub fn checkpoints(&self) -> CheckpointStore {
+        let store = CheckpointStore::new(&self.checkpoints);
+        match &self.shared_checkpoints {
+            Some(shared) => store.over(shared),
+            None => store,
+        }
+    }
+
+    /// Looks at what must be there before anything is started.
+    ///
+    /// # Errors
+    /// When a file is missing or is of another kind, or settings contradict each other.
+    pub fn check(&self) -> Result<()> {
+        let files =
+            [("kernel", Some(&self.kernel)), ("initramfs", self.initrd.as_ref()), ("disk image", self.disk.as_ref())];
+        for (what, file) in files {
+            if let Some(file) = file
+                && !file.is_file()
+            {
+                return Err(Error::infra(format!("{what} missing: {}", file.display()))
+                    .hint("`futon resources build kernel lean` makes kernel and initramfs, or name yours"));
+            }
+        }
+        if self.memory_mib > 3072 {
+            return Err(Error::usage(format!("{} MiB of memory: gem5's PC has room for 3072", self.memory_mib))
+                .hint("--memory 3072"));
+        }
+        if self.cpus > 8 {
+            return Err(Error::usage(format!("{} cores: the configuration has 8 at most", self.cpus)).hint("--vcpus 2"));
+        }
+        if self.boot_core == BootCore::Kvm && !self.gem5.kvm {
+            return Err(Error::usage(format!("{} was built without KVM", self.gem5.path.display()))
+                .hint("--boot-cpu atomic needs none"));
+        }
+        if self.boot_core == BootCore::Kvm && !Path::new("/dev/kvm").exists() {
+            return Err(Error::usage("this host has no /dev/kvm").hint("--boot-cpu atomic needs none"));
+        }
+        Ok(())
+    }
+
+    /// Whether the measured invocations need a core of their own, and so a checkpoint before them.
+    #[must_use]
+    pub fn has_region_of_interest(&self) -> bool {
+        self.core.has_cycles()
+    }
+}

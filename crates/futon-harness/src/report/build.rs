@@ -1,0 +1,170 @@
+//! From records and judgements to `report.json` and `report.html`.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use futon_model::{
+    Accelerator, CompanionReport, EventKind, ExitCode, FunctionReport, GuestEvent, MachineReport, Outcome, Plan,
+    REPORT_SCHEMA, Report, SimulationReport, Summary, Verdict, steps,
+};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use serde::{Deserialize, Serialize};
+
+use super::html::html_page;
+use super::tails::{self, Tails};
+use crate::verdict::{Witnesses, judge};
+use futon_common::{Context, Result};
+use futon_workdir::WorkDir;
+
+/// What is known about a run beside its events.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RunMeta {
+    /// The machine.
+    pub machine: MachineReport,
+    /// Remarks on how it was started.
+    pub remarks: Vec<String>,
+    /// Length of the run.
+    pub duration: Duration,
+    /// What was simulated, where a simulator ran.
+    #[serde(default)]
+    pub simulation: Option<SimulationReport>,
+}
+
+/// Judges the run whose witnesses are in a working directory and makes its report.
+#[must_use]
+pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &RunMeta) -> FunctionReport {
+    let plan: &Plan = workdir.plan();
+    let client = workdir.client_report(events);
+    let logs = workdir.witness_uploads(events, |name| name == "results.log" || name == "test.log");
+    let judgement = judge(&Witnesses {
+        plan,
+        events,
+        client: client.as_ref(),
+        results_logs: &logs,
+        native_speed: meta.machine.accelerator == Accelerator::Kvm,
+    });
+    let passed = judgement.verdict.is_pass();
+    let tails = |path: &Path| if passed { Tails::default() } else { tails::read(path) };
+    let console_tail = tails(&workdir.results().join("console.log")).tail;
+    let container = tails(&workdir.uploads().join("container.log"));
+    let mut verdict = judgement.verdict;
+    if never_came_up(&verdict) && console_tail.is_empty() {
+        verdict.hint = Some(SILENT.into());
+    }
+    let mut remarks = plan.remarks.clone();
+    remarks.extend(meta.remarks.iter().cloned());
+    remarks.extend(judgement.remarks);
+    let mut steps = judgement.steps;
+    for step in steps.iter_mut().filter(|step| step.name == steps::PULL) {
+        step.cached = !meta.machine.cached_images.is_empty();
+    }
+    FunctionReport {
+        name: plan.function.clone(),
+        image: plan.images.first().map(|i| i.reference.to_string()),
+        digests: plan.images.clone(),
+        machine: meta.machine.clone(),
+        proof: judgement.proof,
+        verdict,
+        steps,
+        invocations: judgement.invocations,
+        companions: companions(events),
+        attempts: 1,
+        remarks,
+        duration_ms: u64::try_from(meta.duration.as_millis()).unwrap_or(u64::MAX),
+        folder: workdir.results().display().to_string(),
+        simulation: meta.simulation.clone(),
+        console_tail,
+        container_tail: container.tail,
+        container_crash: container.crash,
+    }
+}
+
+/// What the guest said of the services beside the function's; the last word on each.
+fn companions(events: &[futon_model::Event]) -> Vec<CompanionReport> {
+    let mut found: Vec<CompanionReport> = Vec::new();
+    for event in events {
+        let EventKind::Guest {
+            authentic: true,
+            guest: GuestEvent::Companion { service, name, status, exit_code, health, .. },
+        } = &event.kind
+        else {
+            continue;
+        };
+        found.retain(|known| known.service != *service);
+        found.push(CompanionReport {
+            service: service.clone(),
+            container: name.clone(),
+            status: status.clone(),
+            exit_code: *exit_code,
+            health: health.clone(),
+            log: format!("uploads/companion-{service}.log"),
+        });
+    }
+    found
+}
+
+/// Hint for a guest that went down and never said a word.
+const SILENT: &str = "the console is empty: has the kernel a driver for the serial port (SERIAL_8250_CONSOLE), \
+                      and its command line console=ttyS0?";
+
+/// A guest that never came up says nothing about its function: it is counted with the host's faults.
+pub(super) fn never_came_up(verdict: &Verdict) -> bool {
+    matches!(verdict.outcome, Outcome::TimedOut | Outcome::Crashed) && verdict.step.as_deref() == Some(steps::BOOT)
+}
+
+/// Gathers function reports. `interrupted` says that somebody stopped futon before the plan was done.
+#[must_use]
+pub fn report(functions: Vec<FunctionReport>, started: SystemTime, duration: Duration) -> Report {
+    let count = |wanted: &[Outcome]| functions.iter().filter(|f| wanted.contains(&f.verdict.outcome)).count();
+    let early = functions.iter().filter(|f| never_came_up(&f.verdict)).count();
+    let summary = Summary {
+        total: functions.len(),
+        passed: count(&[Outcome::Passed]),
+        flaky: functions.iter().filter(|f| f.is_flaky()).count(),
+        failed: count(&[Outcome::Failed, Outcome::TimedOut, Outcome::Crashed]) - early,
+        infra: count(&[Outcome::Infra]) + early,
+        not_run: count(&[Outcome::NotRun]),
+        exit_code: ExitCode::of_all(functions.iter().map(|f| &f.verdict)) as u8,
+    };
+    Report {
+        schema: REPORT_SCHEMA.into(),
+        futon: env!("CARGO_PKG_VERSION").into(),
+        started: humantime::format_rfc3339_seconds(started).to_string(),
+        duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+        cpu_ms: own_cpu_ms(),
+        summary,
+        functions,
+    }
+}
+
+/// Processor time of this process so far, milliseconds: user and system (getrusage(2)).
+fn own_cpu_ms() -> u64 {
+    getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| {
+        let spent = usage.user_time() + usage.system_time();
+        u64::try_from(spent.num_milliseconds()).unwrap_or(0)
+    })
+}
+
+/// Writes a report into a folder, each file whole or not at all: `report.json`, and `report.html` for people.
+///
+/// # Errors
+/// When one cannot be written.
+pub fn write_report(folder: &Path, report: &Report) -> Result<()> {
+    let json = serde_json::to_vec_pretty(report).context(|| "the report makes no JSON".into())?;
+    write_whole(&folder.join("report.json"), &json)?;
+    // Results folders are absolute.
+    let place = std::path::absolute(folder).context(|| format!("cannot tell where {} is", folder.display()))?;
+    write_whole(&folder.join("report.html"), html_page(report, &place).as_bytes())
+}
+
+fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
+    let failed = || format!("cannot write {}", path.display());
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
+    file.write_all(content).context(failed)?;
+    futon_common::readable(file.path()).context(failed)?;
+    file.persist(path).context(failed)?;
+    Ok(())
+}

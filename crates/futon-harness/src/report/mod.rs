@@ -1,0 +1,13 @@
+//! Reports: sinks of what happened and was judged. They never reach back into the engine.
+
+mod build;
+mod html;
+mod junit;
+mod table;
+mod tails;
+
+pub use build::{RunMeta, function_report, report, write_report};
+pub use futon_common::text::duration;
+pub use junit::junit;
+pub use table::{step_line, summary_line};
+pub use tails::TAIL_SHOWN;

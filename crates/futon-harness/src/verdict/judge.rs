@@ -1,0 +1,499 @@
+//! The judgement. Whoever reads it for the first time: a run passes only by reaching the last line of [`decide`].
+
+use futon_model::{
+    Alarm, ClientReport, Code, Event, EventKind, GuestEvent, InvocationReport, Judgement, MachineKind,
+    OOPS_OF_TRANSLATOR, Outcome, Plan, PlannedImage, Proof, ScriptKind, ShutdownReason, Verdict, steps,
+};
+
+use super::companions::with_failed_companion;
+use super::explain::{failed_step, hint, verdict};
+use super::steps::{Timeline, is_results_log, timeline};
+
+/// The closing line of a results log that reports success, as the seed's flow has it.
+const SUCCESS_LINE: &str = "SUCCESS: All commands completed successfully";
+
+/// What a verdict is made from.
+#[derive(Debug, Clone)]
+pub struct Witnesses<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Everything that happened.
+    pub events: &'a [Event],
+    /// The client's report, if one came with the token.
+    pub client: Option<&'a ClientReport>,
+    /// Results logs: those that came with the token, or all where the script knows no token.
+    pub results_logs: &'a [String],
+    /// Whether the machine's times are a host processor's, so that latencies mean something.
+    pub native_speed: bool,
+}
+
+/// Judges a run.
+#[must_use]
+pub fn judge(witnesses: &Witnesses<'_>) -> Judgement {
+    let timeline = timeline(witnesses.plan, witnesses.events);
+    let decided = decide(witnesses, &timeline);
+    let reached_guest =
+        witnesses.events.iter().any(|e| matches!(e.kind, EventKind::RunScriptRequested { status: 200, .. }));
+    let proof = match (witnesses.plan.script, reached_guest) {
+        (_, false) => Proof::None,
+        (ScriptKind::Own, true) if witnesses.plan.powers.is_empty() => Proof::Full,
+        (_, true) => Proof::Log,
+    };
+    Judgement {
+        verdict: decided.unwrap_or_else(|| Verdict {
+            outcome: Outcome::Passed,
+            step: None,
+            code: Code::AllWitnessesAgree,
+            why: match witnesses.plan.script {
+                ScriptKind::Own => "every witness agrees".into(),
+                ScriptKind::Foreign => "the log ends with success, the guest shut down, the console is clean".into(),
+            },
+            hint: None,
+        }),
+        proof,
+        steps: timeline.steps,
+        invocations: witnesses.client.map(|client| InvocationReport {
+            planned: client.planned,
+            verified: client.verified,
+            failed: client.failed,
+            latency_ms: client.latency_ms,
+            latency_is_performance: witnesses.native_speed,
+            first_failure: client.first_failure.clone(),
+        }),
+        remarks: oddities(witnesses),
+    }
+}
+
+/// The reason why a run did not pass; nothing for a pass. The gravest and most certain causes come first.
+fn decide(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
+    interrupted(w, timeline)
+        .or_else(|| host_failed(w))
+        .or_else(|| upload_failed(w))
+        .or_else(|| kernel_trouble(w))
+        .or_else(|| machine_failed(w, timeline))
+        .or_else(|| super::ports::port_taken(w))
+        .or_else(|| no_run_script(w))
+        .or_else(|| limit_struck(w, timeline))
+        .or_else(|| machine_died(w, timeline))
+        .or_else(|| guest_stopped_early(w, timeline))
+        .or_else(|| match w.plan.script {
+            ScriptKind::Own => own_script(w, timeline),
+            ScriptKind::Foreign => None,
+        })
+        .or_else(|| results_log(w))
+        .or_else(|| clean_shutdown(w, timeline))
+}
+
+fn find<'a, T>(w: &Witnesses<'a>, pick: impl FnMut(&'a EventKind) -> Option<T>) -> Option<T> {
+    w.events.iter().map(|e| &e.kind).find_map(pick)
+}
+
+fn interrupted(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
+    find(w, |e| matches!(e, EventKind::Interrupted).then_some(()))?;
+    Some(verdict(Outcome::NotRun, &timeline.last, Code::Interrupted, "interrupted before the run had ended"))
+}
+
+fn host_failed(w: &Witnesses<'_>) -> Option<Verdict> {
+    let (step, why, help) = find(w, |e| match e {
+        EventKind::HostFailed { step, why, hint } => Some((step, why, hint)),
+        _ => None,
+    })?;
+    let started = find(w, |e| matches!(e, EventKind::MachineStarted { .. }).then_some(())).is_some();
+    let code = if started { Code::HostFailed } else { Code::MachineNotStarted };
+    let v = verdict(Outcome::Infra, step, code, why);
+    Some(match help {
+        Some(help) => hint(v, help),
+        None => v,
+    })
+}
+
+fn upload_failed(w: &Witnesses<'_>) -> Option<Verdict> {
+    let (name, status, why) = find(w, |e| match e {
+        EventKind::UploadFailed { name, status, why, authentic }
+            if *authentic || w.plan.script == ScriptKind::Foreign =>
+        {
+            Some((name, *status, why))
+        }
+        _ => None,
+    })?;
+    // A retry may have mended it.
+    let arrived = find(w, |e| matches!(e, EventKind::Uploaded { name: n, .. } if n == name).then_some(())).is_some();
+    if arrived {
+        return None;
+    }
+    let (code, help) = if status == 507 {
+        (Code::HostDiskFull, "make room where the working directory is, or raise the upload limits")
+    } else {
+        (Code::HostFailed, "events.jsonl has every request")
+    };
+    Some(hint(
+        verdict(
+            Outcome::Infra,
+            steps::UPLOAD,
+            code,
+            format!("the upload of {name} failed with status {status}: {why}"),
+        ),
+        help,
+    ))
+}
+
+fn kernel_trouble(w: &Witnesses<'_>) -> Option<Verdict> {
+    let (at, alarm, line) = w.events.iter().enumerate().find_map(|(at, e)| match &e.kind {
+        EventKind::ConsoleAlarm { alarm, line } => Some((at, *alarm, line)),
+        _ => None,
+    })?;
+    // The console is read a little later than the guest's reports arrive: a step that failed before the kernel's word came failed of it.
+    let before = timeline(w.plan, &w.events[..at]);
+    let step = before.ended.into_iter().find(|step| !step.is_ok()).map_or(before.last, |step| step.name);
+    let (code, help) = match alarm {
+        Alarm::KernelPanic => (Code::GuestPanic, "console.log has what the kernel said before"),
+        Alarm::KernelOops if line.contains(OOPS_OF_TRANSLATOR) => (
+            Code::GuestOops,
+            "console.log has the whole report; without KVM this can be QEMU's fault: try again, or give the machine one processor with --vcpus 1",
+        ),
+        Alarm::KernelOops => (Code::GuestOops, "console.log has the whole report"),
+        // Linux, mm/oom_kill.c: a control group's limit is told apart by the line's first words.
+        Alarm::OutOfMemoryKill if line.contains("Memory cgroup out of memory") => {
+            (Code::OutOfMemory, "the container reached its own limit: raise mem_limit of the service")
+        }
+        Alarm::OutOfMemoryKill => (Code::OutOfMemory, "give the machine more memory with --memory MIB"),
+    };
+    Some(hint(verdict(Outcome::Crashed, &step, code, line.trim()), help))
+}
+
+/// The machine itself says what went wrong: a simulator knows more than an exit status.
+fn machine_failed(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
+    let (outcome, code, why, help) = find(w, |e| match e {
+        EventKind::MachineFailed { outcome, code, why, hint } => Some((*outcome, *code, why, hint)),
+        _ => None,
+    })?;
+    let v = verdict(outcome, &timeline.last, code, why);
+    Some(match help {
+        Some(help) => hint(v, help),
+        None => v,
+    })
+}
+
+fn no_run_script(w: &Witnesses<'_>) -> Option<Verdict> {
+    let status = find(w, |e| match e {
+        EventKind::RunScriptRequested { status: 200, .. } => Some(200),
+        EventKind::RunScriptRequested { status, .. } => Some(*status),
+        _ => None,
+    })?;
+    if status == 200 {
+        return None;
+    }
+    let v = verdict(
+        Outcome::Infra,
+        steps::FETCH,
+        Code::NoRunScript,
+        format!("the guest asked for run.sh and got status {status}"),
+    );
+    Some(hint(v, "`futon build` puts run.sh into the working directory"))
+}
+
+fn limit_struck(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
+    let (limit, after_ms, last_seen) = find(w, |e| match e {
+        EventKind::LimitStruck { limit, after_ms, last_seen } => Some((limit, *after_ms, last_seen)),
+        _ => None,
+    })?;
+    let limit_is = futon_common::text::duration(after_ms);
+    let (step, code, what) = match limit.as_str() {
+        steps::BOOT => (steps::BOOT, Code::NoBoot, "the guest did not ask for its run script"),
+        steps::RUN => (timeline.last.as_str(), Code::RunTimedOut, "the run did not end"),
+        // Also struck between two steps, and when the machine is on its way out.
+        steps::UPLOAD | steps::SHUTDOWN => (timeline.last.as_str(), Code::StepTimedOut, "nothing more was heard"),
+        other => (other, Code::StepTimedOut, "the step did not end"),
+    };
+    let help = match limit.as_str() {
+        steps::BOOT => {
+            "the console's last lines say how far it came: wrong root device, missing driver, no gem5.service? \
+                        raise the wait with --limit boot=DURATION"
+                .to_owned()
+        }
+        other => format!("raise the wait with --limit {other}=DURATION"),
+    };
+    let why = format!("{what} within {limit_is} (limit {limit}); last seen: {last_seen}");
+    Some(hint(verdict(Outcome::TimedOut, step, code, why), help))
+}
+
+/// Why the machine stopped: of several reports the first that is not the guest's own power-off.
+fn shutdown_reason(w: &Witnesses<'_>) -> Option<ShutdownReason> {
+    let reasons = || {
+        w.events.iter().filter_map(|e| match e.kind {
+            EventKind::MachineShutdown { reason } => Some(reason),
+            _ => None,
+        })
+    };
+    reasons().find(|reason| *reason != ShutdownReason::GuestShutdown).or_else(|| reasons().next())
+}
+
+fn machine_died(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
+    let (status, signal, stderr) = find(w, |e| match e {
+        EventKind::MachineExited { status, signal, stderr } => Some((*status, *signal, stderr)),
+        _ => None,
+    })?;
+    let by_the_guest = shutdown_reason(w).is_some_and(|r| r != ShutdownReason::Host);
+    if by_the_guest && signal.is_none() {
+        return None;
+    }
+    let how = match (signal, status) {
+        (Some(signal), _) => format!("was ended by signal {signal}"),
+        (None, Some(status)) => format!("exited with status {status}"),
+        (None, None) => "is gone".to_owned(),
+    };
+    let said = stderr.lines().last().map(|l| format!("; it last said: {l}")).unwrap_or_default();
+    let why = format!("the machine's process {how} and the guest had not shut down{said}");
+    let see = match w.plan.machine.kind {
+        MachineKind::Qemu => "qemu.log and qemu.command have QEMU's messages and its command line",
+        MachineKind::Gem5 => "gem5/ has a folder for each gem5 process with its log and command line",
+        MachineKind::Fake => "events.jsonl has all that happened",
+    };
+    Some(hint(verdict(Outcome::Infra, &timeline.last, Code::MachineDied, why), see))
+}
+
+fn guest_stopped_early(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
+    let reason = shutdown_reason(w)?;
+    let log_arrived = find(w, |e| matches!(e, EventKind::Uploaded { name, .. } if is_results_log(name)).then_some(()));
+    let done = match w.plan.script {
+        ScriptKind::Own => timeline.finish.is_some(),
+        ScriptKind::Foreign => log_arrived.is_some(),
+    };
+    let (code, how) = match reason {
+        ShutdownReason::GuestReset => (Code::GuestReset, "reset itself"),
+        ShutdownReason::GuestPanic => (Code::GuestPanic, "panicked"),
+        ShutdownReason::GuestShutdown if !done => {
+            (Code::GuestPoweredOff, "powered off before its run script had finished")
+        }
+        _ => return None,
+    };
+    let v = verdict(Outcome::Crashed, &timeline.last, code, format!("the guest {how}"));
+    Some(hint(v, "console.log has its last words"))
+}
+
+/// What only futon's own run script can prove.
+fn own_script(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
+    if let Some(bad) = timeline.ended.iter().find(|s| !s.is_ok()) {
+        return Some(with_failed_companion(failed_step(w.plan, bad, w.events, w.client), w.events));
+    }
+    token_given_once(w)
+        .or_else(|| steps_in_order(w.plan, timeline))
+        .or_else(|| in_order_to_the_end(w, timeline))
+        .or_else(|| right_image(w))
+        .or_else(|| replies_verified(w))
+        .or_else(|| finished_well(timeline))
+}
+
+/// The run script, and with it the token, went to one reader: the guest's service.
+fn token_given_once(w: &Witnesses<'_>) -> Option<Verdict> {
+    let given = w.events.iter().filter(|e| matches!(e.kind, EventKind::RunScriptRequested { authentic: true, .. }));
+    let why = match given.count() {
+        1 => return None,
+        0 => "nobody saw the guest fetch its run script".to_owned(),
+        count => format!("the run's token was given out {count} times"),
+    };
+    Some(verdict(Outcome::Failed, steps::FETCH, Code::StepMissing, why))
+}
+
+/// The steps, the script's last word and the machine's shutdown follow one another.
+fn in_order_to_the_end(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
+    let place = |event: &Event| match &event.kind {
+        EventKind::RunScriptRequested { authentic: true, .. } => Some(0),
+        EventKind::Guest { authentic: true, guest: GuestEvent::StepEnded { .. } } => Some(1),
+        EventKind::Guest { authentic: true, guest: GuestEvent::Finish { .. } } => Some(2),
+        EventKind::MachineShutdown { .. } => Some(3),
+        EventKind::MachineExited { .. } => Some(4),
+        _ => None,
+    };
+    if w.events.iter().filter_map(place).is_sorted() {
+        return None;
+    }
+    let why = "what the guest reported goes on after its last word, or after the machine had shut down";
+    Some(verdict(Outcome::Failed, &timeline.last, Code::StepMissing, why))
+}
+
+fn steps_in_order(plan: &Plan, timeline: &Timeline) -> Option<Verdict> {
+    let ended: Vec<&str> = timeline.ended.iter().map(|s| s.name.as_str()).collect();
+    let planned: Vec<&str> = plan.steps.iter().map(|s| s.name.as_str()).collect();
+    if ended == planned {
+        return None;
+    }
+    let step =
+        planned.iter().enumerate().find(|(i, name)| ended.get(*i) != Some(*name)).map_or(steps::RUN, |(_, n)| *n);
+    let why = format!("planned steps: {}; reported: {}", planned.join(", "), ended.join(", "));
+    Some(hint(
+        verdict(Outcome::Failed, step, Code::StepMissing, why),
+        "a run script must report each planned step once, in order",
+    ))
+}
+
+fn right_image(w: &Witnesses<'_>) -> Option<Verdict> {
+    let planned = w.plan.images.first()?;
+    let container = w.plan.client.as_ref().map(|client| client.container.as_str());
+    let reported: Vec<_> =
+        w.events
+            .iter()
+            .filter_map(|e| match &e.kind {
+                EventKind::Guest {
+                    authentic: true,
+                    guest: GuestEvent::Container { name, image_id, repo_digests, .. },
+                } if container.is_none_or(|container| container == name) => Some((image_id, repo_digests)),
+                _ => None,
+            })
+            .collect();
+    if reported.is_empty() {
+        return Some(verdict(
+            Outcome::Failed,
+            steps::START,
+            Code::WrongImage,
+            "the guest did not report which image ran",
+        ));
+    }
+    reported.into_iter().find_map(|(id, repo_digests)| wrong_image(planned, id, repo_digests))
+}
+
+fn wrong_image(planned: &PlannedImage, id: &str, repo_digests: &[String]) -> Option<Verdict> {
+    let pulled_right = repo_digests.is_empty()
+        || repo_digests.iter().any(|d| d.rsplit_once('@').is_some_and(|(_, digest)| planned.is(digest)));
+    if planned.is(id) && pulled_right {
+        return None;
+    }
+    let why = format!(
+        "the plan has {} with configuration {}, the engine ran {id} ({})",
+        planned.reference,
+        planned.config.as_ref().map_or("none", |d| d.as_str()),
+        repo_digests.join(", ")
+    );
+    Some(hint(
+        verdict(Outcome::Failed, steps::START, Code::WrongImage, why),
+        "was the image replaced in the store after `futon build`? build again",
+    ))
+}
+
+fn replies_verified(w: &Witnesses<'_>) -> Option<Verdict> {
+    let plan = w.plan.client.as_ref()?;
+    let Some(client) = w.client else {
+        return Some(verdict(Outcome::Failed, steps::INVOKE, Code::NotVerified, "the client's report did not arrive"));
+    };
+    let complete = client.verified == plan.invocations
+        && client.planned == plan.invocations
+        && client.failed == 0
+        && client.greeting == "verified"
+        && client.warmup.verified == plan.warmup;
+    if complete {
+        return None;
+    }
+    let why = format!(
+        "{} of {} replies verified, {} failed, greeting {}",
+        client.verified, plan.invocations, client.failed, client.greeting
+    );
+    Some(verdict(Outcome::Failed, steps::INVOKE, Code::NotVerified, why))
+}
+
+fn finished_well(timeline: &Timeline) -> Option<Verdict> {
+    match timeline.finish {
+        Some(0) => None,
+        Some(status) => Some(verdict(
+            Outcome::Failed,
+            &timeline.last,
+            Code::StepFailed,
+            format!("the run script finished with status {status}"),
+        )),
+        None => Some(verdict(Outcome::Failed, &timeline.last, Code::StepMissing, "the run script did not finish")),
+    }
+}
+
+fn results_log(w: &Witnesses<'_>) -> Option<Verdict> {
+    if w.results_logs.is_empty() {
+        let v =
+            verdict(Outcome::Failed, steps::UPLOAD, Code::NoResultsLog, "the results log of this run did not arrive");
+        return Some(hint(v, "a run script uploads results.log before it shuts down"));
+    }
+    // Of several logs none may say that something failed.
+    let bad = w.results_logs.iter().find_map(|log| {
+        let last = log.lines().rev().map(str::trim).find(|l| !l.is_empty()).unwrap_or("");
+        (last != SUCCESS_LINE).then_some(last)
+    })?;
+    let v = verdict(Outcome::Failed, steps::UPLOAD, Code::LogSaysFailed, format!("the results log ends with {bad:?}"));
+    Some(hint(v, format!("a good log ends with the line {SUCCESS_LINE:?}")))
+}
+
+fn clean_shutdown(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
+    let why = if shutdown_reason(w) != Some(ShutdownReason::GuestShutdown) {
+        "nobody saw the guest shut the machine down"
+    } else if find(w, |e| matches!(e, EventKind::MachineExited { .. }).then_some(())).is_none() {
+        "nobody saw the machine end"
+    } else {
+        return None;
+    };
+    Some(verdict(Outcome::Failed, &timeline.last, Code::StepMissing, why))
+}
+
+/// What a reader should know besides: above all, attempts to speak for the guest.
+fn oddities(w: &Witnesses<'_>) -> Vec<String> {
+    let count = |pick: &dyn Fn(&EventKind) -> bool| w.events.iter().filter(|e| pick(&e.kind)).count();
+    let own = w.plan.script == ScriptKind::Own;
+    let mut remarks = Vec::new();
+    let events = count(&|e| {
+        matches!(e, EventKind::Guest { authentic: false, .. } | EventKind::MalformedGuestEvent { authentic: false, .. })
+    });
+    if own && events > 0 {
+        remarks.push(format!("forgery: {events} guest events came without the run's token and were not believed"));
+    }
+    let uploads: Vec<String> = w
+        .events
+        .iter()
+        .filter_map(|e| match &e.kind {
+            EventKind::Uploaded { name, stored_as, authentic: false, .. } if own => {
+                Some(format!("{name} (kept as {stored_as})"))
+            }
+            _ => None,
+        })
+        .collect();
+    if !uploads.is_empty() {
+        remarks.push(format!(
+            "forgery: uploads without the run's token were kept and not believed: {}",
+            uploads.join(", ")
+        ));
+    }
+    let scripts = count(&|e| matches!(e, EventKind::RunScriptRequested { status: 200, .. }));
+    if scripts > 1 {
+        remarks.push(format!("run.sh was fetched {scripts} times; only the first answer carried the token"));
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    for event in w.events {
+        if let EventKind::Uploaded { name, stored_as, authentic, .. } = &event.kind
+            && (*authentic || !own)
+        {
+            if seen.contains(&name.as_str()) {
+                remarks.push(format!("{name} was uploaded more than once; this one was kept as {stored_as}"));
+            }
+            seen.push(name);
+        }
+    }
+    for event in w.events {
+        if let EventKind::Guest { authentic: true, guest: GuestEvent::Stopped { name, grace_ms, killed: true, .. } } =
+            &event.kind
+            && own
+        {
+            remarks.push(format!(
+                "the container {name} did not stop within its grace of {} and was killed",
+                futon_common::text::duration(*grace_ms)
+            ));
+        }
+    }
+    if let Some(EventKind::Guest { guest: GuestEvent::ContainerState { oom_killed: true, name, .. }, .. }) =
+        w.events.iter().map(|e| &e.kind).find(|e| {
+            matches!(
+                e,
+                EventKind::Guest { authentic: true, guest: GuestEvent::ContainerState { oom_killed: true, .. } }
+            )
+        })
+    {
+        remarks.push(format!("the engine says that the container {name} was ended for want of memory"));
+    }
+    remarks
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,41 @@
+//! A published port that the guest itself had taken: nothing is said of the function then.
+
+use futon_model::{Code, EventKind, GuestEvent, Outcome, Verdict, steps};
+
+use super::Witnesses;
+use super::explain::{hint, verdict};
+
+/// The verdict of a run whose guest found a port taken.
+pub(super) fn port_taken(w: &Witnesses<'_>) -> Option<Verdict> {
+    let (port, by) = w.events.iter().find_map(|event| match &event.kind {
+        EventKind::Guest { authentic: true, guest: GuestEvent::PortTaken { port, by } } => Some((port, by)),
+        _ => None,
+    })?;
+    let why = format!("port {port} of the guest, on which a container's is to be published, is taken by {by}");
+    let help = "run it again; where a program of the base image listens there, publish the container's port on another";
+    Some(hint(verdict(Outcome::Infra, steps::START, Code::GuestPortTaken, why), help))
+}
+
+#[cfg(test)]
+mod tests {
+    use futon_model::Event;
+
+    use super::*;
+    use crate::verdict::judge;
+    use crate::verdict::testing::plan;
+
+    #[test]
+    fn a_clash_is_the_harnesss_and_nobody_can_forge_one() {
+        let plan = plan();
+        let outcome = |authentic| {
+            let taken = GuestEvent::PortTaken { port: 50000, by: "a connection of the guest's".into() };
+            let events = [Event { at_ms: 1, kind: EventKind::Guest { authentic, guest: taken } }];
+            judge(&Witnesses { plan: &plan, events: &events, client: None, results_logs: &[], native_speed: false })
+                .verdict
+        };
+        let clash = outcome(true);
+        assert_eq!((clash.outcome, clash.code), (Outcome::Infra, Code::GuestPortTaken));
+        assert!(clash.why.contains("50000") && clash.hint.is_some());
+        assert_ne!(outcome(false).code, Code::GuestPortTaken);
+    }
+}

@@ -1,0 +1,233 @@
+//! The guard: a small process between futon and a machine.
+//!
+//! It enters the machine's namespace, hands the exchange's listening socket to futon, starts the machine in a process
+//! group of its own, and ends that group when futon says so or when futon is gone: the control socket's end of file
+//! comes even after `kill -9`. Should the guard itself be killed, the kernel kills the machine (PDEATHSIG).
+
+use std::fs::File;
+use std::io::{self, IoSlice, Read};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::sys::{prctl, ptrace};
+use nix::unistd::{Pid, setsid};
+use serde::{Deserialize, Serialize};
+
+use super::{confine, namespace};
+use freezer::Thaw;
+
+/// Descriptor on which the guard finds its control socket.
+pub const CONTROL_FD: i32 = 3;
+
+/// How long a machine has between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// What the guard is to do; the arguments of the hidden command `futon guard`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct GuardArguments {
+    /// Whether the machine gets a network namespace of its own.
+    pub own_namespace: bool,
+    /// File for the machine's standard output and error.
+    pub log: PathBuf,
+    /// Highest descriptor that the machine inherits; 4 and up are handed through.
+    pub last_fd: i32,
+    /// Program and arguments of the machine.
+    pub command: Vec<String>,
+    /// Folders and files that the machine may write to; everywhere when absent.
+    #[serde(default)]
+    pub writable: Option<Vec<PathBuf>>,
+    /// Whether the machine finds everything at the same addresses each time, so that it can be frozen and thawed. No condition: where the
+    /// system refuses, it runs as ever.
+    #[serde(default)]
+    pub same_addresses: bool,
+    /// The frozen process that the machine's goes on as.
+    #[serde(default)]
+    pub thaw: Option<Thaw>,
+}
+
+/// What the guard tells futon, one JSON object a line.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "guard", rename_all = "snake_case")]
+pub enum GuardMessage {
+    /// The exchange's socket comes with this message.
+    Listening,
+    /// There will be no namespace.
+    Refused {
+        /// Why.
+        why: String,
+    },
+    /// The machine runs.
+    Started {
+        /// Its process.
+        pid: i32,
+    },
+    /// The machine could not be started.
+    NotStarted {
+        /// Why.
+        why: String,
+    },
+    /// The machine is gone.
+    Exited {
+        /// Exit status.
+        status: Option<i32>,
+        /// Signal.
+        signal: Option<i32>,
+    },
+}
+
+/// Runs the guard; returns when the machine is gone. Must be called before the process has a second thread.
+///
+/// # Errors
+/// When the control socket fails; everything else is reported through it.
+pub fn run_guard(arguments: &GuardArguments) -> io::Result<()> {
+    // Ctrl-C at the terminal is for futon; the guard ends things in order afterwards. Fails only where it leads already.
+    let _ = setsid();
+    // SAFETY: futon passes the control socket as this descriptor and nothing else in this process owns it.
+    let control = UnixStream::from(unsafe { OwnedFd::from_raw_fd(CONTROL_FD) });
+    close_on_exec(control.as_fd())?;
+
+    if arguments.own_namespace {
+        match namespace::enter().and_then(|()| namespace::listen()) {
+            Ok(listener) => send(&control, &GuardMessage::Listening, Some(listener.as_fd()))?,
+            Err(e) => return send(&control, &GuardMessage::Refused { why: e.to_string() }, None),
+        }
+    }
+    // The guard itself writes nothing but the log, which `spawn` opens: the confinement may hold for both.
+    if let Some(writable) = &arguments.writable
+        && let Err(why) = confine::to(writable, &arguments.log)
+    {
+        return send(&control, &GuardMessage::NotStarted { why }, None);
+    }
+    let mut child = match spawn(arguments) {
+        Ok(child) => child,
+        Err(e) => return send(&control, &GuardMessage::NotStarted { why: e.to_string() }, None),
+    };
+    if let Some(order) = &arguments.thaw
+        && let Err(why) = freezer::thaw(pid_of(&child)?, order, &arguments.command)
+    {
+        // It may have ended already.
+        let _ = child.kill();
+        // Each of its threads is traced, and to be waited for.
+        while waitpid(None, Some(WaitPidFlag::__WALL)).is_ok() {}
+        return send(&control, &GuardMessage::NotStarted { why }, None);
+    }
+    send(&control, &GuardMessage::Started { pid: pid_of(&child)?.as_raw() }, None)?;
+    let status = watch(child, &control)?;
+    let message = GuardMessage::Exited { status: status.code(), signal: status.signal() };
+    // futon may be gone: then nobody needs the message.
+    let _ = send(&control, &message, None);
+    Ok(())
+}
+
+fn close_on_exec(fd: BorrowedFd<'_>) -> io::Result<()> {
+    use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+    fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    Ok(())
+}
+
+/// What futon was started with, a shell's pipe, is not the machine's. Linux before 5.11 leaves it open.
+pub fn close_on_exec_from(first: libc::c_uint) {
+    // SAFETY: the system call takes no pointers, and closes nothing now.
+    unsafe { libc::close_range(first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed()) };
+}
+
+fn send(control: &UnixStream, message: &GuardMessage, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
+    let mut line = serde_json::to_vec(message)?;
+    line.push(b'\n');
+    let fds: Vec<i32> = fd.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&fds)];
+    let control_messages = if fds.is_empty() { &rights[..0] } else { &rights[..] };
+    sendmsg::<()>(control.as_raw_fd(), &[IoSlice::new(&line)], control_messages, MsgFlags::MSG_NOSIGNAL, None)?;
+    Ok(())
+}
+
+fn spawn(arguments: &GuardArguments) -> io::Result<Child> {
+    let (program, rest) = arguments.command.split_first().ok_or_else(|| io::Error::other("no command"))?;
+    let log = File::create(&arguments.log)?;
+    let mut command = Command::new(program);
+    command.args(rest).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+    let guard = nix::unistd::getpid();
+    let first_foreign = arguments.last_fd.max(CONTROL_FD).cast_unsigned() + 1;
+    let (same_addresses, traced) = (arguments.same_addresses, arguments.thaw.is_some());
+    // SAFETY: only async-signal-safe system calls between fork and exec.
+    unsafe {
+        command.pre_exec(move || {
+            prctl::set_pdeathsig(Signal::SIGKILL)?;
+            close_on_exec_from(first_foreign);
+            if same_addresses {
+                let _ = freezer::same_addresses();
+            }
+            if traced {
+                ptrace::traceme()?;
+            }
+            // The guard may have died before the line above took effect.
+            if nix::unistd::getppid() == guard { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
+        });
+    }
+    let child = command.spawn()?;
+    // The machine has its own copies now; ours would keep its sockets open after its end.
+    for fd in CONTROL_FD + 1..=arguments.last_fd {
+        // SAFETY: these descriptors were handed to the guard for the machine; nothing here owns them.
+        drop(unsafe { OwnedFd::from_raw_fd(fd) });
+    }
+    Ok(child)
+}
+
+/// Waits for the machine's end, or for futon's word or end, which ends the machine.
+fn watch(mut child: Child, control: &UnixStream) -> io::Result<ExitStatus> {
+    let group = pid_of(&child)?;
+    let exited = pidfd(group)?;
+    let mut fds = [PollFd::new(control.as_fd(), PollFlags::POLLIN), PollFd::new(exited.as_fd(), PollFlags::POLLIN)];
+    loop {
+        match poll(&mut fds, PollTimeout::NONE) {
+            Ok(_) => break,
+            Err(nix::Error::EINTR) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    let gone = fds[1].any().unwrap_or(false);
+    if !gone {
+        // A byte (futon asks) or the end of file (futon is gone): the same answer.
+        let mut byte = [0];
+        let _ = (&*control).read(&mut byte);
+        end_group(group, exited.as_fd());
+    }
+    let status = child.wait()?;
+    // Whatever the machine has started goes with it.
+    let _ = killpg(group, Signal::SIGKILL);
+    Ok(status)
+}
+
+fn end_group(group: Pid, exited: BorrowedFd<'_>) {
+    // ESRCH means that the group is gone, which is what is wanted.
+    let _ = killpg(group, Signal::SIGTERM);
+    let grace = PollTimeout::try_from(GRACE).unwrap_or(PollTimeout::MAX);
+    let ended = poll(&mut [PollFd::new(exited, PollFlags::POLLIN)], grace);
+    if !matches!(ended, Ok(1..)) {
+        let _ = killpg(group, Signal::SIGKILL);
+    }
+}
+
+fn pid_of(child: &Child) -> io::Result<Pid> {
+    i32::try_from(child.id()).map(Pid::from_raw).map_err(io::Error::other)
+}
+
+/// A descriptor that becomes readable when the process ends (pidfd_open(2), Linux 5.3).
+pub fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: the system call takes no pointers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has just returned this descriptor to us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}

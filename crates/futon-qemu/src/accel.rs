@@ -1,0 +1,178 @@
+//! Which accelerator: chosen by a probe that boots, not by the look of `/dev/kvm`.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use futon_model::Accelerator;
+use serde::{Deserialize, Serialize};
+
+use super::args::{ConsoleTo, Memory, QemuArguments, qemu_arguments};
+use super::machine::QEMU;
+use futon_common::{Context, Error, Result};
+use futon_machine::GuardArguments;
+use futon_machine::process;
+use futon_machine::process::Start;
+
+/// What the user wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AcceleratorRequest {
+    /// KVM where a probe proves it useful, else TCG.
+    #[default]
+    Auto,
+    /// KVM or nothing.
+    Kvm,
+    /// TCG.
+    Tcg,
+}
+
+/// What was chosen, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceleratorChoice {
+    /// The accelerator.
+    pub accelerator: Accelerator,
+    /// Why, for people.
+    pub reason: String,
+}
+
+/// A working KVM takes a kernel to its first process in about a second; TCG needs two to four on a slow host.
+/// What takes longer than this is not worth having.
+const PROBE_LIMIT: Duration = Duration::from_secs(5);
+
+/// What the guest prints when it has booted for the probe.
+const PROBE_WORD: &str = "futon-probe: ok";
+
+/// Result of a probe, kept for the next run.
+#[derive(Debug, Serialize, Deserialize)]
+struct Cached {
+    key: String,
+    kvm: Result<u64, String>,
+}
+
+/// Chooses the accelerator. The result of the probe is kept in `cache`, keyed by QEMU's version, the kernel and the
+/// host's boot, and made anew when one of them changes.
+///
+/// # Errors
+/// When KVM is demanded and does not work.
+pub async fn choose_accelerator(
+    request: AcceleratorRequest,
+    version: &str,
+    kernel: &Path,
+    initrd: Option<&Path>,
+    cache: &Path,
+) -> Result<AcceleratorChoice> {
+    if request == AcceleratorRequest::Tcg {
+        return Ok(AcceleratorChoice { accelerator: Accelerator::Tcg, reason: "tcg was asked for".into() });
+    }
+    let kvm = match openable() {
+        Err(why) => Err(why),
+        Ok(()) => probe_or_recall(version, kernel, initrd, cache).await?,
+    };
+    match (kvm, request) {
+        (Ok(ms), _) => Ok(AcceleratorChoice {
+            accelerator: Accelerator::Kvm,
+            reason: format!("a probe booted under kvm in {:.1} s", Duration::from_millis(ms).as_secs_f64()),
+        }),
+        (Err(why), AcceleratorRequest::Kvm) => {
+            Err(Error::infra(format!("kvm was asked for, and does not work: {why}"))
+                .hint("use --accel auto or --accel tcg; `futon doctor --probe` tries kvm again"))
+        }
+        (Err(why), _) => Ok(AcceleratorChoice { accelerator: Accelerator::Tcg, reason: format!("no kvm: {why}") }),
+    }
+}
+
+/// Whether this user may use `/dev/kvm` at all.
+fn openable() -> Result<(), String> {
+    match std::fs::File::options().read(true).write(true).open("/dev/kvm") {
+        Ok(_) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err("the host has no /dev/kvm".into()),
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err("no permission to open /dev/kvm (hint: add yourself to the group kvm)".into())
+        }
+        Err(e) => Err(format!("cannot open /dev/kvm: {e}")),
+    }
+}
+
+async fn probe_or_recall(
+    version: &str,
+    kernel: &Path,
+    initrd: Option<&Path>,
+    cache: &Path,
+) -> Result<Result<u64, String>> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let stamp = |file: &Path| {
+        std::fs::metadata(file)
+            .map(|m| format!("{}:{}", m.len(), m.modified().map_or(0, since_epoch)))
+            .unwrap_or_default()
+    };
+    let key = format!("{version} {} {} {}", boot.trim(), stamp(kernel), initrd.map(stamp).unwrap_or_default());
+    let known = std::fs::read(cache).ok().and_then(|text| serde_json::from_slice::<Cached>(&text).ok());
+    if let Some(known) = known.filter(|known| known.key == key) {
+        return Ok(known.kvm);
+    }
+    let kvm = probe(kernel, initrd).await?;
+    let cached = Cached { key, kvm };
+    // A cache that cannot be written costs the next run five seconds, no more.
+    if let Ok(text) = serde_json::to_vec_pretty(&cached) {
+        let _ = std::fs::write(cache, text);
+    }
+    Ok(cached.kvm)
+}
+
+fn since_epoch(time: std::time::SystemTime) -> u64 {
+    time.duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
+/// Boots the kernel to its first process under KVM. Milliseconds it took, or why it did not.
+async fn probe(kernel: &Path, initrd: Option<&Path>) -> Result<Result<u64, String>> {
+    let Some(initrd) = initrd else {
+        return Ok(Err("no initrd of futon's to probe with".into()));
+    };
+    let folder = tempfile::tempdir().context(|| "cannot make a temporary folder".into())?;
+    let console = folder.path().join("console.log");
+    let log = folder.path().join("qemu.log");
+    let arguments = QemuArguments {
+        name: "probe".into(),
+        accelerator: Accelerator::Kvm,
+        vcpus: 1,
+        memory_mib: 256,
+        kernel: kernel.to_owned(),
+        initrd: Some(initrd.to_owned()),
+        cmdline: "console=ttyS0 panic=-1 quiet futon.probe".into(),
+        disk: None,
+        bundle: None,
+        console: ConsoleTo::File(console.clone()),
+        qmp_fd: None,
+        memory: Memory::Own,
+        incoming: false,
+    };
+    let mut command = vec![QEMU.to_owned()];
+    command.extend(qemu_arguments(&arguments));
+    let guard = GuardArguments { log: log.clone(), command, ..GuardArguments::default() };
+    let begin = Instant::now();
+    let Start::Running(mut guarded) = process::start(guard, Vec::new()).await? else {
+        return Ok(Err("the probe could not be started".into()));
+    };
+    let ended = tokio::time::timeout(PROBE_LIMIT, guarded.ended()).await;
+    let took = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+    guarded.end().await;
+    Ok(match ended {
+        Err(_) => Err(format!(
+            "/dev/kvm is there, but a probe that boots a kernel did not end within {} s",
+            PROBE_LIMIT.as_secs()
+        )),
+        Ok(_) if said(&console) => Ok(took),
+        Ok(ended) => Err(format!(
+            "/dev/kvm is there, but the probe's guest did not come up (QEMU: status {:?}, signal {:?}{})",
+            ended.status,
+            ended.signal,
+            std::fs::read_to_string(&log)
+                .ok()
+                .and_then(|t| t.lines().last().map(|l| format!(", {l}")))
+                .unwrap_or_default()
+        )),
+    })
+}
+
+fn said(console: &PathBuf) -> bool {
+    std::fs::read(console).is_ok_and(|text| String::from_utf8_lossy(&text).contains(PROBE_WORD))
+}

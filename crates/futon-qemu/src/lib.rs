@@ -1,0 +1,16 @@
+//! QEMU, 6.2 to 10: x86_64 on q35.
+
+mod accel;
+mod args;
+mod disk;
+#[cfg(fuzzing)]
+pub mod fuzzing;
+mod machine;
+mod qmp;
+mod warm;
+
+pub use accel::{AcceleratorChoice, AcceleratorRequest, choose_accelerator};
+pub use args::{ConsoleTo, Memory, QemuArguments, qemu_arguments};
+pub use disk::{make_overlay, probe_image};
+pub use machine::{QEMU, QemuMachine, qemu_version};
+pub use warm::{MakeWarm, WarmBase, WarmKey, WarmStore, make_warm};

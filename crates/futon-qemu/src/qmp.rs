@@ -1,0 +1,164 @@
+//! QMP, QEMU's machine protocol: enough of it to hear why a machine stops, to save one, and to continue a saved one.
+//!
+//! JSON lines over a socket (QEMU's `docs/interop/qmp-spec`). Typed bindings of one QEMU release refuse
+//! events of another; futon reads five fields and lets the rest pass (`docs/decisions/qmp.md`).
+
+use std::time::{Duration, Instant};
+
+use futon_model::{EventKind, ShutdownReason};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+
+use futon_common::{Context, Error, Result};
+
+/// Longest wait for the answer to a command.
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+
+/// Between two looks at a migration.
+const LOOK: Duration = Duration::from_millis(4);
+
+/// The side that gives commands, one after another.
+#[derive(Debug)]
+pub(super) struct Qmp {
+    write: OwnedWriteHalf,
+    answers: UnboundedReceiver<Value>,
+}
+
+/// Begins to read QMP; the task ends when the machine closes it, and passes on why the guest stopped.
+pub(super) fn connect(socket: UnixStream, events: UnboundedSender<EventKind>) -> (Qmp, JoinHandle<()>) {
+    let (read, write) = socket.into_split();
+    let (tell, answers) = unbounded_channel();
+    let task = tokio::spawn(async move {
+        let mut lines = BufReader::new(read).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
+            if let Some(reason) = shutdown_in(&message) {
+                // The receiver goes away only when the run is over.
+                let _ = events.send(EventKind::MachineShutdown { reason });
+            } else if message.get("return").is_some() || message.get("error").is_some() {
+                // Nobody may be waiting for it any more.
+                let _ = tell.send(message);
+            }
+        }
+    });
+    (Qmp { write, answers }, task)
+}
+
+impl Qmp {
+    /// Leaves the negotiation that every connection begins with.
+    pub(super) async fn negotiate(&mut self) -> Result<()> {
+        self.execute("qmp_capabilities", &json!({})).await.map(|_| ())
+    }
+
+    /// Gives a command and waits for its answer.
+    pub(super) async fn execute(&mut self, command: &str, arguments: &Value) -> Result<Value> {
+        let line = json!({ "execute": command, "arguments": arguments }).to_string() + "\n";
+        let failed = || format!("QEMU does not take the command {command}");
+        self.write.write_all(line.as_bytes()).await.context(failed)?;
+        let answer = tokio::time::timeout(ANSWER_LIMIT, self.answers.recv()).await.context(failed)?;
+        let answer = answer.ok_or_else(|| Error::infra(format!("{}: it is gone", failed())))?;
+        match answer.get("error") {
+            None => Ok(answer.get("return").cloned().unwrap_or_default()),
+            Some(error) => {
+                let why = error.get("desc").and_then(Value::as_str).unwrap_or_default();
+                Err(Error::infra(format!("{}: {why}", failed())))
+            }
+        }
+    }
+
+    /// Has memory that is a file left out of what is saved or loaded.
+    pub(super) async fn ignore_shared_memory(&mut self) -> Result<()> {
+        let capability = json!({ "capabilities": [{ "capability": "x-ignore-shared", "state": true }] });
+        self.execute("migrate-set-capabilities", &capability).await.map(|_| ())
+    }
+
+    /// Waits until what `migrate` or `migrate-incoming` began is done.
+    pub(super) async fn migrated(&mut self, limit: Duration) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            let state = self.execute("query-migrate", &json!({})).await?;
+            match state.get("status").and_then(Value::as_str) {
+                Some("completed") => return Ok(()),
+                Some(status @ ("failed" | "cancelled")) => {
+                    let why = state.get("error-desc").and_then(Value::as_str).unwrap_or("QEMU does not say why");
+                    return Err(Error::infra(format!("the machine's state could not be moved: {status}: {why}")));
+                }
+                _ if begin.elapsed() > limit => {
+                    return Err(Error::infra(format!("the machine's state was not moved within {limit:?}")));
+                }
+                _ => tokio::time::sleep(LOOK).await,
+            }
+        }
+    }
+}
+
+/// The reason in a `SHUTDOWN` event (QEMU's `ShutdownCause`, since 4.0).
+fn shutdown_in(message: &Value) -> Option<ShutdownReason> {
+    if message.get("event")? != "SHUTDOWN" {
+        return None;
+    }
+    Some(match message.pointer("/data/reason")?.as_str()? {
+        "guest-shutdown" => ShutdownReason::GuestShutdown,
+        "guest-reset" => ShutdownReason::GuestReset,
+        "guest-panic" => ShutdownReason::GuestPanic,
+        _ => ShutdownReason::Host,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_read_and_other_messages_pass() {
+        let shutdown = |reason: &str| json!({"event": "SHUTDOWN", "data": {"guest": true, "reason": reason}});
+        assert_eq!(shutdown_in(&shutdown("guest-shutdown")), Some(ShutdownReason::GuestShutdown));
+        assert_eq!(shutdown_in(&shutdown("guest-reset")), Some(ShutdownReason::GuestReset));
+        assert_eq!(shutdown_in(&shutdown("host-signal")), Some(ShutdownReason::Host));
+        for other in [
+            json!({"QMP": {"version": {}}}),
+            json!({"return": {}}),
+            json!({"event": "RESET", "data": {"reason": "guest-reset"}}),
+            json!("junk"),
+        ] {
+            assert_eq!(shutdown_in(&other), None, "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn answers_and_events_are_told_apart_and_errors_are_told() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (events, mut heard) = unbounded_channel();
+        let (mut qmp, _task) = connect(ours, events);
+        let (read, mut write) = theirs.into_split();
+        let server = tokio::spawn(async move {
+            let mut lines = BufReader::new(read).lines();
+            write.write_all(b"{\"QMP\":{}}\n").await.unwrap();
+            let mut asked = Vec::new();
+            for answer in [
+                "{\"return\":{}}\n",
+                "{\"event\":\"SHUTDOWN\",\"data\":{\"reason\":\"guest-shutdown\"}}\n{\"error\":{\"desc\":\"no such thing\"}}\n",
+                "{\"return\":{\"status\":\"active\"}}\n",
+                "{\"return\":{\"status\":\"failed\",\"error-desc\":\"short read\"}}\n",
+            ] {
+                asked.push(lines.next_line().await.unwrap().unwrap());
+                write.write_all(answer.as_bytes()).await.unwrap();
+            }
+            asked
+        });
+        qmp.negotiate().await.unwrap();
+        assert!(qmp.execute("fly", &json!({"high": true})).await.unwrap_err().to_string().contains("no such thing"));
+        assert!(matches!(heard.recv().await, Some(EventKind::MachineShutdown { .. })));
+        let error = qmp.migrated(Duration::from_secs(5)).await.unwrap_err().to_string();
+        assert!(error.contains("short read"), "{error}");
+        let asked = server.await.unwrap();
+        assert_eq!(
+            serde_json::from_str::<Value>(&asked[1]).unwrap(),
+            json!({"execute": "fly", "arguments": {"high": true}})
+        );
+    }
+}

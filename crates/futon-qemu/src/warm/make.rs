@@ -1,0 +1,472 @@
+//! Making a warm base: boot, let the guest rehearse a run and park, stop it, save it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futon_model::{Accelerator, EventKind, ExitCode, PlannedImage};
+use serde_json::json;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio_util::sync::CancellationToken;
+
+use super::holes::dig_holes;
+use super::rehearsal::Rehearsal;
+use super::store::CONSOLE;
+use super::{DISK, FROZEN_DISK, MEMORY, OPEN_DISK, STATE, WarmBase, WarmKey, WarmStore};
+use crate::args::Memory;
+use crate::disk;
+use crate::machine::{Begin, Boot, CONSOLE_LOG, QemuMachine, RunningQemu};
+use exchange::{ExchangeConfig, Parking};
+use futon_common::{Context, Error, Result};
+use futon_machine::Running;
+use futon_machine::console::{alarm_on, lines_of};
+use futon_workdir::GuestTools;
+use image_store::ImageStore;
+
+/// The run script that parks, `test/park.sh`.
+pub(super) const PARK_SCRIPT: &str = include_str!("../../../../test/park.sh");
+
+/// Where the script takes the images' names, and whether it rehearses a run.
+const IMAGES_PLACEHOLDER: &str = "<__IMAGES__>";
+const REHEARSE_PLACEHOLDER: &str = "<__REHEARSE__>";
+
+/// In the folder of a warm base in the making: the run script, and what the guest uploads and rehearses with.
+const SCRIPT: &str = "park.sh";
+const UPLOADS: &str = "uploads";
+const REHEARSAL: &str = "rehearsal";
+
+/// The descriptors that QEMU is started with: input and output, and QMP's socket.
+const HANDED: [u64; 4] = [0, 1, 2, 4];
+
+/// How often the guest must have asked for work before it is saved: what it still did after its boot is over by then.
+const POLLS: u32 = 8;
+
+/// From an answer to the guest's question to the machine's stop: the connection is closed, the next question is not asked yet.
+const AFTER_POLL: Duration = Duration::from_millis(25);
+
+/// Longest time for a rehearsal, beside the machine's own limit.
+const REHEARSAL_LIMIT: Duration = Duration::from_secs(120);
+
+/// Longest time to write the state of the devices, some hundred KiB.
+const SAVE_LIMIT: Duration = Duration::from_secs(60);
+
+/// What is needed to make a warm base.
+#[derive(Debug)]
+pub struct MakeWarm<'a> {
+    /// The machine.
+    pub machine: &'a QemuMachine,
+    /// The guest's tools.
+    pub tools: &'a GuestTools,
+    /// Images that the engine pulls before the machine is saved; each with a digest.
+    pub images: &'a [PlannedImage],
+    /// Where they are.
+    pub store: Option<Arc<ImageStore>>,
+    /// Longest time from power-on until the guest waits for work.
+    pub limit: Duration,
+    /// Ends it.
+    pub cancel: CancellationToken,
+}
+
+impl MakeWarm<'_> {
+    /// The key of what would be made.
+    ///
+    /// # Errors
+    /// When a file that it is made from is missing.
+    pub fn key(&self) -> Result<WarmKey> {
+        WarmKey::of(self.machine, self.tools, PARK_SCRIPT, self.images)
+    }
+}
+
+/// Makes a warm base and keeps it. The store's lock must be held.
+///
+/// # Errors
+/// When the machine does not boot or park within the limit, or cannot be saved.
+pub async fn make_warm(store: &WarmStore, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) + Send)) -> Result<WarmBase> {
+    let begin = Instant::now();
+    let key = make.key()?;
+    let mut folder = store.begin()?;
+    let place = store.place(&key);
+    let mut made = save(&folder, make, &place, None, say).await;
+    if let Err(NotMade { again: Some(again), error }) = &made {
+        // Nobody's work was in it yet; under emulation it happens.
+        say(&format!("once more, {error}"));
+        fs::remove_dir_all(&folder).context(|| format!("cannot remove {}", folder.display()))?;
+        folder = store.begin()?;
+        let without = matches!(again, Again::WithoutRehearsal).then(|| format!("its rehearsal failed: {error}"));
+        made = save(&folder, make, &place, without, say).await;
+    }
+    let base = made.map_err(|NotMade { error, .. }| {
+        let kept = (error.exit_code() != ExitCode::Interrupted).then(|| store.keep_console(&folder.join(CONSOLE)));
+        match kept.flatten() {
+            Some(kept) => error.hint(format!("its console is in {}", kept.display())),
+            None => error,
+        }
+    });
+    let base = base.and_then(|not_frozen| {
+        say("hashing");
+        let took = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        WarmBase::describe(&folder, key, took, make.machine.has_disk, not_frozen)
+    });
+    match base {
+        Ok(base) => store.finish(base),
+        Err(e) => {
+            let _ = fs::remove_dir_all(&folder);
+            Err(e)
+        }
+    }
+}
+
+/// Why there is no warm base.
+struct NotMade {
+    error: Error,
+    /// Whether another attempt is worth while.
+    again: Option<Again>,
+}
+
+/// How a second attempt is made.
+enum Again {
+    /// Like the first one: the guest ended before it had asked for anything, or its kernel was found in trouble when it had parked.
+    AsBefore,
+    /// Without what failed in the first one.
+    WithoutRehearsal,
+}
+
+impl From<Error> for NotMade {
+    fn from(error: Error) -> Self {
+        Self { error, again: None }
+    }
+}
+
+/// Makes the files of a warm base that will be at `place`; with those of a frozen QEMU, unless there is a reason to do without. Returns such a reason.
+async fn save(
+    folder: &Path,
+    make: &MakeWarm<'_>,
+    place: &Path,
+    mut without: Option<String>,
+    say: &mut (dyn FnMut(&str) + Send),
+) -> std::result::Result<Option<String>, NotMade> {
+    let machine = make.machine;
+    let memory = folder.join(MEMORY);
+    let failed = || format!("cannot make {}", memory.display());
+    File::create(&memory).context(failed)?.set_len(u64::from(machine.memory_mib) << 20).context(failed)?;
+    if machine.has_disk {
+        disk::make_overlay(&machine.base_image, &folder.join(DISK)).await?;
+    }
+    let emulated = machine.accelerator.accelerator == Accelerator::Tcg;
+    let rehearses = machine.has_disk && without.is_none();
+    // A system's boot leaves half a buffer full of translations that no run needs: a new QEMU has those of the rehearsal alone.
+    let begins_anew = rehearses && emulated;
+    let rehearsal = folder.join(REHEARSAL);
+    let made = if rehearses { prepare(&rehearsal, make, say).await } else { None };
+    let made = made.as_ref();
+    let again_without = |NotMade { error, again }: NotMade| {
+        let again = if error.exit_code() == ExitCode::Interrupted { again } else { Some(Again::WithoutRehearsal) };
+        NotMade { error, again }
+    };
+
+    say("booting");
+    let memory = Memory::Shared(memory);
+    let first = match (made, begins_anew) {
+        (None, _) => Rehearse::Never,
+        (Some(_), true) => Rehearse::Later,
+        (Some(_), false) => Rehearse::Now,
+    };
+    write_script(folder, make, first)?;
+    let parked = park(folder, make, made, Begin::PowerOn, memory.clone(), say).await;
+    let mut parked = if matches!(first, Rehearse::Now) { parked.map_err(again_without)? } else { parked? };
+    if matches!(first, Rehearse::Later) {
+        say("saving");
+        let saved = parked.write_state(folder).await;
+        parked.end().await;
+        saved?;
+        say("taking over");
+        write_script(folder, make, Rehearse::Now)?;
+        let state = Begin::TakeOver(folder.join(STATE));
+        // From here on the memory is not what was saved any more.
+        parked = park(folder, make, made, state, memory, say).await.map_err(again_without)?;
+    }
+    for leftover in [rehearsal, folder.join(CONSOLE).with_file_name(UPLOADS)] {
+        let _ = fs::remove_dir_all(leftover);
+    }
+    if emulated && without.is_none() {
+        without = freezer::check(parked.running.pid(), &HANDED).err();
+    }
+    if emulated && without.is_none() {
+        say("freezing");
+        without = parked.freeze(machine, folder, place).await.err().map(|e| e.to_string());
+    }
+    say("saving");
+    let saved = parked.write_state(folder).await;
+    parked.end().await;
+    saved?;
+    let memory = folder.join(MEMORY);
+    // A file with its zeroes is as good.
+    let _ = spawn_blocking(move || dig_holes(&memory)).await;
+    if emulated && without.is_none() {
+        say("trying the frozen QEMU");
+        match goes_on(folder, make, say).await {
+            Ok(()) => {}
+            Err(e) if e.exit_code() == ExitCode::Interrupted => return Err(e.into()),
+            Err(e) => without = Some(e.to_string()),
+        }
+    }
+    // Some of them may have come to be, and none of them is needed.
+    let leftover = [freezer::ABOUT, freezer::CONTENT, FROZEN_DISK];
+    for name in leftover.iter().filter(|_| without.is_some()).chain([&OPEN_DISK]) {
+        let _ = fs::remove_file(folder.join(name));
+    }
+    Ok(without)
+}
+
+/// When the guest rehearses.
+#[derive(Clone, Copy)]
+enum Rehearse {
+    Now,
+    /// When its machine was saved and taken over.
+    Later,
+    Never,
+}
+
+/// The rehearsal's files. Without them the base is colder, not worse.
+async fn prepare(folder: &Path, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) + Send)) -> Option<Rehearsal> {
+    let (folder, test_client) = (folder.to_owned(), make.tools.test_client.clone());
+    let (images, store) = (make.images.to_owned(), make.store.clone());
+    let made = spawn_blocking(move || Rehearsal::make(&folder, &test_client, &images, store.as_deref())).await;
+    match made.context(|| "the rehearsal was broken off".into()).and_then(|made| made) {
+        Ok(made) => Some(made),
+        Err(e) => {
+            say(&format!("no rehearsal: {e}"));
+            None
+        }
+    }
+}
+
+fn write_script(folder: &Path, make: &MakeWarm<'_>, rehearse: Rehearse) -> Result<()> {
+    let script = folder.join(SCRIPT);
+    let images: Vec<&str> = make.images.iter().map(|image| image.reference.written()).collect();
+    let rehearse = match rehearse {
+        Rehearse::Now => "yes",
+        Rehearse::Later => "later",
+        Rehearse::Never => "never",
+    };
+    // A reference has no character that a shell would take for its own.
+    let text = PARK_SCRIPT.replace(IMAGES_PLACEHOLDER, &images.join(" ")).replace(REHEARSE_PLACEHOLDER, rehearse);
+    fs::write(&script, text).context(|| format!("cannot write {}", script.display()))
+}
+
+/// Whether the frozen QEMU goes on: its guest asks for work.
+async fn goes_on(folder: &Path, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) + Send)) -> Result<()> {
+    let trial = folder.join("trial");
+    fs::create_dir_all(&trial).context(|| format!("cannot make {}", trial.display()))?;
+    let disk = trial.join(FROZEN_DISK);
+    if make.machine.has_disk {
+        disk::copy_overlay(&folder.join(FROZEN_DISK), &disk)?;
+    }
+    let order = super::store::thaw(folder, folder, &disk, &trial.join(CONSOLE_LOG));
+    let memory = Memory::Private(folder.join(MEMORY));
+    let parked = park_in(&trial, folder, make, None, Begin::Thaw(order), memory, say).await;
+    let went_on = match parked {
+        Ok(parked) => {
+            parked.end().await;
+            Ok(())
+        }
+        Err(failed) => Err(failed.error),
+    };
+    let _ = fs::remove_dir_all(&trial);
+    went_on
+}
+
+/// A machine whose guest waits for work.
+struct Parked {
+    running: RunningQemu,
+    serving: JoinHandle<std::result::Result<(), exchange::ExchangeError>>,
+    stop: CancellationToken,
+}
+
+async fn park(
+    folder: &Path,
+    make: &MakeWarm<'_>,
+    rehearsal: Option<&Rehearsal>,
+    begin: Begin,
+    memory: Memory,
+    say: &mut (dyn FnMut(&str) + Send),
+) -> std::result::Result<Parked, NotMade> {
+    let console = folder.join(CONSOLE);
+    let console = console.parent().unwrap_or(folder);
+    fs::create_dir_all(console).context(|| format!("cannot make {}", console.display()))?;
+    park_in(console, folder, make, rehearsal, begin, memory, say).await
+}
+
+/// Starts the machine and waits until its guest asks for work, again and again. One that was saved is given its script once more before.
+async fn park_in(
+    output: &Path,
+    folder: &Path,
+    make: &MakeWarm<'_>,
+    rehearsal: Option<&Rehearsal>,
+    begin: Begin,
+    memory: Memory,
+    say: &mut (dyn FnMut(&str) + Send),
+) -> std::result::Result<Parked, NotMade> {
+    let parking = if matches!(begin, Begin::TakeOver(_)) { Parking::AfterScript } else { Parking::Yes };
+    let doing = match begin {
+        Begin::PowerOn if !make.images.is_empty() => "pulling its images",
+        Begin::PowerOn => "getting ready",
+        Begin::TakeOver(_) | Begin::Thaw(_) => "rehearsing",
+    };
+    let limit = make.limit + if rehearsal.is_some() { REHEARSAL_LIMIT } else { Duration::ZERO };
+    let disk = folder.join(DISK);
+    let boot = Boot { name: "warm", disk: &disk, folder: output, bundle: None, memory, begin };
+    let (events, mut incoming) = unbounded_channel();
+    let mut running = make.machine.boot(boot, events.clone()).await?;
+    let listener =
+        running.take_listener().ok_or_else(|| Error::infra("the machine gave no socket for its exchange"))?;
+    let mut served = BTreeMap::from([
+        ("futon-guest".to_owned(), make.tools.futon_guest.clone()),
+        ("test-client".to_owned(), make.tools.test_client.clone()),
+    ]);
+    served.extend(rehearsal.map(|rehearsal| ("rehearsal.json".to_owned(), rehearsal.requests.clone())));
+    let config = ExchangeConfig {
+        run_script: Some(folder.join(SCRIPT)),
+        parking,
+        store: rehearsal.map_or_else(|| make.store.clone(), |rehearsal| Some(Arc::clone(&rehearsal.store))),
+        ..ExchangeConfig::run(served, output.join(UPLOADS), events)
+    };
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(exchange::serve(listener, config, stop.clone()));
+    let parked = Parked { running, serving, stop };
+    match wait_for_work(make, limit, doing, &mut incoming, &output.join(CONSOLE_LOG), say).await {
+        Ok(()) => {
+            tokio::time::sleep(AFTER_POLL).await;
+            Ok(parked)
+        }
+        Err(e) => {
+            parked.end().await;
+            Err(e)
+        }
+    }
+}
+
+/// Waits until the guest has asked for work often enough.
+async fn wait_for_work(
+    make: &MakeWarm<'_>,
+    limit: Duration,
+    doing: &str,
+    incoming: &mut UnboundedReceiver<EventKind>,
+    console: &Path,
+    say: &mut (dyn FnMut(&str) + Send),
+) -> std::result::Result<(), NotMade> {
+    let deadline = tokio::time::Instant::now() + limit;
+    let (mut polls, mut asked) = (0, false);
+    let (why, ended) = loop {
+        let event = tokio::select! {
+            () = make.cancel.cancelled() => return Err(Error::interrupted().into()),
+            event = incoming.recv() => event,
+            () = tokio::time::sleep_until(deadline) => {
+                break (format!("it did not ask for work within {limit:?}"), false)
+            }
+        };
+        match event {
+            Some(EventKind::RunScriptRequested { status: 200, .. }) => {
+                asked = true;
+                say(doing);
+            }
+            Some(EventKind::Parked) => {
+                polls += 1;
+                if polls == POLLS {
+                    // Forks of a kernel that is damaged would pass, and not say so.
+                    match alarm_on(console) {
+                        None => return Ok(()),
+                        Some(_) => break ("its kernel is in trouble".into(), true),
+                    }
+                }
+            }
+            Some(EventKind::MachineExited { stderr, .. }) => {
+                let end = stderr.trim();
+                break (
+                    if end.is_empty() { "the machine ended".into() } else { format!("the machine ended: {end}") },
+                    true,
+                );
+            }
+            Some(_) => {}
+            None => break ("the machine is gone".into(), true),
+        }
+    };
+    // What the kernel died of is not the last thing it says.
+    let told = alarm_on(console).or_else(|| lines_of(console).pop());
+    let told = told.unwrap_or_else(|| "nothing on its console".into());
+    let error = Error::infra(format!("the guest does not park: {why} (console: {told})"));
+    let again = (ended && (!asked || polls == POLLS)).then_some(Again::AsBefore);
+    Err(NotMade { error: error.hint("--cold boots each machine from nothing"), again })
+}
+
+impl Parked {
+    /// Stops the machine and freezes QEMU. What it would write to its disk from now on goes into an overlay of its own, which forks copy.
+    async fn freeze(&mut self, machine: &QemuMachine, folder: &Path, place: &Path) -> Result<()> {
+        let qmp = &mut self.running.qmp;
+        qmp.execute("stop", &json!({})).await?;
+        if machine.has_disk {
+            let (overlay, kept) = (folder.join(OPEN_DISK), folder.join(FROZEN_DISK));
+            let order = json!({ "device": "disk0", "snapshot-file": overlay, "format": "qcow2" });
+            qmp.execute("blockdev-snapshot-sync", &order).await?;
+            disk::copy_overlay(&overlay, &kept)?;
+            disk::name_base(&kept, &place.join(DISK)).await?;
+        }
+        let (pid, folder, memory) = (self.running.pid(), folder.to_owned(), folder.join(MEMORY));
+        let freeze = move || freezer::freeze(pid, &folder, &memory, &HANDED);
+        // The thread that traces is the one that waits.
+        let frozen = spawn_blocking(freeze).await.context(|| "the freezing was broken off".into())?;
+        frozen.map_err(Error::infra)
+    }
+
+    /// Stops the machine and writes what is not in the memory's file.
+    async fn write_state(&mut self, folder: &Path) -> Result<()> {
+        let state = folder.join(STATE);
+        let quoted =
+            shlex::try_quote(&state.to_string_lossy()).context(|| "the path has a NUL byte".into())?.into_owned();
+        let qmp = &mut self.running.qmp;
+        qmp.execute("stop", &json!({})).await?;
+        qmp.ignore_shared_memory().await?;
+        qmp.execute("migrate", &json!({ "uri": format!("exec:cat > {quoted}") })).await?;
+        qmp.migrated(SAVE_LIMIT).await?;
+        // What answers to this is the machine's end.
+        let _ = qmp.execute("quit", &json!({})).await;
+        Ok(())
+    }
+
+    /// Ends the machine and its exchange.
+    async fn end(mut self) {
+        self.stop.cancel();
+        self.running.end().await;
+        let _ = self.serving.await;
+    }
+}
+
+impl QemuMachine {
+    /// QEMU's arguments for a warm base in `folder`, for the key.
+    pub(super) fn arguments_of_a_warm_base(&self, folder: &Path) -> crate::QemuArguments {
+        let memory = Memory::Shared(folder.join(MEMORY));
+        let disk = folder.join(DISK);
+        let console = crate::ConsoleTo::File(folder.join("console.log"));
+        self.arguments(
+            &Boot { name: "warm", disk: &disk, folder, bundle: None, memory, begin: Begin::PowerOn },
+            console,
+        )
+    }
+
+    /// Whether this machine can be saved and forked at all.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn can_fork(&self) -> std::result::Result<(), &'static str> {
+        if self.network == futon_model::Network::Host {
+            return Err("its network is the host's");
+        }
+        if self.accelerator.accelerator == Accelerator::None {
+            return Err("it has no accelerator");
+        }
+        Ok(())
+    }
+}

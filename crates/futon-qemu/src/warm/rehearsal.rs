@@ -1,0 +1,140 @@
+//! What the guest of a warm base rehearses with: an image whose function answers calls, and the requests that bring it up.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futon_model::{ContainerRequest, EngineRequests, PlannedImage};
+use serde_json::json;
+
+use futon_common::sha256_bytes;
+use futon_common::{Context, Error, Result};
+use image_store::ImageStore;
+
+/// The image, its container, and its service in Compose's sense.
+const NAME: &str = "futon-rehearsal";
+
+/// The program in the image.
+const PROGRAM: &str = "test-client";
+
+/// A rehearsal's files.
+#[derive(Debug, Clone)]
+pub(super) struct Rehearsal {
+    /// What the guest fetches as `rehearsal.json`.
+    pub(super) requests: PathBuf,
+    /// Has the image, and those that the guest pulls before.
+    pub(super) store: Arc<ImageStore>,
+}
+
+impl Rehearsal {
+    /// Makes the files in `folder`. `images` are taken from their store.
+    pub(super) fn make(
+        folder: &Path,
+        test_client: &Path,
+        images: &[PlannedImage],
+        from: Option<&ImageStore>,
+    ) -> Result<Self> {
+        let failed = || format!("cannot make the rehearsal in {}", folder.display());
+        std::fs::create_dir_all(folder).context(failed)?;
+        let requests = folder.join("rehearsal.json");
+        std::fs::write(&requests, serde_json::to_vec(&self::requests()).context(failed)?).context(failed)?;
+        let archive = folder.join("image.tar");
+        std::fs::write(&archive, image(test_client).context(failed)?).context(failed)?;
+        let mut store = ImageStore::open(folder.join("images"))?;
+        if let Some(from) = from {
+            store = store.for_processor(from.level());
+        }
+        store.add_docker_archive(&archive, None)?;
+        for image in images {
+            let from = from.ok_or_else(|| Error::infra("there is no store to take images from"))?;
+            store.adopt(from, &image.reference)?;
+        }
+        Ok(Self { requests, store: Arc::new(store) })
+    }
+}
+
+/// An image with one layer, which has one file, as a `docker save` archive.
+fn image(test_client: &Path) -> std::io::Result<Vec<u8>> {
+    let layer = tar_of(&[(PROGRAM, &std::fs::read(test_client)?)])?;
+    let config = json!({
+        "os": "linux",
+        "architecture": "amd64",
+        "config": { "Entrypoint": [format!("/{PROGRAM}"), "-serve"] },
+        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", sha256_bytes(&layer))] },
+    });
+    let manifest =
+        json!([{ "Config": "config.json", "RepoTags": [format!("{NAME}:latest")], "Layers": ["layer.tar"] }]);
+    let (config, manifest) = (config.to_string(), manifest.to_string());
+    tar_of(&[("manifest.json", manifest.as_bytes()), ("config.json", config.as_bytes()), ("layer.tar", &layer)])
+}
+
+fn tar_of(files: &[(&str, &[u8])]) -> std::io::Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, content) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o755);
+        archive.append_data(&mut header, name, *content)?;
+    }
+    archive.into_inner()
+}
+
+/// A service on a network of its own with a port of the guest's, as those of the functions are.
+fn requests() -> EngineRequests {
+    let network = format!("{NAME}_default");
+    let create = json!({
+        "Image": NAME,
+        // As the first process of its container the program hears no other one.
+        "StopSignal": "SIGKILL",
+        "ExposedPorts": { "50051/tcp": {} },
+        "HostConfig": {
+            "NetworkMode": network,
+            "PortBindings": { "50051/tcp": [{ "HostIp": "", "HostPort": "50000" }] },
+        },
+        "NetworkingConfig": { "EndpointsConfig": { (network.as_str()): { "Aliases": [NAME] } } },
+    });
+    EngineRequests {
+        networks: vec![json!({ "Name": network })],
+        volumes: Vec::new(),
+        containers: vec![ContainerRequest { service: NAME.into(), name: NAME.into(), create, after: Vec::new() }],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn the_image_can_be_pulled_like_any_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let client = folder.path().join("client");
+        std::fs::write(&client, "a program").unwrap();
+        let rehearsal = Rehearsal::make(&folder.path().join("r"), &client, &[], None).unwrap();
+        let park = super::super::make::PARK_SCRIPT;
+        let image = rehearsal.store.resolve(&NAME.parse().unwrap()).unwrap().unwrap();
+        assert!(park.contains(&format!("REHEARSAL={NAME}\n")), "{image:?}");
+        let requests: Value = serde_json::from_slice(&std::fs::read(&rehearsal.requests).unwrap()).unwrap();
+        assert_eq!(requests["containers"][0]["create"]["Image"], NAME);
+        // The form that the guest reads; without it the rehearsal fails and each fork is slower.
+        assert_eq!(requests["networks"][0]["Name"], format!("{NAME}_default"));
+    }
+
+    #[test]
+    fn images_that_are_pulled_before_come_from_their_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let client = folder.path().join("client");
+        std::fs::write(&client, "a program").unwrap();
+        let (archive, name) = (folder.path().join("image.tar"), "vhiveease/x:latest".parse().unwrap());
+        std::fs::write(&archive, image(&client).unwrap()).unwrap();
+        let other = ImageStore::open(folder.path().join("other")).unwrap();
+        let planned = other.add_docker_archive(&archive, Some(&name)).unwrap()[0].image.planned(&name);
+        let make = |from| Rehearsal::make(&folder.path().join("r"), &client, std::slice::from_ref(&planned), from);
+        assert!(make(None).is_err());
+        let store = make(Some(&other)).unwrap().store;
+        for name in [&name, &NAME.parse().unwrap()] {
+            assert_eq!(store.resolve(name).unwrap().unwrap().manifest.digest, *planned.manifest.as_ref().unwrap());
+        }
+        assert!(store.verify().unwrap().problems.is_empty());
+    }
+}

@@ -1,0 +1,532 @@
+//! Where warm bases are kept: a folder each below `$RESOURCES/warm`, whole or not there at all.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::{Whence, lseek};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::WarmKey;
+use freezer::{Moved, Thaw};
+use futon_common::stamp;
+use futon_common::{Context, Error, Result};
+
+/// The guest's memory.
+pub(crate) const MEMORY: &str = "memory";
+/// State of the processors and devices.
+pub(crate) const STATE: &str = "state";
+/// The disk as it was when the machine was saved.
+pub(crate) const DISK: &str = "disk.qcow2";
+
+/// What the frozen QEMU writes to from then on, when it had written nothing.
+pub(crate) const FROZEN_DISK: &str = "frozen.qcow2";
+
+/// The file that this was when QEMU was frozen.
+pub(crate) const OPEN_DISK: &str = "open.qcow2";
+
+/// The guest's console when it was made.
+pub(super) const CONSOLE: &str = "console/console.log";
+
+const ABOUT: &str = "warm.json";
+
+/// Warm bases that are kept, those used last; each takes some hundred MiB. The two bases, alone and side by side, are four already.
+const KEPT: usize = 6;
+/// The same for those that have a function's images in them.
+const KEPT_WITH_IMAGES: usize = 16;
+
+/// A saved machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarmBase {
+    /// Short name of its key.
+    pub id: String,
+    /// What it was made from.
+    pub key: WarmKey,
+    /// How long it took to make, milliseconds.
+    pub made_in_ms: u64,
+    /// Its files: hash, size and time stamp when it was made.
+    files: BTreeMap<String, Stamp>,
+    /// Why an emulator was not frozen with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_frozen: Option<String>,
+    /// Folder that it was made in.
+    #[serde(default)]
+    made_in: PathBuf,
+    #[serde(skip)]
+    folder: PathBuf,
+    #[serde(skip)]
+    in_use: InUse,
+}
+
+/// Keeps others from removing a warm base: a lock on its description that any number of users share.
+#[derive(Debug, Clone, Default)]
+struct InUse(#[expect(dead_code, reason = "held until it is dropped")] Option<Arc<Flock<File>>>);
+
+impl PartialEq for InUse {
+    /// Who uses it is no part of what it is.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for InUse {}
+
+impl InUse {
+    /// The lock, unless somebody is about to remove the warm base in `folder`.
+    fn of(folder: &Path) -> Option<Self> {
+        let file = File::open(folder.join(ABOUT)).ok()?;
+        Flock::lock(file, FlockArg::LockSharedNonblock).ok().map(|lock| Self(Some(Arc::new(lock))))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    sha256: String,
+    size: u64,
+    mtime_ns: u64,
+}
+
+impl WarmBase {
+    /// Describes the files in `folder`, with hashes.
+    pub(super) fn describe(
+        folder: &Path,
+        key: WarmKey,
+        made_in_ms: u64,
+        has_disk: bool,
+        not_frozen: Option<String>,
+    ) -> Result<Self> {
+        let mut files = BTreeMap::new();
+        let mut names = vec![MEMORY, STATE];
+        names.extend(has_disk.then_some(DISK));
+        if freezer::is_in(folder) {
+            names.extend([freezer::ABOUT, freezer::CONTENT]);
+            names.extend(has_disk.then_some(FROZEN_DISK));
+        }
+        for name in names {
+            let path = folder.join(name);
+            let (size, mtime_ns) = stamp(&path).context(|| format!("cannot look at {}", path.display()))?;
+            let sha256 = sha256_of_data(&path).context(|| format!("cannot read {}", path.display()))?;
+            files.insert(name.to_owned(), Stamp { sha256, size, mtime_ns });
+        }
+        let base = Self {
+            id: key.id(),
+            key,
+            made_in_ms,
+            not_frozen,
+            files,
+            made_in: folder.to_owned(),
+            folder: folder.to_owned(),
+            in_use: InUse::default(),
+        };
+        let path = folder.join(ABOUT);
+        let text = serde_json::to_vec_pretty(&base).context(|| format!("cannot write {}", path.display()))?;
+        fs::write(&path, text).context(|| format!("cannot write {}", path.display()))?;
+        Ok(base)
+    }
+
+    fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(ABOUT);
+        let text = fs::read(&path).context(|| format!("cannot read {}", path.display()))?;
+        let base: Self = serde_json::from_slice(&text).context(|| format!("malformed {}", path.display()))?;
+        Ok(Self { folder: folder.to_owned(), ..base })
+    }
+
+    /// One of its files.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// How the frozen QEMU goes on with a disk and a console of its own.
+    pub(crate) fn thaw(&self, disk: &Path, console: &Path) -> Thaw {
+        thaw(&self.folder, &self.made_in, disk, console)
+    }
+
+    /// Whether QEMU's process was frozen with it.
+    #[must_use]
+    pub fn has_process(&self) -> bool {
+        self.files.contains_key(freezer::ABOUT)
+    }
+
+    /// The same without that process.
+    pub(crate) fn without_process(&self) -> Self {
+        let mut base = self.clone();
+        base.files.retain(|name, _| ![freezer::ABOUT, freezer::CONTENT, FROZEN_DISK].contains(&name.as_str()));
+        base
+    }
+
+    /// What is wrong with it by sizes and time stamps.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let changed = self.files.iter().find_map(|(name, made)| match stamp(&self.folder.join(name)) {
+            Ok((size, mtime_ns)) if (size, mtime_ns) == (made.size, made.mtime_ns) => None,
+            Ok(_) => Some(format!("its {name} changed")),
+            Err(e) => Some(format!("its {name}: {e}")),
+        });
+        changed.or_else(|| {
+            let frozen = self.has_process().then(|| freezer::can_go_on(&self.folder));
+            frozen?.err().map(|why| format!("its frozen QEMU cannot go on: {why}"))
+        })
+    }
+
+    /// What is wrong with it by its hashes.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn verify(&self) -> Result<Option<String>> {
+        for (name, stamp) in &self.files {
+            let path = self.folder.join(name);
+            if sha256_of_data(&path).context(|| format!("cannot read {}", path.display()))? != stamp.sha256 {
+                return Ok(Some(format!("the hash of its {name} differs")));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Space that it takes on the disk, bytes.
+    #[must_use]
+    pub fn disk_use(&self) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+        let of = |name| fs::metadata(self.folder.join(name)).map_or(0, |m| m.blocks() * 512);
+        self.files.keys().map(of).sum()
+    }
+}
+
+/// How a QEMU that was frozen in `made_in`, whose files are in `folder` now, goes on with a disk and a console of its own.
+pub(super) fn thaw(folder: &Path, made_in: &Path, disk: &Path, console: &Path) -> Thaw {
+    let kept = |name| Moved { from: made_in.join(name), to: folder.join(name), own: false };
+    let own = |name, to: &Path| Moved { from: made_in.join(name), to: to.to_owned(), own: true };
+    Thaw {
+        folder: folder.to_owned(),
+        moved: vec![kept(MEMORY), kept(DISK), own(OPEN_DISK, disk), own(CONSOLE, console)],
+    }
+}
+
+/// Console of the last machine that did not become a warm base.
+const FAILED_CONSOLE: &str = "failed-console.log";
+
+/// The warm bases of a resources folder.
+#[derive(Debug, Clone)]
+pub struct WarmStore {
+    folder: PathBuf,
+    /// Read where the first lacks a warm base, and never written.
+    shared: Option<PathBuf>,
+}
+
+/// One process makes or removes at a time.
+#[derive(Debug)]
+pub struct WarmLock(#[expect(dead_code, reason = "held until it is dropped")] Flock<File>);
+
+impl WarmStore {
+    /// The store below a resources folder.
+    #[must_use]
+    pub fn of(resources: &Path) -> Self {
+        Self { folder: warm_in(resources), shared: None }
+    }
+
+    /// The same store, which looks for what it lacks in that of another folder, which it only reads.
+    #[must_use]
+    pub fn over(self, resources: &Path) -> Self {
+        Self { shared: Some(warm_in(resources)), ..self }
+    }
+
+    /// Where the warm base of a key is, if there is one.
+    pub(super) fn place(&self, key: &WarmKey) -> PathBuf {
+        self.folder.join(key.id())
+    }
+
+    /// The folder that has the warm base of a key.
+    fn found(&self, key: &WarmKey) -> PathBuf {
+        let own = self.place(key);
+        let shared = self.shared.as_ref().map(|shared| shared.join(key.id()));
+        shared.filter(|shared| !own.join(ABOUT).exists() && shared.join(ABOUT).exists()).unwrap_or(own)
+    }
+
+    /// The warm base of a key. Nobody removes it while what is returned, or a copy of it, lives.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn find(&self, key: &WarmKey) -> std::result::Result<WarmBase, String> {
+        let folder = self.found(key);
+        let in_use = InUse::of(&folder);
+        let Ok(base) = WarmBase::read(&folder) else {
+            return Err(match self.list().into_iter().find(|base| base.key.images() == key.images()) {
+                Some(last) => format!("changed since the last one: {}", key.differences(&last.key).join(", ")),
+                None => "there is none yet".into(),
+            });
+        };
+        let in_use = in_use.ok_or("it is being removed")?;
+        if let Some(why) = base.problem() {
+            return Err(why);
+        }
+        // Who was used last is kept longest.
+        let now = std::time::SystemTime::now();
+        let _ = File::open(base.folder.join(ABOUT)).and_then(|file| file.set_modified(now));
+        Ok(WarmBase { in_use, ..base })
+    }
+
+    /// All warm bases, the one used last first.
+    #[must_use]
+    pub fn list(&self) -> Vec<WarmBase> {
+        let folders = [Some(&self.folder), self.shared.as_ref()].into_iter().flatten();
+        let entries = folders.flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+        // One in the making has a description, too, in the end.
+        let entries = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
+        let mut found: Vec<(std::time::SystemTime, WarmBase)> = entries
+            .filter_map(|entry| {
+                let base = WarmBase::read(&entry.path()).ok()?;
+                Some((fs::metadata(entry.path().join(ABOUT)).ok()?.modified().ok()?, base))
+            })
+            .collect();
+        found.sort_by_key(|(used, _)| std::cmp::Reverse(*used));
+        found.into_iter().map(|(_, base)| base).collect()
+    }
+
+    /// Those that are not only read.
+    #[must_use]
+    pub fn own(&self) -> Vec<WarmBase> {
+        self.list().into_iter().filter(|base| self.is_own(base)).collect()
+    }
+
+    fn is_own(&self, base: &WarmBase) -> bool {
+        base.folder.starts_with(&self.folder)
+    }
+
+    /// Removes a warm base.
+    ///
+    /// # Errors
+    /// When there is none of that name, a futon uses it, or it cannot be removed.
+    pub fn remove(&self, id: &str) -> Result<()> {
+        let base = self.list().into_iter().find(|base| base.id == id);
+        let base = base.ok_or_else(|| {
+            Error::usage(format!("there is no warm base {id}")).hint("`futon warm list` says which there are")
+        })?;
+        if !self.is_own(&base) {
+            return Err(Error::infra(format!(
+                "the warm base {id} is in a folder that you cannot write: {}",
+                base.folder.display()
+            ))
+            .hint("whoever made that folder can remove it"));
+        }
+        if remove_unused(&base.folder)? { Ok(()) } else { Err(in_use(id)) }
+    }
+
+    /// Waits, without blocking the program, until nobody else makes a warm base. `waiting` is called once if there is a wait.
+    ///
+    /// # Errors
+    /// When the lock's file cannot be made.
+    pub async fn lock(&self, waiting: impl FnOnce()) -> Result<WarmLock> {
+        fs::create_dir_all(&self.folder).context(|| format!("cannot make {}", self.folder.display()))?;
+        let path = self.folder.join(".lock");
+        let failed = || format!("cannot lock {}", path.display());
+        let mut waiting = Some(waiting);
+        loop {
+            let file = File::create(&path).context(failed)?;
+            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => return Ok(WarmLock(lock)),
+                Err((_, nix::errno::Errno::EWOULDBLOCK)) => {
+                    if let Some(say) = waiting.take() {
+                        say();
+                    }
+                    // Whoever holds it has limits of its own, and the kernel frees it with its process.
+                    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+                }
+                Err((_, e)) => return Err(Error::infra(failed()).caused_by(e)),
+            }
+        }
+    }
+
+    /// An empty folder for a warm base in the making; what was left of earlier ones is removed. The lock must be held.
+    pub(super) fn begin(&self) -> Result<PathBuf> {
+        for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(".making") {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        let folder = self.folder.join(format!(".making-{}", std::process::id()));
+        let failed = || format!("cannot make {}", folder.display());
+        fs::create_dir_all(&folder).context(failed)?;
+        // As the kernel names a frozen process's files.
+        fs::canonicalize(&folder).context(failed)
+    }
+
+    /// Keeps the console of a machine that did not become a warm base, the last one's only; where, if it was there.
+    pub(super) fn keep_console(&self, console: &Path) -> Option<PathBuf> {
+        let kept = self.folder.join(FAILED_CONSOLE);
+        fs::rename(console, &kept).ok().map(|()| kept)
+    }
+
+    /// Gives a finished warm base its place, and removes those that were not used for longest.
+    pub(super) fn finish(&self, base: WarmBase) -> Result<WarmBase> {
+        let folder = self.folder.join(&base.id);
+        let failed = || format!("cannot make {}", folder.display());
+        if folder.exists() && !remove_unused(&folder)? {
+            return Err(in_use(&base.id));
+        }
+        fs::rename(&base.folder, &folder).context(failed)?;
+        let in_use = InUse::of(&folder).unwrap_or_default();
+        let has_images = |base: &WarmBase| !base.key.images().is_empty();
+        let kept = if has_images(&base) { KEPT_WITH_IMAGES } else { KEPT };
+        let others = self.list().into_iter().filter(|old| old.id != base.id && has_images(old) == has_images(&base));
+        for old in others.filter(|old| self.is_own(old)).skip(kept - 1) {
+            // One that is in use goes another time.
+            let _ = remove_unused(&old.folder);
+        }
+        Ok(WarmBase { folder, in_use, ..base })
+    }
+}
+
+fn warm_in(resources: &Path) -> PathBuf {
+    std::path::absolute(resources).unwrap_or_else(|_| resources.to_owned()).join("warm")
+}
+
+fn in_use(id: &str) -> Error {
+    Error::infra(format!("the warm base {id} is in use"))
+        .hint("a futon forks machines from it; try again when it is done")
+}
+
+/// Removes a warm base's folder, unless a futon uses it. Whether it is gone.
+fn remove_unused(folder: &Path) -> Result<bool> {
+    // One without a description is whole in nobody's eyes.
+    let _lock = match File::open(folder.join(ABOUT)).map(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock)) {
+        Ok(Err((_, nix::errno::Errno::EWOULDBLOCK))) => return Ok(false),
+        other => other,
+    };
+    fs::remove_dir_all(folder).context(|| format!("cannot remove {}", folder.display()))?;
+    Ok(true)
+}
+
+/// SHA-256 of a sparse file's data with its places; holes, most of a guest's memory, cost nothing.
+fn sha256_of_data(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut at = 0_i64;
+    loop {
+        let begin = match lseek(&file, at, Whence::SeekData) {
+            Ok(begin) => begin,
+            // Nothing but a hole is left; or the file system knows no holes, and says so of the whole.
+            Err(nix::errno::Errno::ENXIO) => break,
+            Err(e) => return Err(e.into()),
+        };
+        let end = lseek(&file, begin, Whence::SeekHole)?;
+        let (mut place, until) = (u64::try_from(begin).unwrap_or_default(), u64::try_from(end).unwrap_or(size));
+        hash.update(place.to_le_bytes());
+        hash.update(until.to_le_bytes());
+        while place < until {
+            let room = usize::try_from(until - place).unwrap_or(usize::MAX).min(buffer.len());
+            let got = file.read_at(&mut buffer[..room], place)?;
+            if got == 0 {
+                break;
+            }
+            hash.update(&buffer[..got]);
+            place += got as u64;
+        }
+        at = end;
+    }
+    // An ordinary read that fails tells of a broken disk, which seeking does not.
+    let _ = file.read(&mut buffer[..1])?;
+    Ok(hex::encode(hash.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> WarmKey {
+        serde_json::from_value(serde_json::json!({ "parts": { "kernel": text } })).unwrap()
+    }
+
+    fn made(store: &WarmStore, text: &str) -> WarmBase {
+        let folder = store.begin().unwrap();
+        let memory = File::create(folder.join(MEMORY)).unwrap();
+        memory.set_len(64 << 20).unwrap();
+        memory.write_all_at(text.as_bytes(), 32 << 20).unwrap();
+        fs::write(folder.join(STATE), "state").unwrap();
+        store.finish(WarmBase::describe(&folder, key(text), 5, false, None).unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_warm_base_is_found_by_its_key_and_damage_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = WarmStore::of(folder.path());
+        let _lock = store.lock(|| ()).await.unwrap();
+        assert_eq!(store.find(&key("a")).unwrap_err(), "there is none yet");
+        let base = made(&store, "a");
+        assert_eq!(store.find(&key("a")).unwrap(), base);
+        assert_eq!(store.find(&key("b")).unwrap_err(), "changed since the last one: kernel");
+        assert!(base.disk_use() < 8 << 20, "{}", base.disk_use());
+
+        // Same size and time stamp: only the hash tells.
+        let kept = fs::metadata(base.file(MEMORY)).unwrap().modified().unwrap();
+        let memory = File::options().write(true).open(base.file(MEMORY)).unwrap();
+        memory.write_all_at(b"b", 32 << 20).unwrap();
+        memory.set_modified(kept).unwrap();
+        assert_eq!(base.problem(), None);
+        assert!(base.verify().unwrap().unwrap().contains("memory"));
+        fs::write(base.file(STATE), "other").unwrap();
+        assert_eq!(store.find(&key("a")).unwrap_err(), "its state changed");
+    }
+
+    #[tokio::test]
+    async fn a_labs_warm_bases_are_used_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (lab, mine) = (WarmStore::of(&folder.path().join("lab")), folder.path().join("mine"));
+        let lock = lab.lock(|| ()).await.unwrap();
+        let base = made(&lab, "a");
+        drop(lock);
+        let store = WarmStore::of(&mine).over(&folder.path().join("lab"));
+        assert_eq!(store.find(&key("a")).unwrap(), base);
+        assert!(!mine.exists(), "looking makes nothing");
+        let _lock = store.lock(|| ()).await.unwrap();
+        for text in ["b", "c", "d", "e", "f", "g", "h"] {
+            made(&store, text);
+        }
+        assert_eq!((store.own().len(), store.list().len()), (KEPT, KEPT + 1));
+        assert!(store.remove(&base.id).unwrap_err().to_string().contains("cannot write"));
+        // One's own takes the place of the lab's, where that does not serve.
+        fs::write(base.file(STATE), "other").unwrap();
+        assert_eq!(store.find(&key("a")).unwrap_err(), "its state changed");
+        let own = made(&store, "a");
+        assert!(store.find(&key("a")).unwrap().file(STATE).starts_with(&mine), "{own:?}");
+    }
+
+    #[tokio::test]
+    async fn few_are_kept_and_leftovers_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = WarmStore::of(folder.path());
+        let _lock = store.lock(|| ()).await.unwrap();
+        fs::create_dir_all(folder.path().join("warm/.making-1")).unwrap();
+        for text in ["1", "2", "a", "b", "c", "d", "e", "f"] {
+            made(&store, text);
+        }
+        assert_eq!(store.list().len(), KEPT);
+        assert!(store.find(&key("f")).is_ok());
+        assert!(!folder.path().join("warm/.making-1").exists());
+        let used = store.find(&key("f")).unwrap();
+        let copy = used.clone();
+        drop(used);
+        assert!(store.remove(&key("f").id()).unwrap_err().to_string().contains("in use"));
+        drop(copy);
+        store.remove(&key("f").id()).unwrap();
+        assert!(store.remove(&key("f").id()).unwrap_err().to_string().contains("no warm base"));
+    }
+
+    #[tokio::test]
+    async fn one_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = WarmStore::of(folder.path());
+        let held = store.lock(|| ()).await.unwrap();
+        let mut waited = false;
+        let second = store.lock(|| waited = true);
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(300), second).await.is_err());
+        assert!(waited);
+        drop(held);
+        store.lock(|| ()).await.unwrap();
+    }
+}

@@ -1,0 +1,158 @@
+//! The lean guest's resources: its kernel and its initramfs, each built by a recipe and kept until an input changes.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tokio_util::sync::CancellationToken;
+
+use super::build::{Built, Made, Recipe, absolute, recipe_files};
+use super::{FUTON_GUEST, LEAN_CMDLINE, LEAN_INITRD, LEAN_KERNEL, Manifest, SECCOMP, TEST_CLIENT};
+use futon_common::sha256_file;
+use futon_common::{Context, Error, Result};
+
+/// A part of the lean guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeanPart {
+    /// The kernel, one vmlinux for QEMU and gem5.
+    Kernel,
+    /// The initramfs, its command line, and the seccomp profile of its containers.
+    Guest,
+}
+
+impl LeanPart {
+    /// What people call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kernel => "lean kernel",
+            Self::Guest => "lean guest",
+        }
+    }
+
+    fn recipe(self) -> &'static str {
+        match self {
+            Self::Kernel => "images/kernel",
+            Self::Guest => "images/lean",
+        }
+    }
+
+    /// What the recipe makes: files that are checked, then files for people.
+    fn files(self) -> (&'static [Made], &'static [Made]) {
+        match self {
+            Self::Kernel => (&[("vmlinux", LEAN_KERNEL)], &[("kernel.config", "lean-kernel.config")]),
+            Self::Guest => (
+                &[(LEAN_INITRD, LEAN_INITRD), (LEAN_CMDLINE, LEAN_CMDLINE), (SECCOMP, SECCOMP)],
+                &[("lean-packages.txt", "lean-packages.txt")],
+            ),
+        }
+    }
+
+    fn inputs(self, root: &Path, resources: &Path) -> Result<BTreeMap<String, String>> {
+        let mut inputs = recipe_files(root, self.recipe())?;
+        if self == Self::Guest {
+            for tool in [FUTON_GUEST, TEST_CLIENT] {
+                inputs.insert(tool.into(), sha256_file(&resources.join(tool))?);
+            }
+        }
+        Ok(inputs)
+    }
+}
+
+/// Builds a part of the lean guest into a resources folder unless it is up to date.
+///
+/// # Errors
+/// When the recipe fails or is interrupted; the folder then holds what it held before.
+pub async fn build_lean_part(
+    resources: &Path,
+    part: LeanPart,
+    force: bool,
+    cancel: &CancellationToken,
+    progress: &mut (dyn FnMut(&str) + Send),
+) -> Result<Built> {
+    let (made, for_people) = part.files();
+    let tool = |name: &str| absolute(&resources.join(name));
+    let arguments = match part {
+        LeanPart::Kernel => Vec::new(),
+        LeanPart::Guest => vec!["--guest".into(), tool(FUTON_GUEST)?, "--client".into(), tool(TEST_CLIENT)?],
+    };
+    let recipe = Recipe { what: part.name(), folder: part.recipe(), made, for_people, arguments };
+    recipe.build(resources, |root| part.inputs(root, resources), force, cancel, progress).await
+}
+
+/// The lean guest with what it takes to boot it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundLean {
+    /// Kernel.
+    pub kernel: PathBuf,
+    /// Initramfs.
+    pub initrd: PathBuf,
+    /// Kernel command line.
+    pub cmdline: String,
+    /// Docker's default seccomp profile.
+    pub seccomp: PathBuf,
+}
+
+/// The lean guest in a resources folder, checked against the manifest by size and time stamp; a kernel or initrd that the
+/// user names takes the place of the one there.
+///
+/// # Errors
+/// When a part is missing or has changed since it was made.
+pub fn find_lean(
+    resources: &Path,
+    kernel: Option<&Path>,
+    initrd: Option<&Path>,
+    cmdline: Option<&str>,
+) -> Result<FoundLean> {
+    let manifest = Manifest::read(resources)?;
+    let part = |name: &str, what: &str| -> Result<PathBuf> {
+        let path = resources.join(name);
+        let hint = format!("`futon resources build {what}` makes it");
+        match manifest.check(resources, name) {
+            Some(problem) => Err(Error::infra(format!("{}: {problem}", path.display())).hint(hint)),
+            None if !path.is_file() => Err(Error::infra(format!("{} missing", path.display())).hint(hint)),
+            None => Ok(path),
+        }
+    };
+    let own = |given: &Path, flag: &str| -> Result<PathBuf> {
+        if given.is_file() {
+            return Ok(given.to_owned());
+        }
+        Err(Error::infra(format!("no such file: {}", given.display())).hint(format!("{flag} takes a file's path")))
+    };
+    let kernel = match kernel {
+        Some(given) => own(given, "--kernel")?,
+        None => part(LEAN_KERNEL, "kernel")?,
+    };
+    let initrd = match initrd {
+        Some(given) => own(given, "--initrd")?,
+        None => part(LEAN_INITRD, "lean")?,
+    };
+    let cmdline = match cmdline {
+        Some(line) => line.to_owned(),
+        None => {
+            let path = part(LEAN_CMDLINE, "lean")?;
+            fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?.trim().to_owned()
+        }
+    };
+    Ok(FoundLean { kernel, initrd, cmdline, seccomp: part(SECCOMP, "lean")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_named_with_the_command_that_makes_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = find_lean(folder.path(), None, None, None).unwrap_err();
+        assert!(error.to_string().contains(LEAN_KERNEL), "{error}");
+        assert_eq!(error.hint_text(), Some("`futon resources build kernel` makes it"));
+        for name in [LEAN_KERNEL, LEAN_INITRD, SECCOMP] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        fs::write(folder.path().join(LEAN_CMDLINE), "quiet futon.lean\n").unwrap();
+        assert_eq!(find_lean(folder.path(), None, None, None).unwrap().cmdline, "quiet futon.lean");
+        assert!(find_lean(folder.path(), Some(Path::new("/no/kernel")), None, None).is_err());
+    }
+}

@@ -1,0 +1,474 @@
+//! The folder itself.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futon_model::{ClientReport, EngineRequests, Event, EventKind, Plan, ScriptKind};
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::env::{guest_limit, run_env};
+use super::lock::LOCK_FILE;
+use exchange::ExchangeConfig;
+use futon_common::{Context, Error, Result};
+use futon_functions::Handover;
+use image_store::ImageStore;
+use lean_bundle::Bundle;
+
+/// Text in a run script's template that stands for the function image.
+pub const IMAGE_PLACEHOLDER: &str = "<__IMAGE_NAME__>";
+
+/// Text in a run script's template that stands for the limit of the step `fetch`: under it the others are fetched.
+const FETCH_PLACEHOLDER: &str = "<__LIMIT_FETCH__>";
+
+/// futon's own template, `test/run_test.template.sh`.
+pub const DEFAULT_TEMPLATE: &str = include_str!("../../../test/run_test.template.sh");
+
+/// futon's own template for the lean guest, `test/run_lean.template.sh`.
+pub const LEAN_TEMPLATE: &str = include_str!("../../../test/run_lean.template.sh");
+
+const EXEC_TEMPLATE: &str = include_str!("../../../test/run_exec.template.sh");
+
+/// The run script that runs a script of the user's, whose exit status is the verdict (`test/run_exec.template.sh`).
+#[must_use]
+pub fn exec_script(script: &str) -> String {
+    // No line of the script may end it.
+    let end = format!("END-{}", &hex::encode(Sha256::digest(script))[..16]);
+    EXEC_TEMPLATE.replace("<__END__>", &end).replace("<__SCRIPT__>", script.trim_end_matches('\n'))
+}
+
+/// Static binaries that the guest fetches.
+#[derive(Debug, Clone)]
+pub struct GuestTools {
+    /// `futon-guest`.
+    pub futon_guest: PathBuf,
+    /// `test-client`.
+    pub test_client: PathBuf,
+}
+
+/// What goes into a working directory.
+#[derive(Debug, Clone)]
+pub struct Contents<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Run script, or a template of one.
+    pub template: &'a str,
+    /// Compose file for the guest.
+    pub compose: Option<&'a str>,
+    /// The service as requests to the engine, or why it must be left to `docker compose`.
+    pub engine: Option<&'a std::result::Result<EngineRequests, String>>,
+    /// Files of the host that the service needs.
+    pub handover: Option<&'a Handover>,
+    /// Guest tools.
+    pub tools: &'a GuestTools,
+    /// More files for the guest, by name.
+    pub files: &'a [(String, PathBuf)],
+    /// The images as a bundle, for a guest without an engine.
+    pub bundle: Option<&'a Bundle>,
+}
+
+/// A working directory.
+#[derive(Debug, Clone)]
+pub struct WorkDir {
+    root: PathBuf,
+    plan: Plan,
+    served: BTreeMap<String, PathBuf>,
+}
+
+/// Everything in a working directory that is futon's, and so may be replaced.
+/// Archive of the host's files that a service needs.
+pub(super) const HANDOVER: &str = "files.tar";
+
+const OURS: [&str; 12] = [
+    "machine.json",
+    "run.sh",
+    "plan.json",
+    "served.json",
+    "functions.yaml",
+    "service.json",
+    "run.env",
+    "bundle.tar",
+    HANDOVER,
+    "disk.qcow2",
+    "results",
+    LOCK_FILE,
+];
+
+fn working_directory_in(folder: &Path) -> Option<PathBuf> {
+    fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).find(|path| path.join("plan.json").is_file())
+}
+
+impl WorkDir {
+    /// Makes a working directory, in place of an earlier one of futon's.
+    ///
+    /// # Errors
+    /// When the folder holds other things, or cannot be written.
+    pub fn create(root: &Path, contents: &Contents<'_>) -> Result<Self> {
+        let root = std::path::absolute(root).context(|| format!("path of {}", root.display()))?;
+        clear(&root)?;
+        let plan = contents.plan;
+        let image = plan.images.first().map_or("", |i| i.reference.written());
+        let script = contents
+            .template
+            .replace(IMAGE_PLACEHOLDER, image)
+            .replace(FETCH_PLACEHOLDER, &guest_limit(plan.limits.fetch));
+        let mut served = BTreeMap::new();
+        let mut write = |name: &str, text: &[u8]| -> Result<PathBuf> {
+            let path = root.join(name);
+            fs::write(&path, text).context(|| format!("cannot write {}", path.display()))?;
+            served.insert(name.to_owned(), path.clone());
+            Ok(path)
+        };
+        make_executable(&write("run.sh", script.as_bytes())?)?;
+        let handover = contents.handover.filter(|handover| !handover.is_empty());
+        if let Some(compose) = contents.compose {
+            write("functions.yaml", compose.as_bytes())?;
+            write("run.env", run_env(plan, contents.engine, handover.is_some())?.as_bytes())?;
+            if let Some(Ok(requests)) = contents.engine {
+                let text = serde_json::to_vec(requests).context(|| "service.json".into())?;
+                write("service.json", &text)?;
+            }
+        }
+        if let Some(handover) = handover {
+            let path = root.join(HANDOVER);
+            let file = File::create(&path).context(|| format!("cannot write {}", path.display()))?;
+            handover.write(BufWriter::new(file))?;
+            served.insert(HANDOVER.to_owned(), path);
+        }
+        if let Some(bundle) = contents.bundle
+            // Without its images the pull fails in the guest, as it would in the field, and the verdict says so.
+            && bundle.missing()?.is_empty()
+        {
+            let path = root.join("bundle.tar");
+            let file = File::create(&path).context(|| format!("cannot write {}", path.display()))?;
+            bundle.write(BufWriter::with_capacity(1 << 20, file))?;
+            served.insert("bundle.tar".to_owned(), path);
+        }
+        for (name, path) in [("futon-guest", &contents.tools.futon_guest), ("test-client", &contents.tools.test_client)]
+        {
+            if !path.is_file() {
+                return Err(Error::infra(format!("guest tool missing: {}", path.display()))
+                    .hint("`futon resources build` puts it there"));
+            }
+            served.insert(name.to_owned(), absolute(path)?);
+        }
+        for (name, path) in contents.files {
+            if !path.is_file() {
+                return Err(
+                    Error::usage(format!("no such file: {}", path.display())).hint("--file takes a file's path")
+                );
+            }
+            served.insert(name.clone(), absolute(path)?);
+        }
+        let dir = Self { root, plan: plan.clone(), served };
+        dir.write_json("plan.json", &dir.plan)?;
+        dir.write_json("served.json", &dir.served)?;
+        Ok(dir)
+    }
+
+    /// Opens a working directory that [`create`](Self::create) has made.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn open(root: &Path) -> Result<Self> {
+        let root = std::path::absolute(root).context(|| format!("path of {}", root.display()))?;
+        let read = |name: &str| {
+            let path = root.join(name);
+            fs::read(&path).map_err(|e| {
+                let error =
+                    Error::usage(format!("{} is no working directory: no {name} in it", root.display())).caused_by(e);
+                // The folder of a call of `futon test` has one for each function.
+                match working_directory_in(&root) {
+                    Some(inner) => error.hint(format!("{} is one", inner.display())),
+                    None => error.hint("`futon build FUNCTION` or `IMAGE_NAME=FUNCTION make build` makes one"),
+                }
+            })
+        };
+        let plan = serde_json::from_slice(&read("plan.json")?).context(|| format!("{}/plan.json", root.display()))?;
+        let served =
+            serde_json::from_slice(&read("served.json")?).context(|| format!("{}/served.json", root.display()))?;
+        Ok(Self { root, plan, served })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The plan.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Files that the guest gets, by name.
+    #[must_use]
+    pub fn served(&self) -> &BTreeMap<String, PathBuf> {
+        &self.served
+    }
+
+    /// The run's disk.
+    #[must_use]
+    pub fn disk(&self) -> PathBuf {
+        self.root.join("disk.qcow2")
+    }
+
+    /// The lean guest's bundle, where there is one.
+    #[must_use]
+    pub fn bundle(&self) -> Option<PathBuf> {
+        self.served.get("bundle.tar").filter(|path| path.is_file()).cloned()
+    }
+
+    /// Folder of consoles, uploads, events and reports.
+    #[must_use]
+    pub fn results(&self) -> PathBuf {
+        self.root.join("results")
+    }
+
+    /// Folder of what the guest uploaded.
+    #[must_use]
+    pub fn uploads(&self) -> PathBuf {
+        self.results().join("uploads")
+    }
+
+    /// The journal of events.
+    #[must_use]
+    pub fn events(&self) -> PathBuf {
+        self.results().join("events.jsonl")
+    }
+
+    /// Makes an empty results folder.
+    ///
+    /// # Errors
+    /// When the folder cannot be replaced.
+    pub fn prepare_results(&self) -> Result<()> {
+        let results = self.results();
+        match fs::remove_dir_all(&results) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::infra(format!("cannot replace {}", results.display())).caused_by(e));
+            }
+            _ => {}
+        }
+        let uploads = self.uploads();
+        fs::create_dir_all(&uploads).context(|| format!("cannot make {}", uploads.display()))
+    }
+
+    /// What the exchange of this run serves and where its uploads go.
+    #[must_use]
+    pub fn exchange_config(
+        &self,
+        token: String,
+        store: Option<Arc<ImageStore>>,
+        events: UnboundedSender<EventKind>,
+    ) -> ExchangeConfig {
+        let mut served = self.served.clone();
+        let run_script = served.remove("run.sh");
+        let mut config = ExchangeConfig {
+            token: Some(token),
+            run_script,
+            store,
+            ..ExchangeConfig::run(served, self.uploads(), events)
+        };
+        if self.plan.script == ScriptKind::Foreign {
+            // Nobody knows the token there: what comes without it is all there is.
+            config.limits.anonymous = config.limits.quota;
+        }
+        config
+    }
+
+    /// The journal of the last run.
+    ///
+    /// # Errors
+    /// When there is none or it is damaged.
+    pub fn read_events(&self) -> Result<Vec<Event>> {
+        let path = self.events();
+        let text = fs::read_to_string(&path).map_err(|e| {
+            Error::usage(format!("no run in {}", self.root.display())).caused_by(e).hint("`futon run` makes one")
+        })?;
+        text.lines()
+            .map(|line| serde_json::from_str(line).context(|| format!("malformed line in {}", path.display())))
+            .collect()
+    }
+
+    /// Text of uploads that may testify: those with the token; for a foreign script all.
+    #[must_use]
+    pub fn witness_uploads(&self, events: &[Event], wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let foreign = self.plan.script == ScriptKind::Foreign;
+        let stored = events.iter().filter_map(|event| match &event.kind {
+            EventKind::Uploaded { name, stored_as, authentic, .. } if (*authentic || foreign) && wanted(name) => {
+                Some(stored_as)
+            }
+            _ => None,
+        });
+        stored.filter_map(|name| read_text(&self.uploads().join(name))).collect()
+    }
+
+    /// The client's report, if it came with the token.
+    #[must_use]
+    pub fn client_report(&self, events: &[Event]) -> Option<ClientReport> {
+        let texts = self.witness_uploads(events, |name| name == "client.json");
+        serde_json::from_str(texts.last()?).ok()
+    }
+
+    fn write_json(&self, name: &str, value: &impl serde::Serialize) -> Result<()> {
+        let path = self.root.join(name);
+        let text = serde_json::to_vec_pretty(value).context(|| format!("cannot write {}", path.display()))?;
+        fs::write(&path, text).context(|| format!("cannot write {}", path.display()))
+    }
+}
+
+/// Size up to which an upload is read as a witness.
+const WITNESS_MAX: u64 = 64 << 20;
+
+fn read_text(path: &Path) -> Option<String> {
+    let small = fs::metadata(path).is_ok_and(|m| m.len() <= WITNESS_MAX);
+    let bytes = small.then(|| fs::read(path).ok())??;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).context(|| format!("path of {}", path.display()))
+}
+
+/// Empties a folder of what futon made there. A folder with anything else in it is left alone: a mistyped
+/// path must not cost anybody's files.
+fn clear(root: &Path) -> Result<()> {
+    fs::create_dir_all(root).context(|| format!("cannot make {}", root.display()))?;
+    let entries = fs::read_dir(root).context(|| format!("cannot read {}", root.display()))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        names.push(entry.context(|| format!("cannot read {}", root.display()))?.file_name());
+    }
+    if let Some(stranger) = names.iter().find(|name| !OURS.iter().any(|ours| name == ours)) {
+        return Err(Error::usage(format!(
+            "{} holds {}, which is not futon's",
+            root.display(),
+            Path::new(stranger).display()
+        ))
+        .hint("name another working directory (WORKING_DIR, --dir), or empty this one"));
+    }
+    for name in names.into_iter().filter(|name| name != LOCK_FILE) {
+        let path = root.join(name);
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.context(|| format!("cannot remove {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn make_executable(path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .context(|| format!("cannot set the mode of {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::plan;
+
+    fn contents<'a>(plan: &'a Plan, tools: &'a GuestTools) -> Contents<'a> {
+        Contents {
+            plan,
+            template: "#!/bin/sh\necho '<__IMAGE_NAME__>'\n",
+            compose: Some("services: {}\n"),
+            engine: None,
+            handover: None,
+            tools,
+            files: &[],
+            bundle: None,
+        }
+    }
+
+    fn tools(folder: &Path) -> GuestTools {
+        let tools = GuestTools { futon_guest: folder.join("g"), test_client: folder.join("c") };
+        fs::write(&tools.futon_guest, "g").unwrap();
+        fs::write(&tools.test_client, "c").unwrap();
+        tools
+    }
+
+    #[test]
+    fn the_image_takes_its_place_in_the_script() {
+        let folder = tempfile::tempdir().unwrap();
+        let (plan, tools) = (plan(), tools(folder.path()));
+        let dir = WorkDir::create(&folder.path().join("w"), &contents(&plan, &tools)).unwrap();
+        let script = fs::read_to_string(dir.root().join("run.sh")).unwrap();
+        assert_eq!(script, "#!/bin/sh\necho 'vhiveease/fibonacci-go:latest'\n");
+        assert_eq!(WorkDir::open(dir.root()).unwrap().plan(), &plan);
+    }
+
+    #[test]
+    fn the_limit_of_the_fetch_stands_in_the_script() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut plan, tools) = (plan(), tools(folder.path()));
+        plan.limits.fetch = std::time::Duration::from_millis(1500);
+        for template in [DEFAULT_TEMPLATE, LEAN_TEMPLATE] {
+            let contents = Contents { template, ..contents(&plan, &tools) };
+            let dir = WorkDir::create(&folder.path().join("w"), &contents).unwrap();
+            let script = fs::read_to_string(dir.root().join("run.sh")).unwrap();
+            assert!(
+                script.contains("LIMIT_FETCH='1500ms'\n") && script.contains("step fetch \"$LIMIT_FETCH\" -- "),
+                "{script}"
+            );
+            // By hand, nobody replaces it.
+            let lines = template.lines().filter(|line| line.contains("LIMIT_FETCH") && !line.contains("step "));
+            let lines = lines.collect::<Vec<_>>().join("\n");
+            let output = std::process::Command::new("sh").args(["-c", &format!("{lines}\necho $LIMIT_FETCH")]).output();
+            assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), "60s\n");
+        }
+    }
+
+    #[test]
+    fn an_earlier_working_directory_is_replaced_and_strangers_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (plan, tools) = (plan(), tools(folder.path()));
+        let root = folder.path().join("w");
+        let dir = WorkDir::create(&root, &contents(&plan, &tools)).unwrap();
+        fs::write(dir.disk(), "stale").unwrap();
+        WorkDir::create(&root, &contents(&plan, &tools)).unwrap();
+        assert!(!dir.disk().exists());
+        fs::write(root.join("thesis.tex"), "precious").unwrap();
+        assert!(WorkDir::create(&root, &contents(&plan, &tools)).unwrap_err().to_string().contains("thesis.tex"));
+        assert!(root.join("thesis.tex").exists());
+    }
+
+    /// The part of the script that runs the user's, with the user's where it looks for it.
+    fn run_exec(script: &str) -> (String, Option<i32>) {
+        use std::os::unix::process::CommandExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("script");
+        fs::write(&path, script).unwrap();
+        make_executable(&path).unwrap();
+        let text = exec_script(script);
+        let (from, to) = (text.find("run_script() {").unwrap(), text.find("\nrun_script ").unwrap());
+        let part = format!("set -u; folder={}\n{}\nrun_script", folder.path().display(), &text[from..to]);
+        // As the guest's: a shell that is no bash.
+        let output = std::process::Command::new("/bin/sh").arg0("sh").args(["-c", &part]).output().unwrap();
+        (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
+    }
+
+    #[test]
+    fn a_script_of_the_users_runs_as_a_shell_would_start_it() {
+        // vSwarm-μ's own template begins with a blank line.
+        let bash = "\n#!/bin/bash\na=(1 2); [[ ${a[1]} == 2 ]] && echo \"bash $0\"; exit 7\n";
+        let (said, status) = run_exec(bash);
+        assert!(said.starts_with("bash /") && status == Some(7), "{said} {status:?}");
+        assert_eq!(run_exec("a=(1 2); echo ${a[1]}\n"), ("2\n".into(), Some(0)));
+        assert_eq!(run_exec("#!/bin/sh -e\nfalse\necho no\n"), (String::new(), Some(1)));
+        assert_eq!(run_exec("#! /usr/bin/env python3\nprint(3)\n"), ("3\n".into(), Some(0)));
+        let (said, status) = run_exec("#!/opt/none/bash\necho hi; exit 4\n");
+        assert_eq!((said.lines().last(), status), (Some("hi"), Some(4)), "{said}");
+        assert!(said.starts_with("futon: there is no /opt/none/bash here"), "{said}");
+        assert_ne!(run_exec("#!/opt/none/python3\nprint(3)\n").1, Some(0));
+    }
+
+    #[test]
+    fn the_template_of_the_repository_has_its_placeholders() {
+        assert!(DEFAULT_TEMPLATE.starts_with("#!/bin/sh\n"));
+        assert!(DEFAULT_TEMPLATE.contains(IMAGE_PLACEHOLDER));
+        assert!(DEFAULT_TEMPLATE.contains(futon_model::TOKEN_PLACEHOLDER));
+    }
+}

@@ -1,0 +1,138 @@
+//! `run.env`: what the run script needs to know, as assignments that any shell can read.
+
+use futon_model::{ClientPlan, EngineRequests, FindPort, MachineKind, Plan};
+
+use super::dir::HANDOVER;
+use futon_common::{Context, Result};
+
+/// The assignments for a plan; empty for a script that is not futon's.
+///
+/// # Errors
+/// When a value holds a NUL byte.
+pub(super) fn run_env(
+    plan: &Plan,
+    engine: Option<&std::result::Result<EngineRequests, String>>,
+    handover: bool,
+) -> Result<String> {
+    let Some(client) = &plan.client else { return Ok(String::new()) };
+    let images: Vec<&str> = plan.images.iter().map(|i| i.reference.written()).collect();
+    let limit = |step: &str| guest_limit(plan.limits.of(step));
+    let mut text = String::from("# written by futon; read by run.sh\n");
+    let (requests, compose_why) = match engine {
+        Some(Ok(_)) => ("service.json", String::new()),
+        Some(Err(why)) => ("", why.clone()),
+        None => ("", String::new()),
+    };
+    for (name, value) in [
+        ("IMAGES", images.join(" ")),
+        ("SERVICE", client.service.clone()),
+        ("REQUESTS", requests.to_owned()),
+        ("COMPOSE_WHY", compose_why),
+        ("CONTAINER", client.container.clone()),
+        ("ADDRESS", client.address.clone()),
+        ("PORT", client.port.to_string()),
+        ("FIND", client.find.map(find_words).unwrap_or_default()),
+        ("PUBLISHED", words(plan.published.iter().map(u16::to_string))),
+        ("COMPANIONS", words(plan.companions.iter().map(|c| format!("{}={}", c.service, c.container)))),
+        ("HANDOVER", if handover { HANDOVER.to_owned() } else { String::new() }),
+        ("CLIENT_ARGS", client_arguments(client, plan)?),
+        ("LIMIT_PULL", limit("pull")),
+        ("LIMIT_START", limit("start")),
+        ("LIMIT_READY", limit("ready")),
+        ("LIMIT_INVOKE", limit("invoke")),
+        ("LIMIT_LOG", limit("log")),
+        ("LIMIT_STOP", limit("stop")),
+    ] {
+        let value = shlex::try_quote(&value).context(|| format!("the value of {name} has a NUL byte"))?;
+        text.push_str(&format!("{name}={value}\n"));
+    }
+    Ok(text)
+}
+
+/// A limit as the guest reads it: whole milliseconds, at least one.
+pub(super) fn guest_limit(limit: std::time::Duration) -> String {
+    match limit.as_millis().max(1) {
+        ms if ms % 1000 == 0 => format!("{}s", ms / 1000),
+        ms => format!("{ms}ms"),
+    }
+}
+
+/// What `futon-guest find` is asked for.
+fn find_words(find: FindPort) -> String {
+    match find {
+        FindPort::Published(port) => format!("published {port}"),
+        FindPort::Container(port) => format!("container {port}"),
+    }
+}
+
+fn words(list: impl Iterator<Item = String>) -> String {
+    list.collect::<Vec<_>>().join(" ")
+}
+
+/// The test client's arguments, quoted for `eval set --`.
+fn client_arguments(client: &ClientPlan, plan: &Plan) -> Result<String> {
+    let mut words = vec![
+        "-function-name".to_owned(),
+        client.function_name.clone(),
+        "-function-method".into(),
+        client.method.clone(),
+        "-url".into(),
+        client.address.clone(),
+        "-port".into(),
+        client.port.to_string(),
+        "-n".into(),
+        client.invocations.to_string(),
+        "-w".into(),
+        client.warmup.to_string(),
+        "-input".into(),
+        client.input.clone(),
+        "-genType".into(),
+        client.gen_type.clone(),
+        "-connect-timeout".into(),
+        guest_limit(plan.limits.ready),
+        "-timeout".into(),
+        format!("{}ms", plan.limits.call.as_millis()),
+    ];
+    if plan.machine.kind == MachineKind::Gem5 {
+        words.push("-m5ops".into());
+    }
+    if let Some(seed) = client.seed {
+        words.extend(["-seed".to_owned(), seed.to_string()]);
+    }
+    shlex::try_join(words.iter().map(String::as_str)).context(|| "a client argument has a NUL byte".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::plan;
+
+    /// All limits of the guest's are handed on, under their names.
+    #[test]
+    fn every_limit_reaches_the_guest() {
+        let mut plan = plan();
+        let ms = std::time::Duration::from_millis;
+        let limits = &mut plan.limits;
+        (limits.pull, limits.start, limits.ready, limits.invoke) = (ms(1001), ms(1002), ms(1003), ms(1004));
+        (limits.log, limits.stop, limits.call) = (ms(1005), ms(1006), ms(1007));
+        let env = run_env(&plan, None, false).unwrap();
+        for (n, name) in (1..).zip(["PULL", "START", "READY", "INVOKE", "LOG", "STOP"]) {
+            assert!(env.contains(&format!("LIMIT_{name}=100{n}ms\n")), "{env}");
+        }
+        assert!(env.contains("-connect-timeout 1003ms -timeout 1007ms"), "{env}");
+    }
+
+    #[test]
+    fn values_survive_the_shell() {
+        let mut plan = plan();
+        if let Some(client) = &mut plan.client {
+            client.input = "it's $(reboot) \"now\"".into();
+        }
+        let env = run_env(&plan, None, false).unwrap();
+        let script =
+            format!("{env}\neval \"set -- $CLIENT_ARGS\"; printf '%s\\n' \"$IMAGES\" \"$LIMIT_PULL\" \"${{14}}\"");
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(text, "vhiveease/fibonacci-go:latest\n180s\nit's $(reboot) \"now\"\n");
+    }
+}

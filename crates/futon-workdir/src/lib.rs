@@ -1,0 +1,15 @@
+//! The working directory of a run: what the guest may fetch, the disk, the plan, and the results.
+
+pub mod config;
+mod dir;
+mod env;
+mod lock;
+mod plan;
+
+pub use dir::{Contents, DEFAULT_TEMPLATE, GuestTools, IMAGE_PLACEHOLDER, LEAN_TEMPLATE, WorkDir, exec_script};
+pub use lock::{FolderLock, LOCK_FILE};
+pub use plan::{PlanRequest, foreign_plan, function_plan};
+
+#[cfg(test)]
+#[path = "../../futon-model/tests/sample/mod.rs"]
+mod sample;

@@ -1,0 +1,303 @@
+//! One container of a bundle: its settings, its files, its root.
+
+use futon_model::{LeanAttachment, LeanBundle, LeanCheck, LeanCondition, LeanContainer, LeanRefusal, LeanWait};
+use image_store::rootfs::{Rootfs, RootfsError, Tree};
+use image_store::{ImageStore, StoredImage};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::config::{ContainerConfig, ContainerPlace, oci_config, working_dir};
+use super::furnish::{add_engine_files, find, make_working_dir};
+use super::image::{ImageHealthcheck, ImageSettings};
+use super::make::BundleContainer;
+use super::names::{Neighbour, hosts, resolv_conf};
+use super::signal::{signal_number, stop_signal};
+use super::users::find_user;
+use super::volumes::{Container, Source, Volumes};
+use futon_common::{Context, Error, Result};
+use futon_model::ImageReference;
+
+/// How long Docker waits for a container to stop.
+const STOP_GRACE_MS: u64 = 10_000;
+/// The guest's own host name.
+const GUEST: &str = "futon";
+/// What the engine takes where a healthcheck does not say it (moby, `daemon/health.go`), milliseconds.
+const CHECK_INTERVAL_MS: u64 = 30_000;
+const CHECK_TIMEOUT_MS: u64 = 30_000;
+const CHECK_RETRIES: u32 = 3;
+
+/// One container, ready to be written.
+pub(super) struct Part {
+    pub(super) about: LeanContainer,
+    /// What is written of it; nothing of one that an engine would not have.
+    pub(super) body: Option<Body>,
+}
+
+/// What is written of a container.
+pub(super) struct Body {
+    pub(super) files: Vec<(&'static str, Vec<u8>)>,
+    pub(super) sources: Vec<Source>,
+    pub(super) tree: Tree,
+    pub(super) rootfs: Rootfs,
+}
+
+/// What a part is made from.
+pub(super) struct Making<'a> {
+    pub(super) store: &'a ImageStore,
+    pub(super) containers: &'a [BundleContainer],
+    pub(super) attachments: &'a [std::result::Result<LeanAttachment, String>],
+    pub(super) profile: &'a str,
+    /// Processors of the container where its service sets none.
+    pub(super) cpus: Option<String>,
+}
+
+impl Making<'_> {
+    /// Makes the part at `index`, or says why an engine would not pull its image.
+    pub(super) fn part(&self, index: usize, volumes: &mut Volumes) -> Result<std::result::Result<Part, LeanRefusal>> {
+        let container = &self.containers[index];
+        let image = self.store.resolve(&container.image)?.ok_or_else(|| {
+            Error::infra(format!("the image {} is not in the store", container.image))
+                .hint("`futon images add` or `futon images build` adds it")
+        })?;
+        let refused = |why: String| Ok(Err(LeanRefusal { image: container.image.written().to_owned(), why }));
+        let path = self.store.blob_path(&image.config.digest);
+        let text =
+            std::fs::read(&path).context(|| format!("configuration {} of {}", image.config.digest, image.reference))?;
+        let settings = match ImageSettings::read(&text) {
+            Ok(settings) => settings,
+            Err(why) => return refused(why),
+        };
+        let rootfs = match Rootfs::open(self.store, &image) {
+            Err(error @ RootfsError::Refused { .. }) => return refused(error.to_string()),
+            other => other.context(|| format!("cannot make the file system of {}", image.reference))?,
+        };
+        let mut about = self.about(container, &image, index);
+        let written = container.settings.stop_signal.as_ref().filter(|written| !written.is_empty());
+        about.stop_signal = stop_signal(written.unwrap_or(&settings.stop_signal));
+        Ok(Ok(match self.body(index, &image, &settings, rootfs, volumes) {
+            Ok((body, check)) => Part { about: LeanContainer { check, ..about }, body: Some(body) },
+            Err(why) => Part { about: LeanContainer { refused: Some(why), ..about }, body: None },
+        }))
+    }
+
+    fn about(&self, container: &BundleContainer, image: &StoredImage, index: usize) -> LeanContainer {
+        let name_of = |service: &String| {
+            self.containers.iter().find(|other| other.service == *service).map(|other| other.name.clone())
+        };
+        let waits = container.settings.waits.iter().filter_map(|(service, until, required)| {
+            Some(LeanWait { container: name_of(service)?, until: *until, required: *required })
+        });
+        LeanContainer {
+            name: container.name.clone(),
+            service: container.service.clone(),
+            image: container.image.written().to_owned(),
+            image_id: image.config.digest.as_str().to_owned(),
+            repo_digests: vec![format!("{}@{}", repository(&container.image), image.manifest.digest)],
+            network: self.attachments[index].clone().unwrap_or(LeanAttachment::None),
+            stop_signal: libc::SIGTERM,
+            stop_grace_ms: container.settings.stop_grace_ms.unwrap_or(STOP_GRACE_MS),
+            refused: None,
+            waits: waits.collect(),
+            check: None,
+            restart: container.settings.restart,
+        }
+    }
+
+    /// All that is written of a container, or why an engine would not make or start it.
+    fn body(
+        &self,
+        index: usize,
+        image: &StoredImage,
+        settings: &ImageSettings,
+        rootfs: Rootfs,
+        volumes: &mut Volumes,
+    ) -> std::result::Result<(Body, Option<LeanCheck>), String> {
+        let (container, service) = (&self.containers[index], &self.containers[index].settings);
+        let network = self.attachments[index].clone()?;
+        validate(container)?;
+        let mut tree = rootfs.tree().clone();
+        add_engine_files(&mut tree);
+        let written = working_dir(settings, service);
+        make_working_dir(&mut tree, &written)?;
+        let plan =
+            volumes.plan(&Container { number: index, name: &container.name, image: settings, service, tree: &tree })?;
+        let wanted = service.user.as_ref().filter(|user| !user.is_empty()).unwrap_or(&settings.user);
+        let (passwd, group) = (read(&rootfs, &tree, b"etc/passwd"), read(&rootfs, &tree, b"etc/group"));
+        let user = find_user(wanted, &passwd, &group, &service.groups)?;
+        let hostname = self.hostname(index, image);
+        let place = ContainerPlace { name: container.name.clone(), hostname, cpus: self.cpus.clone(), network };
+        let config = ContainerConfig {
+            image: settings,
+            service,
+            place: &place,
+            user: &user,
+            profile: self.profile,
+            mounts: &plan.mounts,
+        };
+        let made = oci_config(&config)?;
+        let hostname = config.hostname();
+        let mut files = vec![("config.json", made.to_string().into_bytes())];
+        let check = self.check(index, settings, &made, &mut files);
+        let owner = self.network_owner(index);
+        let neighbours: Vec<Neighbour<'_>> = self.neighbours();
+        files.extend([
+            ("hosts", hosts(&neighbours, owner, &hostname).into_bytes()),
+            ("hostname", format!("{hostname}\n").into_bytes()),
+            ("resolv.conf", resolv_conf(&self.containers[owner].settings).into_bytes()),
+        ]);
+        Ok((Body { files, sources: plan.sources, tree, rootfs }, check))
+    }
+
+    /// The healthcheck, where somebody waits for it and there is one.
+    fn check(
+        &self,
+        index: usize,
+        image: &ImageSettings,
+        config: &Value,
+        files: &mut Vec<(&'static str, Vec<u8>)>,
+    ) -> Option<LeanCheck> {
+        let container = &self.containers[index];
+        let waited_for = self
+            .containers
+            .iter()
+            .flat_map(|other| &other.settings.waits)
+            .any(|(service, until, _)| *service == container.service && *until == LeanCondition::Healthy);
+        let check =
+            merged(container.settings.healthcheck.as_ref(), image.healthcheck.as_ref()).filter(|_| waited_for)?;
+        let command = match check.test.split_first() {
+            Some((kind, words)) if kind == "CMD" => words.to_vec(),
+            Some((kind, words)) if kind == "CMD-SHELL" => {
+                let shell = ["/bin/sh".to_owned(), "-c".to_owned()];
+                shell.into_iter().chain(words.iter().cloned()).collect()
+            }
+            _ => return None,
+        };
+        files.push((LeanBundle::CHECK, ContainerConfig::check_process(config, &command).to_string().into_bytes()));
+        let milliseconds = |nanoseconds: i64, otherwise: u64| {
+            if nanoseconds > 0 { u64::try_from(nanoseconds).unwrap_or(0).div_ceil(1_000_000) } else { otherwise }
+        };
+        let interval_ms = milliseconds(check.interval, CHECK_INTERVAL_MS);
+        Some(LeanCheck {
+            interval_ms,
+            timeout_ms: milliseconds(check.timeout, CHECK_TIMEOUT_MS),
+            start_period_ms: milliseconds(check.start_period, 0),
+            start_interval_ms: milliseconds(check.start_interval, interval_ms),
+            retries: u32::try_from(check.retries).ok().filter(|n| *n > 0).unwrap_or(CHECK_RETRIES),
+        })
+    }
+
+    fn neighbours(&self) -> Vec<Neighbour<'_>> {
+        let attachments = self.attachments.iter().map(|a| a.as_ref().unwrap_or(&LeanAttachment::None));
+        self.containers
+            .iter()
+            .zip(attachments)
+            .map(|(container, attachment)| Neighbour {
+                service: &container.service,
+                name: &container.name,
+                settings: &container.settings,
+                attachment,
+            })
+            .collect()
+    }
+
+    /// Whose network a container has: its own, or that of the one it joins.
+    fn network_owner(&self, index: usize) -> usize {
+        match &self.attachments[index] {
+            Ok(LeanAttachment::Container(other)) => {
+                self.containers.iter().position(|container| container.name == *other).unwrap_or(index)
+            }
+            _ => index,
+        }
+    }
+
+    /// The host name of a container that sets none.
+    fn hostname(&self, index: usize, image: &StoredImage) -> String {
+        let owner = self.network_owner(index);
+        if let Some(set) = &self.containers[owner].settings.hostname {
+            return set.clone();
+        }
+        if self.attachments[index] == Ok(LeanAttachment::Host) {
+            return GUEST.to_owned();
+        }
+        // Docker takes the first twelve digits of a container's random id; this one is the same in every run.
+        let hash = hex::encode(Sha256::digest(format!("{} {}", image.config.digest, self.containers[owner].name)));
+        hash[..12].to_owned()
+    }
+}
+
+/// What the engine refuses of a service before it looks at the image.
+fn validate(container: &BundleContainer) -> std::result::Result<(), String> {
+    let service = &container.settings;
+    if let Some(written) = service.stop_signal.as_ref().filter(|written| !written.is_empty())
+        && signal_number(written).is_none()
+    {
+        return Err(format!("invalid signal: {written}"));
+    }
+    match service.working_dir.as_ref().filter(|dir| !dir.is_empty()) {
+        Some(dir) if !dir.starts_with('/') => {
+            Err(format!("the working directory '{dir}' is invalid, it needs to be an absolute path"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A service's healthcheck over its image's (moby, `daemon/commit.go`, `merge`).
+fn merged(service: Option<&ImageHealthcheck>, image: Option<&ImageHealthcheck>) -> Option<ImageHealthcheck> {
+    let (service, image) = match (service, image) {
+        (Some(service), Some(image)) => (service, image),
+        (one, other) => return one.or(other).cloned(),
+    };
+    let or = |own: i64, images: i64| if own == 0 { images } else { own };
+    Some(ImageHealthcheck {
+        test: if service.test.is_empty() { image.test.clone() } else { service.test.clone() },
+        interval: or(service.interval, image.interval),
+        timeout: or(service.timeout, image.timeout),
+        start_period: or(service.start_period, image.start_period),
+        start_interval: or(service.start_interval, image.start_interval),
+        retries: or(service.retries, image.retries),
+    })
+}
+
+/// A file of a container's, as the engine finds it: through links, within the root. Nothing where it cannot be opened.
+fn read(rootfs: &Rootfs, tree: &Tree, path: &[u8]) -> Vec<u8> {
+    use image_store::rootfs::Kind;
+    use std::io::Read as _;
+
+    let Some(Kind::File(content)) = find(tree, path).map(|node| &node.kind) else { return Vec::new() };
+    let mut text = Vec::new();
+    let read = rootfs.reader(content).and_then(|mut reader| reader.read_to_end(&mut text));
+    if read.is_ok() { text } else { Vec::new() }
+}
+
+/// The name as it is written, without tag and digest.
+fn repository(image: &ImageReference) -> String {
+    let name = image.written().split('@').next().unwrap_or_default();
+    match name.rsplit_once(':') {
+        // A colon before a slash belongs to a registry's port.
+        Some((name, tag)) if !tag.contains('/') => name.to_owned(),
+        _ => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_services_healthcheck_goes_over_the_images() {
+        let image =
+            ImageHealthcheck { test: vec!["CMD".into(), "a".into()], interval: 5, retries: 9, ..Default::default() };
+        let service = ImageHealthcheck { interval: 7, ..Default::default() };
+        let made = merged(Some(&service), Some(&image)).unwrap();
+        assert_eq!((made.test.len(), made.interval, made.retries), (2, 7, 9));
+        assert_eq!(merged(None, Some(&image)), Some(image));
+        assert_eq!(merged(None, None), None);
+    }
+
+    #[test]
+    fn a_repository_is_a_name_without_tag_and_digest() {
+        for (written, name) in [("a/b:1", "a/b"), ("r:5000/a", "r:5000/a"), ("r:5000/a:t", "r:5000/a")] {
+            assert_eq!(repository(&written.parse().unwrap()), name);
+        }
+    }
+}

@@ -1,0 +1,481 @@
+//! From a compose service to what its container gets in the lean guest. Each key is done as the engine would do it, known to change
+//! nothing for one short run, noted as without effect, or refused by name; none is passed over in silence.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use compose_model::{Condition, GoDuration, Mount, Project, Service, ServiceFile, ServiceNetwork};
+use futon_functions::{Handover, Origin};
+use futon_model::{LeanCondition, LeanRestart};
+
+use super::addresses::BundleNetwork;
+use super::image::ImageHealthcheck;
+use super::settings::{
+    Limits, MountSource, Names, NetworkPlace, Seccomp, Security, ServiceMount, ServiceNet, ServiceSettings, Shm,
+};
+use super::volumes::can_hand_over;
+
+/// A key that the lean guest cannot have as the engine has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedKey {
+    /// The key.
+    pub key: String,
+    /// Why.
+    pub why: String,
+}
+
+/// Keys that are done here.
+const DONE: [&str; 43] = [
+    "cap_add",
+    "cap_drop",
+    "command",
+    "configs",
+    "container_name",
+    "cpu_period",
+    "cpu_quota",
+    "cpu_shares",
+    "cpus",
+    "cpuset",
+    "depends_on",
+    "deploy",
+    "dns_opt",
+    "dns_search",
+    "domainname",
+    "entrypoint",
+    "environment",
+    "extra_hosts",
+    "group_add",
+    "healthcheck",
+    "hostname",
+    "image",
+    "ipc",
+    "links",
+    "mem_limit",
+    "mem_reservation",
+    "network_mode",
+    "networks",
+    "oom_score_adj",
+    "pids_limit",
+    "ports",
+    "read_only",
+    "restart",
+    "secrets",
+    "security_opt",
+    "shm_size",
+    "stop_grace_period",
+    "stop_signal",
+    "sysctls",
+    "tmpfs",
+    "ulimits",
+    "user",
+    "volumes",
+];
+
+/// Keys that change nothing for one short run in a machine of its own: they are for builds, for people, for other machines, or the
+/// engine of the docker base has no use for them either.
+const HARMLESS: [&str; 20] = [
+    "annotations",
+    "attach",
+    "build",
+    "cpu_count",
+    "cpu_percent",
+    "develop",
+    "expose",
+    "labels",
+    "logging",
+    "mem_swappiness",
+    "memswap_limit",
+    "oom_kill_disable",
+    "platform",
+    "profiles",
+    "pull_policy",
+    "scale",
+    "userns_mode",
+    "working_dir",
+    "init",
+    "privileged",
+];
+
+/// Keys that have no effect in the lean guest, which is said.
+const WITHOUT_EFFECT: [&str; 8] =
+    ["blkio_config", "cgroup_parent", "cpu_rt_period", "cpu_rt_runtime", "dns", "mac_address", "stdin_open", "tty"];
+
+/// Reads what the lean guest needs of a service of the guest's project, whose bind mounts name the copies in `handover`.
+///
+/// # Errors
+/// The first key that it cannot have.
+pub fn lean_settings(project: &Project, name: &str, handover: &Handover) -> Result<ServiceSettings, RefusedKey> {
+    let service =
+        project.services.get(name).ok_or_else(|| refuse("services", format!("there is no service {name}")))?;
+    refuse_by_name(service)?;
+    let mut settings = ServiceSettings {
+        entrypoint: service.entrypoint.clone(),
+        command: service.command.clone(),
+        environment: service.environment.clone().into_iter().collect(),
+        user: service.user.clone(),
+        groups: service.group_add.clone(),
+        working_dir: service.working_dir.clone(),
+        hostname: service.hostname.clone(),
+        domainname: service.domainname.clone(),
+        security: security(project, service)?,
+        limits: limits(service)?,
+        sysctls: service.sysctls.clone(),
+        mounts: mounts(project, service, handover)?,
+        shm: shm(service)?,
+        network: network(project, service)?,
+        names: names(service),
+        stop_signal: service.stop_signal.clone(),
+        stop_grace_ms: service.stop_grace_period.map(|grace| grace.0.as_secs().saturating_mul(1000)),
+        healthcheck: healthcheck(service),
+        restart: restart(service)?,
+        waits: waits(service),
+        container_port: None,
+        unknown: Vec::new(),
+    };
+    settings.unknown = service.keys().filter(|key| WITHOUT_EFFECT.contains(key)).map(str::to_owned).collect();
+    Ok(settings)
+}
+
+/// The networks of a file.
+///
+/// # Errors
+/// The first that the lean guest cannot have, by its name in the file.
+pub fn lean_networks(project: &Project) -> Result<BTreeMap<String, BundleNetwork>, RefusedKey> {
+    let mut made = BTreeMap::new();
+    for (name, network) in &project.networks {
+        let bad = |why: String| refuse("networks", format!("network {name}: {why}"));
+        if network.external {
+            return Err(bad("it is external, and nobody makes it in the guest".into()));
+        }
+        if network.driver.as_deref().is_some_and(|driver| !matches!(driver, "" | "bridge" | "default")) {
+            return Err(bad(format!("the driver {}", network.driver.as_deref().unwrap_or_default())));
+        }
+        if network.enable_ipv6 {
+            return Err(bad("IPv6".into()));
+        }
+        let mut known = BundleNetwork { internal: network.internal, ..BundleNetwork::default() };
+        if let Some(pool) = network.ipam.config.first() {
+            let address = |text: &str| text.parse::<Ipv4Addr>().map_err(|_| bad(format!("{text} is no IPv4 address")));
+            if let Some(subnet) = &pool.subnet {
+                let parts = subnet.split_once('/').and_then(|(base, prefix)| Some((base, prefix.parse::<u8>().ok()?)));
+                let (base, prefix) =
+                    parts.filter(|(_, n)| (8..=30).contains(n)).ok_or_else(|| bad(format!("{subnet} is no range")))?;
+                known.subnet = Some((address(base)?, prefix));
+            }
+            known.gateway = pool.gateway.as_deref().map(address).transpose()?;
+        }
+        made.insert(name.clone(), known);
+    }
+    Ok(made)
+}
+
+fn refuse(key: &str, why: impl Into<String>) -> RefusedKey {
+    RefusedKey { key: key.to_owned(), why: why.into() }
+}
+
+/// Keys and values that the lean guest has no way to do.
+fn refuse_by_name(service: &Service) -> Result<(), RefusedKey> {
+    let set = |key: &str, is: bool, why: &str| if is { Err(refuse(key, why)) } else { Ok(()) };
+    set("privileged", service.privileged, "the lean guest has no privileged containers")?;
+    set("init", service.init == Some(true), "the lean guest has no init for containers")?;
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    set("userns_mode", !matches!(text(&service.userns_mode).as_str(), "" | "host"), "there are no user namespaces")?;
+    set("scale", service.replicas() != 1, "one container of a service is started")?;
+    for key in service.keys() {
+        let known = [&DONE[..], &HARMLESS, &WITHOUT_EFFECT].iter().any(|list| list.contains(&key));
+        if !known {
+            return Err(refuse(key, "the lean guest does not do it"));
+        }
+    }
+    if let Some(reserved) = service.deploy.as_ref().and_then(|deploy| deploy.resources.reservations.as_ref())
+        && !reserved.devices.is_empty()
+    {
+        return Err(refuse("deploy", "the lean guest has no devices to reserve"));
+    }
+    Ok(())
+}
+
+fn security(project: &Project, service: &Service) -> Result<Security, RefusedKey> {
+    let mut made = Security {
+        cap_add: service.cap_add.clone(),
+        cap_drop: service.cap_drop.clone(),
+        read_only: service.read_only,
+        ..Security::default()
+    };
+    for option in &service.security_opt {
+        let bad = || refuse("security_opt", format!("{option:?} is none that the engine knows"));
+        let (name, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
+        match (name, value) {
+            ("no-new-privileges", "" | "true" | "1" | "t" | "T" | "TRUE" | "True") => made.no_new_privileges = true,
+            ("no-new-privileges", "false" | "0" | "f" | "F" | "FALSE" | "False") => made.no_new_privileges = false,
+            ("systempaths", "unconfined") => made.open_paths = true,
+            ("seccomp", "unconfined") => made.seccomp = Seccomp::Unconfined,
+            ("seccomp", file) if !file.is_empty() => {
+                let folder = project.file.parent().unwrap_or_else(|| Path::new("."));
+                let path = folder.join(file);
+                let text = std::fs::read_to_string(&path)
+                    .map_err(|e| refuse("security_opt", format!("cannot read {}: {e}", path.display())))?;
+                made.seccomp = Seccomp::Profile(text);
+            }
+            // The guest of neither base has AppArmor or SELinux.
+            ("apparmor" | "label" | "disable", _) => {}
+            _ => return Err(bad()),
+        }
+    }
+    Ok(made)
+}
+
+fn limits(service: &Service) -> Result<Limits, RefusedKey> {
+    let bytes = |key: &str, value: Option<i64>| match value {
+        None | Some(0) => Ok(None),
+        Some(value) => u64::try_from(value).map(Some).map_err(|_| refuse(key, format!("{value} is no size"))),
+    };
+    #[allow(clippy::cast_possible_truncation)]
+    let nano = |cpus: Option<f64>| cpus.filter(|cpus| *cpus > 0.0).map(|cpus| (cpus * 1e9).round() as i64);
+    let resources = service.deploy.as_ref().map(|deploy| &deploy.resources);
+    let most = resources.and_then(|resources| resources.limits.as_ref());
+    let least = resources.and_then(|resources| resources.reservations.as_ref());
+    Ok(Limits {
+        cpuset: service.cpuset.clone(),
+        nano_cpus: nano(most.and_then(|most| most.cpus)).or_else(|| nano(service.cpus)),
+        cpu_period: service.cpu_period.filter(|n| *n != 0),
+        cpu_quota: service.cpu_quota.filter(|n| *n != 0),
+        cpu_shares: service.cpu_shares,
+        memory_bytes: bytes("deploy", most.and_then(|most| most.memory))?.or(bytes("mem_limit", service.mem_limit)?),
+        memory_reservation: bytes("deploy", least.and_then(|least| least.memory))?
+            .or(bytes("mem_reservation", service.mem_reservation)?),
+        pids: most.and_then(|most| most.pids).or(service.pids_limit),
+        ulimits: service.ulimits.iter().map(|(name, limit)| (name.clone(), limit.soft, limit.hard)).collect(),
+        oom_score_adj: service.oom_score_adj.unwrap_or(0),
+    })
+}
+
+fn shm(service: &Service) -> Result<Shm, RefusedKey> {
+    match service.ipc.as_deref() {
+        None | Some("" | "private" | "shareable") => {}
+        Some("none") => return Ok(Shm::None),
+        Some(other) => {
+            return Err(refuse("ipc", format!("{other:?}: containers share nothing but networks and volumes")));
+        }
+    }
+    Ok(match service.shm_size.and_then(|bytes| u64::try_from(bytes).ok()) {
+        None | Some(0) => Shm::Default,
+        Some(bytes) => Shm::Bytes(bytes),
+    })
+}
+
+fn mounts(project: &Project, service: &Service, handover: &Handover) -> Result<Vec<ServiceMount>, RefusedKey> {
+    let mut made = Vec::new();
+    for written in &service.tmpfs {
+        let (target, options) = written.split_once(':').unwrap_or((written, ""));
+        made.push(ServiceMount { target: target.into(), source: MountSource::Tmpfs(options.into()), read_only: false });
+    }
+    for mount in &service.volumes {
+        made.push(ServiceMount {
+            target: mount.target.clone(),
+            source: source(project, mount, handover)?,
+            read_only: mount.read_only,
+        });
+    }
+    for (key, files, folder, known) in [
+        ("configs", &service.configs, "/", &project.configs),
+        ("secrets", &service.secrets, "/run/secrets/", &project.secrets),
+    ] {
+        for file in files {
+            let object = known.get(&file.source);
+            let object = object.ok_or_else(|| refuse(key, format!("there is no {} in the file", file.source)))?;
+            if object.external {
+                return Err(refuse(key, format!("{} is external, and nobody makes it in the guest", file.source)));
+            }
+            let text = |text: &str| MountSource::Text { content: text.as_bytes().to_vec(), mode: file_mode(file) };
+            let (source, read_only) = if let Some(path) = &object.file {
+                (handed_over(key, Path::new(path))?, true)
+            } else if let Some(content) = &object.content {
+                (text(content), false)
+            } else if let Some(variable) = &object.environment {
+                let value = std::env::var(variable)
+                    .map_err(|_| refuse(key, format!("{}: the variable {variable} is not set", file.source)))?;
+                (text(&value), false)
+            } else {
+                return Err(refuse(key, format!("{} has neither a file nor a content", file.source)));
+            };
+            let target = file.target.clone().unwrap_or_else(|| file.source.clone());
+            let target = if target.starts_with('/') { target } else { format!("{folder}{target}") };
+            made.push(ServiceMount { target, source, read_only });
+        }
+    }
+    Ok(made)
+}
+
+/// Mode of a file that Compose copies into a container.
+fn file_mode(file: &ServiceFile) -> u32 {
+    file.mode.unwrap_or(0o444) & 0o7777
+}
+
+fn source(project: &Project, mount: &Mount, handover: &Handover) -> Result<MountSource, RefusedKey> {
+    let bad = |why: String| refuse("volumes", format!("{}: {why}", mount.target));
+    match mount.kind.as_str() {
+        "volume" if mount.source.is_empty() => Ok(MountSource::Anonymous),
+        "volume" => {
+            let known = project.volumes.get(&mount.source);
+            if let Some(volume) = known {
+                if volume.external {
+                    return Err(bad(format!(
+                        "the volume {} is external, and nobody makes it in the guest",
+                        mount.source
+                    )));
+                }
+                if !volume.driver_opts.is_empty()
+                    || volume.driver.as_deref().is_some_and(|d| !matches!(d, "" | "local"))
+                {
+                    return Err(bad(format!("the volume {} wants a driver", mount.source)));
+                }
+            }
+            let options = mount.volume.clone().unwrap_or_default();
+            if options.subpath.is_some_and(|path| !path.is_empty()) {
+                return Err(bad("a part of a volume".into()));
+            }
+            Ok(MountSource::Volume { name: mount.source.clone(), copy: !options.nocopy })
+        }
+        "tmpfs" => {
+            let options = mount.tmpfs.clone().unwrap_or_default();
+            let mut words = Vec::new();
+            if let Some(mode) = options.mode.filter(|mode| *mode != 0) {
+                words.push(format!("mode={mode:o}"));
+            }
+            if let Some(size) = options.size.filter(|size| *size != 0) {
+                words.push(format!("size={}", short_size(size)));
+            }
+            Ok(MountSource::Tmpfs(words.join(",")))
+        }
+        "bind" => {
+            let propagation = mount.bind.clone().unwrap_or_default().propagation.unwrap_or_default();
+            if !matches!(propagation.as_str(), "" | "private" | "rprivate") {
+                return Err(bad(format!("propagation {propagation}")));
+            }
+            match handover.origin(&mount.source) {
+                Some(Origin::Path(path)) => handed_over("volumes", path),
+                Some(Origin::NewFolder) => Ok(MountSource::NewFolder),
+                Some(Origin::Text { text, mode, .. }) => {
+                    Ok(MountSource::Text { content: text.as_bytes().to_vec(), mode: *mode })
+                }
+                None => Err(bad(format!("the lean guest has no {} to mount", mount.source))),
+            }
+        }
+        other => Err(bad(format!("a mount of the type {other}"))),
+    }
+}
+
+/// A size as the engine writes it.
+fn short_size(bytes: i64) -> String {
+    [(30, 'g'), (20, 'm'), (10, 'k')]
+        .into_iter()
+        .find(|(bits, _)| bytes % (1 << bits) == 0)
+        .map_or_else(|| bytes.to_string(), |(bits, suffix)| format!("{}{suffix}", bytes >> bits))
+}
+
+/// A file or folder of the host that goes into the bundle.
+fn handed_over(key: &str, path: &Path) -> Result<MountSource, RefusedKey> {
+    can_hand_over(path).map_err(|why| refuse(key, why))?;
+    Ok(MountSource::Host(PathBuf::from(path)))
+}
+
+fn network(project: &Project, service: &Service) -> Result<ServiceNet, RefusedKey> {
+    match service.network_mode.as_deref() {
+        Some("none") => return Ok(ServiceNet::None),
+        Some("host") => return Ok(ServiceNet::Host),
+        Some(mode) if mode.starts_with("service:") => {
+            return Ok(ServiceNet::Service(mode["service:".len()..].to_owned()));
+        }
+        None | Some("" | "bridge" | "default") => {}
+        Some(other) => return Err(refuse("network_mode", format!("{other:?} is none that the lean guest has"))),
+    }
+    if service.networks.is_empty() {
+        return Ok(ServiceNet::default());
+    }
+    let mut places: Vec<(&String, ServiceNetwork)> =
+        service.networks.iter().map(|(name, place)| (name, place.clone().unwrap_or_default())).collect();
+    // The order of their cards: the most important one first, then by name.
+    places.sort_by_key(|(_, place)| std::cmp::Reverse(place.priority));
+    let made = places.into_iter().map(|(name, place)| {
+        let bad = |what: &str| refuse("networks", format!("{name}: {what}"));
+        if name != "default" && !project.networks.contains_key(name) {
+            return Err(bad("there is no such network in the file"));
+        }
+        if place.ipv6_address.is_some_and(|address| !address.is_empty()) || !place.link_local_ips.is_empty() {
+            return Err(bad("addresses other than IPv4"));
+        }
+        let address = place.ipv4_address.filter(|address| !address.is_empty());
+        let address =
+            address.map(|text| text.parse().map_err(|_| bad(&format!("{text} is no IPv4 address")))).transpose()?;
+        Ok(NetworkPlace { network: name.clone(), aliases: place.aliases, address })
+    });
+    Ok(ServiceNet::Networks(made.collect::<Result<_, _>>()?))
+}
+
+fn names(service: &Service) -> Names {
+    let hosts = service.extra_hosts.iter().filter_map(|line| line.split_once('='));
+    let links = service.links.iter().map(|link| link.split_once(':').unwrap_or((link, link)));
+    let owned = |(a, b): (&str, &str)| (a.to_owned(), b.to_owned());
+    Names {
+        extra_hosts: hosts.map(owned).collect(),
+        links: links.map(owned).collect(),
+        dns_search: service.dns_search.clone(),
+        dns_options: service.dns_opt.clone(),
+    }
+}
+
+fn healthcheck(service: &Service) -> Option<ImageHealthcheck> {
+    let check = service.healthcheck.as_ref()?;
+    let nanoseconds = |time: Option<GoDuration>| {
+        i64::try_from(time.map_or(Duration::ZERO, |time| time.0).as_nanos()).unwrap_or(i64::MAX)
+    };
+    Some(ImageHealthcheck {
+        test: if check.is_off() { vec!["NONE".into()] } else { check.test.clone() },
+        interval: nanoseconds(check.interval),
+        timeout: nanoseconds(check.timeout),
+        start_period: nanoseconds(check.start_period),
+        start_interval: nanoseconds(check.start_interval),
+        retries: check.retries.and_then(|n| i64::try_from(n).ok()).unwrap_or(0),
+    })
+}
+
+fn restart(service: &Service) -> Result<LeanRestart, RefusedKey> {
+    let policy = service.deploy.as_ref().and_then(|deploy| deploy.restart_policy.as_ref());
+    let most = |times: Option<u64>| times.filter(|n| *n > 0).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+    let Some(written) = service.restart.as_deref().filter(|written| !written.is_empty()) else {
+        return Ok(match policy.map(|policy| (policy.condition.as_deref().unwrap_or("any"), policy.max_attempts)) {
+            None | Some(("none", _)) => LeanRestart::Never,
+            Some(("on-failure", times)) => LeanRestart::OnFailure(most(times)),
+            Some(_) => LeanRestart::Always,
+        });
+    };
+    let (name, times) = written.split_once(':').map_or((written, None), |(name, times)| (name, Some(times)));
+    match (name, times) {
+        ("no", None) => Ok(LeanRestart::Never),
+        ("always" | "unless-stopped", None) => Ok(LeanRestart::Always),
+        ("on-failure", times) => {
+            let times = times.map(str::parse::<u64>).transpose();
+            Ok(LeanRestart::OnFailure(most(times.map_err(|_| refuse("restart", format!("{written:?} is no policy")))?)))
+        }
+        _ => Err(refuse("restart", format!("{written:?} is no policy"))),
+    }
+}
+
+fn waits(service: &Service) -> Vec<(String, LeanCondition, bool)> {
+    let dependencies = service.depends_on.iter().filter_map(|(name, dependency)| {
+        let until = match dependency.condition {
+            Condition::ServiceStarted => return None,
+            Condition::ServiceHealthy => LeanCondition::Healthy,
+            Condition::ServiceCompletedSuccessfully => LeanCondition::Completed,
+        };
+        Some((name.clone(), until, dependency.required))
+    });
+    dependencies.collect()
+}
+
+#[cfg(test)]
+#[path = "service_tests.rs"]
+mod tests;
