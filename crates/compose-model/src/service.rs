@@ -137,6 +137,12 @@ impl Service {
         self.raw.keys().map(String::as_str)
     }
 
+    /// The key that says how many containers it asks for.
+    #[must_use]
+    pub fn replicas_key(&self) -> &'static str {
+        if self.scale.is_some() { "scale" } else { "deploy" }
+    }
+
     /// How many containers it asks for.
     #[must_use]
     pub fn replicas(&self) -> u32 {

@@ -46,6 +46,11 @@ pub(super) fn target(compose: &Compose, service: &Service, remarks: &mut Vec<Str
             .at(name, "network_mode", "it is none, and so nothing can call the function")
             .hint("give it a network"));
     }
+    if service.spec.replicas() == 0 {
+        return Err(compose
+            .at(name, service.spec.replicas_key(), "it is to have no containers, and so nothing can call the function")
+            .hint("let it have one: `scale: 1`, `replicas: 1`"));
+    }
     let chosen = match wanted {
         Some(port) => tcp.iter().find(|p| p.target == u32::from(port)),
         None => tcp.first(),

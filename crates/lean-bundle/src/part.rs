@@ -228,6 +228,9 @@ impl Making<'_> {
 /// What the engine refuses of a service before it looks at the image.
 fn validate(container: &BundleContainer) -> std::result::Result<(), String> {
     let service = &container.settings;
+    if let Some(why) = &service.refused {
+        return Err(why.clone());
+    }
     if let Some(written) = service.stop_signal.as_ref().filter(|written| !written.is_empty())
         && signal_number(written).is_none()
     {

@@ -110,6 +110,9 @@ pub fn lean_settings(project: &Project, name: &str, handover: &Handover) -> Resu
     let service =
         project.services.get(name).ok_or_else(|| refuse("services", format!("there is no service {name}")))?;
     refuse_by_name(service)?;
+    // In the order in which the engine looks at them.
+    let (security, unsafe_option) = security(project, service)?;
+    let (restart, no_policy) = restart(service);
     let mut settings = ServiceSettings {
         entrypoint: service.entrypoint.clone(),
         command: service.command.clone(),
@@ -119,7 +122,7 @@ pub fn lean_settings(project: &Project, name: &str, handover: &Handover) -> Resu
         working_dir: service.working_dir.clone(),
         hostname: service.hostname.clone(),
         domainname: service.domainname.clone(),
-        security: security(project, service)?,
+        security,
         limits: limits(service)?,
         sysctls: service.sysctls.clone(),
         mounts: mounts(project, service, handover)?,
@@ -129,9 +132,10 @@ pub fn lean_settings(project: &Project, name: &str, handover: &Handover) -> Resu
         stop_signal: service.stop_signal.clone(),
         stop_grace_ms: service.stop_grace_period.map(|grace| grace.0.as_secs().saturating_mul(1000)),
         healthcheck: healthcheck(service),
-        restart: restart(service)?,
+        restart,
         waits: waits(service),
         container_port: None,
+        refused: no_policy.or(unsafe_option),
         unknown: Vec::new(),
     };
     settings.unknown = service.keys().filter(|key| WITHOUT_EFFECT.contains(key)).map(str::to_owned).collect();
@@ -182,7 +186,7 @@ fn refuse_by_name(service: &Service) -> Result<(), RefusedKey> {
     set("init", service.init == Some(true), "the lean guest has no init for containers")?;
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     set("userns_mode", !matches!(text(&service.userns_mode).as_str(), "" | "host"), "there are no user namespaces")?;
-    set("scale", service.replicas() != 1, "one container of a service is started")?;
+    set(service.replicas_key(), service.replicas() != 1, "the lean guest starts one container of a service")?;
     for key in service.keys() {
         let known = [&DONE[..], &HARMLESS, &WITHOUT_EFFECT].iter().any(|list| list.contains(&key));
         if !known {
@@ -197,7 +201,9 @@ fn refuse_by_name(service: &Service) -> Result<(), RefusedKey> {
     Ok(())
 }
 
-fn security(project: &Project, service: &Service) -> Result<Security, RefusedKey> {
+/// What a service may do, and what the engine says of an option that it does not know.
+fn security(project: &Project, service: &Service) -> Result<(Security, Option<String>), RefusedKey> {
+    let mut refused = None;
     let mut made = Security {
         cap_add: service.cap_add.clone(),
         cap_drop: service.cap_drop.clone(),
@@ -205,7 +211,6 @@ fn security(project: &Project, service: &Service) -> Result<Security, RefusedKey
         ..Security::default()
     };
     for option in &service.security_opt {
-        let bad = || refuse("security_opt", format!("{option:?} is none that the engine knows"));
         let (name, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
         match (name, value) {
             ("no-new-privileges", "" | "true" | "1" | "t" | "T" | "TRUE" | "True") => made.no_new_privileges = true,
@@ -221,10 +226,13 @@ fn security(project: &Project, service: &Service) -> Result<Security, RefusedKey
             }
             // The guest of neither base has AppArmor or SELinux.
             ("apparmor" | "label" | "disable", _) => {}
-            _ => return Err(bad()),
+            _ => {
+                let part = if option.contains(['=', ':']) { 2 } else { 1 };
+                refused.get_or_insert_with(|| format!("invalid --security-opt {part}: {option:?}"));
+            }
         }
     }
-    Ok(made)
+    Ok((made, refused))
 }
 
 fn limits(service: &Service) -> Result<Limits, RefusedKey> {
@@ -442,26 +450,38 @@ fn healthcheck(service: &Service) -> Option<ImageHealthcheck> {
     })
 }
 
-fn restart(service: &Service) -> Result<LeanRestart, RefusedKey> {
-    let policy = service.deploy.as_ref().and_then(|deploy| deploy.restart_policy.as_ref());
+/// When a service is started again, and what the engine says of a policy that is none.
+fn restart(service: &Service) -> (LeanRestart, Option<String>) {
     let most = |times: Option<u64>| times.filter(|n| *n > 0).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
     let Some(written) = service.restart.as_deref().filter(|written| !written.is_empty()) else {
-        return Ok(match policy.map(|policy| (policy.condition.as_deref().unwrap_or("any"), policy.max_attempts)) {
+        let policy = service.deploy.as_ref().and_then(|deploy| deploy.restart_policy.as_ref());
+        let policy = policy.map(|policy| (policy.condition.as_deref().unwrap_or("any"), policy.max_attempts));
+        let restart = match policy {
             None | Some(("none", _)) => LeanRestart::Never,
             Some(("on-failure", times)) => LeanRestart::OnFailure(most(times)),
             Some(_) => LeanRestart::Always,
-        });
+        };
+        return (restart, None);
     };
-    let (name, times) = written.split_once(':').map_or((written, None), |(name, times)| (name, Some(times)));
-    match (name, times) {
-        ("no", None) => Ok(LeanRestart::Never),
-        ("always" | "unless-stopped", None) => Ok(LeanRestart::Always),
-        ("on-failure", times) => {
-            let times = times.map(str::parse::<u64>).transpose();
-            Ok(LeanRestart::OnFailure(most(times.map_err(|_| refuse("restart", format!("{written:?} is no policy")))?)))
+    let (name, times) = written.split_once(':').unwrap_or((written, ""));
+    // What is no number counts for nothing.
+    let times = times.parse::<i64>().unwrap_or(0);
+    let invalid = |why: &str| Some(format!("invalid restart policy: {why}"));
+    let refused = match (name, times) {
+        ("on-failure", ..0) => invalid("maximum retry count cannot be negative"),
+        ("no" | "always" | "unless-stopped", 1..) => invalid("maximum retry count can only be used with 'on-failure'"),
+        ("no" | "always" | "unless-stopped", ..0) => {
+            invalid("maximum retry count can only be used with 'on-failure' and cannot be negative")
         }
-        _ => Err(refuse("restart", format!("{written:?} is no policy"))),
-    }
+        ("no" | "always" | "unless-stopped" | "on-failure", _) => None,
+        _ => invalid(&format!("unknown policy '{name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'")),
+    };
+    let restart = match name {
+        "always" | "unless-stopped" => LeanRestart::Always,
+        "on-failure" => LeanRestart::OnFailure(most(u64::try_from(times).ok())),
+        _ => LeanRestart::Never,
+    };
+    (restart, refused)
 }
 
 fn waits(service: &Service) -> Vec<(String, LeanCondition, bool)> {

@@ -79,15 +79,41 @@ fn what_the_lean_guest_cannot_have_is_refused_by_name() {
         (r#""volumes": [{"type": "bind", "source": "/dev/null", "target": "/x"}]"#, "volumes"),
         (r#""secrets": [{"source": "s"}]"#, "secrets"),
         (r#""configs": [{"source": "gone"}]"#, "configs"),
-        (r#""security_opt": ["nonsense"]"#, "security_opt"),
-        (r#""restart": "sometimes""#, "restart"),
         (r#""volumes_from": ["db"]"#, "volumes_from"),
         (r#""runtime": "kata""#, "runtime"),
         (r#""scale": 2"#, "scale"),
+        (r#""deploy": {"replicas": 2}"#, "deploy"),
         (r#""key_of_tomorrow": 1"#, "key_of_tomorrow"),
     ] {
         let refused = settings(&format!(r#"{{"image": "i", {keys}}}"#)).unwrap_err();
         assert_eq!(refused.key, key, "{refused:?}");
+    }
+}
+
+#[test]
+fn what_the_engine_refuses_is_refused_in_its_words() {
+    for (keys, why) in [
+        (r#""security_opt": ["what=ever"]"#, Some(r#"invalid --security-opt 2: "what=ever""#)),
+        (
+            r#""security_opt": ["no-new-privileges:perhaps"]"#,
+            Some(r#"invalid --security-opt 2: "no-new-privileges:perhaps""#),
+        ),
+        (
+            r#""restart": "sometimes""#,
+            Some(
+                "invalid restart policy: unknown policy 'sometimes'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'",
+            ),
+        ),
+        (
+            r#""restart": "always:3""#,
+            Some("invalid restart policy: maximum retry count can only be used with 'on-failure'"),
+        ),
+        (r#""restart": "on-failure:-1""#, Some("invalid restart policy: maximum retry count cannot be negative")),
+        (r#""restart": "on-failure:often""#, None),
+        (r#""restart": "no""#, None),
+    ] {
+        let made = settings(&format!(r#"{{"image": "i", {keys}}}"#)).unwrap();
+        assert_eq!(made.refused.as_deref(), why, "{keys}");
     }
 }
 
