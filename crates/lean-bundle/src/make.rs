@@ -46,6 +46,8 @@ pub struct Bundle {
     pub profile: PathBuf,
     /// Processors of the function's container where its service sets none.
     pub function_cpus: Option<String>,
+    /// How many processors the guest has, where that is known.
+    pub processors: Option<u32>,
 }
 
 impl Bundle {
@@ -116,6 +118,7 @@ impl Bundle {
                 containers: &self.containers,
                 attachments: &given.attachments,
                 profile: &profile,
+                processors: self.processors,
                 cpus: self.function_cpus.clone().filter(|_| index + 1 == self.containers.len()),
             };
             match making.part(index, &mut volumes)? {

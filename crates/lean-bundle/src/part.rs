@@ -11,6 +11,7 @@ use super::furnish::{add_engine_files, find, make_working_dir};
 use super::image::{ImageHealthcheck, ImageSettings};
 use super::make::BundleContainer;
 use super::names::{Neighbour, hosts, resolv_conf};
+use super::settings::Limits;
 use super::signal::{signal_number, stop_signal};
 use super::users::find_user;
 use super::volumes::{Container, Source, Volumes};
@@ -47,6 +48,8 @@ pub(super) struct Making<'a> {
     pub(super) containers: &'a [BundleContainer],
     pub(super) attachments: &'a [std::result::Result<LeanAttachment, String>],
     pub(super) profile: &'a str,
+    /// How many processors the guest has, where that is known.
+    pub(super) processors: Option<u32>,
     /// Processors of the container where its service sets none.
     pub(super) cpus: Option<String>,
 }
@@ -115,6 +118,9 @@ impl Making<'_> {
         let (container, service) = (&self.containers[index], &self.containers[index].settings);
         let network = self.attachments[index].clone()?;
         validate(container)?;
+        if let Some(processors) = self.processors {
+            enough_processors(&service.limits, processors)?;
+        }
         let mut tree = rootfs.tree().clone();
         add_engine_files(&mut tree);
         let written = working_dir(settings, service);
@@ -122,7 +128,11 @@ impl Making<'_> {
         let plan =
             volumes.plan(&Container { number: index, name: &container.name, image: settings, service, tree: &tree })?;
         let wanted = service.user.as_ref().filter(|user| !user.is_empty()).unwrap_or(&settings.user);
-        let (passwd, group) = (read(&rootfs, &tree, b"etc/passwd"), read(&rootfs, &tree, b"etc/group"));
+        let looked_for = if wanted.is_empty() { "0" } else { wanted.as_str() };
+        let passwd =
+            read(&rootfs, &tree, "etc/passwd").map_err(|why| format!("unable to find user {looked_for}: {why}"))?;
+        let group = read(&rootfs, &tree, "etc/group")
+            .map_err(|why| format!("unable to find groups for spec {wanted}: {why}"))?;
         let user = find_user(wanted, &passwd, &group, &service.groups)?;
         let hostname = self.hostname(index, image);
         let place = ContainerPlace { name: container.name.clone(), hostname, cpus: self.cpus.clone(), network };
@@ -244,6 +254,27 @@ fn validate(container: &BundleContainer) -> std::result::Result<(), String> {
     }
 }
 
+/// What the engine says of processors that its machine has not.
+fn enough_processors(limits: &Limits, there: u32) -> std::result::Result<(), String> {
+    if limits.nano_cpus.is_some_and(|wanted| wanted > i64::from(there) * 1_000_000_000) {
+        return Err(format!("Range of CPUs is from 0.01 to {there}.00, as there are only {there} CPUs available"));
+    }
+    let Some(wanted) = limits.cpuset.as_deref().filter(|wanted| !wanted.is_empty()) else { return Ok(()) };
+    let mut highest = 0;
+    for part in wanted.split(',') {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        match (first.trim().parse::<u32>(), last.trim().parse::<u32>()) {
+            (Ok(first), Ok(last)) if first <= last => highest = highest.max(last),
+            _ => return Err(format!("Invalid value {wanted} for cpuset cpus")),
+        }
+    }
+    if highest < there {
+        return Ok(());
+    }
+    let available = if there > 1 { format!("0-{}", there - 1) } else { "0".to_owned() };
+    Err(format!("Requested CPUs are not available - requested {wanted}, available: {available}"))
+}
+
 /// A service's healthcheck over its image's (moby, `daemon/commit.go`, `merge`).
 fn merged(service: Option<&ImageHealthcheck>, image: Option<&ImageHealthcheck>) -> Option<ImageHealthcheck> {
     let (service, image) = match (service, image) {
@@ -261,15 +292,20 @@ fn merged(service: Option<&ImageHealthcheck>, image: Option<&ImageHealthcheck>) 
     })
 }
 
-/// A file of a container's, as the engine finds it: through links, within the root. Nothing where it cannot be opened.
-fn read(rootfs: &Rootfs, tree: &Tree, path: &[u8]) -> Vec<u8> {
+/// A file of a container's, as the engine finds it: through links, within the root. Nothing where it cannot be opened; a directory
+/// can be opened, and not be read.
+fn read(rootfs: &Rootfs, tree: &Tree, path: &str) -> std::result::Result<Vec<u8>, String> {
     use image_store::rootfs::Kind;
     use std::io::Read as _;
 
-    let Some(Kind::File(content)) = find(tree, path).map(|node| &node.kind) else { return Vec::new() };
+    let content = match find(tree, path.as_bytes()).map(|node| &node.kind) {
+        Some(Kind::File(content)) => content,
+        Some(Kind::Directory) => return Err(format!("read /{path}: is a directory")),
+        _ => return Ok(Vec::new()),
+    };
     let mut text = Vec::new();
     let read = rootfs.reader(content).and_then(|mut reader| reader.read_to_end(&mut text));
-    if read.is_ok() { text } else { Vec::new() }
+    Ok(if read.is_ok() { text } else { Vec::new() })
 }
 
 /// The name as it is written, without tag and digest.
@@ -295,6 +331,24 @@ mod tests {
         assert_eq!((made.test.len(), made.interval, made.retries), (2, 7, 9));
         assert_eq!(merged(None, Some(&image)), Some(image));
         assert_eq!(merged(None, None), None);
+    }
+
+    #[test]
+    fn processors_that_are_not_there_are_refused_as_the_engine_refuses_them() {
+        let tried = |nano_cpus: i64, cpuset: &str, there: u32| {
+            let limits = Limits { nano_cpus: Some(nano_cpus), cpuset: Some(cpuset.into()), ..Limits::default() };
+            enough_processors(&limits, there)
+        };
+        assert_eq!(tried(2_000_000_000, "0-1", 2), Ok(()));
+        assert_eq!(tried(500_000_000, "", 1), Ok(()));
+        for (nano_cpus, cpuset, there, why) in [
+            (2_500_000_000, "", 2, "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"),
+            (0, "0,2-3", 2, "Requested CPUs are not available - requested 0,2-3, available: 0-1"),
+            (0, "1", 1, "Requested CPUs are not available - requested 1, available: 0"),
+            (0, "a", 1, "Invalid value a for cpuset cpus"),
+        ] {
+            assert_eq!(tried(nano_cpus, cpuset, there).unwrap_err(), why);
+        }
     }
 
     #[test]

@@ -468,9 +468,9 @@ fn restart(service: &Service) -> (LeanRestart, Option<String>) {
     let times = times.parse::<i64>().unwrap_or(0);
     let invalid = |why: &str| Some(format!("invalid restart policy: {why}"));
     let refused = match (name, times) {
-        ("on-failure", ..0) => invalid("maximum retry count cannot be negative"),
+        ("on-failure", ..=-1) => invalid("maximum retry count cannot be negative"),
         ("no" | "always" | "unless-stopped", 1..) => invalid("maximum retry count can only be used with 'on-failure'"),
-        ("no" | "always" | "unless-stopped", ..0) => {
+        ("no" | "always" | "unless-stopped", ..=-1) => {
             invalid("maximum retry count can only be used with 'on-failure' and cannot be negative")
         }
         ("no" | "always" | "unless-stopped" | "on-failure", _) => None,

@@ -65,8 +65,11 @@ fn layers() -> Vec<Vec<u8>> {
 }
 
 fn store(folder: &Path) -> Arc<ImageStore> {
+    store_of(folder, &layers())
+}
+
+fn store_of(folder: &Path, plain: &[Vec<u8>]) -> Arc<ImageStore> {
     let layout = folder.join("layout");
-    let plain = layers();
     // One compressed, one as it is.
     let stored = [gzip(&plain[0]), plain[1].clone()];
     let kinds = ["application/vnd.oci.image.layer.v1.tar+gzip", "application/vnd.oci.image.layer.v1.tar"];
@@ -104,7 +107,14 @@ fn bundle(folder: &Path) -> Bundle {
         container("database", NAME, ServiceSettings { user: Some("0".into()), ..ServiceSettings::default() }),
         container("function", NAME, settings),
     ];
-    Bundle { containers, networks: BTreeMap::new(), store: store(folder), profile, function_cpus: Some("1".into()) }
+    Bundle {
+        containers,
+        networks: BTreeMap::new(),
+        store: store(folder),
+        profile,
+        function_cpus: Some("1".into()),
+        processors: Some(2),
+    }
 }
 
 #[derive(Debug, PartialEq)]
@@ -238,6 +248,26 @@ fn what_an_engine_refuses_is_left_to_the_guest_to_say() {
     assert_eq!(refusal, "unable to find user nobody: no matching entries in passwd file");
     assert!(about.containers[1].refused.is_none());
     assert!(!order.iter().any(|name| name.starts_with("database-1")), "{order:?}");
+}
+
+#[test]
+fn files_of_users_and_groups_that_are_directories_are_told_whoever_is_looked_for() {
+    for (path, user, why) in [
+        ("etc/passwd/", "nobody", "unable to find user nobody: read /etc/passwd: is a directory"),
+        ("etc/passwd/", "1000", "unable to find user 1000: read /etc/passwd: is a directory"),
+        ("etc/group/", "web", "unable to find groups for spec web: read /etc/group: is a directory"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut upper = Builder::new(Vec::new());
+        upper.append_data(&mut header(EntryType::Directory, 0o755, (0, 0), 0), path, empty()).unwrap();
+        let mut other = bundle(folder.path());
+        other.store = store_of(&folder.path().join("odd"), &[layers().remove(0), upper.into_inner().unwrap()]);
+        other.containers[0].settings.user = Some(user.into());
+        let mut archive = Vec::new();
+        other.write(&mut archive).unwrap();
+        let about: LeanBundle = serde_json::from_slice(&members(&archive).1["lean.json"].content).unwrap();
+        assert_eq!(about.containers[0].refused.as_deref(), Some(why));
+    }
 }
 
 #[test]

@@ -125,7 +125,7 @@ impl Project {
         let (mut plan, selection) = self.plan(name, client, prepared, store)?;
         let bundle = match (&prepared.seccomp, store) {
             (Some(profile), Some(store)) => {
-                let cpus = super::machine::function_cpus(&self.config);
+                let cpus = (super::machine::function_cpus(&self.config), self.config.machine.vcpus());
                 Some(bundle(&self.compose, &selection, store, profile, cpus)?)
             }
             _ => None,
@@ -222,10 +222,17 @@ fn bundle(
     selection: &Selection,
     store: &Arc<ImageStore>,
     profile: &Path,
-    cpus: Option<String>,
+    (function_cpus, processors): (Option<String>, u32),
 ) -> Result<Bundle> {
     let (containers, networks) = lean_parts(compose, selection)?;
-    Ok(Bundle { containers, networks, store: Arc::clone(store), profile: profile.to_owned(), function_cpus: cpus })
+    Ok(Bundle {
+        containers,
+        networks,
+        store: Arc::clone(store),
+        profile: profile.to_owned(),
+        function_cpus,
+        processors: Some(processors),
+    })
 }
 
 /// What the lean guest is to have, as far as the compose file says it.
