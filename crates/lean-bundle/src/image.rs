@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 /// Settings of an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImageSettings {
+    /// Architecture that it says it is made for; empty where it says none.
+    pub architecture: String,
     /// User and group, by name or number.
     pub user: String,
     /// Environment, `NAME=VALUE`.
@@ -51,12 +53,14 @@ impl ImageSettings {
     pub fn read(text: &[u8]) -> Result<Self, String> {
         let document: Value = serde_json::from_slice(text).map_err(|e| e.to_string())?;
         let Some(document) = document.as_object() else { return Err(mismatch(&document, "", "image.Image")) };
+        let architecture = text_of(document, "architecture")?;
         let config = match key(document, "config") {
-            None => return Ok(Self::default()),
+            None => return Ok(Self { architecture, ..Self::default() }),
             Some(Value::Object(config)) => config,
             Some(other) => return Err(mismatch(other, "config", "container.Config")),
         };
         Ok(Self {
+            architecture,
             user: text_of(config, "User")?,
             env: texts(config, "Env")?,
             entrypoint: words(config, "Entrypoint")?,

@@ -118,6 +118,9 @@ impl Making<'_> {
         let (container, service) = (&self.containers[index], &self.containers[index].settings);
         let network = self.attachments[index].clone()?;
         validate(container)?;
+        if let Some(wanted) = service.platform.as_ref().filter(|wanted| !wanted.is_empty()) {
+            made_for(container.image.written(), wanted, &settings.architecture)?;
+        }
         if let Some(processors) = self.processors {
             enough_processors(&service.limits, processors)?;
         }
@@ -254,6 +257,32 @@ fn validate(container: &BundleContainer) -> std::result::Result<(), String> {
     }
 }
 
+/// What the engine says of an image that is made for another platform than its service wants.
+fn made_for(image: &str, wanted: &str, architecture: &str) -> std::result::Result<(), String> {
+    let normal = |architecture: &str| match architecture.to_ascii_lowercase().as_str() {
+        "" | "x86_64" | "x86-64" => "amd64".to_owned(),
+        "aarch64" => "arm64".to_owned(),
+        "i386" => "386".to_owned(),
+        other => other.to_owned(),
+    };
+    let mut parts = wanted.split('/');
+    let (first, second) = (parts.next().unwrap_or_default().to_ascii_lowercase(), parts.next());
+    let (system, processor) = match (first.as_str(), second) {
+        (system, Some(processor)) => (system.to_owned(), normal(processor)),
+        // One word is a system, or a processor on this one.
+        ("linux" | "windows" | "darwin" | "freebsd", None) => (first.clone(), "amd64".to_owned()),
+        (processor, None) => ("linux".to_owned(), normal(processor)),
+    };
+    let actual = normal(architecture);
+    if system == "linux" && processor == actual {
+        return Ok(());
+    }
+    Err(format!(
+        "image with reference {image} was found but does not match the specified platform: wanted {system}/{processor}, \
+         actual: linux/{actual}"
+    ))
+}
+
 /// What the engine says of processors that its machine has not.
 fn enough_processors(limits: &Limits, there: u32) -> std::result::Result<(), String> {
     if limits.nano_cpus.is_some_and(|wanted| wanted > i64::from(there) * 1_000_000_000) {
@@ -331,6 +360,26 @@ mod tests {
         assert_eq!((made.test.len(), made.interval, made.retries), (2, 7, 9));
         assert_eq!(merged(None, Some(&image)), Some(image));
         assert_eq!(merged(None, None), None);
+    }
+
+    #[test]
+    fn an_image_of_another_platform_is_refused_as_the_engine_refuses_it() {
+        for (wanted, architecture) in [
+            ("linux/amd64", "amd64"),
+            ("linux/x86_64", ""),
+            ("amd64", "x86_64"),
+            ("linux", "amd64"),
+            ("linux/386", "386"),
+        ] {
+            assert_eq!(made_for("x", wanted, architecture), Ok(()), "{wanted}");
+        }
+        for (wanted, said) in
+            [("linux/arm64", "linux/arm64"), ("arm64", "linux/arm64"), ("windows/amd64", "windows/amd64")]
+        {
+            let why = made_for("me/x:1", wanted, "amd64").unwrap_err();
+            assert!(why.starts_with("image with reference me/x:1 was found"), "{why}");
+            assert!(why.ends_with(&format!("wanted {said}, actual: linux/amd64")), "{why}");
+        }
     }
 
     #[test]

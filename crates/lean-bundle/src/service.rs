@@ -27,7 +27,7 @@ pub struct RefusedKey {
 }
 
 /// Keys that are done here.
-const DONE: [&str; 43] = [
+const DONE: [&str; 44] = [
     "cap_add",
     "cap_drop",
     "command",
@@ -58,6 +58,7 @@ const DONE: [&str; 43] = [
     "networks",
     "oom_score_adj",
     "pids_limit",
+    "platform",
     "ports",
     "read_only",
     "restart",
@@ -75,7 +76,7 @@ const DONE: [&str; 43] = [
 
 /// Keys that change nothing for one short run in a machine of its own: they are for builds, for people, for other machines, or the
 /// engine of the docker base has no use for them either.
-const HARMLESS: [&str; 20] = [
+const HARMLESS: [&str; 19] = [
     "annotations",
     "attach",
     "build",
@@ -88,7 +89,6 @@ const HARMLESS: [&str; 20] = [
     "mem_swappiness",
     "memswap_limit",
     "oom_kill_disable",
-    "platform",
     "profiles",
     "pull_policy",
     "scale",
@@ -135,7 +135,8 @@ pub fn lean_settings(project: &Project, name: &str, handover: &Handover) -> Resu
         restart,
         waits: waits(service),
         container_port: None,
-        refused: no_policy.or(unsafe_option),
+        platform: service.platform.clone(),
+        refused: no_policy.or(unsafe_option).or_else(|| relative_target(service)),
         unknown: Vec::new(),
     };
     settings.unknown = service.keys().filter(|key| WITHOUT_EFFECT.contains(key)).map(str::to_owned).collect();
@@ -315,6 +316,15 @@ fn mounts(project: &Project, service: &Service, handover: &Handover) -> Result<V
         }
     }
     Ok(made)
+}
+
+/// What the engine says of a mount whose place is not absolute.
+fn relative_target(service: &Service) -> Option<String> {
+    let mount = service.volumes.iter().find(|mount| !mount.target.starts_with('/'))?;
+    let Mount { kind, target, .. } = mount;
+    Some(format!(
+        "invalid mount config for type \"{kind}\": invalid mount path: '{target}' mount path must be absolute"
+    ))
 }
 
 /// Mode of a file that Compose copies into a container.

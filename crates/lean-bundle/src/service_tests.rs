@@ -111,6 +111,10 @@ fn what_the_engine_refuses_is_refused_in_its_words() {
         (r#""restart": "on-failure:-1""#, Some("invalid restart policy: maximum retry count cannot be negative")),
         (r#""restart": "on-failure:often""#, None),
         (r#""restart": "no""#, None),
+        (
+            r#""volumes": [{"type": "volume", "target": "data"}]"#,
+            Some("invalid mount config for type \"volume\": invalid mount path: 'data' mount path must be absolute"),
+        ),
     ] {
         let made = settings(&format!(r#"{{"image": "i", {keys}}}"#)).unwrap();
         assert_eq!(made.refused.as_deref(), why, "{keys}");

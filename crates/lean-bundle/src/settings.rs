@@ -53,6 +53,8 @@ pub struct ServiceSettings {
     pub waits: Vec<(String, LeanCondition, bool)>,
     /// Port in the container that the client calls.
     pub container_port: Option<u16>,
+    /// Platform that its image must be made for, as written.
+    pub platform: Option<String>,
     /// Why an engine would not make its container, whatever the image.
     pub refused: Option<String>,
     /// Keys of the service that have no effect in the lean guest.

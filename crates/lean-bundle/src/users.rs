@@ -19,6 +19,9 @@ const MAX_ID: i64 = i32::MAX as i64;
 /// What the engine says of a number beyond that.
 const OUT_OF_RANGE: &str = "uids and gids must be in range 0-2147483647";
 
+/// Lines of `/etc/passwd` from this length on are too long for the engine, whatever user it looks for.
+const LONGEST_LINE: usize = 64 << 10;
+
 /// A line of `/etc/passwd`.
 struct Passwd<'a> {
     name: &'a [u8],
@@ -41,6 +44,10 @@ struct Group<'a> {
 pub fn find_user(wanted: &str, passwd: &[u8], group: &[u8], more: &[String]) -> Result<User, String> {
     let mut parts = wanted.split(':');
     let (user, wanted_group) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    if passwd.split(|byte| *byte == b'\n').any(|line| line.len() >= LONGEST_LINE) {
+        let looked_for = if user.is_empty() { "0" } else { user };
+        return Err(format!("unable to find user {looked_for}: bufio.Scanner: token too long"));
+    }
     let number = number(user.as_bytes());
     let mut entries = lines(passwd, false).map(passwd_entry);
     let entry = entries.find(|entry| match number {
@@ -165,6 +172,16 @@ mod tests {
         assert_eq!(user("7"), (7, 0, vec![0]));
         assert_eq!(user("+33"), (33, 44, vec![44, 5]));
         assert_eq!(find_user("1000", b"", b"", &[]).unwrap().uid, 1000);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_for_the_engine_hides_every_user() {
+        let passwd = |length: usize| [&vec![b'y'; length][..], b"\n", PASSWD].concat();
+        assert_eq!(find_user("web", &passwd((64 << 10) - 1), GROUP, &[]).unwrap().uid, 33);
+        for (wanted, said) in [("web", "web"), ("33:tty", "33"), ("", "0")] {
+            let why = find_user(wanted, &passwd(64 << 10), GROUP, &[]).unwrap_err();
+            assert_eq!(why, format!("unable to find user {said}: bufio.Scanner: token too long"));
+        }
     }
 
     #[test]

@@ -14,9 +14,18 @@ use crate::{
     runlog::RunLog,
 };
 
-/// Prints a container's log, at most `limit` bytes of it.
+/// What the engine says where a container's logging driver keeps nothing.
+const NOT_KEPT: &str = "configured logging driver does not support reading";
+
+/// Prints a container's log, at most `limit` bytes of it. A service may want none kept: that is no failure.
 pub(crate) fn write_log(engine: &Engine, name: &str, limit: u64, out: &mut dyn Write) -> Result<()> {
-    let mut stream = engine.log(name)?;
+    let mut stream = match engine.log(name) {
+        Err(error) if error.to_string().contains(NOT_KEPT) => {
+            return writeln!(out, "[the logging driver of {name} keeps no log]")
+                .context(format_args!("the log of {name}"));
+        }
+        answer => answer?,
+    };
     let written = copy_frames(&mut stream, out, limit).context(format!("the log of {name} broke off"))?;
     if written == limit {
         writeln!(out, "\n[cut by futon after {limit} bytes]").context(format_args!("the log of {name}"))?;
@@ -101,6 +110,22 @@ mod tests {
         let mut out = Vec::new();
         let written = copy_frames(&mut &stream[..], &mut out, limit).unwrap();
         (out, written)
+    }
+
+    #[test]
+    fn a_log_that_nobody_keeps_is_no_failure_and_any_other_is() {
+        let answer = |message: &str| -> &'static str {
+            let body = format!("{{\"message\":\"{message}\"}}");
+            let head = format!("HTTP/1.1 500 Internal Server Error\r\nContent-Length: {}", body.len());
+            Box::leak(format!("{head}\r\n\r\n{body}").into_boxed_str())
+        };
+        let said = |message: &str| {
+            let (engine, _server) = crate::engine::api::tests::engine_of(&[answer(message)]);
+            let mut out = Vec::new();
+            write_log(&engine, "function", 100, &mut out).map(|()| String::from_utf8(out).unwrap())
+        };
+        assert_eq!(said(NOT_KEPT).unwrap(), "[the logging driver of function keeps no log]\n");
+        assert_eq!(said("no such container").unwrap_err().to_string(), "no such container");
     }
 
     #[test]
