@@ -18,6 +18,10 @@ const PAUSE: Duration = Duration::from_millis(250);
 const SOON: Limits =
     Limits { connect: Duration::from_secs(2), io: Duration::from_secs(3), whole: Duration::from_secs(3) };
 
+/// How long at the first look.
+const FIRST: Limits =
+    Limits { connect: Duration::from_secs(5), io: Duration::from_secs(10), whole: Duration::from_secs(10) };
+
 /// Bytes of a container's log that are read where it ended before it served.
 const FIRST_WORDS: u64 = 4096;
 
@@ -47,7 +51,9 @@ struct EngineContainer<'a> {
 impl EngineContainer<'_> {
     /// The container as it is, or as it was where the engine does not say in time.
     fn look(&mut self) -> Result<api::Container> {
-        match self.engine.container_within(self.name, SOON) {
+        // An engine that is busy with the start is waited for: nothing is known of the container yet.
+        let limits = if self.last.is_some() { SOON } else { FIRST };
+        match self.engine.container_within(self.name, limits) {
             Ok(Some(container)) => {
                 if container.state.status == "restarting" {
                     self.last_status = Some(container.state.exit_code);
@@ -131,6 +137,23 @@ mod tests {
             EngineContainer { engine: &engine, name: "function", port: 50000, last_status: None, last: None };
         let facts = Facts { pid: None, port: Some(50051), restarts: 2, last_status: Some(3) };
         assert_eq!(subject.facts().unwrap(), facts);
+    }
+
+    #[test]
+    fn the_first_look_waits_for_an_engine_that_is_busy_with_the_start() {
+        let running = container("{\"Status\":\"running\",\"Pid\":7}");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let engine = Engine::at(crate::http::Target::Tcp(listener.local_addr().unwrap()));
+        let slow = std::thread::spawn(move || {
+            use std::io::Write as _;
+            let (mut stream, _) = listener.accept().unwrap();
+            std::thread::sleep(SOON.whole + Duration::from_millis(500));
+            let _ = stream.write_all(running.as_bytes());
+        });
+        let mut subject =
+            EngineContainer { engine: &engine, name: "function", port: 50000, last_status: None, last: None };
+        assert_eq!(subject.exit().unwrap(), None);
+        slow.join().unwrap();
     }
 
     #[test]

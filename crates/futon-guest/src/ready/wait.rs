@@ -128,6 +128,9 @@ fn runtime_reason(first_words: &str) -> Option<String> {
     if lines.next().is_some() {
         return None;
     }
+    // Under the engine its lines are JSON.
+    let message = serde_json::from_str::<serde_json::Value>(line).ok();
+    let line = message.as_ref().and_then(|line| line.get("msg")?.as_str()).unwrap_or(line);
     let at = line.find("exec container process")?;
     // Its guess at the reason is only one of two.
     let said = line[at..].trim_end().replace("exec container process (missing dynamic library?)", "exec");
@@ -249,6 +252,8 @@ mod tests {
         assert_eq!(runtime_reason(said).unwrap(), "exec `/server`: Exec format error");
         let guess = "exec container process (missing dynamic library?) `/s`: No such file or directory";
         assert_eq!(runtime_reason(guess).unwrap(), "exec `/s`: No such file or directory");
+        let json = r#"{"msg":"exec container process `/arm`: Exec format error","level":"error","time":"2026-11-27T08:40:02.1Z"}"#;
+        assert_eq!(runtime_reason(json).unwrap(), "exec `/arm`: Exec format error");
         assert_eq!(runtime_reason("starting\nexec container process `x`: no\n"), None);
         assert_eq!(runtime_reason(""), None);
     }
