@@ -38,8 +38,8 @@ pub(super) fn find<'s, S: Source>(
         // Of several without a platform none is meant more than the others.
         several if several.iter().all(|e| e.platform.is_none()) => Err(not_offered(&what, several)),
         several => {
-            let candidates = choose(source, &what, several)?;
-            Ok(Import { blob: in_layout, index: None, several: candidates.len() > 1, candidates })
+            let (candidates, several) = choose(source, &what, several)?;
+            Ok(Import { blob: in_layout, index: None, several, candidates })
         }
     }
 }
@@ -58,16 +58,12 @@ pub(super) fn open<'s, S: Source>(source: &'s S, entry: &IndexEntry) -> Result<I
             Document::Index { media_type, entries } => {
                 let index = Descriptor { media_type, size: bytes.len() as u64, ..entry.descriptor() };
                 let index = outermost.get_or_insert((index, bytes)).clone();
-                let best = candidates(&what, &entries, USUAL)?;
-                let Some(first) = best.first() else { return Err(not_offered(&what, &entries)) };
+                let there = present(source, &entries)?;
+                let best = candidates(&what, &there, USUAL)?;
+                let Some(first) = best.first() else { return Err(not_offered(&what, &there)) };
                 if !is_index(first) {
-                    let candidates = choose(source, &what, &entries)?;
-                    return Ok(Import {
-                        blob: in_layout,
-                        index: Some(index),
-                        several: candidates.len() > 1,
-                        candidates,
-                    });
+                    let (candidates, several) = choose(source, &what, &entries)?;
+                    return Ok(Import { blob: in_layout, index: Some(index), several, candidates });
                 }
                 entry = (*first).clone();
             }
@@ -82,14 +78,31 @@ pub(super) fn is_index(entry: &IndexEntry) -> bool {
     [DOCKER_INDEX, OCI_INDEX].contains(&entry.media_type.as_str())
 }
 
+/// The images that one or the other processor would take, and whether the index has several of them.
 fn choose<'s, S: Source>(
     source: &'s S,
     what: &str,
     entries: &[IndexEntry],
-) -> Result<Vec<Candidate<'s, S>>, StoreError> {
+) -> Result<(Vec<Candidate<'s, S>>, bool), StoreError> {
+    let there = present(source, entries)?;
+    let found = candidates(what, &there, USUAL)?;
+    // An index that leads to what is not here does not lead to what is taken.
+    let wanted = candidates(what, entries, USUAL)?;
+    let several = wanted.len() > 1 || wanted.iter().zip(&found).any(|(wanted, found)| wanted.digest != found.digest);
     let candidate =
         |entry: &IndexEntry| Candidate { source, platform: entry.platform.clone(), manifest: entry.descriptor() };
-    Ok(candidates(what, entries, USUAL)?.into_iter().map(candidate).collect())
+    Ok((found.into_iter().map(candidate).collect(), several))
+}
+
+/// The entries whose manifests are in the source, as an engine that loads it chooses among them; all, where none is.
+fn present<S: Source>(source: &S, entries: &[IndexEntry]) -> Result<Vec<IndexEntry>, StoreError> {
+    let mut there = Vec::new();
+    for entry in entries {
+        if source.open(&in_layout(&entry.digest))?.is_some() {
+            there.push(entry.clone());
+        }
+    }
+    Ok(if there.is_empty() { entries.to_vec() } else { there })
 }
 
 /// The image among the entries that has this configuration, where its manifest is there: the one that an engine would load.

@@ -11,8 +11,11 @@ use futon_model::{Amd64Level, Digest, ImageReference};
 
 use super::blobs::{Staging, blob_folder, blob_path, is_present};
 use super::import::USUAL;
+use super::layout::is_index;
 use super::lock::lock_store;
+use super::manifest::{Descriptor, Document};
 use super::names::{Names, StoredImage, key};
+use super::platform::{Platform, candidates};
 use super::registry::{self, RegistryOptions};
 use super::source::{Folder, Source, Tar};
 use super::{StoreError, archive, layout};
@@ -191,6 +194,11 @@ impl ImageStore {
         let Some(image) = self.names()?.resolve(reference) else {
             return self.shared.as_ref().map_or(Ok(None), |shared| shared.resolve(reference));
         };
+        if let (Some(digest), Some(index)) = (reference.digest(), &image.index)
+            && *digest == index.digest
+        {
+            self.require_choice(reference, &image, index)?;
+        }
         let fitting = image.at(self.level);
         let refused = || StoreError::Processor {
             what: reference.to_string(),
@@ -198,6 +206,35 @@ impl ImageStore {
             offered: image.platforms().join(", "),
         };
         fitting.map(Some).ok_or_else(refused)
+    }
+
+    /// By the digest of an index an engine chooses for itself: what it would choose must be here.
+    fn require_choice(
+        &self,
+        reference: &ImageReference,
+        image: &StoredImage,
+        index: &Descriptor,
+    ) -> Result<(), StoreError> {
+        let path = blob_path(&self.folder, &index.digest);
+        let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
+        let Document::Index { entries, .. } = Document::parse(&reference.to_string(), &bytes)? else { return Ok(()) };
+        // Whether a nested index has what it should was looked at when it was added.
+        let chosen = candidates(&reference.to_string(), &entries, self.level).ok();
+        let Some(chosen) = chosen.as_ref().and_then(|found| found.first()).filter(|entry| !is_index(entry)) else {
+            return Ok(());
+        };
+        if image.documents().any(|known| known.digest == chosen.digest) {
+            return Ok(());
+        }
+        let platform = chosen.platform.as_ref().map_or_else(|| "no platform".to_owned(), Platform::to_string);
+        Err(StoreError::Missing {
+            what: reference.to_string(),
+            blob: format!(
+                "the image of {platform}, which an engine takes by this digest on a processor with {},",
+                self.level
+            ),
+            again: "name it by its tag, or add it with all its platforms",
+        })
     }
 
     /// The folder of the store that is only read, where a name is in it.

@@ -320,3 +320,62 @@ fn a_prune_takes_what_nobody_needs_and_nothing_else() {
     assert_eq!((removed.blobs, removed.bytes, stray.exists()), (1, 5, false));
     assert!(bench.store.verify().unwrap().problems.is_empty());
 }
+
+/// `docker save` of a containerd store writes the whole index and the blobs of one platform.
+#[test]
+fn of_an_index_what_is_there_is_taken() {
+    let platform =
+        |architecture: &str, variant: &str| json!({"os": "linux", "architecture": architecture, "variant": variant});
+    let offered = |platforms: &[(&str, &str)]| -> Vec<(serde_json::Value, Made)> {
+        let made = |(number, (architecture, variant)): (usize, &(&str, &str))| {
+            let platform = platform(architecture, variant);
+            let made = image(&platform, &number.to_string());
+            (platform, made)
+        };
+        platforms.iter().enumerate().map(made).collect()
+    };
+    // What the index lists, and which of it is there.
+    let cases: [(&[(&str, &str)], usize); 5] = [
+        (&[("amd64", ""), ("amd64", "v2"), ("amd64", "v3")], 0),
+        (&[("amd64", "v3"), ("amd64", "v2"), ("amd64", "")], 2),
+        // Of equals the one that is there.
+        (&[("amd64", ""), ("amd64", "")], 1),
+        (&[("amd64", ""), ("amd64", "v1")], 1),
+        (&[("amd64", ""), ("386", "")], 1),
+    ];
+    for (platforms, there) in cases {
+        let bench = Bench::new();
+        let images = offered(platforms);
+        let entries: Vec<_> = images
+            .iter()
+            .map(|(platform, made)| {
+                let mut entry = made.manifest.clone();
+                entry["platform"] = platform.clone();
+                entry
+            })
+            .collect();
+        let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).to_string().into_bytes();
+        let mut blobs = images[there].1.blobs.clone();
+        blobs.push(index.clone());
+        let listed = |entries: serde_json::Value| json!({"schemaVersion": 2, "manifests": entries});
+        let nested = layout_tar(&blobs, &listed(json!([descriptor(&index, INDEX)])), &[]);
+        for archive in [nested.clone(), layout_tar(&blobs, &listed(json!(entries)), &[])] {
+            let added = bench.add(&archive, Some("x/y:1")).unwrap();
+            assert_eq!(added[0].image.manifest.digest.as_str(), images[there].1.manifest["digest"], "{platforms:?}");
+            for level in Amd64Level::ALL {
+                let store = ImageStore::open(bench.store.folder()).unwrap().for_processor(level);
+                let found = store.resolve(&"x/y:1".parse().unwrap()).unwrap().unwrap();
+                assert_eq!(found.config.digest.as_str(), images[there].1.config, "{platforms:?} {level}");
+            }
+        }
+        // By the digest of the index an engine asks for what it chooses itself.
+        bench.add(&nested, Some("x/y:1")).unwrap();
+        let by_index = format!("x/y@{}", sha(&index)).parse().unwrap();
+        let store = ImageStore::open(bench.store.folder()).unwrap().for_processor(Amd64Level::V3);
+        let error = store.resolve(&by_index).unwrap_err().to_string();
+        assert!(
+            error.contains("which an engine takes by this digest") && error.contains("hint: name it by its tag"),
+            "{error}"
+        );
+    }
+}
