@@ -65,6 +65,8 @@ yes)
     (rehearse) || {
         echo 'futon: the rehearsal failed:'
         tail -n 5 rehearsal.log
+        # The warm base's description says why; what went well has uploaded the client's report.
+        futon-guest put rehearsal.log
     }
     # A container that stays would be in the way of every run.
     if ! futon-guest forget $REHEARSAL; then

@@ -43,6 +43,14 @@ pub enum LoadError {
         /// The limit that struck.
         limit: Duration,
     },
+    /// Docker Compose needed more memory than it is given: aliases of aliases make any amount of a few lines.
+    #[error("reading {} takes more than {mib} MiB", file.display())]
+    TooMuchMemory {
+        /// The file.
+        file: PathBuf,
+        /// The limit that struck.
+        mib: u64,
+    },
     /// Docker Compose's answer is not understood.
     #[error("the answer of Docker Compose about {} is not understood: {why}", file.display())]
     Nonsense {
@@ -57,6 +65,9 @@ impl LoadError {
     /// Whether the file is at fault, and not the machine that reads it.
     #[must_use]
     pub fn is_files_fault(&self) -> bool {
-        matches!(self, Self::Unreadable { .. } | Self::Refused { .. } | Self::TooLong { .. })
+        matches!(
+            self,
+            Self::Unreadable { .. } | Self::Refused { .. } | Self::TooLong { .. } | Self::TooMuchMemory { .. }
+        )
     }
 }

@@ -15,6 +15,12 @@ use crate::{LoadError, Places, Project};
 /// How long Compose may take; a file is read in 0.05 s.
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// How much memory Compose's data may take, bytes; it reads a file with 70 MiB.
+const MEMORY: u64 = 1 << 30;
+
+/// Go's words where it gets no more, and its status.
+const NO_MEMORY: [&str; 2] = ["fatal error: runtime: out of memory", "fatal error: runtime: cannot allocate memory"];
+
 /// Before the words of a Compose that crashed.
 const CRASHED: &str = "Docker Compose crashed: ";
 
@@ -26,6 +32,7 @@ const NO_NAME: &str = "project name must not be empty";
 pub struct Loader {
     program: PathBuf,
     limit: Duration,
+    memory: u64,
     fallback_name: String,
     environment: Vec<(String, String)>,
 }
@@ -34,13 +41,26 @@ impl Loader {
     /// A loader that runs `program`, Docker Compose's own (`docker-compose` of version 2, the file that is also Docker's plugin).
     #[must_use]
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), limit: LIMIT, fallback_name: "project".into(), environment: Vec::new() }
+        Self {
+            program: program.into(),
+            limit: LIMIT,
+            memory: MEMORY,
+            fallback_name: "project".into(),
+            environment: Vec::new(),
+        }
     }
 
     /// Sets how long one call of Compose may take.
     #[must_use]
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
+        self
+    }
+
+    /// Sets how much memory the data of one call of Compose may take, bytes.
+    #[must_use]
+    pub fn memory(mut self, memory: u64) -> Self {
+        self.memory = memory;
         self
     }
 
@@ -205,7 +225,8 @@ impl Asked<'_> {
         line.extend(arguments.iter().map(OsString::from));
         let program = &self.loader.program;
         let not_run = |why: String| LoadError::NoProgram { program: program.clone(), why };
-        let output = match program::run(program, &line, folder, &self.loader.environment, self.loader.limit) {
+        let Loader { environment, limit, memory, .. } = self.loader;
+        let output = match program::run(program, &line, folder, environment, *limit, *memory) {
             Ok(output) => output,
             Err(NoOutput::NotStarted(e)) => return Err(not_run(e.to_string())),
             Err(NoOutput::TooLong) => {
@@ -222,6 +243,9 @@ impl Asked<'_> {
         }
         if output.status.code().is_none() {
             return Err(not_run(format!("{}: {words}", output.status)));
+        }
+        if NO_MEMORY.iter().any(|said| output.stderr.contains(said)) {
+            return Err(LoadError::TooMuchMemory { file: self.shown.to_owned(), mib: memory >> 20 });
         }
         // Some files crash it, dates as a command for one; where in its code is nothing to the file's author.
         let crash = output.stderr.lines().find(|line| line.starts_with("panic: "));
@@ -325,6 +349,16 @@ mod tests {
             matches!(&crash, LoadError::Refused { words, .. } if words == "Docker Compose crashed: panic: not a string"),
             "{crash}"
         );
+        // As Go says it; and the limit is the data's, since Go reserves addresses that it does not use.
+        let greedy = script(
+            "sleep 0.3; echo \"fatal error: runtime: out of memory: data $(ulimit -d) all $(ulimit -v)\" >&2; exit 2",
+        );
+        let greedy = Loader::new(greedy).memory(64 << 20);
+        let error = greedy.load(&file).unwrap_err();
+        assert!(error.is_files_fault() && error.to_string().ends_with("takes more than 64 MiB"), "{error}");
+        let told = script("sleep 0.3; echo \"data $(ulimit -d) all $(ulimit -v)\" >&2; exit 2");
+        let told = Loader::new(told).memory(64 << 20).load(&file).unwrap_err().to_string();
+        assert!(told.ends_with("data 65536 all unlimited"), "{told}");
         let odd = Loader::new(script("echo hello")).load(&file).unwrap_err();
         assert!(matches!(odd, LoadError::Nonsense { .. }), "{odd}");
     }

@@ -7,6 +7,8 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
 /// Longest output that is read, bytes.
 const LARGEST: u64 = 256 << 20;
 
@@ -49,13 +51,14 @@ pub(crate) enum NoOutput {
     TooMuch,
 }
 
-/// Runs `program` in `folder`; `environment` is put over the caller's.
+/// Runs `program` in `folder` with so much memory for its data, bytes; `environment` is put over the caller's.
 pub(crate) fn run(
     program: &Path,
     arguments: &[OsString],
     folder: &Path,
     environment: &[(String, String)],
     limit: Duration,
+    memory: u64,
 ) -> Result<Output, NoOutput> {
     // A relative path is the caller's, not the folder's; a bare name is looked up in PATH.
     let program = if program.components().count() > 1 { std::path::absolute(program) } else { Ok(program.to_owned()) };
@@ -64,6 +67,9 @@ pub(crate) fn run(
     LEFT_OUT.iter().for_each(|name| _ = command.env_remove(name));
     command.envs(environment.iter().map(|(name, value)| (name, value))).envs(SET).env("PWD", folder);
     let mut child = command.spawn().map_err(NoOutput::NotStarted)?;
+    // Not its address space, of which Go reserves far more than it uses. It has hardly begun; where it is over already this is late.
+    let memory = Rlimit { current: Some(memory), maximum: Some(memory) };
+    let _ = prlimit(Some(Pid::from_child(&child)), Resource::Data, memory);
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let readers = [reader(out), reader(err)];
     let began = Instant::now();

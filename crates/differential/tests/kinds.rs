@@ -198,3 +198,27 @@ fn users_are_looked_up_over_links() {
     assert_eq!(tree.text(b"loop"), None);
     assert_eq!(tree.text(b"etc/passwd/x"), None);
 }
+
+#[test]
+fn signs_of_overlays_that_lead_elsewhere_are_refused_by_name_and_the_others_are_hidden() {
+    let low = || vec![Member::folder("d"), Member::file("d/a"), Member::file("m")];
+    for (member, name) in [
+        (Member::folder("e").xattr("trusted.overlay.redirect", "/d"), "trusted.overlay.redirect"),
+        (Member::file("m").data("").xattr("trusted.overlay.metacopy", ""), "trusted.overlay.metacopy"),
+        (Member::folder("d").xattr("trusted.overlay.opaque", "x"), "trusted.overlay.opaque"),
+    ] {
+        let path = String::from_utf8_lossy(&member.name).into_owned();
+        let error = open(&Case::new("kind", &[low(), vec![member]])).unwrap_err();
+        assert!(matches!(error, RootfsError::Unsupported { .. }), "{error}");
+        assert!(error.to_string().contains(&format!("/{path} has the attribute {name}")), "{error}");
+    }
+    let hidden = ["origin", "impure", "nlink", "uuid", "protattr"];
+    let mut folder = Member::folder("d").xattr("user.overlay.opaque", "y");
+    for name in hidden {
+        folder = folder.xattr(&format!("trusted.overlay.{name}"), "y");
+    }
+    let tree = tree(&[low(), vec![folder]]);
+    assert_eq!(paths(&tree), ["d", "d/a", "m"]);
+    let left: Vec<&[u8]> = node(&tree, "d").xattrs.keys().map(Vec::as_slice).collect();
+    assert_eq!(left, [b"user.overlay.opaque"]);
+}

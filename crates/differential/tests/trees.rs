@@ -13,6 +13,9 @@ use differential::line::{Answer, differences, of_rootfs};
 use differential::{crafted, generated, member::Member};
 use image_store::rootfs::{Rootfs, RootfsError};
 
+/// Before what futon alone refuses, by name.
+const BY_NAME: &str = "futon alone: ";
+
 /// How many images are generated.
 const GENERATED: u64 = 1000;
 /// How many are put to one guest, so that its disk and its limits suffice.
@@ -43,6 +46,7 @@ fn ours(case: &Case) -> Answer {
     let (refused, lines) = match Rootfs::of_layers(layers) {
         Ok(rootfs) => (None, of_rootfs(&rootfs).unwrap()),
         Err(RootfsError::Refused { why, .. }) => (Some(why), Vec::new()),
+        Err(error @ RootfsError::Unsupported { .. }) => (Some(format!("{BY_NAME}{error}")), Vec::new()),
         Err(error) => panic!("{}: {error}", case.name),
     };
     Answer { name: case.name.clone(), refused, lines }
@@ -88,7 +92,7 @@ fn answers(text: &str) -> BTreeMap<String, Answer> {
 fn compare(what: &str, cases: &[Case]) {
     let begun = Instant::now();
     let mut wrong = Vec::new();
-    let (mut refused, mut paths) = (0, 0);
+    let (mut refused, mut by_name, mut paths) = (0, 0, 0);
     for batch in cases.chunks(BATCH) {
         let engines = engines(batch);
         for case in batch {
@@ -99,11 +103,16 @@ fn compare(what: &str, cases: &[Case]) {
             };
             refused += usize::from(theirs.refused.is_some());
             paths += theirs.lines.len();
+            // The signs of overlays, which docs/lean.md names.
+            if ours.refused.as_ref().is_some_and(|why| why.starts_with(BY_NAME) && why.contains("overlayfs's own")) {
+                by_name += 1;
+                continue;
+            }
             wrong.extend(differences(&ours, theirs).into_iter().map(|line| format!("{}: {line}", case.name)));
         }
     }
     println!(
-        "{what}: {} images, {refused} of them refused by the engine, {paths} paths, {} disagreements, {:.0} s",
+        "{what}: {} images, {refused} of them refused by the engine, {by_name} by futon alone, {paths} paths, {} disagreements, {:.0} s",
         cases.len(),
         wrong.len(),
         begun.elapsed().as_secs_f64()
@@ -117,7 +126,10 @@ fn compare(what: &str, cases: &[Case]) {
 #[test]
 #[ignore = "takes long: make differential runs it"]
 fn crafted_images_make_the_engines_trees() {
-    compare("crafted", &crafted::cases());
+    // Some by hand, while something is being changed: those whose names begin so.
+    let begin = std::env::var("FUTON_CASES").unwrap_or_default();
+    let cases: Vec<Case> = crafted::cases().into_iter().filter(|case| case.name.starts_with(&begin)).collect();
+    compare("crafted", &cases);
 }
 
 #[test]

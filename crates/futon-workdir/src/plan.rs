@@ -1,7 +1,9 @@
 //! From a selected function, the project's settings and the image store to a plan.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use compose_model::Condition;
 use futon_model::{
     Base, ClientPlan, Companion, FindPort, ImageReference, MachineKind, MachinePlan, Plan, PlannedImage, PlannedStep,
     ScriptKind, steps,
@@ -9,9 +11,9 @@ use futon_model::{
 use serde::Deserialize;
 
 use crate::config::Config;
-use futon_common::{Context, Result};
+use futon_common::{Context, Error, Result};
 use futon_functions::{Selection, Way, client_name, tcp_port};
-use image_store::ImageStore;
+use image_store::{ImageConfig, ImageStore};
 
 /// What a plan is made from.
 #[derive(Debug)]
@@ -82,11 +84,15 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
     }
     let images =
         names.into_iter().map(|reference| planned_image(reference, request.store)).collect::<Result<Vec<_>>>()?;
+    if request.base == Base::Docker {
+        images.iter().try_for_each(require_a_way_to_the_engine)?;
+    }
     let mut plan = foreign_plan(&selection.name, request);
     plan.images = images;
     plan.client = Some(client);
     plan.remarks = remarks;
     plan.limits.stop = stop_limit(plan.limits.stop, selection);
+    plan.limits.start = plan.limits.start.saturating_add(health_wait(selection, request.store)?);
     plan.powers.clone_from(&selection.powers);
     plan.published.clone_from(&selection.published);
     plan.companions = selection
@@ -114,6 +120,54 @@ fn stop_limit(limit: Duration, selection: &Selection) -> Duration {
     let service = selection.project.services.get(&selection.service_name);
     let grace = service.and_then(|service| service.stop_grace_period.as_ref()).map(|grace| grace.0);
     grace.map_or(limit, |grace| limit.max(grace + STOP_SLACK))
+}
+
+/// How long dependencies may take to get healthy before an engine itself gives them up: what their healthchecks declare, one after the other.
+fn health_wait(selection: &Selection, store: Option<&ImageStore>) -> Result<Duration> {
+    let runs = || selection.needed.iter().chain([&selection.service]);
+    let mut waited: Vec<&str> = Vec::new();
+    for service in runs().filter_map(|service| selection.project.services.get(&service.name)) {
+        let healthy = service.depends_on.iter().filter(|(_, on)| on.condition == Condition::ServiceHealthy);
+        waited.extend(healthy.map(|(name, _)| name.as_str()));
+    }
+    let mut whole = Duration::ZERO;
+    for needed in selection.needed.iter().filter(|needed| waited.contains(&needed.name.as_str())) {
+        let declared = selection.project.services.get(&needed.name).and_then(|service| service.healthcheck.as_ref());
+        let of_image = image_check(&needed.image, store)?;
+        whole = whole.saturating_add(longest_wait(declared, of_image.as_ref()));
+    }
+    Ok(whole)
+}
+
+/// An image's own healthcheck.
+fn image_check(reference: &ImageReference, store: Option<&ImageStore>) -> Result<Option<image_store::Healthcheck>> {
+    let Some(store) = store else { return Ok(None) };
+    let Some(image) = store.resolve(reference)? else { return Ok(None) };
+    let text = std::fs::read(store.blob_path(&image.config.digest))
+        .context(|| format!("cannot read the configuration of {reference}"))?;
+    Ok(ImageConfig::parse(&reference.to_string(), &text)?.config.healthcheck)
+}
+
+/// From a container's start until its healthcheck has failed often enough, with the engine's defaults: each value of the service's, else
+/// of the image's.
+fn longest_wait(service: Option<&compose_model::Healthcheck>, image: Option<&image_store::Healthcheck>) -> Duration {
+    const DEFAULT: Duration = Duration::from_secs(30);
+    if service.is_some_and(compose_model::Healthcheck::is_off) || service.is_none() && image.is_none() {
+        return Duration::ZERO;
+    }
+    let own =
+        |value: Option<&compose_model::GoDuration>| value.map(|length| length.0).filter(|length| !length.is_zero());
+    let theirs = |value: i64| u64::try_from(value).ok().filter(|value| *value > 0).map(Duration::from_nanos);
+    let of = |own: Option<Duration>, of_image: fn(&image_store::Healthcheck) -> i64, default| {
+        own.or_else(|| image.and_then(|image| theirs(of_image(image)))).unwrap_or(default)
+    };
+    let interval = of(own(service.and_then(|s| s.interval.as_ref())), |image| image.interval, DEFAULT);
+    let timeout = of(own(service.and_then(|s| s.timeout.as_ref())), |image| image.timeout, DEFAULT);
+    let begin = of(own(service.and_then(|s| s.start_period.as_ref())), |image| image.start_period, Duration::ZERO);
+    let declared = service.and_then(|service| service.retries).filter(|retries| *retries > 0);
+    let of_image = image.and_then(|image| u64::try_from(image.retries).ok()).filter(|retries| *retries > 0);
+    let retries = u32::try_from(declared.or(of_image).unwrap_or(3)).unwrap_or(u32::MAX);
+    begin.saturating_add(interval.saturating_add(timeout).saturating_mul(retries))
 }
 
 /// Plans an arbitrary workflow: a script of the user's and nothing known about it.
@@ -154,6 +208,21 @@ fn planned_image(reference: &ImageReference, store: Option<&ImageStore>) -> Resu
     })
 }
 
+/// An engine knows a digest only of what it pulled, and a registry whose name is an address cannot be made to mean the exchange.
+fn require_a_way_to_the_engine(image: &PlannedImage) -> Result<()> {
+    let reference = &image.reference;
+    let host =
+        reference.registry().parse::<IpAddr>().or_else(|_| reference.registry().parse::<SocketAddr>().map(|a| a.ip()));
+    let host = host.or_else(|_| reference.registry().trim_matches(['[', ']']).parse());
+    match host {
+        Ok(address) if !address.is_loopback() && reference.digest().is_some() && image.manifest.is_some() => {
+            Err(Error::usage(format!("{reference}: no engine can be led to the exchange for the address {address}"))
+                .hint("name the image by its tag alone, or its registry by a name; --base lean takes it as it is"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The function's port in its container: the one that the file names, else one that the image exposes, else 50051.
 fn container_port(selection: &Selection, store: Option<&ImageStore>) -> Result<u16> {
     let default = selection.target.container_port;
@@ -187,6 +256,56 @@ fn exposed_port(image_config: &[u8], default: u16) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_digest_of_a_registry_that_is_an_address_is_refused_where_an_engine_would_pull_it() {
+        let digest: futon_model::Digest = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
+        let checked = |name: String, stored: bool| {
+            let manifest = stored.then(|| digest.clone());
+            let reference = name.parse().unwrap();
+            require_a_way_to_the_engine(&PlannedImage {
+                reference,
+                index: None,
+                manifest,
+                config: None,
+                near: Vec::new(),
+            })
+        };
+        for registry in ["192.0.2.1", "192.0.2.1:5000", "[2001:db8::1]", "[2001:db8::1]:5000"] {
+            let name = format!("{registry}/me/fn:v1@{digest}");
+            let error = checked(name.clone(), true).unwrap_err();
+            assert_eq!(error.exit_code(), futon_model::ExitCode::Usage);
+            assert!(error.to_string().contains(registry) && error.hint_text().unwrap().contains("tag"), "{error}");
+            // What the store lacks fails in its pull, as everywhere.
+            assert!(
+                checked(name, false).is_ok() && checked(format!("{registry}/me/fn:v1"), true).is_ok(),
+                "{registry}"
+            );
+        }
+        for registry in ["127.0.0.1:5000/", "[::1]:5000/", "registry.example:5000/", "docker.io/", ""] {
+            assert!(checked(format!("{registry}me/fn@{digest}"), true).is_ok(), "{registry}");
+        }
+    }
+
+    #[test]
+    fn a_healthcheck_says_how_long_it_may_take() {
+        let seconds = |service: serde_json::Value, image: Option<&str>| {
+            let service: Option<compose_model::Healthcheck> = serde_json::from_value(service).unwrap();
+            let image = image.map(|text| serde_json::from_str::<image_store::Healthcheck>(text).unwrap());
+            longest_wait(service.as_ref(), image.as_ref()).as_secs()
+        };
+        let none = serde_json::Value::Null;
+        assert_eq!(seconds(none.clone(), None), 0);
+        assert_eq!(seconds(serde_json::json!({"test": ["CMD", "x"]}), None), 3 * 60, "the engine's defaults");
+        let all = serde_json::json!({"test": ["CMD", "x"], "interval": "2s", "timeout": "1s", "retries": 5, "start_period": "1m30s"});
+        assert_eq!(seconds(all, None), 90 + 5 * 3);
+        assert_eq!(seconds(serde_json::json!({"test": ["NONE"]}), Some("{}")), 0);
+        let image = r#"{"Test":["CMD","x"],"Interval":10000000000,"Retries":2}"#;
+        assert_eq!(seconds(none, Some(image)), 2 * 40);
+        assert_eq!(seconds(serde_json::json!({"timeout": "5s"}), Some(image)), 2 * 15);
+        let huge = serde_json::json!({"test": ["CMD", "x"], "interval": "2540400h", "retries": u64::MAX});
+        assert!(seconds(huge, None) > 1 << 30);
+    }
 
     #[test]
     fn the_port_that_an_image_exposes() {

@@ -11,9 +11,9 @@ use super::blobs::{Staging, copy_hashing, digest_bytes, digest_of};
 use super::config::ImageConfig;
 use super::manifest::{Descriptor, Document};
 use super::names::{StoredImage, Variant};
-use super::packed::{is_cut, unpacked};
+use super::packed::{is_cut, is_too_large, unpacked};
 use super::platform::Platform;
-use super::source::Source;
+use super::source::{Source, too_large};
 
 /// Where a blob lies in a source.
 pub(super) type BlobName = fn(&Digest) -> String;
@@ -148,6 +148,9 @@ pub(super) fn check_diff_id(
     promised: &Digest,
 ) -> Result<super::Compression, StoreError> {
     let broken = |e: std::io::Error| {
+        if is_too_large(&e) {
+            return too_large(&format!("{what}: layer {number}"), &e);
+        }
         let why =
             if is_cut(&e) { "unexpected end: it is cut short".to_owned() } else { format!("it does not unpack: {e}") };
         StoreError::not_an_image(format!("{what}: layer {number}"), format!("{why} (hint: make the image again)"))

@@ -27,7 +27,7 @@ pub use config::{Healthcheck, Ignored, ImageConfig, RunConfig};
 pub use error::StoreError;
 pub use manifest::{Descriptor, media_type};
 pub use names::{StoredImage, Variant};
-pub use packed::{Compression, is_cut, unpacked};
+pub use packed::{Compression, UNPACKED_MAX, is_cut, is_too_large, unpacked};
 pub use registry::RegistryOptions;
 pub use store::{Added, ImageStore, Removed};
 pub use verify::{Problem, Verification};

@@ -15,6 +15,9 @@ const ZSTD_WINDOW: u64 = 128 << 20;
 /// Memory for unpacking xz, KiB: enough for `xz -9`, whose dictionary has 64 MiB.
 const XZ_MEMORY: u32 = 256 << 10;
 
+/// How much compressed content is unpacked to, bytes: more than the guest's disk has room for. A few KiB can unpack to any size.
+pub const UNPACKED_MAX: u64 = 16 << 30;
+
 /// How content is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -46,12 +49,20 @@ impl Compression {
     }
 }
 
-/// Content as it was before it was compressed, and how it was.
+/// Content as it was before it was compressed, and how it was. Reading it fails behind [`UNPACKED_MAX`] bytes: see [`is_too_large`].
 ///
 /// # Errors
 /// The first bytes cannot be read. What is wrong with the content, reading the result tells; [`is_cut`] tells content that
 /// ends too early.
-pub fn unpacked<'r>(mut content: impl Read + 'r) -> io::Result<(Compression, Box<dyn Read + 'r>)> {
+pub fn unpacked<'r>(content: impl Read + 'r) -> io::Result<(Compression, Box<dyn Read + 'r>)> {
+    unpacked_within(content, UNPACKED_MAX)
+}
+
+/// The same with another limit.
+pub(super) fn unpacked_within<'r>(
+    mut content: impl Read + 'r,
+    limit: u64,
+) -> io::Result<(Compression, Box<dyn Read + 'r>)> {
     let mut start = Vec::with_capacity(MAGIC);
     content.by_ref().take(MAGIC as u64).read_to_end(&mut start)?;
     let compression = Compression::of(&start);
@@ -66,7 +77,44 @@ pub fn unpacked<'r>(mut content: impl Read + 'r) -> io::Result<(Compression, Box
         Compression::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(buffered(content), true, XZ_MEMORY)),
         Compression::Zstd => Box::new(Zstd { decoder: None, content: buffered(content) }),
     };
-    Ok((compression, unpacked))
+    // What is not compressed is as large as it is.
+    let bounded = |content| -> Box<dyn Read + 'r> { Box::new(Bounded { content, left: limit, limit }) };
+    Ok((compression, if compression == Compression::None { unpacked } else { bounded(unpacked) }))
+}
+
+/// Content that is larger than a limit.
+#[derive(Debug, thiserror::Error)]
+#[error("it unpacks to more than {}", crate::packed::words(*.0))]
+struct TooLarge(u64);
+
+/// A size for people.
+pub(super) fn words(bytes: u64) -> String {
+    match bytes {
+        gib if gib >= 1 << 30 => format!("{} GiB", gib >> 30),
+        mib if mib >= 1 << 20 => format!("{} MiB", mib >> 20),
+        bytes => format!("{bytes} bytes"),
+    }
+}
+
+/// True when an error says that content unpacks to more than it may.
+#[must_use]
+pub fn is_too_large(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<TooLarge>)
+}
+
+/// Content that may have so many bytes and no more.
+struct Bounded<R> {
+    content: R,
+    left: u64,
+    limit: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.content.read(buffer)?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| io::Error::other(TooLarge(self.limit)))?;
+        Ok(read)
+    }
 }
 
 /// True when an error says that content ended before it should.
@@ -282,6 +330,24 @@ mod tests {
         assert_eq!(unpacked(&b"plain"[..]).unwrap().0, Compression::None);
         assert_eq!(read(b"plain").unwrap(), b"plain");
         assert_eq!(read(b"").unwrap(), b"");
+    }
+
+    #[test]
+    fn what_unpacks_to_more_than_it_may_is_refused_by_that() {
+        let zeros = vec![0; 1 << 20];
+        for packed in [gzip(&zeros), bzip2(&zeros), zstd(&zeros)] {
+            assert!(packed.len() < 8 << 10, "{}", packed.len());
+            let read = |limit| {
+                let mut bytes = Vec::new();
+                unpacked_within(&packed[..], limit).unwrap().1.read_to_end(&mut bytes).map(|_| bytes.len())
+            };
+            assert_eq!(read(1 << 20).unwrap(), 1 << 20, "the limit itself fits");
+            let error = read((1 << 20) - 1).unwrap_err();
+            assert!(is_too_large(&error) && !is_cut(&error), "{error}");
+            assert_eq!(error.to_string(), "it unpacks to more than 1048575 bytes");
+        }
+        assert!(unpacked_within(&zeros[..], 1).unwrap().1.read_to_end(&mut Vec::new()).is_ok(), "nothing is unpacked");
+        assert_eq!(words(UNPACKED_MAX), "16 GiB");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::StoreError;
 use super::manifest::MAX_DOCUMENT;
-use super::packed::{Compression, is_cut, unpacked};
+use super::packed::{Compression, is_cut, is_too_large, unpacked};
 
 /// Size of a tar record, bytes.
 const BLOCK: usize = 512;
@@ -97,6 +97,7 @@ impl Tar {
         let wrong = if ended { None } else { broken.or(listing.broken) };
         match wrong {
             Some(error) if is_cut(&error) => return Err(cut(&what)),
+            Some(error) if is_too_large(&error) => return Err(too_large(&what, &error)),
             Some(error) if listing.members.is_empty() => {
                 let why = format!("not a tar archive: {error} (hint: make it with docker save)");
                 return Err(StoreError::not_an_image(what, why));
@@ -115,6 +116,16 @@ impl Tar {
     pub fn lacks(&self, lacking: &str) -> StoreError {
         if self.ended { StoreError::not_an_image(self.describe(), lacking) } else { cut(&self.describe()) }
     }
+}
+
+/// Most members of an archive: a layer is one.
+const MEMBERS_MAX: usize = 100_000;
+
+/// Longest name or header extension of a member, bytes, as Go's reader has it: the library would read it whole.
+const SPECIAL_MAX: u64 = 1 << 20;
+
+pub(super) fn too_large(what: &str, error: &io::Error) -> StoreError {
+    StoreError::not_an_image(what, format!("{error}, the most that futon takes (hint: docs/config.md has the limits)"))
 }
 
 fn cut(what: &str) -> StoreError {
@@ -146,6 +157,23 @@ fn list(file: &mut File, length: u64) -> Listing {
     let mut members = BTreeMap::new();
     let mut end = 0;
     let read = (|| {
+        file.seek(SeekFrom::Start(0))?;
+        for (number, entry) in tar::Archive::new(&mut *file).entries_with_seek()?.raw(true).enumerate() {
+            // What is damaged is told below, with what came before it.
+            let Ok(entry) = entry else { break };
+            let header = entry.header();
+            let kind = header.entry_type();
+            let special = kind.is_gnu_longname()
+                || kind.is_gnu_longlink()
+                || kind.is_pax_local_extensions()
+                || kind.is_pax_global_extensions();
+            if special && header.entry_size()? > SPECIAL_MAX {
+                return Err(io::Error::other("a name of more than 1 MiB"));
+            }
+            if number >= MEMBERS_MAX {
+                return Err(io::Error::other(format!("more than {MEMBERS_MAX} members")));
+            }
+        }
         file.seek(SeekFrom::Start(0))?;
         for entry in tar::Archive::new(&mut *file).entries_with_seek()? {
             let entry = entry?;

@@ -379,3 +379,28 @@ fn of_an_index_what_is_there_is_taken() {
         );
     }
 }
+
+/// A few KiB that ask for any amount of memory.
+#[test]
+fn archives_of_endless_names_and_members_are_refused() {
+    let bench = Bench::new();
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNULongName);
+    header.set_path("././@LongLink").unwrap();
+    header.set_size((1 << 20) + 1);
+    header.set_mode(0);
+    header.set_cksum();
+    let mut long = header.as_bytes().to_vec();
+    long.resize(512 + (1 << 20) + 512, b'n');
+    let mut file = tar::Header::new_gnu();
+    file.set_path("x").unwrap();
+    file.set_size(0);
+    file.set_cksum();
+    long.extend(file.as_bytes());
+    long.extend([0; 1024]);
+    let said = bench.refusal(&gzip(&long), Some("x/y"));
+    assert!(said.contains("a name of more than 1 MiB"), "{said}");
+    let many: Vec<u8> = file.as_bytes().repeat(100_001);
+    let said = bench.refusal(&gzip(&many), Some("x/y"));
+    assert!(said.contains("more than 100000 members"), "{said}");
+}

@@ -72,6 +72,11 @@ impl Making<'_> {
         };
         let rootfs = match Rootfs::open(self.store, &image) {
             Err(error @ RootfsError::Refused { .. }) => return refused(error.to_string()),
+            Err(error @ RootfsError::Unsupported { .. }) => {
+                return Err(Error::usage(format!("{}: {error}", image.reference)).hint(
+                    "--base docker has an engine for it; docs/lean.md and docs/config.md say what the lean guest takes",
+                ));
+            }
             other => other.context(|| format!("cannot make the file system of {}", image.reference))?,
         };
         let mut about = self.about(container, &image, index);

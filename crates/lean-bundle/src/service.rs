@@ -76,7 +76,7 @@ const DONE: [&str; 44] = [
 
 /// Keys that change nothing for one short run in a machine of its own: they are for builds, for people, for other machines, or the
 /// engine of the docker base has no use for them either.
-const HARMLESS: [&str; 19] = [
+const NOTHING_TO_DO: [&str; 19] = [
     "annotations",
     "attach",
     "build",
@@ -189,7 +189,7 @@ fn refuse_by_name(service: &Service) -> Result<(), RefusedKey> {
     set("userns_mode", !matches!(text(&service.userns_mode).as_str(), "" | "host"), "there are no user namespaces")?;
     set(service.replicas_key(), service.replicas() != 1, "the lean guest starts one container of a service")?;
     for key in service.keys() {
-        let known = [&DONE[..], &HARMLESS, &WITHOUT_EFFECT].iter().any(|list| list.contains(&key));
+        let known = [&DONE[..], &NOTHING_TO_DO, &WITHOUT_EFFECT].iter().any(|list| list.contains(&key));
         if !known {
             return Err(refuse(key, "the lean guest does not do it"));
         }

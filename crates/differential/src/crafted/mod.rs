@@ -3,6 +3,7 @@
 mod attributes;
 mod headers;
 mod links;
+mod overlays;
 mod places;
 mod roots;
 mod whiteouts;
@@ -21,6 +22,7 @@ pub fn cases() -> Vec<Case> {
         ("link", links::cases()),
         ("whiteout", whiteouts::cases()),
         ("attribute", attributes::cases()),
+        ("overlay", overlays::cases()),
         ("header", headers::cases()),
         ("depth", depths()),
         ("packed", packed()),

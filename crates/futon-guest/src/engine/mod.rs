@@ -7,6 +7,7 @@ mod detour;
 mod find;
 mod journal;
 mod logs;
+mod mirror;
 mod pull;
 mod ready;
 mod rehearsal;

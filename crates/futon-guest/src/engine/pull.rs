@@ -1,8 +1,9 @@
-//! `pull`: brings images to the engine: through its mirror where the exchange is one, by a detour where another registry's name has a
-//! digest, else by `docker load` from the exchange, else from wherever the engine finds them.
+//! `pull`: brings images to the engine: through its mirror where the exchange is one, where a name has a digest by a mirror or a detour for as
+//! long as it takes, else by `docker load` from the exchange, else from wherever the engine finds them.
 
 use std::{
     fs,
+    net::SocketAddr,
     path::Path,
     thread,
     time::{Duration, Instant, SystemTime},
@@ -16,6 +17,7 @@ use super::{
     api::Info,
     detour::Detour,
     journal::{first_turn, journal},
+    mirror::Mirror,
 };
 use crate::{
     error::{Context, Error, Result},
@@ -116,13 +118,9 @@ fn pull_one(engine: &Engine, exchange: &Exchange, reference: &ImageReference, mi
         });
     }
     if let (Target::Tcp(address), Some(_)) = (exchange.target(), reference.digest())
-        && !reference.is_default_registry()
         && manifest_status(exchange, reference) == Some(200)
     {
-        match Detour::begin(reference.registry(), *address) {
-            Ok(_detour) => return create_soon(engine, reference),
-            Err(error) => println!("{} cannot be led to the exchange: {error}", reference.registry()),
-        }
+        return pull_by_digest(engine, exchange, *address, reference);
     }
     match load(engine, exchange, reference)? {
         Loaded::Yes => Ok(()),
@@ -131,6 +129,22 @@ fn pull_one(engine: &Engine, exchange: &Exchange, reference: &ImageReference, mi
             create(engine, reference)
         }
     }
+}
+
+/// Pulls an image whose name has a digest, which an engine knows only of what it pulled: to load an archive of it is of no use.
+fn pull_by_digest(engine: &Engine, exchange: &Exchange, address: SocketAddr, reference: &ImageReference) -> Result<()> {
+    let registry = reference.registry();
+    let unled = || {
+        format!(
+            "{registry} cannot be led to the exchange, and no archive has a digest (hint: name the image by its tag)"
+        )
+    };
+    if reference.is_default_registry() {
+        let _mirror = Mirror::begin(engine, &exchange.target().to_string(), Path::new(SETTINGS)).context(unled())?;
+        return create(engine, reference);
+    }
+    let _detour = Detour::begin(registry, address).context(unled())?;
+    create_soon(engine, reference)
 }
 
 /// The engine's first reason of this pull, where its journal has one; its answer is about the last registry that it tried.

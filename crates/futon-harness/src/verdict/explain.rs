@@ -138,13 +138,27 @@ fn never_ready(plan: &Plan, step: &EndedStep, events: &[Event]) -> Verdict {
             _ => format!("the function did not serve within {waited}: {}", reason.words()),
         };
         let outcome = if reason.code() == Code::OutOfMemory { Outcome::Crashed } else { Outcome::Failed };
-        return hint(verdict(outcome, steps::READY, reason.code(), why), reason.hint());
+        return hint(verdict(outcome, steps::READY, reason.code(), why), help_with(plan.machine.base, reason));
     }
     if step.timed_out {
         return timed_out(plan, step);
     }
     let why = format!("the function never served: {}", last_line(&step.tail));
     hint(verdict(Outcome::Failed, steps::READY, Code::NeverReady, why), SEE_CONTAINER)
+}
+
+/// What helps a function that does not come up; the guests differ in what they can execute.
+fn help_with(base: Base, reason: &Unready) -> String {
+    const NO_32_BITS: &str = "the kernel of the lean guest runs no 32-bit programs (386): --base docker does; \
+                              else the program is of another architecture, or a script without its first line";
+    match reason {
+        Unready::Exited { runtime_said: Some(said), .. }
+            if base == Base::Lean && said.to_lowercase().contains("exec format error") =>
+        {
+            NO_32_BITS.to_owned()
+        }
+        _ => reason.hint(),
+    }
 }
 
 /// A step whose limit the guest enforced.
@@ -237,5 +251,25 @@ fn shortened(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_of_32_bits_is_told_on_the_guest_that_runs_none() {
+        let of = |said: &str| Unready::Exited {
+            status: 1,
+            oom_killed: false,
+            kernel_said: None,
+            runtime_said: Some(said.to_owned()),
+        };
+        let reason = of("exec `/server`: Exec format error");
+        assert!(help_with(Base::Lean, &reason).contains("no 32-bit programs (386): --base docker"));
+        assert_eq!(help_with(Base::Docker, &reason), reason.hint());
+        let other = of("exec `/server`: Permission denied");
+        assert_eq!(help_with(Base::Lean, &other), other.hint());
     }
 }

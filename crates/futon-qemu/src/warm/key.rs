@@ -48,6 +48,7 @@ impl WarmKey {
         add("futon-guest", sha256_file(&tools.futon_guest)?);
         if machine.has_disk {
             add("test-client", sha256_file(&tools.test_client)?);
+            add("rehearsal", sha256_bytes(super::rehearsal::text(b"").context(|| "rehearsal".into())?));
         }
         add("park script", sha256_bytes(script));
         for image in images {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::holes::dig_holes;
 use super::rehearsal::Rehearsal;
-use super::store::CONSOLE;
+use super::store::{CONSOLE, Without};
 use super::{DISK, FROZEN_DISK, MEMORY, OPEN_DISK, STATE, WarmBase, WarmKey, WarmStore};
 use crate::args::Memory;
 use crate::disk;
@@ -105,10 +105,10 @@ pub async fn make_warm(store: &WarmStore, make: &MakeWarm<'_>, say: &mut (dyn Fn
             None => error,
         }
     });
-    let base = base.and_then(|not_frozen| {
+    let base = base.and_then(|without| {
         say("hashing");
         let took = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
-        WarmBase::describe(&folder, key, took, make.machine.has_disk, not_frozen)
+        WarmBase::describe(&folder, key, took, make.machine.has_disk, without)
     });
     match base {
         Ok(base) => store.finish(base),
@@ -140,14 +140,14 @@ impl From<Error> for NotMade {
     }
 }
 
-/// Makes the files of a warm base that will be at `place`; with those of a frozen QEMU, unless there is a reason to do without. Returns such a reason.
+/// Makes the files of a warm base that will be at `place`; with those of a frozen QEMU, unless there is a reason to do without. Returns what it does without.
 async fn save(
     folder: &Path,
     make: &MakeWarm<'_>,
     place: &Path,
     mut without: Option<String>,
     say: &mut (dyn FnMut(&str) + Send),
-) -> std::result::Result<Option<String>, NotMade> {
+) -> std::result::Result<Without, NotMade> {
     let machine = make.machine;
     let memory = folder.join(MEMORY);
     let failed = || format!("cannot make {}", memory.display());
@@ -159,6 +159,7 @@ async fn save(
     let rehearses = machine.has_disk && without.is_none();
     // A system's boot leaves half a buffer full of translations that no run needs: a new QEMU has those of the rehearsal alone.
     let begins_anew = rehearses && emulated;
+    let mut not_rehearsed = without.clone().filter(|_| machine.has_disk);
     let rehearsal = folder.join(REHEARSAL);
     let made = if rehearses { prepare(&rehearsal, make, say).await } else { None };
     let made = made.as_ref();
@@ -188,7 +189,14 @@ async fn save(
         // From here on the memory is not what was saved any more.
         parked = park(folder, make, made, state, memory, say).await.map_err(again_without)?;
     }
-    for leftover in [rehearsal, folder.join(CONSOLE).with_file_name(UPLOADS)] {
+    let uploads = folder.join(CONSOLE).with_file_name(UPLOADS);
+    if rehearses {
+        not_rehearsed = match made {
+            Some(_) => super::rehearsal::failure(&uploads),
+            None => Some("its files could not be made".into()),
+        };
+    }
+    for leftover in [rehearsal, uploads] {
         let _ = fs::remove_dir_all(leftover);
     }
     if emulated && without.is_none() {
@@ -218,7 +226,7 @@ async fn save(
     for name in leftover.iter().filter(|_| without.is_some()).chain([&OPEN_DISK]) {
         let _ = fs::remove_file(folder.join(name));
     }
-    Ok(without)
+    Ok(Without { not_frozen: without, not_rehearsed })
 }
 
 /// When the guest rehearses.

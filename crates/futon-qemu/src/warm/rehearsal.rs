@@ -16,6 +16,12 @@ const NAME: &str = "futon-rehearsal";
 /// The program in the image.
 const PROGRAM: &str = "test-client";
 
+/// What the guest uploads of one that went well, and of one that did not.
+const REPORT: &str = "client.json";
+const LOG: &str = "rehearsal.log";
+/// Longest reason that is kept, characters.
+const WHY: usize = 300;
+
 /// A rehearsal's files.
 #[derive(Debug, Clone)]
 pub(super) struct Rehearsal {
@@ -52,9 +58,30 @@ impl Rehearsal {
     }
 }
 
+/// What all of a rehearsal is made from, beside the program in its image.
+pub(super) fn text(program: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut text = image_of(program)?;
+    text.extend(serde_json::to_vec(&requests())?);
+    Ok(text)
+}
+
+/// Why a rehearsal did not go well, by what the guest has uploaded.
+pub(super) fn failure(uploads: &Path) -> Option<String> {
+    if let Ok(log) = std::fs::read(uploads.join(LOG)) {
+        let log = String::from_utf8_lossy(&log).into_owned();
+        let last = log.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it said nothing");
+        return Some(last.chars().take(WHY).collect());
+    }
+    (!uploads.join(REPORT).is_file()).then(|| "the guest sent no report of it".to_owned())
+}
+
 /// An image with one layer, which has one file, as a `docker save` archive.
 fn image(test_client: &Path) -> std::io::Result<Vec<u8>> {
-    let layer = tar_of(&[(PROGRAM, &std::fs::read(test_client)?)])?;
+    image_of(&std::fs::read(test_client)?)
+}
+
+fn image_of(program: &[u8]) -> std::io::Result<Vec<u8>> {
+    let layer = tar_of(&[(PROGRAM, program)])?;
     let config = json!({
         "os": "linux",
         "architecture": "amd64",
@@ -118,6 +145,22 @@ mod tests {
         assert_eq!(requests["containers"][0]["create"]["Image"], NAME);
         // The form that the guest reads; without it the rehearsal fails and each fork is slower.
         assert_eq!(requests["networks"][0]["Name"], format!("{NAME}_default"));
+    }
+
+    #[test]
+    fn what_the_guest_uploaded_says_how_it_went() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        assert!(failure(folder.path()).unwrap().contains("no report"));
+        put(REPORT, "{}");
+        assert_eq!(failure(folder.path()), None);
+        // It has called the function, and then could not stop it.
+        put(LOG, "--- step invoke: ok\n--- step stop: failed\n\n");
+        assert_eq!(failure(folder.path()).unwrap(), "--- step stop: failed");
+        put(LOG, &"x".repeat(10_000));
+        assert_eq!(failure(folder.path()).unwrap().len(), WHY);
+        let park = super::super::make::PARK_SCRIPT;
+        assert!(park.contains(&format!("put {LOG}")) && park.contains(&format!("--put {REPORT}")));
     }
 
     #[test]

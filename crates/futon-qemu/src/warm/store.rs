@@ -54,6 +54,9 @@ pub struct WarmBase {
     /// Why an emulator was not frozen with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_frozen: Option<String>,
+    /// Why its rehearsal did not go well, or was left out: each fork is slower, and no worse.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_rehearsed: Option<String>,
     /// Folder that it was made in.
     #[serde(default)]
     made_in: PathBuf,
@@ -61,6 +64,13 @@ pub struct WarmBase {
     folder: PathBuf,
     #[serde(skip)]
     in_use: InUse,
+}
+
+/// What a warm base has to do without, and why.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Without {
+    pub not_frozen: Option<String>,
+    pub not_rehearsed: Option<String>,
 }
 
 /// Keeps others from removing a warm base: a lock on its description that any number of users share.
@@ -98,8 +108,9 @@ impl WarmBase {
         key: WarmKey,
         made_in_ms: u64,
         has_disk: bool,
-        not_frozen: Option<String>,
+        without: Without,
     ) -> Result<Self> {
+        let Without { not_frozen, not_rehearsed } = without;
         let mut files = BTreeMap::new();
         let mut names = vec![MEMORY, STATE];
         names.extend(has_disk.then_some(DISK));
@@ -118,6 +129,7 @@ impl WarmBase {
             key,
             made_in_ms,
             not_frozen,
+            not_rehearsed,
             files,
             made_in: folder.to_owned(),
             folder: folder.to_owned(),
@@ -448,7 +460,7 @@ mod tests {
         memory.set_len(64 << 20).unwrap();
         memory.write_all_at(text.as_bytes(), 32 << 20).unwrap();
         fs::write(folder.join(STATE), "state").unwrap();
-        store.finish(WarmBase::describe(&folder, key(text), 5, false, None).unwrap()).unwrap()
+        store.finish(WarmBase::describe(&folder, key(text), 5, false, Without::default()).unwrap()).unwrap()
     }
 
     #[tokio::test]

@@ -43,7 +43,7 @@ fn list(store: &WarmStore, json: bool, ui: &Ui) -> Result<()> {
         ui.line("no warm bases (hint: `futon warm make`; `futon test` makes one when it needs it)");
     }
     for base in bases {
-        let state = base.problem().unwrap_or_else(|| format!("ok{}", not_frozen(&base)));
+        let state = base.problem().unwrap_or_else(|| format!("ok{}", lacks(&base)));
         let images: String = base.key.images().iter().map(|name| format!("  {name}")).collect();
         let size = base.disk_use() >> 20;
         ui.out(&format!("{}  {size:>5} MiB  made in {:.0} s  {state}{images}", base.id, seconds(&base)))?;
@@ -144,6 +144,9 @@ async fn find_or_make(
     if !wanted.force
         && let Ok(base) = store.find(&key)
     {
+        if base.not_rehearsed.is_some() {
+            ui.line(&format!("warm base {}: forks are slower than they could be{}", base.id, lacks(&base)));
+        }
         return Ok(base);
     }
     // Looking for one makes nothing; this does.
@@ -167,13 +170,17 @@ async fn find_or_make(
     let base = make_warm(&store, &make, &mut |now| ui.update(&format!("warm base: {now}"))).await;
     ui.stop();
     let base = base?;
-    ui.line(&format!("warm base {}{with}: made in {:.0} s ({why}){}", base.id, seconds(&base), not_frozen(&base)));
+    ui.line(&format!("warm base {}{with}: made in {:.0} s ({why}){}", base.id, seconds(&base), lacks(&base)));
     Ok(base)
 }
 
 /// What to say of one whose forks are slower than they could be.
-fn not_frozen(base: &WarmBase) -> String {
-    base.not_frozen.as_ref().map_or_else(String::new, |why| format!(", QEMU not frozen with it: {why}"))
+fn lacks(base: &WarmBase) -> String {
+    let mut said = base.not_frozen.as_ref().map_or_else(String::new, |why| format!(", QEMU not frozen with it: {why}"));
+    if let Some(why) = &base.not_rehearsed {
+        said.push_str(&format!(", its rehearsal failed: {why} (hint: `futon warm make --force` tries again)"));
+    }
+    said
 }
 
 fn seconds(base: &WarmBase) -> f64 {

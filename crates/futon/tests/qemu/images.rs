@@ -74,6 +74,44 @@ fn names_with_a_digest_run_whatever_their_registry() {
     }
 }
 
+/// A base image that is not futon's has no mirror for Docker's own registry: it gets one while it pulls, and keeps its settings.
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn names_with_a_digest_run_on_an_engine_without_a_mirror() {
+    let bench = Bench::new();
+    let resources = bench.own_resources(&["images"]);
+    let folder = bench.path("layout");
+    let layout = Layout::new(&folder);
+    let manifest = layout.image("digest", &[]);
+    layout.finish(&manifest);
+    let digest = manifest["digest"].as_str().unwrap();
+    for name in ["me/fib-a:v1", "docker.io/me/fib-b:v2"] {
+        add(&bench, &resources, &folder, name);
+    }
+    // An engine keeps its mirrors where the settings say nothing of any.
+    let settings = "sed -i 's|\"registry-mirrors\": .*|\"registry-mirrors\": [],|' /etc/docker/daemon.json && \
+                    cp /etc/docker/daemon.json before.json && kill -HUP $(cat /run/docker.pid) && sleep 3
+docker info >without.txt 2>&1; futon-guest put without.txt";
+    let template = bench.template("futon-guest pull", settings);
+    let text = fs::read_to_string(&template).unwrap();
+    let kept = "docker info >engine.txt 2>&1; cmp before.json /etc/docker/daemon.json >>engine.txt 2>&1 && echo as before >>engine.txt
+                futon-guest put engine.txt\n";
+    let at = text.find("if [ $started").unwrap();
+    fs::write(&template, format!("{}{kept}{}", &text[..at], &text[at..])).unwrap();
+    let names = [format!("me/fib-a@{digest}"), format!("docker.io/me/fib-b:v2@{digest}")];
+    let mut words: Vec<&str> = names.iter().map(String::as_str).collect();
+    words.extend(["--client", "fibonacci-go", "-n", "2", "--template", &template]);
+    let run = Run::of(&bench.test_command(&words).env("RESOURCES", &resources).output().unwrap());
+    assert_eq!(run.code, Some(0), "{}", run.all());
+    for name in ["fib-a", "fib-b"] {
+        let said = fs::read_to_string(bench.path(&format!("out/{name}/results/uploads/engine.txt"))).unwrap();
+        assert!(said.contains("as before") && !said.contains("10.0.2.2:3003/"), "{said}");
+        let begin = fs::read_to_string(bench.path(&format!("out/{name}/results/uploads/without.txt"))).unwrap();
+        assert!(begin.contains("Insecure Registries") && !begin.contains("10.0.2.2:3003/"), "{begin}");
+    }
+    bench.nothing_left();
+}
+
 /// What an engine chooses of an index, and what the plan pins, is the same image, in any order of the index.
 #[test]
 #[ignore = "needs virtual machines: make test runs it"]

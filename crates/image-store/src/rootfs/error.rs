@@ -14,6 +14,14 @@ pub enum RootfsError {
         /// The engine's reason.
         why: String,
     },
+    /// An engine may take the image; futon does not.
+    #[error("layer {layer}: {why}")]
+    Unsupported {
+        /// Digest of the layer, as the manifest has it.
+        layer: String,
+        /// What futon does not take, or takes less of.
+        why: String,
+    },
     /// A layer cannot be read from the store.
     #[error("cannot read layer {layer}: {cause}")]
     Read {

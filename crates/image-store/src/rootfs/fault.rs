@@ -3,11 +3,15 @@
 use std::fmt;
 use std::io;
 
+use super::RootfsError;
+
 /// What stops the reading of a layer.
 #[derive(Debug)]
 pub(super) enum Fault {
     /// The engine refuses the layer, with these words.
     Refused(String),
+    /// The image has what futon does not take, or too much of it.
+    Unsupported(String),
     /// The layer could not be read on this machine.
     Io(io::Error),
 }
@@ -21,6 +25,17 @@ impl Fault {
     /// An archive that ends in the middle of something.
     pub(super) fn cut() -> Self {
         Self::Refused("unexpected EOF".into())
+    }
+}
+
+impl Fault {
+    /// The same as everybody sees it.
+    pub(super) fn of(self, layer: String) -> RootfsError {
+        match self {
+            Self::Refused(why) => RootfsError::Refused { layer, why },
+            Self::Unsupported(why) => RootfsError::Unsupported { layer, why },
+            Self::Io(cause) => RootfsError::Read { layer, cause },
+        }
     }
 }
 

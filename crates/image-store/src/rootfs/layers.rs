@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 
+use super::bounds::Bounds;
 use super::disk::Disk;
 use super::fault::Fault;
 use super::tree::{Content, Kind, Tree};
 use super::{RootfsError, overlay, unpack};
-use crate::{Compression, ImageStore, StoredImage, is_cut, unpacked};
+use crate::packed::{UNPACKED_MAX, unpacked_within, words};
+use crate::{Compression, ImageStore, StoredImage, is_cut, is_too_large};
 
 /// The engine's most layers.
 const LAYERS_MAX: usize = 125;
@@ -45,15 +47,24 @@ impl Rootfs {
     pub fn of_layers(
         layers: impl IntoIterator<Item = (String, impl FnOnce() -> io::Result<File>)>,
     ) -> Result<Self, RootfsError> {
+        Self::within(layers, Bounds::default())
+    }
+
+    pub(super) fn within(
+        layers: impl IntoIterator<Item = (String, impl FnOnce() -> io::Result<File>)>,
+        mut bounds: Bounds,
+    ) -> Result<Self, RootfsError> {
+        let mut last = String::new();
         let mut files = Vec::new();
         let mut disks: Vec<Disk> = Vec::new();
         for (number, (layer, open)) in layers.into_iter().enumerate() {
             if number == LAYERS_MAX {
                 return Err(RootfsError::Refused { layer, why: "max depth exceeded".into() });
             }
+            last.clone_from(&layer);
             let read = || -> Result<(File, Disk), Fault> {
-                let file = uncompressed(open().map_err(Fault::Io)?)?;
-                let disk = unpack::unpack(&file, number)?;
+                let file = uncompressed(open().map_err(Fault::Io)?, &mut bounds)?;
+                let disk = unpack::unpack(&file, number, &mut bounds)?;
                 Ok((file, disk))
             };
             match read() {
@@ -61,11 +72,11 @@ impl Rootfs {
                     files.push(file);
                     disks.push(disk);
                 }
-                Err(Fault::Refused(why)) => return Err(RootfsError::Refused { layer, why }),
-                Err(Fault::Io(cause)) => return Err(RootfsError::Read { layer, cause }),
+                Err(fault) => return Err(fault.of(layer)),
             }
         }
-        Ok(Self { tree: overlay::merge(&disks), files })
+        let tree = overlay::merge(&disks, &mut bounds).map_err(|fault| fault.of(last))?;
+        Ok(Self { tree, files })
     }
 
     /// The tree.
@@ -135,8 +146,8 @@ impl Read for Reader<'_> {
 }
 
 /// A layer's archive: the file itself, or, where it is compressed, an unnamed temporary file.
-fn uncompressed(mut file: File) -> Result<File, Fault> {
-    let (compression, mut content) = unpacked(file.try_clone()?)?;
+fn uncompressed(mut file: File, bounds: &mut Bounds) -> Result<File, Fault> {
+    let (compression, mut content) = unpacked_within(file.try_clone()?, bounds.packed)?;
     if compression == Compression::None {
         drop(content);
         file.seek(SeekFrom::Start(0))?;
@@ -147,9 +158,18 @@ fn uncompressed(mut file: File) -> Result<File, Fault> {
     loop {
         match content.read(&mut buffer) {
             Ok(0) => return Ok(archive),
-            Ok(read) => archive.write_all(&buffer[..read]).map_err(Fault::Io)?,
+            Ok(read) => {
+                archive.write_all(&buffer[..read]).map_err(Fault::Io)?;
+                bounds.unpacked(read as u64);
+            }
             Err(error) if error.raw_os_error().is_some() => return Err(Fault::Io(error)),
             Err(error) if is_cut(&error) => return Err(Fault::cut()),
+            Err(error) if is_too_large(&error) => {
+                let most = words(UNPACKED_MAX);
+                return Err(Fault::Unsupported(format!(
+                    "the image unpacks to more than {most}, the most that futon takes"
+                )));
+            }
             // What is wrong is wrong with the content.
             Err(error) => return Err(Fault::Refused(format!("{compression:?}: {error}").to_lowercase())),
         }

@@ -10,6 +10,7 @@
 
 mod acl;
 mod attributes;
+mod bounds;
 mod disk;
 mod entry;
 mod error;

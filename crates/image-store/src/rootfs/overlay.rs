@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::bounds::Bounds;
 use super::disk::{Body, Disk, Inode, Number, ROOT};
+use super::fault::Fault;
 use super::tree::{Kind, Node, Tree};
 
 /// Attribute of a directory that hides all below it.
@@ -12,17 +14,24 @@ const PRIVATE: &[u8] = b"trusted.overlay.";
 /// A private attribute's name inside another overlay.
 const ESCAPED: &[u8] = b"trusted.overlay.overlay.";
 
+/// Attributes by which one file stands for another: who packs the upper directory of an overlay has them in a layer.
+const ELSEWHERE: [&[u8]; 2] = [b"trusted.overlay.redirect", b"trusted.overlay.metacopy"];
+/// Value of [`OPAQUE`] of a directory whose whiteouts are attributes.
+const WITH_WHITEOUTS: &[u8] = b"x";
+
 /// A directory of one layer.
 type Place = (usize, Number);
 
 /// Lays layers over one another, lowest first.
-pub(super) fn merge(layers: &[Disk]) -> Tree {
+pub(super) fn merge(layers: &[Disk], bounds: &mut Bounds) -> Result<Tree, Fault> {
     let mut files: BTreeMap<Vec<u8>, Place> = BTreeMap::new();
     // The root is merged from all layers, whatever marks it has. Directories wait here: they may be deep.
     let roots: Vec<Place> = (0..layers.len()).rev().map(|layer| (layer, ROOT)).collect();
     let mut waiting = vec![(Vec::new(), roots)];
     while let Some((path, places)) = waiting.pop() {
         for (path, found) in listed(layers, &path, &places) {
+            bounds.text(path.len())?;
+            found.iter().try_for_each(|place| require_plain(&path, inode(layers, *place)))?;
             let Some(top) = found.first().copied().filter(|top| !is_whiteout(inode(layers, *top))) else { continue };
             if inode(layers, top).is_directory() {
                 waiting.push((path.clone(), merged(layers, &found)));
@@ -46,7 +55,22 @@ pub(super) fn merge(layers: &[Disk]) -> Tree {
         names.entry(place).or_insert_with(|| path.clone());
         tree.nodes.insert(path, node(inode, kind));
     }
-    tree
+    Ok(tree)
+}
+
+/// Refuses what an overlay reads as a sign of its own and this module does not follow: without it the tree would be another one.
+fn require_plain(path: &[u8], inode: &Inode) -> Result<(), Fault> {
+    let refused = |name: &[u8]| {
+        let (path, name) = (String::from_utf8_lossy(path), String::from_utf8_lossy(name));
+        Fault::Unsupported(format!("/{path} has the attribute {name}, which is overlayfs's own"))
+    };
+    if let Some(name) = ELSEWHERE.into_iter().find(|name| inode.xattrs.contains_key(*name)) {
+        return Err(refused(name));
+    }
+    match inode.xattrs.get(OPAQUE) {
+        Some(value) if inode.is_directory() && value == WITH_WHITEOUTS => Err(refused(OPAQUE)),
+        _ => Ok(()),
+    }
 }
 
 fn inode(layers: &[Disk], (layer, number): Place) -> &Inode {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 
 use super::attributes::{self, chmod};
+use super::bounds::Bounds;
 use super::disk::{Body, Disk, Number, PATH_MAX, ROOT};
 use super::entry::{Entries, Entry};
 use super::fault::{Errno, Fault};
@@ -27,11 +28,12 @@ const PLACE: usize = 94;
 const LAST: Time = Time { seconds: 9_223_372_036, nanoseconds: 854_775_807 };
 
 /// Unpacks an uncompressed layer.
-pub(super) fn unpack(file: &File, layer: usize) -> Result<Disk, Fault> {
+pub(super) fn unpack(file: &File, layer: usize, bounds: &mut Bounds) -> Result<Disk, Fault> {
     let mut unpacker = Unpacker { disk: Disk::new(), folders: Vec::new() };
     let mut entries = Entries::new(file, layer)?;
     let mut names = HashSet::new();
     while let Some(entry) = entries.next()? {
+        bounds.take(&entry)?;
         unpacker.take(&entry)?;
         // The engine's record of the archive (tar-split) has room for one entry of a name, global headers counted.
         if !names.insert(clean(&entry.name)) {
