@@ -232,20 +232,25 @@ fn comparable(mut container: Value) -> Value {
 
 /// What the guest does for each sample that futon has requests for.
 const INSPECT: &str = r#"
+# The requests were made without these.
+unset MY_TAG MY_PORT
 chmod 755 $here/guest-tool
 docker pull -q vhiveease/fibonacci-go:latest >/dev/null
 mkdir -p /tmp/made && tar -xf $here/made.tar -C /tmp/made
 for d in $(ls /tmp/made); do
     cd /tmp/made/$d && cp functions.yaml /run/futon/functions.yaml
     rm -rf /run/futon/files; [ ! -d files ] || cp -a files /run/futon/files
-    $here/guest-tool up service.json --no-start >/tmp/answers/$d.up 2>&1
+    $here/guest-tool up service.json --no-start >/tmp/answers/$d.our-words 2>&1
     docker inspect $(docker ps -aq) >/tmp/answers/$d.ours
     docker rm -f $(docker ps -aq) >/dev/null; docker network prune -f >/dev/null
-    $C -f /run/futon/functions.yaml up --no-start --pull never fn >>/tmp/answers/$d.up 2>&1
+    $C -f /run/futon/functions.yaml up --no-start --pull never fn >/tmp/answers/$d.their-words 2>&1
     docker inspect $(docker ps -aq) >/tmp/answers/$d.theirs
     docker rm -f $(docker ps -aq) >/dev/null; docker network prune -f >/dev/null
 done
 "#;
+
+/// Compose 2.26 writes `memswap_limit: -1` as a text that it refuses to read: the container of futon's request is the one that was asked for.
+const UNREADABLE: &str = "memswap_limit': invalid size: '-1'";
 
 #[test]
 #[ignore = "takes long: make differential runs it"]
@@ -281,7 +286,7 @@ fn written_compose_files_mean_what_the_guests_compose_says() {
     let files = ["made.tar", "guest-tool"].map(|name| folder.path().join(name));
     let answers = guest(folder.path(), &here, INSPECT, &[&files[0], &files[1]]);
     let (read, refused) = compare(&samples, &here, &answers);
-    let mut wrong = Vec::new();
+    let (mut wrong, mut both_refused, mut unreadable) = (Vec::new(), 0, Vec::new());
     for name in &asked {
         let read = |end: &str| -> Vec<Value> {
             let text = fs::read_to_string(answers.join(format!("{name}.{end}"))).unwrap_or_default();
@@ -289,15 +294,28 @@ fn written_compose_files_mean_what_the_guests_compose_says() {
             list.into_iter().map(comparable).collect()
         };
         let (ours, theirs) = (read("ours"), read("theirs"));
-        if ours != theirs || ours.is_empty() {
-            let said = fs::read_to_string(answers.join(format!("{name}.up"))).unwrap_or_default();
+        let words = |whose: &str| fs::read_to_string(answers.join(format!("{name}.{whose}-words"))).unwrap_or_default();
+        let (our_words, their_words) = (words("our"), words("their"));
+        let alike = if ours.is_empty() && theirs.is_empty() {
+            // Both refuse, for the engine's reason.
+            both_refused += 1;
+            their_words.rsplit_once("from daemon: ").is_some_and(|(_, why)| our_words.contains(why.trim()))
+        } else if theirs.is_empty() && their_words.contains(UNREADABLE) {
+            unreadable.push(name.as_str());
+            true
+        } else {
+            ours == theirs
+        };
+        if !alike {
+            let said = format!("{our_words}{their_words}");
             let key = fs::read_to_string(here.join(name).join("compose.yaml")).unwrap();
             let key = key.lines().nth(3).unwrap_or_default().to_owned();
             wrong.push(format!("{name} ({key}): {}\n{said}", differences("", &json!(ours), &json!(theirs)).join("; ")));
         }
     }
     println!(
-        "{read} files read alike, {refused} refused alike; {} containers of {} compared alike; {:.0} s",
+        "{read} files read alike, {refused} refused alike; {} containers of {} compared alike ({both_refused} refused by the engine; \
+         Compose cannot read its own form of {unreadable:?}); {:.0} s",
         asked.len() - wrong.len(),
         asked.len(),
         begin.elapsed().as_secs_f64()
