@@ -12,7 +12,7 @@ export RESOURCES WORKING_DIR CARGO
 # Debian keeps chroot, mke2fs and others where ordinary users' paths do not lead; a caller may have no path at all.
 export PATH := $(if $(PATH),$(PATH):)/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 
-.PHONY: help differential setup programs lean resources images images-all demo test test-fast fuzz bench fresh soak lint build run check shell clean
+.PHONY: help dist dist-test workflows differential setup programs lean resources images images-all demo test test-fast fuzz bench fresh soak lint build run check shell clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,8 +62,18 @@ bench: images-all ## The documented flow, futon from nothing and futon's forks, 
 fresh: ## make demo (FRESH=test: make test, too) in bare roots of Debian 12 and 13; needs root, takes an hour
 	@sh scripts/fresh.sh
 
-soak: images-all ## 200 forks in a row, 50 two at a time
+dist: programs ## What users install: a tarball and a Debian package, in target/dist
+	@sh scripts/dist.sh
+
+dist-test: dist images ## Install the package in bare roots of Debian 12 and 13, and test an image with it; needs root
+	@sh scripts/dist-test.sh
+
+workflows: ## The steps of the cheap jobs of .github/workflows, as they are written, in a bare Debian root; needs root
+	@sh scripts/workflows.sh
+
+soak: images-all ## 10,000 fake runs, 1,000 forks, then faults at random moments: nothing may be left; takes hours
 	@sh bench/soak.sh
+	@sh bench/faults.sh
 
 lint: ## Formatting, clippy, shellcheck
 	@sh scripts/lint.sh

@@ -36,55 +36,15 @@ trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# bare_root SUITE: what an administrator has after the smallest installation, and how this host reaches the network.
-bare_root() {
-    bare=$work/root-$1 suite=$1
-    rm -rf "$bare"
-    mkdir "$bare" "$work/made" 2>/dev/null || mkdir -p "$bare" "$work/made"
-    # shellcheck source=images/keyring.sh
-    . "$images/keyring.sh"
-    apt-config dump Acquire | grep -iE '(::Proxy|::CAInfo)' >"$work/made/apt.conf" || echo 'Acquire::Languages "none";' >"$work/made/apt.conf"
-    mmdebstrap --quiet --mode=root --variant=minbase "$@" --include=git,make,ca-certificates,sudo --aptopt="$work/made/apt.conf" \
-        --format=directory "$suite" "$bare" >"$work/root-$suite.log" 2>&1 || { tail -n 20 "$work/root-$suite.log" >&2; return 1; }
-    cp /etc/resolv.conf "$bare/etc/resolv.conf"
-    echo '127.0.0.1 localhost' >"$bare/etc/hosts"
-    [ ! -f /etc/pip.conf ] || cp /etc/pip.conf "$bare/etc/pip.conf"
-    # Authorities of the host's own network.
-    cp /usr/local/share/ca-certificates/*.crt "$bare/usr/local/share/ca-certificates/" 2>/dev/null || true
-    chroot "$bare" update-ca-certificates >/dev/null 2>&1
-    chroot "$bare" useradd --create-home --shell /bin/bash me
-    echo 'me ALL=(ALL) NOPASSWD: ALL' >"$bare/etc/sudoers.d/me"
-    # What setup does for a user is part of the test.
-    sed -i '/^me:/d' "$bare/etc/subuid" "$bare/etc/subgid"
-}
-
-# enter ROOT USER COMMAND…: runs a command in a root that is a mount namespace's own root: one entered by chroot would refuse user namespaces.
-enter() {
-    # shellcheck disable=SC2016 # the inner shell expands
-    unshare --mount --pid --fork --kill-child --propagation private sh -euc '
-        root=$1 user=$2
-        shift 2
-        mount --bind "$root" "$root"
-        mount -t proc proc "$root/proc"
-        mount --rbind /dev "$root/dev"
-        mount -t sysfs sysfs "$root/sys"
-        mount -t tmpfs -o mode=755 tmpfs "$root/run"
-        cd "$root"
-        mkdir -p .old
-        pivot_root . .old
-        cd /
-        umount -l /.old
-        rmdir /.old
-        home=$(getent passwd "$user" | cut -d: -f6)
-        cd "$home/futon"
-        exec setpriv --reuid "$user" --regid "$user" --init-groups env -i "$@"
-    ' enter "$@" </dev/null
-}
+# shellcheck source=scripts/bareroot.sh
+. "$repo/scripts/bareroot.sh"
 
 status=0
 for suite in $suites; do
     say "a bare Debian root: $suite"
-    bare_root "$suite" || { printf '%s|-|root|failed|0\n' "$suite" >>"$table"; status=1; continue; }
+    bare_root "$suite" git,make,ca-certificates,sudo || { printf '%s|-|root|failed|0\n' "$suite" >>"$table"; status=1; continue; }
+    # What setup does for a user is part of the test.
+    sed -i '/^me:/d' "$work/root-$suite/etc/subuid" "$work/root-$suite/etc/subgid"
     for user in $users; do
         root=$work/run
         rm -rf "$root"
@@ -98,7 +58,7 @@ for suite in $suites; do
             say "$suite, as $user: make $command (log: $log)"
             begin=$(date +%s)
             result=passed
-            enter "$root" "$user" /usr/bin/make "$command" >"$log" 2>&1 || result=failed
+            enter "$root" "$user" futon /usr/bin/make "$command" >"$log" 2>&1 || result=failed
             printf '%s|%s|make %s|%s|%s\n' "$suite" "$user" "$command" "$result" "$(($(date +%s) - begin))" >>"$table"
             [ "$result" = passed ] || { tail -n 30 "$log" >&2; status=1; break; }
         done

@@ -15,6 +15,12 @@ if has shellcheck; then
 else
     skipped shellcheck "scripts are not checked"
 fi
+if has actionlint; then actionlint; else skipped actionlint "workflows are not checked"; fi
+if has python3 && python3 -c 'import yaml' 2>/dev/null; then
+    python3 scripts/test_workflow.py
+else
+    skipped python3-yaml "scripts/workflow.py is not tested"
+fi
 sh scripts/promises.sh
 sh scripts/licences.sh
 if has python3; then python3 scripts/dependencies.py; else skipped python3 "dependencies are not checked"; fi

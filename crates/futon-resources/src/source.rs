@@ -5,13 +5,31 @@ use std::path::{Path, PathBuf};
 use super::{BASE_IMAGE, CMDLINE, INITRD, KERNEL, Manifest};
 use futon_common::{Error, Result};
 
-/// futon's source folder, which holds the recipes: `$FUTON_HOME`, else the nearest folder above the working
+/// Where an installed futon has its recipes and guest tools, seen from the folder that holds `bin`.
+const INSTALLED: &str = "lib/futon";
+
+/// Whether a folder has the recipes.
+fn is_root(folder: &Path) -> bool {
+    folder.join("images/base/build.sh").is_file()
+}
+
+/// The recipes and guest tools of an installed futon: `lib/futon` beside the program's own `bin`.
+#[must_use]
+pub fn installed_root() -> Option<PathBuf> {
+    installed_with(&std::env::current_exe().ok()?)
+}
+
+fn installed_with(program: &Path) -> Option<PathBuf> {
+    let root = program.parent()?.parent()?.join(INSTALLED);
+    is_root(&root).then_some(root)
+}
+
+/// The folder that holds the recipes: `$FUTON_HOME`, else what was installed with this program, else the nearest folder above the working
 /// directory or the program that has `images/base/build.sh`, else where futon was built.
 ///
 /// # Errors
 /// When there is none.
 pub fn source_root() -> Result<PathBuf> {
-    let is_root = |folder: &Path| folder.join("images/base/build.sh").is_file();
     if let Some(home) = std::env::var_os("FUTON_HOME").map(PathBuf::from) {
         return if is_root(&home) {
             Ok(home)
@@ -19,6 +37,9 @@ pub fn source_root() -> Result<PathBuf> {
             Err(Error::usage(format!("FUTON_HOME is {}, which has no images/base/build.sh", home.display()))
                 .hint("point FUTON_HOME at futon's source folder"))
         };
+    }
+    if let Some(installed) = installed_root() {
+        return Ok(installed);
     }
     let starts = [std::env::current_dir().ok(), std::env::current_exe().ok()];
     let above = starts.iter().flatten().flat_map(|start| start.ancestors());
@@ -96,4 +117,21 @@ pub fn find_base(
         initrd,
         cmdline: cmdline.trim().to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_installed_program_has_its_own_recipes() {
+        let prefix = tempfile::tempdir().unwrap();
+        let program = prefix.path().join("bin/futon");
+        assert_eq!(installed_with(&program), None);
+        let recipe = prefix.path().join("lib/futon/images/base");
+        std::fs::create_dir_all(&recipe).unwrap();
+        std::fs::write(recipe.join("build.sh"), "").unwrap();
+        assert_eq!(installed_with(&program), Some(prefix.path().join("lib/futon")));
+        assert_eq!(installed_with(&prefix.path().join("target/release/deps/futon")), None);
+    }
 }

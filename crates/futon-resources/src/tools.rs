@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::{FUTON_GUEST, Manifest, TEST_CLIENT};
+use super::{FUTON_GUEST, Manifest, TEST_CLIENT, installed_root};
 use futon_common::sha256_file;
 use futon_common::{Context, Error, Result};
 
-/// Puts the guest tools that stand beside the running program into the resources folder. Returns the names of
+/// Puts the guest tools that were installed with the running program, or stand beside it, into the resources folder. Returns the names of
 /// those that were replaced.
 ///
 /// # Errors
 /// When they were not built, or the folder cannot be written.
 pub fn install_tools(resources: &Path) -> Result<Vec<&'static str>> {
     let program = std::env::current_exe().context(|| "cannot tell where futon's program is".into())?;
-    let beside = program.parent().unwrap_or_else(|| Path::new("."));
+    let installed = installed_root();
+    let beside = installed.as_deref().or(program.parent()).unwrap_or_else(|| Path::new("."));
     fs::create_dir_all(resources).context(|| format!("cannot make {}", resources.display()))?;
     let mut manifest = Manifest::read(resources)?;
     let mut replaced = Vec::new();

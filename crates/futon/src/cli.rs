@@ -11,6 +11,8 @@ mod explicit;
 mod gem5;
 mod on;
 
+use crate::commands::default_resources;
+
 pub use gem5::{Gem5Args, StatsCommand};
 pub use on::{On, fake_is_allowed};
 
@@ -96,6 +98,12 @@ pub enum Command {
         /// Shell
         shell: clap_complete::Shell,
     },
+    /// Write manual pages into a folder (used when futon is packaged)
+    #[command(hide = true)]
+    Manual {
+        /// Folder
+        folder: PathBuf,
+    },
     /// Watch over a machine (used by futon itself)
     #[command(hide = true)]
     Guard(GuardArgs),
@@ -121,8 +129,8 @@ impl Command {
 /// Where resources are.
 #[derive(Debug, Clone, Args)]
 pub struct ResourcesArg {
-    /// Folder of base image, kernel, guest tools and function images
-    #[arg(long, env = "RESOURCES", default_value = "resources", value_name = "DIR")]
+    /// Folder of base image, kernel, guest tools and function images [default: resources; of an installed futon ~/.local/share/futon]
+    #[arg(long, env = "RESOURCES", default_value_os_t = default_resources(), hide_default_value = true, value_name = "DIR")]
     pub resources: PathBuf,
 }
 
@@ -167,7 +175,7 @@ pub enum ResourcesCommand {
         #[command(flatten)]
         resources: ResourcesArg,
         /// Virtual size of the base image's disk
-        #[arg(long, default_value = "8G", value_name = "SIZE", value_parser = disk_size)]
+        #[arg(long, default_value = DISK_SIZE, value_name = "SIZE", value_parser = disk_size)]
         disk_size: String,
         /// Build even if all is up to date
         #[arg(long)]
@@ -201,6 +209,9 @@ pub enum ResourcesCommand {
         resources: ResourcesArg,
     },
 }
+
+/// Virtual size of the base image's disk, where nobody wants another.
+pub const DISK_SIZE: &str = "8G";
 
 /// What `futon resources build` can make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -523,7 +534,7 @@ pub struct OutputArgs {
 /// `futon test`.
 #[derive(Debug, Args)]
 pub struct TestArgs {
-    /// Functions: compose services or image names
+    /// Functions: compose services, image names, or image archives, as in ./my-function.tar
     #[arg(value_name = "FUNCTION")]
     pub names: Vec<String>,
     /// File with one function a line, used when none is named [default: functions.list beside the compose file]

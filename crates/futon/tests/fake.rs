@@ -9,6 +9,7 @@ use std::process::Stdio;
 
 use common::{Project, text};
 use serde_json::Value;
+use sha2::Digest as _;
 
 fn verdict(report: &Value, index: usize) -> (&str, Option<&str>, &str) {
     let verdict = &report["functions"][index]["verdict"];
@@ -284,4 +285,35 @@ fn help_and_completions_are_there() {
         assert!(output.status.success() && !output.stdout.is_empty(), "{args:?}");
     }
     assert!(text(&project.futon(&["--help"])).contains("nothing to run"), "exit codes are in the help");
+}
+
+#[test]
+fn an_archive_is_added_and_tested() {
+    let project = Project::new();
+    // As `docker save` writes it.
+    let layer = tar(&[("bin/app", b"app")]);
+    let diff_id = hex::encode(sha2::Sha256::digest(&layer));
+    let config = serde_json::json!({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/bin/app"]},
+        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{diff_id}")]}});
+    let manifest = serde_json::json!([{"Config": "config.json", "RepoTags": ["me/saved:v1"], "Layers": ["layer.tar"]}]);
+    let (config, manifest) = (config.to_string(), manifest.to_string());
+    let archive =
+        tar(&[("config.json", config.as_bytes()), ("layer.tar", &layer), ("manifest.json", manifest.as_bytes())]);
+    std::fs::write(project.path("saved.tar"), archive).unwrap();
+    let (code, report) = project.fake("pass", &["saved.tar", "--client", "fibonacci-go"]);
+    assert_eq!(code, Some(0), "{report:#}");
+    assert_eq!(report["functions"][0]["image"], "me/saved:v1");
+    let output = project.futon(&["test", "--on", "fake:pass", "./missing.tar"]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+}
+
+fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, content) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o755);
+        archive.append_data(&mut header, name, *content).unwrap();
+    }
+    archive.into_inner().unwrap()
 }

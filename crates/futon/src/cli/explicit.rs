@@ -43,6 +43,7 @@ fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
         | Command::Stats(_)
         | Command::Serve(_)
         | Command::Completions { .. }
-        | Command::Guard(_) => return None,
+        | Command::Guard(_)
+        | Command::Manual { .. } => return None,
     })
 }

@@ -1,6 +1,9 @@
-//! `futon completions`.
+//! `futon completions`, and the manual pages.
+
+use std::path::Path;
 
 use clap::CommandFactory;
+use futon_common::{Context, Result};
 use futon_model::ExitCode;
 
 use crate::cli::Cli;
@@ -9,4 +12,12 @@ use crate::cli::Cli;
 pub fn completions(shell: clap_complete::Shell) -> ExitCode {
     clap_complete::generate(shell, &mut Cli::command(), "futon", &mut std::io::stdout());
     ExitCode::Passed
+}
+
+/// Writes a manual page for futon and for each of its commands.
+pub fn manual(folder: &Path) -> Result<ExitCode> {
+    let command = Cli::command().disable_help_subcommand(true);
+    clap_mangen::generate_to(command, folder)
+        .context(|| format!("cannot write manual pages into {}", folder.display()))?;
+    Ok(ExitCode::Passed)
 }

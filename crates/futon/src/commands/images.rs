@@ -35,13 +35,14 @@ pub async fn images(command: ImagesCommand, ui: &mut Ui, cancel: &CancellationTo
         }
         ImagesCommand::Add { source, name, insecure, resources } => {
             let registry = RegistryOptions { tls_verify: !insecure, ..RegistryOptions::default() };
-            let code = add(&source, name.as_deref(), registry, store_to_add_to(&resources.resources)?, ui).await?;
+            let named = name.as_deref().map(str::parse).transpose()?;
+            add(&source, named, registry, store_to_add_to(&resources.resources)?, ui).await?;
             let own = own_folder(&resources.resources)?;
             if own != resources.resources {
                 let shared = resources.resources.display();
                 ui.line(&format!("{shared} cannot be written: it is in {}, for you alone", own.display()));
             }
-            Ok(code)
+            Ok(ExitCode::Passed)
         }
         ImagesCommand::List { resources, json } => list(&store(&resources.resources)?, json, ui),
         ImagesCommand::Show { name, resources, json } => {
@@ -72,14 +73,39 @@ fn sample_names(given: Vec<String>, all: bool, resources: &Path) -> Result<Vec<S
     }
 }
 
+/// Takes the place of image archives among the functions to test: adds what they hold to the store, and names it.
+///
+/// # Errors
+/// When an archive cannot be added.
+pub async fn with_archives(names: &[String], resources: &Path, ui: &mut Ui) -> Result<Vec<String>> {
+    let mut all = Vec::new();
+    for name in names {
+        if !is_archive(name) {
+            all.push(name.clone());
+            continue;
+        }
+        let added = add(name, None, RegistryOptions::default(), store_to_add_to(resources)?, ui).await?;
+        all.extend(added.iter().map(ImageReference::to_string));
+    }
+    Ok(all)
+}
+
+/// Whether a name is that of an archive here: a path, or a file that is called one. A service may well have the name of a file beside it.
+fn is_archive(name: &str) -> bool {
+    let path = Path::new(name);
+    let is_path = ["/", "./", "../"].iter().any(|start| name.starts_with(start));
+    let is_called_one = [".tar", ".tgz", ".tbz2", ".txz"].iter().any(|part| name.contains(part));
+    is_path || is_called_one && path.is_file()
+}
+
+/// Adds an image and says what came of it: the names it has now.
 async fn add(
     source: &str,
-    name: Option<&str>,
+    name: Option<ImageReference>,
     registry: RegistryOptions,
     store: ImageStore,
     ui: &mut Ui,
-) -> Result<ExitCode> {
-    let name: Option<ImageReference> = name.map(str::parse).transpose()?;
+) -> Result<Vec<ImageReference>> {
     let path = Path::new(source).to_owned();
     ui.start(&format!("adding {source}"));
     let source_text = source.to_owned();
@@ -108,10 +134,11 @@ async fn add(
     }
     let added = adding.await.context(|| "adding was broken off".into());
     ui.stop();
-    for image in added?? {
-        ui.line(&format!("{} is {}", image.image.reference, image.image.manifest.digest));
+    let added: Vec<_> = added??.into_iter().map(|added| added.image).collect();
+    for image in &added {
+        ui.line(&format!("{} is {}", image.reference, image.manifest.digest));
     }
-    Ok(ExitCode::Passed)
+    Ok(added.into_iter().map(|image| image.reference).collect())
 }
 
 fn list(store: &ImageStore, json: bool, ui: &Ui) -> Result<ExitCode> {
@@ -133,4 +160,20 @@ fn list(store: &ImageStore, json: bool, ui: &Ui) -> Result<ExitCode> {
         ))?;
     }
     Ok(ExitCode::Passed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn archives_are_told_from_names() {
+        for archive in ["./fn", "/tmp/fn.tar", "../x.oci"] {
+            assert!(is_archive(archive), "{archive}");
+        }
+        // The last is no file here.
+        for name in ["fibonacci-go", "me/fn:v1", "localhost:5000/a/b", "src", "fn.tar"] {
+            assert!(!is_archive(name), "{name}");
+        }
+    }
 }

@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{Command, On};
 use crate::ui::Ui;
 
+pub use places::default_resources;
 pub use signals::{cancel_on_signals, prepare_process};
 
 /// Does what the command says.
@@ -57,6 +58,7 @@ pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) 
         Command::Serve(args) => serve::serve(&args, ui, cancel).await,
         Command::Warm(command) => warm::warm(command, ui, &cancel).await,
         Command::Shell(args) => shell::shell(&args, ui, cancel).await,
+        Command::Manual { folder } => completions::manual(&folder),
         Command::Completions { shell } => Ok(completions::completions(shell)),
         // `main` has taken this one already.
         Command::Guard(_) => Ok(ExitCode::Usage),

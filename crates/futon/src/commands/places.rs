@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use futon_common::{Error, Result};
 use futon_qemu::WarmStore;
-use futon_resources::IMAGES;
+use futon_resources::{IMAGES, installed_root};
 use image_store::ImageStore;
 use nix::unistd::{AccessFlags, access, getuid};
 
@@ -29,6 +29,15 @@ pub fn own_folder(resources: &Path) -> Result<PathBuf> {
         Some(own) if can_be_made(&own) => Ok(own),
         Some(own) => Err(refused(format!("neither can {}", own.display()))),
     }
+}
+
+/// Where resources are when nobody says so: in `resources` here, and for an installed futon in the user's own folder.
+pub fn default_resources() -> PathBuf {
+    let here = PathBuf::from("resources");
+    if installed_root().is_none() || here.join("manifest.json").is_file() {
+        return here;
+    }
+    users_folder().unwrap_or(here)
 }
 
 /// The user's own folder, whether or not it is there.

@@ -3,13 +3,13 @@
 use futon_common::{Context, Result};
 use futon_model::ExitCode;
 use futon_resources::{
-    BaseOptions, Built, IMAGES, LeanPart, Manifest, build_base, build_compose, build_lean_part, gem5_resources,
-    install_tools,
+    BASE_IMAGE, BaseOptions, Built, COMPOSE, IMAGES, LeanPart, Manifest, build_base, build_compose, build_lean_part, gem5_resources,
+    install_tools, installed_root,
 };
 use tokio_util::sync::CancellationToken;
 
 use super::places::{store, writable};
-use crate::cli::{ResourcePart, ResourcesCommand};
+use crate::cli::{DISK_SIZE, ResourcePart, ResourcesCommand};
 use crate::ui::Ui;
 
 /// Builds, lists or verifies resources.
@@ -70,6 +70,31 @@ pub async fn resources(command: ResourcesCommand, ui: &mut Ui, cancel: &Cancella
         }
         ResourcesCommand::Verify { resources } => verify(&resources.resources, ui),
     }
+}
+
+/// An installed futon has no `make` before it: what a first test needs and nobody has made yet it makes by its own recipes, and says so. Its
+/// guest tools go with the program, also after an upgrade.
+///
+/// # Errors
+/// When a recipe fails.
+pub async fn first_use(folder: &std::path::Path, base: bool, ui: &mut Ui, cancel: &CancellationToken) -> Result<()> {
+    if installed_root().is_none() || writable(folder).is_err() {
+        return Ok(());
+    }
+    install_tools(folder)?;
+    let manifest = Manifest::read(folder)?;
+    let missing = |name: &str| !manifest.resources.contains_key(name);
+    let parts = [(base && missing(BASE_IMAGE), ResourcePart::Base), (missing(COMPOSE), ResourcePart::Compose)];
+    for part in parts.into_iter().filter_map(|(missing, part)| missing.then_some(part)) {
+        if part == ResourcePart::Base {
+            let folder = folder.display();
+            ui.line(&format!(
+                "{folder} has no base image yet: building it from Debian's packages takes some minutes, once"
+            ));
+        }
+        build_part(part, folder, DISK_SIZE, false, ui, cancel).await?;
+    }
+    Ok(())
 }
 
 async fn build_part(

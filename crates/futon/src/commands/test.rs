@@ -25,7 +25,7 @@ use super::project::{Project, missing_image, store_for};
 use super::run::run_beside;
 use super::rundir::run_folder;
 use super::warm::with_images;
-use crate::cli::{On, TestArgs};
+use crate::cli::{BaseArg, On, TestArgs};
 use crate::ui::Ui;
 
 /// Tests functions, as many side by side as there is room for.
@@ -36,8 +36,12 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
     if let Some(folder) = junit_folder.filter(|folder| !folder.is_dir()) {
         return Err(Error::usage(format!("--junit: there is no folder {}", folder.display())).hint("make it first"));
     }
+    let m = &args.machine;
+    let base = m.on == On::Qemu && m.base == BaseArg::Docker && m.base_image.is_none();
+    super::resources::first_use(resources, base, ui, &cancel).await?;
+    let given = super::images::with_archives(&args.names, resources, ui).await?;
     let mut project = Project::read(&args.project, &args.client, &args.machine, resources)?;
-    let names = project.names(&args.names, args.list.as_deref(), args.client.client.as_deref())?;
+    let names = project.names(&given, args.list.as_deref(), args.client.client.as_deref())?;
     if has_lean_guest(&args.machine) {
         project.lean_can(&names)?;
     }
