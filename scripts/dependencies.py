@@ -48,7 +48,14 @@ def library_names(packages):
 
 def code_of(folder):
     """All of a crate's code without its comments, where a name proves nothing."""
-    text = [path.read_text() for path in folder.rglob("*.rs") if "target" not in path.parts]
+    paths = [path for path in folder.rglob("*.rs") if "target" not in path.parts]
+    text = [path.read_text() for path in paths]
+    # Tests may share a module of another crate.
+    for path, code in zip(paths, list(text)):
+        for shared in re.findall(r'#\[path = "([^"]+)"\]', code):
+            module = (path.parent / shared).resolve()
+            siblings = module.parent.glob("*.rs") if module.name == "mod.rs" else [module]
+            text += [file.read_text() for file in siblings if file.is_file()]
     return re.sub(r"^\s*//.*$", "", "\n".join(text), flags=re.MULTILINE)
 
 

@@ -3,8 +3,8 @@
 use futon_common::{Context, Result};
 use futon_model::ExitCode;
 use futon_resources::{
-    BASE_IMAGE, BaseOptions, Built, COMPOSE, IMAGES, LeanPart, Manifest, build_base, build_compose, build_lean_part, gem5_resources,
-    install_tools, installed_root,
+    BASE_IMAGE, BaseOptions, Built, COMPOSE, IMAGES, LeanPart, Manifest, build_base, build_compose, build_lean_part,
+    gem5_resources, install_tools, installed_root,
 };
 use tokio_util::sync::CancellationToken;
 
