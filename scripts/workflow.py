@@ -374,6 +374,8 @@ def main():
             raise Refused("no bare root could be made")
         root = WORK / f"root-{args.suite}"
         job = Job(root, inputs)
+        # The root sees this machine's devices; a step may change who can use them (scripts/kvm.sh), and that must not stay.
+        modes = {path: os.stat(path).st_mode & 0o7777 for path in ["/dev/kvm"] if os.path.exists(path)}
         try:
             for number, step in enumerate(steps):
                 job.step(step, str(number))
@@ -388,6 +390,8 @@ def main():
             if summary.exists():
                 print(f"==> summary\n{summary.read_text()}")
         finally:
+            for path, mode in modes.items():
+                os.chmod(path, mode)
             if not args.keep:
                 shutil.rmtree(root, ignore_errors=True)
         print(f"\n{'step':50} {'result':8} {'seconds':>8}")
