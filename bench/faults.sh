@@ -4,6 +4,8 @@
 #
 #   bench/faults.sh [ROUNDS [SEED]]      default 20 rounds of each fault on a virtual machine, seed 1
 #
+# FAULTS names some of them alone, as in FAULTS='futon:KILL qemu:STOP'.
+#
 # A round is one run of fibonacci-go, a signal at a moment of 0 to 5 s, and a look at what is left. Needs root for the full disks (tmpfs).
 set -eu
 cd "$(dirname "$0")/.."
@@ -66,8 +68,9 @@ strike() {
     done
 }
 
-for who in futon guard qemu; do
-    for signal in KILL SEGV STOP; do strike "$who" $signal; done
+for fault in ${FAULTS:-futon:KILL futon:SEGV futon:STOP guard:KILL guard:SEGV guard:STOP qemu:KILL qemu:SEGV qemu:STOP}; do
+    echo "$fault, $rounds times"
+    strike "${fault%:*}" "${fault#*:}"
 done
 
 # full_disk WHAT ARGUMENT…: a run with a disk of 4 MiB somewhere.
