@@ -16,7 +16,7 @@ use futon_common::{Context, Error, Result};
 pub fn install_tools(resources: &Path) -> Result<Vec<&'static str>> {
     let program = std::env::current_exe().context(|| "cannot tell where futon's program is".into())?;
     let installed = installed_root();
-    let beside = installed.as_deref().or(program.parent()).unwrap_or_else(|| Path::new("."));
+    let beside = installed.as_deref().or_else(|| program.parent()).unwrap_or_else(|| Path::new("."));
     fs::create_dir_all(resources).context(|| format!("cannot make {}", resources.display()))?;
     let mut manifest = Manifest::read(resources)?;
     let mut replaced = Vec::new();

@@ -31,19 +31,19 @@ impl Default for Bounds {
 impl Bounds {
     /// Counts an entry.
     pub(super) fn take(&mut self, entry: &Entry) -> Result<(), Fault> {
-        self.entries = self.entries.checked_sub(1).ok_or_else(|| too_large(format!("more than {ENTRIES} entries")))?;
+        self.entries = self.entries.checked_sub(1).ok_or_else(|| too_large(&format!("more than {ENTRIES} entries")))?;
         let attributes: usize = entry.xattrs.iter().map(|(name, value)| name.len() + value.len()).sum();
         let (size, pieces) = entry.content.as_ref().map_or((0, 0), |content| (content.size, content.pieces.len()));
         self.text(entry.name.len() + entry.link.len() + attributes + pieces * size_of::<Piece>())?;
         let left = self.files.checked_sub(size);
-        self.files = left.ok_or_else(|| too_large(format!("files of more than {}", words(UNPACKED_MAX))))?;
+        self.files = left.ok_or_else(|| too_large(&format!("files of more than {}", words(UNPACKED_MAX))))?;
         Ok(())
     }
 
     /// Counts text.
     pub(super) fn text(&mut self, bytes: usize) -> Result<(), Fault> {
         let left = self.text.checked_sub(bytes as u64);
-        self.text = left.ok_or_else(|| too_large(format!("more than {} of names and attributes", words(TEXT))))?;
+        self.text = left.ok_or_else(|| too_large(&format!("more than {} of names and attributes", words(TEXT))))?;
         Ok(())
     }
 
@@ -53,7 +53,7 @@ impl Bounds {
     }
 }
 
-fn too_large(what: String) -> Fault {
+fn too_large(what: &str) -> Fault {
     Fault::Unsupported(format!("it has {what}, the most that futon takes"))
 }
 
