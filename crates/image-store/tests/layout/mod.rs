@@ -7,10 +7,10 @@ use std::process::Command;
 
 use sha2::Digest as _;
 
-/// Every file below a folder with its content, sorted.
+/// Every file below a folder with its content, sorted; none where there is no such folder.
 pub fn tree(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files = Vec::new();
-    let mut folders = vec![folder.to_owned()];
+    let mut folders: Vec<PathBuf> = folder.exists().then(|| folder.to_owned()).into_iter().collect();
     while let Some(at) = folders.pop() {
         for entry in std::fs::read_dir(at).unwrap().flatten() {
             if entry.file_type().unwrap().is_dir() {
