@@ -2,8 +2,7 @@
 
 use std::fs;
 
-use futon_gem5;
-use futon_qemu;
+use futon_machine::console::alarm_in;
 use futon_model::{EventKind, GuestEvent};
 
 use crate::scratch;
@@ -21,7 +20,7 @@ pub fn guest_events(data: &[u8]) {
             assert_eq!(serde_json::from_str::<GuestEvent>(&text).expect("an event that was written"), event);
         }
         let text = String::from_utf8_lossy(line);
-        if let Some(Ok(event)) = gem5::parse_event(&text) {
+        if let Some(Ok(event)) = futon_gem5::parse_event(&text) {
             assert!(text.starts_with("futon-event: "), "{event:?}");
         }
     }
@@ -39,7 +38,7 @@ pub fn guest_events(data: &[u8]) {
             made += 1;
         }
     }
-    let (told, kept) = gem5::fuzzing::said(TOKEN, &outdir, &uploads);
+    let (told, kept) = futon_gem5::fuzzing::said(TOKEN, &outdir, &uploads);
     assert!(kept.len() <= made, "{} files of {made}", kept.len());
     let holds_token = data.windows(TOKEN.len()).any(|w| w == TOKEN.as_bytes()) || data.contains(&b'\\');
     let lines = data.split(|b| *b == b'\n').count();
@@ -70,13 +69,14 @@ pub fn console(data: &[u8]) {
     let at = usize::from(u16::from_le_bytes([at[0], at[1]])).min(text.len());
     let folder = scratch::folder();
     let (followed, whole) =
-        qemu::fuzzing::console_lines(&folder.path().join("console.log"), [&text[..at], &text[at..]]).expect("a file");
+        futon_machine::fuzzing::console_lines(&folder.path().join("console.log"), [&text[..at], &text[at..]])
+            .expect("a file");
     for line in followed.iter().chain(&whole) {
-        if qemu::alarm_in(line).is_some() {
+        if alarm_in(line).is_some() {
             assert!(line.trim_start().starts_with('['), "{line:?} is no kernel's line");
         }
     }
-    let alarms = |lines: &[String]| -> Vec<_> { lines.iter().filter_map(|line| qemu::alarm_in(line)).collect() };
+    let alarms = |lines: &[String]| -> Vec<_> { lines.iter().filter_map(|line| alarm_in(line)).collect() };
     // Lines that are longer than anybody keeps are cut by who follows.
     if followed.iter().all(|line| line.len() < 16 << 10) {
         assert_eq!(alarms(&followed), alarms(&whole));

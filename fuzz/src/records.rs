@@ -4,8 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use futon_harness::report::{RunMeta, function_report, junit, report, write_report};
-use futon_workdir::WorkDir;
 use futon_model::{Event, Outcome, Plan, Report};
+use futon_workdir::WorkDir;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

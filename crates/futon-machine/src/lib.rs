@@ -2,6 +2,8 @@
 
 mod confine;
 pub mod console;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod guard;
 pub mod namespace;
 pub mod process;

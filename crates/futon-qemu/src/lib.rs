@@ -3,8 +3,6 @@
 mod accel;
 mod args;
 mod disk;
-#[cfg(fuzzing)]
-pub mod fuzzing;
 mod machine;
 mod qmp;
 mod warm;
