@@ -222,3 +222,14 @@ fn signs_of_overlays_that_lead_elsewhere_are_refused_by_name_and_the_others_are_
     let left: Vec<&[u8]> = node(&tree, "d").xattrs.keys().map(Vec::as_slice).collect();
     assert_eq!(left, [b"user.overlay.opaque"]);
 }
+
+#[test]
+fn an_empty_file_with_overlayfss_attribute_hides_what_is_below() {
+    let base = vec![Member::folder("a"), Member::file("a/x"), Member::file("a/y")];
+    let mark = |name: &str, content: &[u8]| {
+        Member::new(b'0', name).data(content.to_vec()).xattr("trusted.overlay.whiteout", "")
+    };
+    assert_eq!(paths(&tree(&[base.clone(), vec![mark("a/x", b"")]])), ["a", "a/y"]);
+    // One with content is a file like others.
+    assert_eq!(paths(&tree(&[base, vec![mark("a/x", b"1")]])), ["a", "a/x", "a/y"]);
+}

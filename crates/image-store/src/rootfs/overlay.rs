@@ -9,6 +9,8 @@ use super::tree::{Kind, Node, Tree};
 
 /// Attribute of a directory that hides all below it.
 pub(super) const OPAQUE: &[u8] = b"trusted.overlay.opaque";
+/// Attribute of an empty file that hides what lower layers have at its path.
+const WHITEOUT: &[u8] = b"trusted.overlay.whiteout";
 /// Attributes that overlayfs keeps for itself.
 const PRIVATE: &[u8] = b"trusted.overlay.";
 /// A private attribute's name inside another overlay.
@@ -101,8 +103,13 @@ fn merged(layers: &[Disk], found: &[Place]) -> Vec<Place> {
     places
 }
 
+/// A device of the number 0, or an empty file with the attribute for it (Linux 6.7): wherever it stands, nobody can open it.
 fn is_whiteout(inode: &Inode) -> bool {
-    matches!(inode.body, Body::CharDevice(0, 0))
+    match &inode.body {
+        Body::CharDevice(0, 0) => true,
+        Body::File(content) => content.size == 0 && inode.xattrs.contains_key(WHITEOUT),
+        _ => false,
+    }
 }
 
 fn node(inode: &Inode, kind: Kind) -> Node {
