@@ -15,10 +15,10 @@ use crate::{LoadError, Places, Project};
 /// How long Compose may take; a file is read in 0.05 s.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// How much memory Compose's data may take, bytes; it reads a file with 70 MiB.
+/// How much memory Compose's data may take, bytes; a small file is read with 128 MiB, and not with 64.
 const MEMORY: u64 = 1 << 30;
 
-/// Go's words where it gets no more, and its status.
+/// Go's words where it gets no more.
 const NO_MEMORY: [&str; 2] = ["fatal error: runtime: out of memory", "fatal error: runtime: cannot allocate memory"];
 
 /// Before the words of a Compose that crashed.

@@ -8,13 +8,13 @@ use bytes::Bytes;
 use futon_model::{Digest, EventKind, ImageReference};
 use hyper::header::CONTENT_TYPE;
 use hyper::{StatusCode, Uri};
+use image_store::{Descriptor, ImageStore, StoredImage};
 
 use super::body::{Answer, Answers, Body, Piece};
 use super::error::Refusal;
 use super::files::{Asker, put};
 use super::names;
 use super::route::State;
-use image_store::{Descriptor, ImageStore, StoredImage};
 
 /// Size of a tar record, bytes: members are padded to it, two empty ones end the archive.
 const RECORD: usize = 512;

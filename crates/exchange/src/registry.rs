@@ -10,12 +10,12 @@ use std::sync::Arc;
 use futon_model::{Digest, EventKind, ImageReference};
 use hyper::header::{ACCEPT, HOST, HeaderMap, HeaderName};
 use hyper::{Method, StatusCode, Uri};
+use image_store::{Descriptor, ImageStore, StoredImage, media_type};
 
 use super::body::{Answer, Answers};
 use super::files::{About, Asker, put, serve};
 use super::names;
 use super::route::State;
-use image_store::{Descriptor, ImageStore, StoredImage, media_type};
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");

@@ -5,12 +5,12 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use futon_common::stamp;
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 use super::thread::{SYSCALL, ThreadState};
 use super::{ABOUT, Result, failed, host};
-use futon_common::stamp;
-use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 /// A frozen process.
 #[derive(Debug, Serialize, Deserialize)]

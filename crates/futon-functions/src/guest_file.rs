@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use compose_model::{FileObject, Project, ServiceFile};
+use futon_common::{Error, Result};
 use serde_json::{Map, Value, json};
 
 use super::Compose;
 use super::handover::{Bound, Handover};
-use futon_common::{Error, Result};
 
 /// Keys of a service that mean nothing in the guest.
 const LEFT_OUT: [&str; 8] = ["attach", "build", "configs", "develop", "env_file", "extends", "profiles", "secrets"];

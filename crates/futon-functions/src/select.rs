@@ -1,6 +1,7 @@
 //! From names on the command line to functions: a compose service, or an image that no service names.
 
 use compose_model::OrderError;
+use futon_common::{Error, Result};
 use futon_model::{ImageReference, KNOWN_FUNCTIONS};
 use serde_json::json;
 
@@ -10,7 +11,6 @@ use super::handover::Handover;
 use super::proof::beyond;
 use super::target::{Target, target};
 use super::{Compose, Service};
-use futon_common::{Error, Result};
 
 /// What is taken for an image that no service names.
 #[derive(Debug, Clone, Copy)]

@@ -1,9 +1,9 @@
 //! Where a function is called: its published port, or its container's own address.
 
 use compose_model::{Port, Protocol};
+use futon_common::Result;
 
 use super::{ClientDefaults, Compose, Service};
-use futon_common::Result;
 
 /// Where the client goes.
 #[derive(Debug, Clone, PartialEq, Eq)]

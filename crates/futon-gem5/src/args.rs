@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use gem5_stats::CoreModel;
+
 use super::settings::Gem5Settings;
 use super::{Seed, script};
-use gem5_stats::CoreModel;
 
 /// The checkpoint that ends a part, in its output folder.
 pub(super) const CHECKPOINT: &str = "checkpoint";

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use futon_common::{Context, Error, Result, stamp};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
 use super::event::PREFIX;
 use super::script;
-use futon_common::stamp;
-use futon_common::{Context, Error, Result};
 
 /// How long gem5 may take to say what it is; debug builds are slow to start.
 const PROBE_LIMIT: Duration = Duration::from_secs(60);

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use futon_common::{Context, Error, Result, sha256_file};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-
-use futon_common::sha256_file;
-use futon_common::{Context, Error, Result};
 
 const FILE: &str = "futon.json";
 const SCHEMA: &str = "futon.checkpoint/1";

@@ -2,11 +2,11 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use futon_machine::process::Ended;
 use futon_model::{Code, Outcome};
 
 use super::args::Phase;
 use super::event::{SimEvent, SimEventKind};
-use futon_machine::process::Ended;
 
 /// How a process ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use futon_common::{Context, Result};
+use futon_machine::{Launch, Machine, Running};
 use futon_model::{Accelerator, EventKind, Limits, MachineKind, MachineReport, Plan, SimulationReport, steps};
+use futon_workdir::WorkDir;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -20,9 +23,6 @@ use super::settings::{BootCore, Gem5Settings};
 use super::watchdog::Watchdog;
 use super::wrong::wrong_instructions;
 use super::{Seed, script};
-use futon_common::{Context, Result};
-use futon_machine::{Launch, Machine, Running};
-use futon_workdir::WorkDir;
 
 /// A gem5 machine.
 #[derive(Debug, Clone)]

@@ -9,13 +9,13 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use futon_common::{Context, Result};
 use futon_model::{Base, TOKEN_PLACEHOLDER};
+use futon_workdir::WorkDir;
 use tar::{Builder, EntryType, Header};
 
 use super::Seed;
 use super::settings::Gem5Settings;
-use futon_common::{Context, Result};
-use futon_workdir::WorkDir;
 
 /// Where run scripts run in the guest.
 const FOLDER: &str = "/run/futon";

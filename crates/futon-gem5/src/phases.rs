@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
+use futon_common::{Context, Error, Result, sha256_bytes, sha256_file};
+use futon_machine::console::alarm_on;
 use futon_model::{Code, EventKind, Outcome, PhaseReport, Plan, ShutdownReason};
 
 use super::args::{CHECKPOINT, Phase, Restore, Start, kernel_command_line};
@@ -12,9 +14,6 @@ use super::diagnose::{Ending, Failure};
 use super::session::{self, CONSOLE, Finished, Shared};
 use super::settings::{Gem5Settings, Goal};
 use super::{Seed, payload, script};
-use futon_common::{Context, Error, Result};
-use futon_common::{sha256_bytes, sha256_file};
-use futon_machine::console::alarm_on;
 
 /// A run that is made.
 #[derive(Debug)]

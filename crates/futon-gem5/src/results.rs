@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
 
+use futon_common::{Context, Result};
 use futon_model::{ClientReport, SimulationReport};
+use gem5_stats::{DumpLabel, Layout, RowContext, rows, write_rows};
 use sha2::{Digest, Sha256};
 
 use super::event::SimEventKind;
 use super::phases::{Outcomes, Run};
 use super::session::Finished;
-use futon_common::{Context, Result};
-use gem5_stats::{DumpLabel, Layout, RowContext, rows, write_rows};
 
 /// File of the rows in a run's results.
 pub(super) const ROWS: &str = "invocations.csv";

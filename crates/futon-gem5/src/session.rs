@@ -4,6 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use futon_common::{Error, Result};
+use futon_machine::GuardArguments;
+use futon_machine::console::{Follower, follow};
+use futon_machine::process::{self, Ended, Guarded};
 use futon_model::{Code, EventKind, Outcome, PhaseReport};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
@@ -14,11 +18,6 @@ use super::diagnose::{Ending, Failure, Process, diagnose};
 use super::event::{SimEvent, SimEventKind, parse_event};
 use super::payload;
 use super::watchdog::{Strike, Watchdog};
-use futon_common::{Error, Result};
-use futon_machine::GuardArguments;
-use futon_machine::console::{Follower, follow};
-use futon_machine::process;
-use futon_machine::process::{Ended, Guarded};
 
 /// How often the process's files are looked at.
 const PERIOD: Duration = Duration::from_millis(100);

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futon_common::{Error, Result};
+use gem5_stats::CoreModel;
+
 use super::binary::Gem5;
 use super::checkpoint::CheckpointStore;
 use super::script::ConfigScript;
 use super::seed::Seed;
-use futon_common::{Error, Result};
-use gem5_stats::CoreModel;
 
 /// A gem5 machine.
 #[derive(Debug, Clone)]

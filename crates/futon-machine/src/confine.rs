@@ -21,7 +21,7 @@ const WANTED: ABI = ABI::V5;
 ///
 /// # Errors
 /// When the kernel cannot enforce it, in words for people.
-pub fn to(folders: &[PathBuf], log: &Path) -> Result<(), String> {
+pub(super) fn to(folders: &[PathBuf], log: &Path) -> Result<(), String> {
     // The rule for a file needs the file.
     std::fs::File::options()
         .create(true)

@@ -13,19 +13,20 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use freezer::Thaw;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::sys::{prctl, ptrace};
 use nix::unistd::{Pid, setsid};
+use rustix::process::{PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 use super::{confine, namespace};
-use freezer::Thaw;
 
 /// Descriptor on which the guard finds its control socket.
-pub const CONTROL_FD: i32 = 3;
+pub(super) const CONTROL_FD: i32 = 3;
 
 /// How long a machine has between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(3);
@@ -56,7 +57,7 @@ pub struct GuardArguments {
 /// What the guard tells futon, one JSON object a line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "guard", rename_all = "snake_case")]
-pub enum GuardMessage {
+pub(super) enum GuardMessage {
     /// The exchange's socket comes with this message.
     Listening,
     /// There will be no namespace.
@@ -134,7 +135,7 @@ fn close_on_exec(fd: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// What futon was started with, a shell's pipe, is not the machine's. Linux before 5.11 leaves it open.
-pub fn close_on_exec_from(first: libc::c_uint) {
+fn close_on_exec_from(first: libc::c_uint) {
     // SAFETY: the system call takes no pointers, and closes nothing now.
     unsafe { libc::close_range(first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed()) };
 }
@@ -184,7 +185,8 @@ fn spawn(arguments: &GuardArguments) -> io::Result<Child> {
 /// Waits for the machine's end, or for futon's word or end, which ends the machine.
 fn watch(mut child: Child, control: &UnixStream) -> io::Result<ExitStatus> {
     let group = pid_of(&child)?;
-    let exited = pidfd(group)?;
+    // Readable when the process ends (Linux 5.3).
+    let exited = pidfd_open(rustix::process::Pid::from_child(&child), PidfdFlags::empty())?;
     let mut fds = [PollFd::new(control.as_fd(), PollFlags::POLLIN), PollFd::new(exited.as_fd(), PollFlags::POLLIN)];
     loop {
         match poll(&mut fds, PollTimeout::NONE) {
@@ -218,16 +220,4 @@ fn end_group(group: Pid, exited: BorrowedFd<'_>) {
 
 fn pid_of(child: &Child) -> io::Result<Pid> {
     i32::try_from(child.id()).map(Pid::from_raw).map_err(io::Error::other)
-}
-
-/// A descriptor that becomes readable when the process ends (pidfd_open(2), Linux 5.3).
-pub fn pidfd(pid: Pid) -> io::Result<OwnedFd> {
-    // SAFETY: the system call takes no pointers.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
-    let fd = i32::try_from(fd).map_err(io::Error::other)?;
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the call has just returned this descriptor to us alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }

@@ -9,13 +9,13 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
+use futon_common::{Context, Error, Result};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, Command};
 
 use super::guard::{CONTROL_FD, GuardArguments, GuardMessage};
-use futon_common::{Context, Error, Result};
 
 /// How long the guard may take to set up and start the process.
 const START_LIMIT: Duration = Duration::from_secs(10);

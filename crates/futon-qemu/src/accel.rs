@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use futon_common::{Context, Error, Result};
+use futon_machine::GuardArguments;
+use futon_machine::process::{self, Start};
 use futon_model::Accelerator;
 use serde::{Deserialize, Serialize};
 
 use super::args::{ConsoleTo, Memory, QemuArguments, qemu_arguments};
 use super::machine::QEMU;
-use futon_common::{Context, Error, Result};
-use futon_machine::GuardArguments;
-use futon_machine::process;
-use futon_machine::process::Start;
 
 /// What the user wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -8,6 +8,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use freezer::Thaw;
+use futon_common::{Context, Error, Result};
+use futon_machine::process::{self, Guarded, Start};
+use futon_machine::{GuardArguments, HOST_PORT, Launch, Machine, Running, console, namespace};
 use futon_model::{Accelerator, EventKind, MachineKind, MachineReport, Network};
 use serde_json::json;
 use tokio::process::Command;
@@ -20,13 +24,6 @@ use super::args::{ConsoleTo, Memory, QemuArguments, qemu_arguments};
 use super::disk;
 use super::qmp::{self, Qmp};
 use super::warm::{DISK, FROZEN_DISK, MEMORY, STATE, WarmBase};
-use freezer::Thaw;
-use futon_common::{Context, Error, Result};
-use futon_machine::GuardArguments;
-use futon_machine::console;
-use futon_machine::process;
-use futon_machine::process::{Guarded, Start};
-use futon_machine::{HOST_PORT, Launch, Machine, Running, namespace};
 
 /// The program.
 pub const QEMU: &str = "qemu-system-x86_64";

@@ -5,14 +5,13 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use futon_common::{Context, Error, Result, sha256_bytes, sha256_file};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 use super::{BASE_IMAGE, CMDLINE, FUTON_GUEST, INITRD, KERNEL, Manifest, source_root};
-use futon_common::{Context, Error, Result};
-use futon_common::{sha256_bytes, sha256_file};
 
 /// How to build the base.
 #[derive(Debug, Clone)]

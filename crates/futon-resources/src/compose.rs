@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use futon_common::{Error, Result};
 use tokio_util::sync::CancellationToken;
 
 use super::build::{Built, Made, Recipe, recipe_files};
 use super::{COMPOSE, Manifest};
-use futon_common::{Error, Result};
 
 /// What helps where it is missing or damaged.
 const HINT: &str = "`futon resources build compose` brings it";

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 
+use futon_common::{Context, Error, Result};
+use futon_functions::Compose;
 use futon_model::ImageReference;
+use image_store::ImageStore;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 use super::build::run_recipe;
 use super::source_root;
-use futon_common::{Context, Error, Result};
-use futon_functions::Compose;
-use image_store::ImageStore;
 
 /// Builds sample functions' images with `images/functions/build.sh`, below `folder`, and adds them to the store. `compose` is the program
 /// that reads their compose file. Returns the image names.

@@ -5,11 +5,11 @@ use std::fs::{self, File};
 use std::io::{Read, Seek};
 use std::path::Path;
 
+use futon_common::{Context, Result};
 use md5::{Digest, Md5};
 use serde_json::{Value, json};
 
 use super::{BASE_IMAGE, Manifest};
-use futon_common::{Context, Result};
 
 /// Versions of gem5 that the entries are for, by gem5's own rule: major and minor.
 const GEM5_VERSIONS: [&str; 6] = ["23.0", "23.1", "24.0", "24.1", "25.0", "25.1"];

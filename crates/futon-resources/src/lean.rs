@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use futon_common::{Context, Error, Result, sha256_file};
 use tokio_util::sync::CancellationToken;
 
 use super::build::{Built, Made, Recipe, absolute, recipe_files};
 use super::{FUTON_GUEST, LEAN_CMDLINE, LEAN_INITRD, LEAN_KERNEL, Manifest, SECCOMP, TEST_CLIENT};
-use futon_common::sha256_file;
-use futon_common::{Context, Error, Result};
 
 /// A part of the lean guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,10 +6,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use futon_common::{Context, Error, Result, readable, sha256_file, stamp};
 use serde::{Deserialize, Serialize};
-
-use futon_common::{Context, Error, Result};
-use futon_common::{readable, sha256_file, stamp};
 
 const FILE: &str = "manifest.json";
 const SCHEMA: &str = "futon.resources/1";

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{BASE_IMAGE, CMDLINE, INITRD, KERNEL, Manifest};
 use futon_common::{Error, Result};
+
+use super::{BASE_IMAGE, CMDLINE, INITRD, KERNEL, Manifest};
 
 /// Where an installed futon has its recipes and guest tools, seen from the folder that holds `bin`.
 const INSTALLED: &str = "lib/futon";

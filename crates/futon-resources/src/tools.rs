@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use futon_common::{Context, Error, Result, sha256_file};
+
 use super::{FUTON_GUEST, Manifest, TEST_CLIENT, installed_root};
-use futon_common::sha256_file;
-use futon_common::{Context, Error, Result};
 
 /// Puts the guest tools that were installed with the running program, or stand beside it, into the resources folder. Returns the names of
 /// those that were replaced.

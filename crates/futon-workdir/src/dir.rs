@@ -6,17 +6,17 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use exchange::ExchangeConfig;
+use futon_common::{Context, Error, Result};
+use futon_functions::Handover;
 use futon_model::{ClientReport, EngineRequests, Event, EventKind, Plan, ScriptKind};
+use image_store::ImageStore;
+use lean_bundle::Bundle;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::env::{guest_limit, run_env};
 use super::lock::LOCK_FILE;
-use exchange::ExchangeConfig;
-use futon_common::{Context, Error, Result};
-use futon_functions::Handover;
-use image_store::ImageStore;
-use lean_bundle::Bundle;
 
 /// Text in a run script's template that stands for the function image.
 pub const IMAGE_PLACEHOLDER: &str = "<__IMAGE_NAME__>";

@@ -1,9 +1,9 @@
 //! `run.env`: what the run script needs to know, as assignments that any shell can read.
 
+use futon_common::{Context, Result};
 use futon_model::{ClientPlan, EngineRequests, FindPort, MachineKind, Plan};
 
 use super::dir::HANDOVER;
-use futon_common::{Context, Result};
 
 /// The assignments for a plan; empty for a script that is not futon's.
 ///

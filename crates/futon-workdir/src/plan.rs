@@ -4,16 +4,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use compose_model::Condition;
+use futon_common::{Context, Error, Result};
+use futon_functions::{Selection, Way, client_name, tcp_port};
 use futon_model::{
     Base, ClientPlan, Companion, FindPort, ImageReference, MachineKind, MachinePlan, Plan, PlannedImage, PlannedStep,
     ScriptKind, steps,
 };
+use image_store::{ImageConfig, ImageStore};
 use serde::Deserialize;
 
 use crate::config::Config;
-use futon_common::{Context, Error, Result};
-use futon_functions::{Selection, Way, client_name, tcp_port};
-use image_store::{ImageConfig, ImageStore};
 
 /// What a plan is made from.
 #[derive(Debug)]
@@ -141,11 +141,16 @@ fn health_wait(selection: &Selection, store: Option<&ImageStore>) -> Result<Dura
 
 /// An image's own healthcheck.
 fn image_check(reference: &ImageReference, store: Option<&ImageStore>) -> Result<Option<image_store::Healthcheck>> {
+    let Some(text) = image_config(reference, store)? else { return Ok(None) };
+    Ok(ImageConfig::parse(&reference.to_string(), &text)?.config.healthcheck)
+}
+
+/// The text of an image's configuration, where the store has the image.
+fn image_config(reference: &ImageReference, store: Option<&ImageStore>) -> Result<Option<Vec<u8>>> {
     let Some(store) = store else { return Ok(None) };
     let Some(image) = store.resolve(reference)? else { return Ok(None) };
-    let text = std::fs::read(store.blob_path(&image.config.digest))
-        .context(|| format!("cannot read the configuration of {reference}"))?;
-    Ok(ImageConfig::parse(&reference.to_string(), &text)?.config.healthcheck)
+    let text = std::fs::read(store.blob_path(&image.config.digest));
+    text.map(Some).context(|| format!("cannot read the configuration of {reference}"))
 }
 
 /// From a container's start until its healthcheck has failed often enough, with the engine's defaults: each value of the service's, else
@@ -229,11 +234,7 @@ fn container_port(selection: &Selection, store: Option<&ImageStore>) -> Result<u
     if selection.target.named {
         return Ok(default);
     }
-    let Some(store) = store else { return Ok(default) };
-    let Some(image) = store.resolve(&selection.service.image)? else { return Ok(default) };
-    let path = store.blob_path(&image.config.digest);
-    let text = std::fs::read(&path).context(|| format!("configuration of {}", selection.service.image))?;
-    Ok(exposed_port(&text, default))
+    Ok(image_config(&selection.service.image, store)?.map_or(default, |text| exposed_port(&text, default)))
 }
 
 /// `default` where the image exposes that or nothing, else the lowest TCP port that it does.

@@ -3,8 +3,9 @@
 
 use std::fmt::Write;
 
-use super::rows::{Row, comparable};
 use futon_common::Result;
+
+use super::rows::{Row, comparable};
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 340.0;

@@ -2,8 +2,9 @@
 
 use std::io::{self, BufRead, Write};
 
-use super::rows::{COLUMNS, Row};
 use futon_common::{Error, Result};
+
+use super::rows::{COLUMNS, Row};
 
 /// Writes rows with a header line.
 ///

@@ -2,10 +2,11 @@
 
 use std::io::{self, Read};
 
+use futon_common::{Error, Result};
+
 use super::core::CoreModel;
 use super::names::{Access, Figure, Layout, Names};
 use super::text::{Dump, Summary, read_dumps};
-use futon_common::{Error, Result};
 
 /// Columns, in order.
 pub const COLUMNS: [&str; 31] = [

@@ -28,6 +28,7 @@ pub use error::StoreError;
 pub use manifest::{Descriptor, media_type};
 pub use names::{StoredImage, Variant};
 pub use packed::{Compression, UNPACKED_MAX, is_cut, is_too_large, unpacked};
+pub use platform::architecture_word;
 pub use registry::RegistryOptions;
 pub use store::{Added, ImageStore, Removed};
 pub use verify::{Problem, Verification};

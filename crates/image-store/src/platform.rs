@@ -40,6 +40,18 @@ impl Target {
     }
 }
 
+/// An architecture's usual word for what is written, in any spelling that an engine knows (containerd's `normalizeArch`).
+#[must_use]
+pub fn architecture_word(written: &str) -> String {
+    let written = written.to_ascii_lowercase();
+    match written.as_str() {
+        "x86_64" | "x86-64" => "amd64".to_owned(),
+        "aarch64" => "arm64".to_owned(),
+        "i386" => "386".to_owned(),
+        _ => written,
+    }
+}
+
 impl Platform {
     /// Reads `os/architecture[/variant]`, the form that `Display` writes.
     pub fn read(text: &str) -> Self {
@@ -54,15 +66,15 @@ impl Platform {
             return None;
         }
         let variant = self.variant.to_ascii_lowercase();
-        match self.architecture.to_ascii_lowercase().as_str() {
-            "amd64" | "x86_64" | "x86-64" => match variant.as_str() {
+        match architecture_word(&self.architecture).as_str() {
+            "amd64" => match variant.as_str() {
                 "" | "v1" => Some(Target::Amd64(Amd64Level::V1)),
                 "v2" => Some(Target::Amd64(Amd64Level::V2)),
                 "v3" => Some(Target::Amd64(Amd64Level::V3)),
                 "v4" => Some(Target::Amd64(Amd64Level::V4)),
                 _ => None,
             },
-            "386" | "i386" => Some(Target::I386),
+            "386" => Some(Target::I386),
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futon_common::{Context, Result};
 use futon_model::{ImageReference, LeanAttachment, LeanBundle, LeanRefusal};
 use image_store::ImageStore;
 use tar::Builder;
@@ -18,7 +19,6 @@ use super::part::{Making, Part};
 use super::settings::ServiceSettings;
 use super::volumes::{Source, Volumes};
 use super::write::{append_folder, append_text, append_tree};
-use futon_common::{Context, Result};
 
 /// A container of a bundle.
 #[derive(Debug, Clone)]

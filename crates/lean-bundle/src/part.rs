@@ -1,8 +1,11 @@
 //! One container of a bundle: its settings, its files, its root.
 
-use futon_model::{LeanAttachment, LeanBundle, LeanCheck, LeanCondition, LeanContainer, LeanRefusal, LeanWait};
+use futon_common::{Context, Error, Result};
+use futon_model::{
+    ImageReference, LeanAttachment, LeanBundle, LeanCheck, LeanCondition, LeanContainer, LeanRefusal, LeanWait,
+};
 use image_store::rootfs::{Rootfs, RootfsError, Tree};
-use image_store::{ImageStore, StoredImage};
+use image_store::{ImageStore, StoredImage, architecture_word};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -15,8 +18,6 @@ use super::settings::Limits;
 use super::signal::{signal_number, stop_signal};
 use super::users::find_user;
 use super::volumes::{Container, Source, Volumes};
-use futon_common::{Context, Error, Result};
-use futon_model::ImageReference;
 
 /// How long Docker waits for a container to stop.
 const STOP_GRACE_MS: u64 = 10_000;
@@ -264,11 +265,9 @@ fn validate(container: &BundleContainer) -> std::result::Result<(), String> {
 
 /// What the engine says of an image that is made for another platform than its service wants.
 fn made_for(image: &str, wanted: &str, architecture: &str) -> std::result::Result<(), String> {
-    let normal = |architecture: &str| match architecture.to_ascii_lowercase().as_str() {
-        "" | "x86_64" | "x86-64" => "amd64".to_owned(),
-        "aarch64" => "arm64".to_owned(),
-        "i386" => "386".to_owned(),
-        other => other.to_owned(),
+    let normal = |architecture: &str| match architecture {
+        "" => "amd64".to_owned(),
+        written => architecture_word(written),
     };
     let mut parts = wanted.split('/');
     let (first, second) = (parts.next().unwrap_or_default().to_ascii_lowercase(), parts.next());

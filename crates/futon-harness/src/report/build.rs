@@ -4,10 +4,12 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use futon_common::{Context, Result};
 use futon_model::{
     Accelerator, CompanionReport, EventKind, ExitCode, FunctionReport, GuestEvent, MachineReport, Outcome, Plan,
     REPORT_SCHEMA, Report, SimulationReport, Summary, Verdict, steps,
 };
+use futon_workdir::WorkDir;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use serde::{Deserialize, Serialize};
@@ -15,8 +17,6 @@ use serde::{Deserialize, Serialize};
 use super::html::html_page;
 use super::tails::{self, Tails};
 use crate::verdict::{Witnesses, judge};
-use futon_common::{Context, Result};
-use futon_workdir::WorkDir;
 
 /// What is known about a run beside its events.
 #[derive(Debug, Clone, Serialize, Deserialize)]

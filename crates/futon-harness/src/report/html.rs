@@ -4,12 +4,12 @@
 
 use std::path::Path;
 
+use futon_common::text::duration;
 use futon_model::{FunctionReport, InvocationReport, Outcome, Proof, Report, StepReport, steps};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::build::never_came_up;
 use super::table::summary_line;
-use futon_common::text::duration;
 
 /// Files of a results folder that a reader wants, and what they are.
 const FILES: [(&str, &str); 6] = [

@@ -7,7 +7,6 @@ mod table;
 mod tails;
 
 pub use build::{RunMeta, function_report, report, write_report};
-pub use futon_common::text::duration;
 pub use junit::junit;
 pub use table::{step_line, summary_line};
 pub use tails::TAIL_SHOWN;

@@ -5,17 +5,17 @@ use std::io::{BufWriter, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futon_model::{Event, EventKind, MachineReport, Plan, SimulationReport, steps};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio_util::sync::CancellationToken;
-
-use super::watch::{Next, Watch};
 use exchange;
 use exchange::ExchangeConfig;
 use futon_common::{Context, Error, Result};
 use futon_machine::{Launch, Machine, Running};
+use futon_model::{Event, EventKind, MachineReport, Plan, SimulationReport, steps};
 use futon_workdir::WorkDir;
 use image_store::ImageStore;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio_util::sync::CancellationToken;
+
+use super::watch::{Next, Watch};
 
 /// How long the machine may take to go after it was told to.
 const GONE_LIMIT: Duration = Duration::from_secs(15);

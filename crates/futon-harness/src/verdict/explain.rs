@@ -1,12 +1,12 @@
 //! From a step that went wrong to a sentence that helps.
 
+use futon_common::text::{duration, one_line};
 use futon_model::{
     Base, ClientFailure, ClientFailureKind, ClientReport, Code, Event, EventKind, GuestEvent, Outcome, Phase, Plan,
     Unready, Verdict, steps,
 };
 
 use super::steps::EndedStep;
-use futon_common::text::{duration, one_line};
 
 /// Characters of an expected or received reply that a sentence shows.
 const REPLY_SHOWN: usize = 160;

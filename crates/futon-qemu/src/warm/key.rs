@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use futon_common::{Context, Result, sha256_bytes, sha256_file, stamp};
 use futon_model::PlannedImage;
+use futon_workdir::GuestTools;
 use serde::{Deserialize, Serialize};
 
 use crate::args::qemu_arguments;
 use crate::machine::{QEMU, QemuMachine};
-use futon_common::{Context, Result};
-use futon_common::{sha256_bytes, sha256_file, stamp};
-use futon_workdir::GuestTools;
 
 /// Changes when futon saves or continues machines in another way.
 const FORMAT: &str = "2";

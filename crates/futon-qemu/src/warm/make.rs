@@ -6,7 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use exchange::{ExchangeConfig, Parking};
+use futon_common::{Context, Error, Result};
+use futon_machine::Running;
+use futon_machine::console::{alarm_on, lines_of};
 use futon_model::{Accelerator, EventKind, ExitCode, PlannedImage};
+use futon_workdir::GuestTools;
+use image_store::ImageStore;
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -19,12 +25,6 @@ use super::{DISK, FROZEN_DISK, MEMORY, OPEN_DISK, STATE, WarmBase, WarmKey, Warm
 use crate::args::Memory;
 use crate::disk;
 use crate::machine::{Begin, Boot, CONSOLE_LOG, QemuMachine, RunningQemu};
-use exchange::{ExchangeConfig, Parking};
-use futon_common::{Context, Error, Result};
-use futon_machine::Running;
-use futon_machine::console::{alarm_on, lines_of};
-use futon_workdir::GuestTools;
-use image_store::ImageStore;
 
 /// The run script that parks, `test/park.sh`.
 pub(super) const PARK_SCRIPT: &str = include_str!("../../../../test/park.sh");

@@ -3,12 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futon_common::{Context, Error, Result, sha256_bytes};
 use futon_model::{ContainerRequest, EngineRequests, PlannedImage};
-use serde_json::json;
-
-use futon_common::sha256_bytes;
-use futon_common::{Context, Error, Result};
 use image_store::ImageStore;
+use serde_json::json;
 
 /// The image, its container, and its service in Compose's sense.
 const NAME: &str = "futon-rehearsal";

@@ -7,15 +7,14 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use freezer::{Moved, Thaw};
+use futon_common::{Context, Error, Result, stamp};
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Whence, lseek};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::WarmKey;
-use freezer::{Moved, Thaw};
-use futon_common::stamp;
-use futon_common::{Context, Error, Result};
 
 /// The guest's memory.
 pub(crate) const MEMORY: &str = "memory";

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use futon_common::Error;
-use futon_common::text::{log_line, one_line};
+use futon_common::text::{duration, log_line, one_line};
 use futon_model::{Cursor, Event, EventKind, GuestEvent, Moved, Plan};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -156,7 +156,7 @@ impl Ui {
                 authentic: true,
                 guest: GuestEvent::StepEnded { name, exit_status, duration_ms, timed_out, .. },
             } => {
-                let (name, took) = (one_line(name), futon_harness::report::duration(*duration_ms));
+                let (name, took) = (one_line(name), duration(*duration_ms));
                 let line = match exit_status {
                     Some(0) => format!("  {function}: {name} {GOOD}ok{GOOD:#} {took}"),
                     _ if *timed_out => {

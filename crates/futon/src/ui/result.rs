@@ -3,8 +3,9 @@
 use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
+use futon_common::text::duration;
 use futon_common::{Context, Result};
-use futon_harness::report::{TAIL_SHOWN, duration, step_line, summary_line};
+use futon_harness::report::{TAIL_SHOWN, step_line, summary_line};
 use futon_model::{FunctionReport, Outcome, Proof, Report};
 
 use super::progress::{BAD, Ui};

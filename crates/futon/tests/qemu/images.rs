@@ -38,6 +38,18 @@ fn add(bench: &Bench, resources: &Path, layout: &Path, name: &str) {
     assert!(added.status.success(), "{}", Run::of(&added).all());
 }
 
+/// One image under several names in a store of the test's own; its digest.
+fn stored(bench: &Bench, resources: &Path, names: &[&str]) -> String {
+    let folder = bench.path("layout");
+    let layout = Layout::new(&folder);
+    let manifest = layout.image("digest", &[]);
+    layout.finish(&manifest);
+    for name in names {
+        add(bench, resources, &folder, name);
+    }
+    manifest["digest"].as_str().unwrap().to_owned()
+}
+
 /// Runs images of the test's own store, on both bases where asked.
 fn run_images(bench: &Bench, resources: &Path, names: &[&str], base: &str) -> Run {
     let mut words = names.to_vec();
@@ -51,15 +63,8 @@ fn run_images(bench: &Bench, resources: &Path, names: &[&str], base: &str) -> Ru
 fn names_with_a_digest_run_whatever_their_registry() {
     let bench = Bench::new();
     let resources = bench.own_resources(&["images"]);
-    let folder = bench.path("layout");
-    let layout = Layout::new(&folder);
-    let manifest = layout.image("digest", &[]);
-    layout.finish(&manifest);
-    let digest = manifest["digest"].as_str().unwrap();
     let names = ["ghcr.io/me/fib-a:v1", "registry.example:5000/team/fib-b:v1.2", "me/fib-c:v1", "localhost/fib-d:v1"];
-    for name in names {
-        add(&bench, &resources, &folder, name);
-    }
+    let digest = stored(&bench, &resources, &names);
     let pinned = [
         format!("ghcr.io/me/fib-a@{digest}"),
         format!("registry.example:5000/team/fib-b:v1.2@{digest}"),
@@ -80,14 +85,7 @@ fn names_with_a_digest_run_whatever_their_registry() {
 fn names_with_a_digest_run_on_an_engine_without_a_mirror() {
     let bench = Bench::new();
     let resources = bench.own_resources(&["images"]);
-    let folder = bench.path("layout");
-    let layout = Layout::new(&folder);
-    let manifest = layout.image("digest", &[]);
-    layout.finish(&manifest);
-    let digest = manifest["digest"].as_str().unwrap();
-    for name in ["me/fib-a:v1", "docker.io/me/fib-b:v2"] {
-        add(&bench, &resources, &folder, name);
-    }
+    let digest = stored(&bench, &resources, &["me/fib-a:v1", "docker.io/me/fib-b:v2"]);
     // An engine keeps its mirrors where the settings say nothing of any.
     let settings = "sed -i 's|\"registry-mirrors\": .*|\"registry-mirrors\": [],|' /etc/docker/daemon.json && \
                     cp /etc/docker/daemon.json before.json && kill -HUP $(cat /run/docker.pid) && sleep 3
