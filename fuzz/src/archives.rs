@@ -117,8 +117,11 @@ fn check(store: &ImageStore, around: &Path, added: Vec<StoredImage>) {
     }
     let wanted: std::collections::BTreeSet<&Digest> =
         listed.iter().flat_map(StoredImage::descriptors).map(|d| &d.digest).collect();
-    let kept = fs::read_dir(store.folder().join("blobs/sha256")).expect("blobs").flatten();
-    let kept: Vec<_> = kept.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+    // A store makes its folders when something is kept: an archive that is refused at once leaves none.
+    let kept: Vec<_> = match fs::read_dir(store.folder().join("blobs/sha256")) {
+        Ok(entries) => entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect(),
+        Err(_) => Vec::new(),
+    };
     assert!(kept.len() >= wanted.len(), "{} blobs, {} wanted", kept.len(), wanted.len());
     assert!(kept.iter().all(|name| name.len() == 64), "{kept:?}");
     for entry in fs::read_dir(around).expect("the folder around").flatten() {
