@@ -51,7 +51,7 @@ test-fast: programs ## Tests without virtual machines
 	@$(CARGO) test --release --locked --workspace
 
 differential: programs resources ## The same questions to futon and to the engine in the guest, all of them
-	@$(CARGO) test --release --locked -p differential -- --include-ignored --nocapture --test-threads=1
+	@$(CARGO) test --release --locked --no-fail-fast -p differential -- --include-ignored --nocapture --test-threads=1
 
 fuzz: ## Hostile input for everything that reads what others wrote: SECONDS for each target (20)
 	@sh scripts/fuzz.sh $(SECONDS)

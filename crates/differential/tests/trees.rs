@@ -1,10 +1,12 @@
 //! The trees that futon makes of images' layers, and those of the engine in the guest.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod place;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -12,6 +14,7 @@ use differential::image::Case;
 use differential::line::{Answer, differences, of_rootfs};
 use differential::{crafted, generated, member::Member};
 use image_store::rootfs::{Rootfs, RootfsError};
+use place::{futon, kept, resources, root};
 
 /// Before what futon alone refuses, by name.
 const BY_NAME: &str = "futon alone: ";
@@ -20,17 +23,6 @@ const BY_NAME: &str = "futon alone: ";
 const GENERATED: u64 = 1000;
 /// How many are put to one guest, so that its disk and its limits suffice.
 const BATCH: usize = 700;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
-}
-
-/// The program: beside this test's own one, or as `make programs` builds it.
-fn futon() -> PathBuf {
-    let here = Path::new(env!("CARGO_BIN_EXE_engine-trees"));
-    let release = here.with_file_name("../release/futon");
-    [here.with_file_name("futon"), release.clone()].into_iter().find(|path| path.is_file()).unwrap_or(release)
-}
 
 /// What futon makes of a case.
 fn ours(case: &Case) -> Answer {
@@ -53,11 +45,10 @@ fn ours(case: &Case) -> Answer {
 }
 
 /// What the engine in the guest makes of cases, all in one guest.
-///
-/// With `FUTON_ANSWERS`, a file, what it answered before: a change of futon's is tried in seconds.
 fn engines(cases: &[Case]) -> BTreeMap<String, Answer> {
-    if let Some(file) = std::env::var_os("FUTON_ANSWERS") {
-        return answers(&fs::read_to_string(file).unwrap());
+    let kept = kept(&format!("{}-{}.jsonl", cases[0].name, cases.len()));
+    if let Some(text) = kept.as_ref().and_then(|file| fs::read_to_string(file).ok()) {
+        return answers(&text);
     }
     let folder = tempfile::Builder::new().prefix("futon-trees-").tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
@@ -77,10 +68,12 @@ fn engines(cases: &[Case]) -> BTreeMap<String, Answer> {
     let mut command = Command::new(&futon);
     command.arg("exec").arg(path("trees.sh")).arg("--file").arg(path("engine-trees"));
     command.arg("--file").arg(path("cases.tar")).arg("--out").arg(path("out")).args(["--limit", "run=30m"]);
-    command.current_dir(root()).env("RESOURCES", root().join("resources")).stdin(Stdio::null());
+    command.current_dir(root()).env("RESOURCES", resources()).stdin(Stdio::null());
     let output = command.output().unwrap_or_else(|e| panic!("{}: {e}: build it first", futon.display()));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    answers(&fs::read_to_string(path("out/answers.jsonl")).unwrap())
+    let text = fs::read_to_string(path("out/answers.jsonl")).unwrap();
+    kept.iter().for_each(|file| fs::write(file, &text).unwrap());
+    answers(&text)
 }
 
 fn answers(text: &str) -> BTreeMap<String, Answer> {
@@ -124,7 +117,7 @@ fn compare(what: &str, cases: &[Case]) {
 }
 
 #[test]
-#[ignore = "takes long: make differential runs it"]
+#[ignore = "asks the engine in a virtual machine: make test runs it"]
 fn crafted_images_make_the_engines_trees() {
     // Some by hand, while something is being changed: those whose names begin so.
     let begin = std::env::var("FUTON_CASES").unwrap_or_default();

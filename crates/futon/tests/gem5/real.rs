@@ -14,7 +14,8 @@ const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// The resources of this source tree, with gem5 and the lean guest.
 fn resources() -> PathBuf {
-    let resources = std::env::var_os("RESOURCES").map_or_else(|| Path::new(ROOT).join("resources"), PathBuf::from);
+    // `make` names them as the source tree sees them: a test runs in its crate's folder.
+    let resources = Path::new(ROOT).join(std::env::var_os("RESOURCES").unwrap_or_else(|| "resources".into()));
     let gem5 = std::env::var_os("GEM5").is_some_and(|p| Path::new(&p).is_file()) || resources.join("gem5").exists();
     assert!(gem5, "GEM5 names no simulator");
     let lean = resources.join("lean-kernel").exists() && resources.join("lean-initrd").exists();
