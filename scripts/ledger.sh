@@ -1,22 +1,47 @@
 # shellcheck shell=sh
-# Sourced by scripts/test.sh: runs suites of tests and keeps count of what ran, what did not, and why.
+# Sourced by scripts/test.sh: runs suites of tests and keeps count of what ran, what did not, and why. A suite that fails does not keep
+# the next ones from running: the table comes at the end, and then what failed, by name.
 # $CARGO and $logs (a folder) are set by the caller.
 # shellcheck disable=SC2154 # logs: set by the caller
 table=$logs/table
 doing=
+# What failed, with "; " between.
+faults=
 
 # row SUITE RAN FAILED NOT-RUN [WHY]: a line of the table.
 row() { printf '%s|%s|%s|%s|%s\n' "$1" "$2" "$3" "$4" "${5:-}" >>"$table"; }
 
-# For `trap … EXIT`: prints the table, however the tests ended.
+# fault NAME: this failed; the tests go on.
+fault() { faults=$faults${faults:+; }$1; }
+
+# For `trap … EXIT`: prints the table, however the tests ended. Status 1 if anything failed.
 print_table() {
     status=$?
-    [ $status -eq 0 ] || [ -z "$doing" ] || row "$doing" - failed -
+    if [ $status -ne 0 ] && [ -n "$doing" ]; then
+        row "$doing" - failed -
+        fault "$doing"
+    fi
     [ ! -f "$table" ] || awk -F'|' '
         BEGIN { printf "\n%-28s %6s %7s %8s\n", "tests", "ran", "failed", "not run" }
         { printf "%-28s %6s %7s %8s%s\n", $1, $2, $3, $4, ($5 == "" ? "" : "  " $5); ran += $2; failed += $3; not += $4 }
         END { printf "%-28s %6d %7d %8d\n", "all", ran, failed, not }' "$table" >&2
+    if [ -n "$faults" ]; then
+        printf 'error: failed: %s\n' "$faults" >&2
+        [ $status -ne 0 ] || status=1
+    fi
     exit $status
+}
+
+# step NAME COMMAND…: something that is no suite of tests. It gets a row, with no figures.
+step() {
+    name=$1
+    shift
+    if "$@"; then
+        row "$name" - - -
+    else
+        row "$name" - failed -
+        fault "$name"
+    fi
 }
 
 # figure LOG WORD: the sum of a figure in the lines `test result: …` of a log.
@@ -28,14 +53,20 @@ figure() {
 # How many tests of a log ran.
 ran() { echo $(($(figure "$1" passed) + $(figure "$1" failed))); }
 
-# suite NAME LOG ARGUMENT…: runs tests with cargo, and gives them a row.
+# suite NAME LOG ARGUMENT…: runs tests with cargo, and gives them a row. What cannot be built ends all.
 suite() {
     doing=$1 name=$1 log=$2
     shift 2
     sh scripts/say.sh "tests: $name"
-    { "$CARGO" test --release --locked "$@" && echo 0 >"$logs/status" || echo 1 >"$logs/status"; } | tee "$logs/$log"
-    [ "$(cat "$logs/status")" = 0 ] || exit 1
-    row "$name" "$(ran "$log")" 0 0
+    { "$CARGO" test --release --locked --no-fail-fast "$@" && echo 0 >"$logs/status" || echo 1 >"$logs/status"; } | tee "$logs/$log"
+    failed=$(figure "$log" failed)
+    if [ "$(cat "$logs/status")" != 0 ]; then
+        grep -q '^test result:' "$logs/$log" || exit 1
+        fault "$name"
+        # A program of tests that dies counts none.
+        [ "$failed" -ne 0 ] || failed=failed
+    fi
+    row "$name" "$(ran "$log")" "$failed" 0
     doing=
 }
 
@@ -50,10 +81,10 @@ main_suite() {
     listed=$("$CARGO" test --release --locked "$@" -- --list |
         awk '/^[0-9]+ tests?, / { sum += $1 } END { print sum + 0 }')
     seen=$(($(ran "$log") + $(figure "$log" ignored)))
-    [ "$listed" -eq "$seen" ] || {
+    if [ "$listed" -ne "$seen" ]; then
         printf 'error: there are %s tests, but %s were run or ignored\n' "$listed" "$seen" >&2
-        exit 1
-    }
+        fault "$doing"
+    fi
     doing=
 }
 
@@ -72,11 +103,10 @@ ignored_suite() {
     shift 3
     suite "$suite_name" "$suite_log" "$@"
     forget "$reason"
-    [ "$(ran "$suite_log")" -eq "$wanted" ] || {
-        doing=$suite_name
+    if [ "$(ran "$suite_log")" -ne "$wanted" ]; then
         printf 'error: %s tests are ignored as "%s", but %s ran\n' "$wanted" "$reason" "$(ran "$suite_log")" >&2
-        exit 1
-    }
+        fault "$suite_name: count of tests"
+    fi
 }
 
 # left_out NAME REASON WHY: tests that this machine cannot run.
