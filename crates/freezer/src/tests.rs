@@ -78,6 +78,19 @@ fn line_of(file: &Path, wanted: impl Fn(&[String]) -> bool) -> Vec<String> {
     }
 }
 
+/// A program that makes a folder when it has done its work, and then waits. A folder is never open, as a file might still be.
+fn then_wait(program: &str, ready: &Path) -> String {
+    format!("{program}\nimport os, time\nos.mkdir({ready:?})\ntime.sleep(60)")
+}
+
+fn wait_for(ready: &Path) {
+    let begin = Instant::now();
+    while !ready.exists() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{}", ready.display());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 fn count_of(words: &[String]) -> u64 {
     words[1].parse().unwrap()
 }
@@ -134,19 +147,15 @@ fn a_process_goes_on_where_it_was_twice() {
 fn what_cannot_be_carried_over_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |program: &str, random: bool| {
-        // One of each program's own: it may not have closed it yet.
+        // One of each program's own.
         let ready = folder.path().join(program.len().to_string());
-        let program = format!("{program}\nopen({ready:?}, 'w').close()\nimport time\ntime.sleep(60)");
+        let program = then_wait(program, &ready);
         let child = if random {
             Command::new("python3").args(["-c", &program]).spawn().unwrap()
         } else {
             spawn(&["-c", &program], Stdio::null(), false)
         };
-        let begin = Instant::now();
-        while !ready.exists() {
-            assert!(begin.elapsed() < Duration::from_secs(20), "{program}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait_for(&ready);
         let why = freeze(child.id().cast_signed(), folder.path(), Path::new("/none"), &[0, 1, 2]).unwrap_err();
         end(child);
         why
@@ -169,9 +178,9 @@ fn what_cannot_be_carried_over_is_refused() {
 #[test]
 fn another_host_and_another_library_are_noticed() {
     let folder = tempfile::tempdir().unwrap();
-    let program = "import time\nopen('/proc/self/comm').close()\ntime.sleep(60)";
-    let frozen = spawn(&["-c", program], Stdio::null(), false);
-    std::thread::sleep(Duration::from_millis(300));
+    let ready = folder.path().join("ready");
+    let frozen = spawn(&["-c", &then_wait("pass", &ready)], Stdio::null(), false);
+    wait_for(&ready);
     freeze(frozen.id().cast_signed(), folder.path(), Path::new("/none"), &[0, 1, 2]).unwrap();
     end(frozen);
     let about = folder.path().join(ABOUT);

@@ -1,5 +1,6 @@
 //! Which accelerator: chosen by a probe that boots, not by the look of `/dev/kvm`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -40,15 +41,32 @@ const PROBE_LIMIT: Duration = Duration::from_secs(5);
 /// What the guest prints when it has booted for the probe.
 const PROBE_WORD: &str = "futon-probe: ok";
 
-/// Result of a probe, kept for the next run.
+/// What probes have found, kept for the next run: one result for each kernel and initrd, since both bases may be used in turn.
 #[derive(Debug, Serialize, Deserialize)]
-struct Cached {
-    key: String,
-    kvm: Result<u64, String>,
+struct Probes {
+    /// QEMU's version and the host's boot: what was found before one of them changed says nothing.
+    host: String,
+    kvm: BTreeMap<String, Result<u64, String>>,
 }
 
-/// Chooses the accelerator. The result of the probe is kept in `cache`, keyed by QEMU's version, the kernel and the
-/// host's boot, and made anew when one of them changes.
+impl Probes {
+    /// What the file has of this host.
+    fn read(cache: &Path, host: String) -> Self {
+        let known = std::fs::read(cache).ok().and_then(|text| serde_json::from_slice::<Self>(&text).ok());
+        known.filter(|known| known.host == host).unwrap_or_else(|| Self { host, kvm: BTreeMap::new() })
+    }
+
+    fn keep(&mut self, cache: &Path, guest: String, kvm: Result<u64, String>) {
+        self.kvm.insert(guest, kvm);
+        // A cache that cannot be written costs the next run five seconds, no more.
+        if let Ok(text) = serde_json::to_vec_pretty(self) {
+            let _ = std::fs::write(cache, text);
+        }
+    }
+}
+
+/// Chooses the accelerator. What the probe found is kept in `cache` for each kernel and initrd, and found anew when QEMU's version or the
+/// host's boot changes.
 ///
 /// # Errors
 /// When KVM is demanded and does not work.
@@ -103,18 +121,14 @@ async fn probe_or_recall(
             .map(|m| format!("{}:{}", m.len(), m.modified().map_or(0, since_epoch)))
             .unwrap_or_default()
     };
-    let key = format!("{version} {} {} {}", boot.trim(), stamp(kernel), initrd.map(stamp).unwrap_or_default());
-    let known = std::fs::read(cache).ok().and_then(|text| serde_json::from_slice::<Cached>(&text).ok());
-    if let Some(known) = known.filter(|known| known.key == key) {
-        return Ok(known.kvm);
+    let guest = format!("{} {}", stamp(kernel), initrd.map(stamp).unwrap_or_default());
+    let mut probes = Probes::read(cache, format!("{version} {}", boot.trim()));
+    if let Some(known) = probes.kvm.get(&guest) {
+        return Ok(known.clone());
     }
     let kvm = probe(kernel, initrd).await?;
-    let cached = Cached { key, kvm };
-    // A cache that cannot be written costs the next run five seconds, no more.
-    if let Ok(text) = serde_json::to_vec_pretty(&cached) {
-        let _ = std::fs::write(cache, text);
-    }
-    Ok(cached.kvm)
+    probes.keep(cache, guest, kvm.clone());
+    Ok(kvm)
 }
 
 fn since_epoch(time: std::time::SystemTime) -> u64 {
@@ -174,4 +188,25 @@ async fn probe(kernel: &Path, initrd: Option<&Path>) -> Result<Result<u64, Strin
 
 fn said(console: &PathBuf) -> bool {
     std::fs::read(console).is_ok_and(|text| String::from_utf8_lossy(&text).contains(PROBE_WORD))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kernels_probe_is_kept_until_the_host_is_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = folder.path().join("probes.json");
+        let host = || "8.2 boot-1".to_owned();
+        let (docker, lean) = (Err("it hangs".to_owned()), Ok(900));
+        Probes::read(&cache, host()).keep(&cache, "docker".into(), docker.clone());
+        Probes::read(&cache, host()).keep(&cache, "lean".into(), lean.clone());
+        let known = Probes::read(&cache, host()).kvm;
+        assert_eq!((known.get("docker"), known.get("lean")), (Some(&docker), Some(&lean)));
+        assert!(Probes::read(&cache, "8.2 boot-2".into()).kvm.is_empty());
+        // What an older futon wrote, and what was cut.
+        std::fs::write(&cache, r#"{"key": "8.2 boot-1 1 2", "kvm": {"Ok": 9}}"#).unwrap();
+        assert!(Probes::read(&cache, host()).kvm.is_empty());
+    }
 }
