@@ -2,7 +2,9 @@
 
 mod error;
 mod files;
+mod setup;
 pub mod text;
 
 pub use error::{Context, Error, Result};
 pub use files::{readable, sha256_bytes, sha256_file, stamp};
+pub use setup::{Setup, has_recipes, installed_root};

@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
-use futon_common::{Context, Error, Result};
+use futon_common::{Context, Error, Result, Setup};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -73,8 +73,7 @@ pub async fn start(mut arguments: GuardArguments, inherited: Vec<OwnedFd>) -> Re
         Answer::Running(pid, listener) => (pid, listener),
         Answer::Refused(why) => return Ok(Start::Refused(why)),
         Answer::NotStarted(why) => {
-            return Err(Error::infra(format!("cannot start {program}: {why}"))
-                .hint("`futon doctor` says what is missing, `make setup` installs it"));
+            return Err(Error::infra(format!("cannot start {program}: {why}")).hint(Setup::here().doctor()));
         }
     };
     ours.set_nonblocking(true).context(|| "cannot set up the guard's socket".into())?;

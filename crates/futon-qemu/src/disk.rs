@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::process::Command;
 
-use futon_common::{Context, Error, Result};
+use futon_common::{Context, Error, Result, Setup};
 
 /// Limit of one qemu-img call.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -21,7 +21,7 @@ async fn qemu_img(args: &[&str]) -> Result<Output> {
     output.map_err(|e| {
         let missing = e.kind() == std::io::ErrorKind::NotFound;
         let error = Error::infra("cannot run qemu-img").caused_by(e);
-        if missing { error.hint("`make setup` installs it (Debian and Ubuntu: qemu-utils)") } else { error }
+        if missing { error.hint(Setup::here().package("qemu-utils")) } else { error }
     })
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use freezer::Thaw;
-use futon_common::{Context, Error, Result};
+use futon_common::{Context, Error, Result, Setup};
 use futon_machine::process::{self, Guarded, Start};
 use futon_machine::{GuardArguments, HOST_PORT, Launch, Machine, Running, console, namespace};
 use futon_model::{Accelerator, EventKind, MachineKind, MachineReport, Network};
@@ -44,9 +44,7 @@ pub async fn qemu_version() -> Result<String> {
         .await
         .map_err(|_| Error::infra(format!("{QEMU} --version did not end within 10 s")))?
         .map_err(|e| {
-            Error::infra(format!("cannot run {QEMU}"))
-                .caused_by(e)
-                .hint("`make setup` installs it (Debian and Ubuntu: qemu-system-x86)")
+            Error::infra(format!("cannot run {QEMU}")).caused_by(e).hint(Setup::here().package("qemu-system-x86"))
         })?;
     Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().trim().to_owned())
 }

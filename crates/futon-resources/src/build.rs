@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use futon_common::{Context, Error, Result, sha256_bytes, sha256_file};
+use futon_common::{Context, Error, Result, Setup, sha256_bytes, sha256_file};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -189,7 +189,7 @@ pub(super) fn recipe_files(root: &Path, folder: &str) -> Result<BTreeMap<String,
 /// Why parts must be built; nothing when they need not.
 fn stale(manifest: &Manifest, resources: &Path, parts: &[&str], inputs: &BTreeMap<String, String>) -> Option<String> {
     for name in parts {
-        let Some(resource) = manifest.resources.get(*name) else { return Some(format!("there is no {name} yet")) };
+        let Some(resource) = manifest.resources.get(*name) else { return Some(format!("{name} was missing")) };
         if let Some(problem) = manifest.check(resources, name) {
             return Some(format!("{name} is {problem}"));
         }
@@ -246,7 +246,7 @@ pub(crate) async fn run_recipe(
         return Ok(());
     }
     Err(Error::infra(format!("{name} failed ({status}); its last lines:\n  {}", tail.join("\n  ")))
-        .hint("`futon doctor` checks what recipes need; `make setup` installs it"))
+        .hint(Setup::here().doctor()))
 }
 
 fn end_group(child: &tokio::process::Child) {
@@ -266,7 +266,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut manifest = Manifest::default();
         let inputs = BTreeMap::from([("images/base/build.sh".to_owned(), "1".to_owned())]);
-        assert_eq!(stale(&manifest, folder.path(), &PARTS, &inputs).unwrap(), "there is no base-disk-image.img yet");
+        assert_eq!(stale(&manifest, folder.path(), &PARTS, &inputs).unwrap(), "base-disk-image.img was missing");
         for name in PARTS {
             fs::write(folder.path().join(name), "x").unwrap();
             manifest.record(folder.path(), name, "test", &inputs).unwrap();

@@ -17,7 +17,7 @@ pub use gem5_json::gem5_resources;
 pub use kernel::{KernelCheck, KernelUse, check_kernel};
 pub use lean::{FoundLean, LeanPart, build_lean_part, find_lean};
 pub use manifest::{Manifest, Problem, Resource};
-pub use source::{FoundBase, find_base, installed_root, source_root};
+pub use source::{FoundBase, find_base, source_root};
 pub use tools::install_tools;
 
 /// File name of the base image in the resources folder.

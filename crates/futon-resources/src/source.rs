@@ -2,28 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use futon_common::{Error, Result};
+use futon_common::{Error, Result, has_recipes, installed_root};
 
 use super::{BASE_IMAGE, CMDLINE, INITRD, KERNEL, Manifest};
-
-/// Where an installed futon has its recipes and guest tools, seen from the folder that holds `bin`.
-const INSTALLED: &str = "lib/futon";
-
-/// Whether a folder has the recipes.
-fn is_root(folder: &Path) -> bool {
-    folder.join("images/base/build.sh").is_file()
-}
-
-/// The recipes and guest tools of an installed futon: `lib/futon` beside the program's own `bin`.
-#[must_use]
-pub fn installed_root() -> Option<PathBuf> {
-    installed_with(&std::env::current_exe().ok()?)
-}
-
-fn installed_with(program: &Path) -> Option<PathBuf> {
-    let root = program.parent()?.parent()?.join(INSTALLED);
-    is_root(&root).then_some(root)
-}
 
 /// The folder that holds the recipes: `$FUTON_HOME`, else what was installed with this program, else the nearest folder above the working
 /// directory or the program that has `images/base/build.sh`, else where futon was built.
@@ -32,7 +13,7 @@ fn installed_with(program: &Path) -> Option<PathBuf> {
 /// When there is none.
 pub fn source_root() -> Result<PathBuf> {
     if let Some(home) = std::env::var_os("FUTON_HOME").map(PathBuf::from) {
-        return if is_root(&home) {
+        return if has_recipes(&home) {
             Ok(home)
         } else {
             Err(Error::usage(format!("FUTON_HOME is {}, which has no images/base/build.sh", home.display()))
@@ -45,7 +26,7 @@ pub fn source_root() -> Result<PathBuf> {
     let starts = [std::env::current_dir().ok(), std::env::current_exe().ok()];
     let above = starts.iter().flatten().flat_map(|start| start.ancestors());
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
-    above.chain(built).find(|folder| is_root(folder)).map(Path::to_owned).ok_or_else(|| {
+    above.chain(built).find(|folder| has_recipes(folder)).map(Path::to_owned).ok_or_else(|| {
         Error::usage("futon's recipes (images/base/build.sh) are not to be found")
             .hint("run futon inside its source folder, or set FUTON_HOME to it")
     })
@@ -118,21 +99,4 @@ pub fn find_base(
         initrd,
         cmdline: cmdline.trim().to_owned(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_installed_program_has_its_own_recipes() {
-        let prefix = tempfile::tempdir().unwrap();
-        let program = prefix.path().join("bin/futon");
-        assert_eq!(installed_with(&program), None);
-        let recipe = prefix.path().join("lib/futon/images/base");
-        std::fs::create_dir_all(&recipe).unwrap();
-        std::fs::write(recipe.join("build.sh"), "").unwrap();
-        assert_eq!(installed_with(&program), Some(prefix.path().join("lib/futon")));
-        assert_eq!(installed_with(&prefix.path().join("target/release/deps/futon")), None);
-    }
 }

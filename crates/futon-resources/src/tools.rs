@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use futon_common::{Context, Error, Result, sha256_file};
+use futon_common::{Context, Error, Result, Setup, installed_root, sha256_file};
 
-use super::{FUTON_GUEST, Manifest, TEST_CLIENT, installed_root};
+use super::{FUTON_GUEST, Manifest, TEST_CLIENT};
 
 /// Puts the guest tools that were installed with the running program, or stand beside it, into the resources folder. Returns the names of
 /// those that were replaced.
@@ -23,9 +23,10 @@ pub fn install_tools(resources: &Path) -> Result<Vec<&'static str>> {
     for name in [FUTON_GUEST, TEST_CLIENT] {
         let built = beside.join(name);
         let sha256 = sha256_file(&built).map_err(|e| {
-            Error::infra(format!("guest tool {name} was not built"))
-                .caused_by(e)
-                .hint("`make build-tools` or `cargo build --release` builds it")
+            Error::infra(format!("guest tool {name} was not built")).caused_by(e).hint(match Setup::here() {
+                Setup::Source => "`make programs` builds it",
+                Setup::Installed => "a part of the installation is missing: install futon again",
+            })
         })?;
         let known = manifest.resources.get(name).is_some_and(|r| r.sha256 == sha256);
         if known && manifest.check(resources, name).is_none() {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use futon_common::{Context, Result};
+use futon_common::{Context, Result, Setup};
 use futon_gem5::{find_gem5, probe_gem5};
 use futon_machine::{HOST_PORT, confinement_works, namespace_works, port_is_taken};
 use futon_model::ExitCode;
@@ -68,7 +68,14 @@ pub async fn doctor(args: &DoctorArgs, ui: &mut Ui) -> Result<ExitCode> {
     }
     let missing = findings.iter().filter(|f| f.state == State::Missing).count();
     if missing > 0 {
-        ui.line(&format!("{missing} missing (hint: `make setup` installs programs, `make resources` builds the rest)"));
+        ui.line(&match Setup::here() {
+            Setup::Source => {
+                format!("{missing} missing (hint: `make setup` installs programs, `make resources` builds the rest)")
+            }
+            Setup::Installed => {
+                format!("{missing} missing (hint: `futon resources build` builds resources; packages are named above)")
+            }
+        });
         return Ok(ExitCode::Infra);
     }
     Ok(ExitCode::Passed)
@@ -79,7 +86,7 @@ async fn qemu(args: &DoctorArgs, ui: &mut Ui) -> Result<Vec<Finding>> {
     for (program, package, why) in PROGRAMS {
         findings.push(match in_path(program) {
             Some(path) => ok(program, format!("{} ({why})", path.display())),
-            None => missing(program, format!("{why}; `make setup` or `apt-get install {package}`")),
+            None => missing(program, format!("{why}; {}", by_package(package))),
         });
     }
     findings.push(keyring());
@@ -90,7 +97,13 @@ async fn qemu(args: &DoctorArgs, ui: &mut Ui) -> Result<Vec<Finding>> {
         Ok(()) => ok("network namespaces", "each machine gets its own"),
         Err(why) => note(
             "network namespaces",
-            format!("refused ({why}): one machine at a time on the host's port {HOST_PORT}; `make setup` offers AppArmor's profile"),
+            format!(
+                "refused ({why}): one machine at a time on the host's port {HOST_PORT}{}",
+                match Setup::here() {
+                    Setup::Source => "; `make setup` offers AppArmor's profile",
+                    Setup::Installed => "",
+                }
+            ),
         ),
     });
     if port_is_taken() {
@@ -124,15 +137,17 @@ async fn qemu(args: &DoctorArgs, ui: &mut Ui) -> Result<Vec<Finding>> {
 
 fn resource_findings(folder: &Path) -> Vec<Finding> {
     let manifest = Manifest::read(folder).unwrap_or_default();
+    let make = match Setup::here() {
+        Setup::Source => "`make resources`",
+        Setup::Installed => "`futon resources build`",
+    };
     [BASE_IMAGE, KERNEL, INITRD, COMPOSE, TEST_CLIENT, FUTON_GUEST]
         .iter()
         .map(|name| {
             let path = folder.join(name);
             match manifest.check(folder, name) {
-                Some(problem) => missing(name, format!("{}: {problem}; `make resources` makes it", path.display())),
-                None if !path.is_file() => {
-                    missing(name, format!("not in {}; `make resources` makes it", folder.display()))
-                }
+                Some(problem) => missing(name, format!("{}: {problem}; {make} makes it", path.display())),
+                None if !path.is_file() => missing(name, format!("not in {}; {make} makes it", folder.display())),
                 None => ok(name, path.display().to_string()),
             }
         })
@@ -185,7 +200,7 @@ fn keyring() -> Finding {
     if Path::new(path).is_file() {
         ok(NAME, path)
     } else {
-        missing(NAME, format!("no {path}; `make setup` or `apt-get install debian-archive-keyring`"))
+        missing(NAME, format!("no {path}; {}", by_package("debian-archive-keyring")))
     }
 }
 
@@ -251,12 +266,18 @@ fn subordinate_ids() -> Finding {
     let owner =
         |line: &str| line.split(':').next().is_some_and(|o| o == uid.to_string() || (!user.is_empty() && o == user));
     if !text.lines().any(owner) {
-        return missing(NAME, "building images needs a range in /etc/subuid and /etc/subgid; `make setup` adds one");
+        let how = Setup::here().or("setup", "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER");
+        return missing(NAME, format!("building images needs a range in /etc/subuid and /etc/subgid; {how} adds one"));
     }
     match in_path("newuidmap") {
         Some(_) => ok(NAME, "/etc/subuid has a range for this user"),
-        None => missing(NAME, "newuidmap; `make setup` or `apt-get install uidmap`"),
+        None => missing(NAME, format!("newuidmap; {}", by_package("uidmap"))),
     }
+}
+
+/// How to get a package.
+fn by_package(package: &str) -> String {
+    Setup::here().or("setup", &format!("apt-get install {package}"))
 }
 
 fn in_path(program: &str) -> Option<PathBuf> {

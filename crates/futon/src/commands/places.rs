@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use futon_common::{Error, Result};
+use futon_common::{Error, Result, installed_root};
 use futon_qemu::WarmStore;
-use futon_resources::{IMAGES, installed_root};
+use futon_resources::IMAGES;
 use image_store::ImageStore;
 use nix::unistd::{AccessFlags, access, getuid};
 

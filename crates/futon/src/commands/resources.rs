@@ -1,10 +1,10 @@
 //! `futon resources`.
 
-use futon_common::{Context, Result};
+use futon_common::{Context, Result, installed_root};
 use futon_model::ExitCode;
 use futon_resources::{
     BASE_IMAGE, BaseOptions, Built, COMPOSE, IMAGES, LeanPart, Manifest, build_base, build_compose, build_lean_part,
-    gem5_resources, install_tools, installed_root,
+    gem5_resources, install_tools,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -113,7 +113,7 @@ async fn build_part(
     };
     ui.start(&format!("{name}: looking"));
     let shown: &Ui = ui;
-    let mut progress = |line: &str| shown.update(&format!("{name}: {line}"));
+    let mut progress = |line: &str| shown.update(&progress_line(part, name, line));
     let built = match part {
         ResourcePart::Base => {
             let options = BaseOptions { disk_size: disk_size.to_owned(), force };
@@ -129,6 +129,17 @@ async fn build_part(
         Built::Made(why) => ui.line(&format!("{name}: built ({why})")),
     }
     Ok(())
+}
+
+/// A line of a recipe's, under the part's name once: recipes say their own names, too.
+fn progress_line(part: ResourcePart, name: &str, line: &str) -> String {
+    let own = match part {
+        ResourcePart::Base => "base image",
+        ResourcePart::Kernel => "kernel",
+        ResourcePart::Lean | ResourcePart::Compose => name,
+    };
+    let line = line.strip_prefix(own).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(line);
+    format!("{name}: {line}")
 }
 
 fn verify(folder: &std::path::Path, ui: &mut Ui) -> Result<ExitCode> {
@@ -174,4 +185,19 @@ fn verify(folder: &std::path::Path, ui: &mut Ui) -> Result<ExitCode> {
 pub fn size(bytes: u64) -> String {
     let mib = bytes.div_ceil(1 << 20);
     if bytes < 1 << 20 { format!("{} KiB", bytes.div_ceil(1 << 10)) } else { format!("{mib} MiB") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipe_says_its_name_once() {
+        let compose = "docker compose: fetching docker-compose from Debian trixie";
+        assert_eq!(progress_line(ResourcePart::Compose, "docker compose", compose), compose);
+        assert_eq!(progress_line(ResourcePart::Base, "docker base", "base image: packing"), "docker base: packing");
+        assert_eq!(progress_line(ResourcePart::Kernel, "lean kernel", "kernel: packing"), "lean kernel: packing");
+        // What a program within says keeps its words.
+        assert_eq!(progress_line(ResourcePart::Lean, "lean guest", "I: success"), "lean guest: I: success");
+    }
 }
