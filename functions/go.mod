@@ -3,6 +3,7 @@ module futon.invalid/functions
 go 1.24.0
 
 require (
+	github.com/bradfitz/gomemcache v0.0.0-20260422231931-4d751bb6e37c
 	google.golang.org/grpc v1.78.0
 	google.golang.org/protobuf v1.36.11
 )

@@ -24,6 +24,7 @@ import auth_pb2_grpc
 import fibonacci_pb2
 import fibonacci_pb2_grpc
 import grpc
+import samples
 
 ADDRESS = "127.0.0.1:50051"
 START_LIMIT, CALL_LIMIT, STOP_LIMIT = 30, 10, 2
@@ -384,8 +385,12 @@ def main(work, out, *names):
         config, layers[name] = unpack(Path(out) / name, root)
         settings = config["config"]
         check(f"{name}: architecture", config["architecture"], "amd64")
-        check(f"{name}: port", list(settings["ExposedPorts"]), ["50051/tcp"])
+        check(f"{name}: port", list(settings["ExposedPorts"]), [f"{samples.PORTS.get(name, 50051)}/tcp"])
         check(f"{name}: folder", settings["WorkingDir"], "/app")
+        if name in samples.NAMES:
+            samples.run(name, Path(out), root, config, folder, sys.modules[__name__])
+            print(f"{name}: checked")
+            continue
         function, language = name.rsplit("-", 1)
         if function == "fault":
             check_faults(name, root, config, folder)

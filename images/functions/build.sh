@@ -3,8 +3,8 @@
 #
 #   build.sh --work DIR --out DIR NAME...
 #
-# For each NAME (a folder of functions/, such as fibonacci-go) it makes the OCI
-# image layout DIR/NAME. It works as root and as a user with subordinate ids
+# For each NAME (a folder of functions/, such as fibonacci-go, or memcached) it
+# makes the OCI image layout DIR/NAME. It works as root and as a user with subordinate ids
 # (/etc/subuid); see README.md for how and why. This file knows the order of the
 # work and what is up to date; stages/ knows how each thing is made.
 set -eu
@@ -45,20 +45,27 @@ while [ $# -gt 0 ]; do
 done
 if [ -z "$work" ] || [ -z "$out" ] || [ -z "$names" ]; then usage; fi
 
-need_go='' need_python='' need_nodejs=''
+need_go='' need_python='' need_nodejs='' need_emulator='' need_memcached='' wheels=''
 for name in $names; do
 	case $name in
 	*/* | .*) known= ;;
-	*-go) known=main.go need_go=yes ;;
-	*-python) known=server.py need_python=yes ;;
-	*-nodejs) known=server.js need_nodejs=yes ;;
+	*-go) known=$functions/$name/main.go need_go=yes ;;
+	*-python) known=$functions/$name/server.py need_python=yes ;;
+	*-nodejs) known=$functions/$name/server.js need_nodejs=yes ;;
+	memcached) known=$here/stages/memcached.sh need_memcached=yes ;;
 	*) known= ;;
 	esac
-	if [ -z "$known" ] || [ ! -f "$functions/$name/$known" ]; then
+	if [ -z "$known" ] || [ ! -f "$known" ]; then
 		say "$name" "no such function"
-		echo "hint: name a folder of $functions that ends with -go, -python or -nodejs" >&2
+		echo "hint: name a folder of $functions that ends with -go, -python or -nodejs, or memcached" >&2
 		exit 2
 	fi
+	case $name in
+	lambda-*) need_emulator=yes ;;
+	esac
+	case $name in
+	*-python) [ ! -f "$functions/$name/requirements.txt" ] || wheels="$wheels $name" ;;
+	esac
 done
 
 for tool in mmdebstrap buildah flock dpkg-deb unshare sha256sum; do
@@ -157,14 +164,19 @@ stage() {
 go_packages="golang-go ca-certificates base-files dash"
 script_packages="ca-certificates base-files dash libstdc++6 zlib1g libssl3t64
 	python3-minimal python3-pip nodejs npm icu-devtools binutils"
+memcached_packages=memcached
 stages=$work/stages
 
 make_go() {
 	# shellcheck disable=SC2086
 	stage go root-go root.sh $go_packages -- "$here/../chrootless.sh" "=packages $go_packages"
-	stage go go go.sh "$stages/root-go" "$functions" -- \
-		"$stages/root-go.inputs" "$functions/go.mod" "$functions/go.sum" "$functions/internal" \
-		"$functions"/*-go
+	[ -z "$need_go" ] ||
+		stage go go go.sh "$stages/root-go" "$functions" -- \
+			"$stages/root-go.inputs" "$functions/go.mod" "$functions/go.sum" "$functions/internal" \
+			"$functions"/*-go
+	[ -z "$need_emulator" ] ||
+		stage emulator emulator emulator.sh "$stages/root-go" "$functions/lambda-python/emulator" -- \
+			"$stages/root-go.inputs" "$functions/lambda-python/emulator"
 }
 
 make_scripts() {
@@ -173,20 +185,27 @@ make_scripts() {
 	stage scripts base base.sh "$stages/root-scripts" -- "$stages/root-scripts.inputs"
 	[ -z "$need_python" ] ||
 		stage python python python.sh "$stages/root-scripts" "$functions/python" -- \
-			"$stages/root-scripts.inputs" "$functions/python/requirements.txt"
+			"$stages/root-scripts.inputs" "$here/stages/pip.sh" "$functions/python/requirements.txt"
+	for name in $wheels; do
+		stage "$name" "wheels-$name" wheels.sh "$stages/root-scripts" "$functions/$name" -- \
+			"$stages/root-scripts.inputs" "$here/stages/pip.sh" "$functions/$name/requirements.txt"
+	done
 	[ -z "$need_nodejs" ] ||
 		stage nodejs nodejs nodejs.sh "$stages/root-scripts" "$functions/nodejs" -- \
 			"$stages/root-scripts.inputs" "$here/stages/icu-keep.txt" "$functions/nodejs/package.json" "$functions/nodejs/package-lock.json" "$functions/nodejs/serve.js"
+	[ -n "$need_memcached" ] || return 0
+	stage memcached root-memcached root.sh $memcached_packages -- "$here/../chrootless.sh" "=packages $memcached_packages"
+	stage memcached memcached memcached.sh "$stages/root-memcached" -- "$stages/root-memcached.inputs"
 }
 
 # The two chains wait for the network as much as for the processor: side by side.
 # Whatever takes long runs in the background, as traps run only during a wait.
 go_job='' script_job='' failed=''
-if [ -n "$need_go" ]; then
+if [ -n "$need_go$need_emulator" ]; then
 	make_go &
 	go_job=$!
 fi
-if [ -n "$need_python$need_nodejs" ]; then
+if [ -n "$need_python$need_nodejs$need_memcached" ]; then
 	make_scripts &
 	script_job=$!
 fi
@@ -203,8 +222,15 @@ for name in $names; do
 	*-go) list_inputs "$here/stages/image.sh" "$stages/go/$name" ;;
 	*-python) list_inputs "$here/stages/image.sh" "$stages/base.inputs" "$stages/python.inputs" \
 		"$functions/python/serve.py" "$functions/$name" ;;
+	memcached) list_inputs "$here/stages/image.sh" "$stages/base.inputs" "$stages/memcached.inputs" ;;
 	*-nodejs) list_inputs "$here/stages/image.sh" "$stages/base.inputs" "$stages/nodejs.inputs" "$functions/$name" ;;
 	esac >"$image.wanted"
+	case " $wheels " in
+	*" $name "*) list_inputs "$stages/wheels-$name.inputs" >>"$image.wanted" ;;
+	esac
+	case $name in
+	lambda-*) list_inputs "$stages/emulator.inputs" >>"$image.wanted" ;;
+	esac
 	# The layout itself is in another folder, perhaps emptied by its owner.
 	if [ -f "$out/$name/index.json" ]; then : >"$image"; else rm -f "$image"; fi
 	if up_to_date "$name" "$image" "$image.wanted"; then

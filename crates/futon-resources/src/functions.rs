@@ -12,6 +12,29 @@ use tokio_util::sync::CancellationToken;
 use super::build::run_recipe;
 use super::source_root;
 
+/// The compose files of futon's own functions.
+const FILES: [&str; 2] = ["functions/functions.yaml", "functions/samples.yaml"];
+
+/// What the recipe builds for futon's own functions and their companions: its name there, and the image's. `compose` is the program that
+/// reads their compose files.
+///
+/// # Errors
+/// When the source is not there, or a file cannot be read.
+pub fn sample_images(compose: &Path) -> Result<Vec<(String, ImageReference)>> {
+    let root = source_root()?;
+    let mut images: Vec<(String, ImageReference)> = Vec::new();
+    for file in FILES {
+        let file = Compose::read(&root.join(file), compose)?;
+        for service in file.names() {
+            let image = file.image(service)?;
+            if images.iter().all(|(_, known)| *known != image) {
+                images.push((image.base_name().to_owned(), image));
+            }
+        }
+    }
+    Ok(images)
+}
+
 /// Builds sample functions' images with `images/functions/build.sh`, below `folder`, and adds them to the store. `compose` is the program
 /// that reads their compose file. Returns the image names.
 ///
@@ -35,13 +58,13 @@ pub async fn build_function_images(
     command.arg(root.join("images/functions/build.sh")).arg("--work").arg(&work).arg("--out").arg(&out).args(functions);
     run_recipe(command, "images/functions/build.sh", cancel, progress).await?;
 
-    let compose = Compose::read(&root.join("functions/functions.yaml"), compose)?;
+    let samples = sample_images(compose)?;
     let mut names = Vec::new();
     for function in functions {
-        let reference = match compose.project.services.contains_key(function) {
-            true => compose.image(function)?,
+        let reference = match samples.iter().find(|(name, _)| name == function) {
+            Some((_, image)) => image.clone(),
             // Images of the fault tests have no service of their own name.
-            false => format!("vhiveease/{function}:latest")
+            None => format!("vhiveease/{function}:latest")
                 .parse::<ImageReference>()
                 .map_err(|e| Error::usage(e.to_string()))?,
         };

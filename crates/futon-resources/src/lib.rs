@@ -12,7 +12,7 @@ mod tools;
 
 pub use build::{BaseOptions, Built, build_base};
 pub use compose::{build_compose, find_compose};
-pub use functions::build_function_images;
+pub use functions::{build_function_images, sample_images};
 pub use gem5_json::gem5_resources;
 pub use kernel::{KernelCheck, KernelUse, check_kernel};
 pub use lean::{FoundLean, LeanPart, build_lean_part, find_lean};

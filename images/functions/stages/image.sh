@@ -39,29 +39,42 @@ case $name in
 	layer scratch base
 	layer "$layer" nodejs
 	;;
+memcached)
+	layer scratch base
+	layer "$layer" memcached
+	;;
 esac
 
 container=$(b from --pull-never "$layer")
 root=$(b mount "$container")
 mkdir -p "$root/app"
+# Files for all of a kind, then what a function has for itself.
 case $name in
-*-go)
-	cp "$stages/go/$name" "$root/app/server"
-	entry='["/app/server","-addr=0.0.0.0:50051"]'
-	;;
+*-go) cp "$stages/go/$name" "$root/app/server" ;;
 *-python)
-	cp "$functions/python/serve.py" "$functions/$name"/*.py "$root/app"
+	[ ! -d "$stages/wheels-$name" ] || cp -a "$stages/wheels-$name/." "$root"
+	case $name in
+	lambda-*) install -D -t "$root/usr/local/bin" "$stages/emulator/aws-lambda-rie" ;;
+	http-*) ;;
+	*) cp "$functions/python/serve.py" "$root/app" ;;
+	esac
+	cp "$functions/$name"/*.py "$root/app"
 	chroot "$root" /usr/bin/python -m compileall -q --invalidation-mode unchecked-hash /app
-	entry='["python","/app/server.py","--addr=0.0.0.0","--port=50051"]'
 	;;
-*-nodejs)
-	# serve.js is in the shared layer.
-	cp "$functions/$name"/*.js "$root/app"
-	entry='["node","server.js","--addr=0.0.0.0","--port=50051"]'
-	;;
+# serve.js is in the shared layer.
+*-nodejs) cp "$functions/$name"/*.js "$root/app" ;;
+esac
+port=50051
+case $name in
+http-*) port=8080 entry='["python","-m","functions_framework","--target=handle","--source=/app/server.py"]' ;;
+lambda-*) port=8080 entry='["/usr/local/bin/aws-lambda-rie","python","-m","awslambdaric","server.handle"]' ;;
+memcached) port=11211 entry='["memcached","-u","nobody"]' ;;
+*-go) entry='["/app/server","-addr=0.0.0.0:50051"]' ;;
+*-python) entry='["python","/app/server.py","--addr=0.0.0.0","--port=50051"]' ;;
+*-nodejs) entry='["node","server.js","--addr=0.0.0.0","--port=50051"]' ;;
 esac
 b umount "$container" >/dev/null
-b config --created-by "futon images/functions" --arch amd64 --os linux --workingdir /app --port 50051/tcp \
+b config --created-by "futon images/functions" --arch amd64 --os linux --workingdir /app --port "$port/tcp" \
 	--entrypoint "$entry" --cmd '' \
 	--env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$container"
 [ "${name%-python}" = "$name" ] || b config --env PYTHONUNBUFFERED=1 --env PYTHONDONTWRITEBYTECODE=1 "$container"

@@ -6,6 +6,8 @@ set -eu
 made=$1 root=$2 sources=$3
 # shellcheck source=images/functions/stages/enter.sh
 . "$(dirname "$0")/enter.sh"
+# shellcheck source=images/functions/stages/pip.sh
+. "$(dirname "$0")/pip.sh"
 
 unpack "$root" "$made" python3.13-minimal libpython3.13-minimal libpython3.13-stdlib \
 	libexpat1 libffi8 libbz2-1.0 liblzma5 libuuid1
@@ -19,12 +21,7 @@ ln -s python3.13 "$made/usr/bin/python"
 		lib-dynload/_curses* lib-dynload/_dbm* lib-dynload/_gdbm* lib-dynload/_sqlite3* lib-dynload/_test* \
 		lib-dynload/readline* lib-dynload/xx* curses dbm sqlite3
 )
-packages=usr/local/lib/python3.13/dist-packages
-enter "$root/root" python3 -m pip install --quiet --no-deps --require-hashes --only-binary :all: --no-compile \
-	--root-user-action ignore --cache-dir /cache/pip --target "/out/$packages" -r /src/requirements.txt
+install_wheels "$root/root"
 # The image's files all get one date: compiled files must not be checked by it.
-(cd "$made" && find "$packages" -name '*.so') | while IFS= read -r file; do
-	enter "$root/root" strip --strip-unneeded "/out/$file"
-done
 enter "$root/root" python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash -s /out \
 	/out/usr/lib/python3.13 "/out/$packages"

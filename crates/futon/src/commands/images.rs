@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use futon_common::{Context, Error, Result};
-use futon_functions::{Compose, parse_list};
+use futon_functions::parse_list;
 use futon_model::{ExitCode, ImageReference};
-use futon_resources::{build_function_images, find_compose, source_root};
+use futon_resources::{build_function_images, find_compose, sample_images, source_root};
 use image_store::{ImageStore, RegistryOptions};
 use tokio_util::sync::CancellationToken;
 
@@ -58,17 +58,20 @@ pub async fn images(command: ImagesCommand, ui: &mut Ui, cancel: &CancellationTo
 /// Sample functions to build: those named, else those of the samples' list.
 fn sample_names(given: Vec<String>, all: bool, resources: &Path) -> Result<Vec<String>> {
     let folder = source_root()?.join("functions");
-    let compose = Compose::read(&folder.join("functions.yaml"), &find_compose(resources)?)?;
+    let samples = || -> Result<Vec<String>> {
+        Ok(sample_images(&find_compose(resources)?)?.into_iter().map(|(name, _)| name).collect())
+    };
     if all {
-        return Ok(compose.names().map(str::to_owned).collect());
+        return samples();
     }
     if given.is_empty() {
         return Ok(parse_list(&read_text(&folder.join("functions.list"), "name functions on the command line")?));
     }
-    let known = |name: &String| compose.project.services.contains_key(name) || folder.join(name).is_dir();
+    let samples = samples()?;
+    let known = |name: &String| samples.contains(name) || folder.join(name).is_dir();
     match given.iter().find(|name| !known(name)) {
         Some(unknown) => Err(Error::usage(format!("no sample function is called {unknown:?}"))
-            .hint(format!("there are {}", compose.names().collect::<Vec<_>>().join(", ")))),
+            .hint(format!("there are {}", samples.join(", ")))),
         None => Ok(given),
     }
 }
