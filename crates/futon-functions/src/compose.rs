@@ -41,18 +41,7 @@ pub struct Service {
 }
 
 /// futon's extension of a service: the key `x-futon`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct FunctionHints {
-    /// Name by which the test client knows the function.
-    pub client: Option<String>,
-    /// Method to call.
-    pub method: Option<String>,
-    /// Input of the calls.
-    pub input: Option<String>,
-    /// Port in the container on which the function serves gRPC.
-    pub port: Option<u16>,
-}
+pub type FunctionHints = calls::Declaration;
 
 impl Compose {
     /// Reads a compose file with the Docker Compose at `program`.
@@ -62,7 +51,7 @@ impl Compose {
     pub fn read(path: &Path, program: &Path) -> Result<Self> {
         let loader = Loader::new(program).fallback_name(PROJECT);
         let project = loader.load(path).map_err(|e| load_error(&e))?;
-        Ok(Self { path: path.to_owned(), project, loader })
+        Ok(Self { path: path.to_owned(), project, loader, declared: None })
     }
 
     /// Names of the services.
@@ -99,16 +88,38 @@ impl Compose {
         let spec = self.project.services.get(name).cloned().unwrap_or_default();
         let hints = match spec.extensions.get("x-futon") {
             None => FunctionHints::default(),
-            Some(value) => FunctionHints::deserialize(value).map_err(|e| {
-                self.at(name, "x-futon", &e.to_string()).hint("it may have `client`, `method`, `input` and `port`")
-            })?,
+            Some(value) => {
+                FunctionHints::from_value(value.clone(), &self.source(name)).map_err(|e| calls_error(&e))?
+            }
         };
         Ok(Service { name: name.to_owned(), image, container: spec.container(&self.project.name, name), hints, spec })
+    }
+
+    /// Where a service's declaration stands.
+    #[must_use]
+    pub fn source(&self, service: &str) -> calls::Source {
+        let text = std::fs::read_to_string(&self.path).unwrap_or_default();
+        calls::Source::inside(self.path.display().to_string(), &text, format!("services.{service}.x-futon"))
+    }
+
+    /// Puts a declaration in the place of those of the file, for whatever function is selected.
+    pub fn declare(&mut self, declaration: FunctionHints) {
+        self.declared = Some(declaration);
     }
 
     /// An error in a service's key.
     pub(super) fn at(&self, service: &str, key: &str, why: &str) -> Error {
         Error::usage(format!("{}: service {service}, key `{key}`: {why}", self.project.place(service, Some(key))))
+    }
+}
+
+/// A declaration that cannot be used is the user's mistake.
+#[must_use]
+pub fn calls_error(error: &calls::CallsError) -> Error {
+    let told = Error::usage(error.to_string());
+    match error.hint() {
+        Some(hint) => told.hint(hint),
+        None => told,
     }
 }
 
@@ -142,7 +153,8 @@ pub(super) mod tests {
     pub(crate) fn model(document: &serde_json::Value) -> Compose {
         let project = Project::from_json(document.to_string().as_bytes()).unwrap();
         let project = Project { file: "functions.yaml".into(), ..project };
-        Compose { path: "functions.yaml".into(), project, loader: Loader::new("/nonexistent/docker-compose") }
+        let loader = Loader::new("/nonexistent/docker-compose");
+        Compose { path: "functions.yaml".into(), project, loader, declared: None }
     }
 
     #[test]

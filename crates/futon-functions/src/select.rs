@@ -2,7 +2,7 @@
 
 use compose_model::OrderError;
 use futon_common::{Error, Result};
-use futon_model::{ImageReference, KNOWN_FUNCTIONS};
+use futon_model::ImageReference;
 use serde_json::json;
 
 use super::engine::engine_requests;
@@ -107,7 +107,10 @@ fn of_service(compose: &Compose, name: &str) -> Result<Selection> {
         powers.extend(found.into_iter().map(|key| format!("service {}: {key}", service.name)));
     }
     let published = published(&services);
-    let service = services.pop().ok_or_else(|| unknown(compose, name))?;
+    let mut service = services.pop().ok_or_else(|| unknown(compose, name))?;
+    if let Some(declared) = &compose.declared {
+        service.hints = declared.clone();
+    }
     let target = target(compose, &service, &mut remarks)?;
     Ok(Selection {
         name: name.to_owned(),
@@ -220,11 +223,11 @@ pub fn client_name(selection: &Selection, forced: Option<&str>) -> Result<String
         Some(name) => std::slice::from_ref(name),
         None => &guesses,
     };
-    candidates.iter().find(|name| KNOWN_FUNCTIONS.contains(name)).map(|name| (*name).to_owned()).ok_or_else(|| {
+    candidates.iter().find(|name| calls::oracle::names().any(|known| known == **name)).map(|name| (*name).to_owned()).ok_or_else(|| {
         Error::usage(format!("{}: the test client knows no function {:?}", selection.name, candidates[0])).hint(
             format!(
                 "choose one with --client NAME or the service's key `x-futon: {{client: NAME}}`; known: {}",
-                KNOWN_FUNCTIONS.join(", ")
+                calls::oracle::names().collect::<Vec<_>>().join(", ")
             ),
         )
     })

@@ -2,24 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Functions that the test client knows, by the names of its `-function-name`.
-pub const KNOWN_FUNCTIONS: [&str; 14] = [
-    "helloworld",
-    "fibonacci",
-    "fibonacci-go",
-    "fibonacci-python",
-    "fibonacci-nodejs",
-    "fibonacci-cpp",
-    "aes",
-    "aes-go",
-    "aes-python",
-    "aes-nodejs",
-    "auth",
-    "auth-go",
-    "auth-python",
-    "auth-nodejs",
-];
-
 /// What the test client did and saw.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClientReport {

@@ -10,9 +10,11 @@ mod event;
 mod exit;
 mod guest;
 mod image;
+mod latency;
 mod lean;
 mod limits;
 mod plan;
+mod probe;
 mod processor;
 mod report;
 #[cfg(test)]
@@ -23,22 +25,24 @@ mod unready;
 mod verdict;
 
 pub use client::{
-    ClientFailure, ClientFailureKind, ClientReport, HistogramBucket, KNOWN_FUNCTIONS, LatencyMs, Phase, PhaseCount,
+    ClientFailure, ClientFailureKind, ClientReport, HistogramBucket, LatencyMs, Phase, PhaseCount,
 };
 pub use cursor::{Cursor, Moved};
 pub use event::{Alarm, Event, EventKind, ShutdownReason};
 pub use exit::ExitCode;
 pub use guest::{ENTROPY_HEADER, GuestEvent, PARK_HEADER, TIME_HEADER, TOKEN_HEADER, TOKEN_PLACEHOLDER};
 pub use image::{Digest, DigestError, ImageReference, PlannedImage, ReferenceError};
+pub use latency::{histogram, millis, summary};
 pub use lean::{
     LeanAddress, LeanAttachment, LeanBundle, LeanCheck, LeanCondition, LeanContainer, LeanNetwork, LeanRefusal,
     LeanRestart, LeanWait,
 };
 pub use limits::Limits;
 pub use plan::{
-    Accelerator, Base, ClientPlan, Companion, FindPort, MachineKind, MachinePlan, Network, Plan, PlannedStep,
+    Accelerator, Base, CheckLevel, ClientPlan, Companion, ExpectedFailure, FindPort, LogCheck, MachineKind, MachinePlan, Network, Plan, PlannedStep,
     ScriptKind, steps,
 };
+pub use probe::Probe;
 pub use processor::Amd64Level;
 pub use report::{
     CompanionReport, FunctionReport, InvocationReport, MachineReport, OOPS_OF_TRANSLATOR, REPORT_SCHEMA, Report,

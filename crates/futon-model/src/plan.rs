@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Limits, PlannedImage};
+use crate::{Code, Limits, PlannedImage, Probe};
 
 /// Names of the steps.
 pub mod steps {
@@ -62,6 +62,12 @@ pub struct Plan {
     /// Keys of the services that let a container do in the guest what the run script does, and so speak for it: the run proves less.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub powers: Vec<String>,
+    /// What logs must or must not have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<LogCheck>,
+    /// The failure that is known to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect_failure: Option<ExpectedFailure>,
     /// Defaults that were taken because no service names the image, and the like; for the report.
     #[serde(default)]
     pub remarks: Vec<String>,
@@ -113,6 +119,48 @@ pub struct ClientPlan {
     pub container: String,
     /// Compose service of the function.
     pub service: String,
+    /// What is called where the calls are declared: `geo.Geo/Nearby`. Then name, method, input and generator above mean nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub declared: Option<String>,
+    /// How the function is waited for.
+    #[serde(default, skip_serializing_if = "Probe::is_default")]
+    pub probe: Probe,
+}
+
+/// A regular expression on a log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogCheck {
+    /// `console`, `container`, or the name of a file of the results.
+    pub file: String,
+    /// This must be there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub must_match: Option<String>,
+    /// This must not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub must_not_match: Option<String>,
+    /// What it means when it is otherwise.
+    pub level: CheckLevel,
+}
+
+/// What a check that does not hold means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckLevel {
+    /// The run fails.
+    Fail,
+    /// A remark, as a warning.
+    Warn,
+    /// A remark.
+    Info,
+}
+
+/// A failure that is known to come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpectedFailure {
+    /// The verdict's code.
+    pub code: Code,
+    /// Why it is known.
+    pub why: String,
 }
 
 /// Where a function answers, as far as only the engine knows.

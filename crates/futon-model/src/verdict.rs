@@ -93,6 +93,12 @@ pub enum Code {
     CallTimedOut,
     /// Fewer replies verified than planned, or no client report.
     NotVerified,
+    /// A log has what it must not have, or lacks what it must have.
+    CheckFailed,
+    /// The run failed as it was known to.
+    FailedAsExpected,
+    /// The run was known to fail, and passed.
+    PassedUnexpectedly,
     /// Another image ran than the planned one.
     WrongImage,
     /// The results log of this run did not arrive.

@@ -3,7 +3,9 @@
 
 use std::{fs::File, io::Read};
 
-use crate::{args::GenType, catalog::Service};
+use calls::oracle::Service;
+
+use crate::args::GenType;
 
 /// What a generator needs to know.
 #[derive(Debug, Clone)]

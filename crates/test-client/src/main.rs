@@ -4,17 +4,15 @@
 //! the lines that scripts look for; but it says SUCCESS only when it is so.
 
 mod args;
-mod catalog;
+mod declared;
 mod generate;
 mod grpc;
-mod latency;
 mod log;
 mod m5;
 mod report;
 mod run;
 mod setup;
 mod text;
-mod verify;
 
 use std::{process::ExitCode, time::Instant};
 
@@ -53,6 +51,9 @@ async fn drive(setup: &Setup) -> Verdict {
         let Err(error) = grpc::serve(setup.address).await;
         log.line(Level::Fatal, format!("Fail to serve on {}: {error}\n", setup.address));
         return Verdict::Wrong;
+    }
+    if let (Some(calls), Some(replies)) = (&options.calls, &options.replies) {
+        return declared::drive(setup, calls, replies).await;
     }
     let mut tally = Tally::new(plan.measured, plan.warmups, plan.verify);
 
@@ -103,7 +104,7 @@ fn write_report(setup: &Setup, tally: &Tally) -> Verdict {
     let Some(path) = &setup.options.report else {
         return verdict;
     };
-    match tally.report(&setup.plan.function, setup.seed).write(path) {
+    match report::write(&tally.report(&setup.plan.function, setup.seed), path) {
         Ok(()) => verdict,
         Err(error) => {
             setup.log.error(format!("cannot write report {}: {error}", path.display()));

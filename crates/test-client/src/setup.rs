@@ -2,16 +2,15 @@
 
 use std::{ffi::OsString, net::SocketAddr, path::Path, time::Duration};
 
+use calls::oracle;
 use clap::Parser;
 
 use crate::{
     args::{GenType, Options, normalise},
-    catalog,
     generate::{Generator, Recipe, random_seed},
     grpc,
     log::Log,
     run::Plan,
-    verify,
 };
 
 /// A run that ends before it begins: usage errors, help, version.
@@ -59,8 +58,8 @@ impl Setup {
             let text = format!("v{}-futon\n", env!("CARGO_PKG_VERSION"));
             return Err(Exit { status: 0, text });
         }
-        let function = catalog::find(&options.function_name).map_err(Exit::usage)?;
-        catalog::check_method(&function, &options.function_method).map_err(Exit::usage)?;
+        let function = oracle::find(&options.function_name).map_err(Exit::usage)?;
+        oracle::check_method(&function, &options.function_method).map_err(Exit::usage)?;
         let address = if options.serve { grpc::parse } else { grpc::resolve };
         let address = address(&options.url, &options.port).map_err(Exit::usage)?;
         if let Some(path) = &options.report {
@@ -84,7 +83,7 @@ impl Setup {
         recipe.check().map_err(Exit::usage)?;
         if plan.verify {
             let calls = options.n.saturating_add(options.w).saturating_add(1);
-            verify::check_input(&function, &recipe.largest(calls)).map_err(Exit::usage)?;
+            oracle::check_input(&function, &recipe.largest(calls)).map_err(Exit::usage)?;
         }
         let seed = match options.seed {
             Some(seed) => seed,

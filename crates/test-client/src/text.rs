@@ -1,6 +1,4 @@
-//! How texts are shown: quoted as Go does, shortened, and where two of them part.
-
-use sha2::{Digest, Sha256};
+//! Texts quoted as Go does.
 
 /// Quotes as Go's `%q`.
 pub fn go_quote(text: &str) -> String {
@@ -35,29 +33,6 @@ fn is_printable(c: char) -> bool {
     c == ' ' || !(c.is_control() || c.is_whitespace() || format)
 }
 
-/// At most `limit` characters of `text`; where some are left out, its length and hash follow, so
-/// that two texts with the same beginning can be told apart.
-pub fn shorten(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        None => text.to_owned(),
-        Some((end, _)) => {
-            let hash = hex(&Sha256::digest(text));
-            let head = text.get(..end).unwrap_or_default();
-            format!("{head}… ({} bytes, sha256 {hash})", text.len())
-        }
-    }
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Number of leading bytes that both texts share.
-pub fn common_bytes(a: &str, b: &str) -> usize {
-    a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,20 +45,5 @@ mod tests {
             "\"a\\u00a0b\\u200b\u{301}é\\x01\\x7f\\t\\u2028😀\\a\\v\\f'\\\"\\\\\""
         );
         assert_eq!(go_quote("Connection established.\n"), "\"Connection established.\\n\"");
-    }
-
-    #[test]
-    fn shortens_at_characters_and_says_what_is_missing() {
-        assert_eq!(shorten("äöü", 3), "äöü");
-        let short = shorten("äöü", 2);
-        assert!(short.starts_with("äö… (6 bytes, sha256 "), "{short}");
-        assert_ne!(shorten("abcd", 2), shorten("abce", 2));
-    }
-
-    #[test]
-    fn common_beginnings() {
-        assert_eq!(common_bytes("abc", "abd"), 2);
-        assert_eq!(common_bytes("abc", "abc"), 3);
-        assert_eq!(common_bytes("", "abc"), 0);
     }
 }

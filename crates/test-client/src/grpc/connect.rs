@@ -16,7 +16,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// Bytes of headers or trailers that are taken: what gRPC's C library, and so its Python and C++ clients, take at most. futon's verdict
 /// names it.
-const LONGEST_HEADERS: u32 = 16 << 10;
+pub const LONGEST_HEADERS: u32 = 16 << 10;
 /// One try; a server may accept and then say nothing, and the next try may fare better.
 const TRY: Duration = Duration::from_secs(5);
 

@@ -8,5 +8,6 @@ mod settings;
 
 pub use address::{parse, resolve};
 pub use client::{CallError, Client, Reply};
-pub use connect::connect;
+pub use connect::{LONGEST_HEADERS, chain, connect};
 pub use serve::serve;
+pub use settings::Watched;

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use calls::{
+    oracle::{self, Function},
+    text::{common_bytes, shorten},
+};
+use futon_model::{ClientFailure as Failure, ClientFailureKind as Kind, Phase};
+
 use crate::{
-    catalog::Function,
     generate::Generator,
     grpc::{CallError, Reply},
     log::Log,
     m5::{FIRST_WORK_ITEM, Marks, WARMUP_BEGINS, WARMUP_ENDS},
-    report::{Failure, Kind, Phase},
     run::Tally,
-    text::{common_bytes, shorten},
-    verify,
 };
 
 /// Characters of a wrong reply that a log line shows.
@@ -164,7 +166,7 @@ impl<T: Transport, M: Marks> Session<'_, T, M> {
                 });
                 self.tally.failed(match error {
                     CallError::Deadline(_) => failure(Kind::Deadline, None, None, message),
-                    CallError::Status { code, .. } => failure(Kind::RpcError, Some(code), None, message),
+                    CallError::Status { code, .. } => failure(Kind::RpcError, Some(code.to_owned()), None, message),
                 });
                 None
             }
@@ -176,7 +178,7 @@ impl<T: Transport, M: Marks> Session<'_, T, M> {
         if !self.plan.verify {
             return None;
         }
-        let expected = verify::expected(&self.plan.function, input);
+        let expected = oracle::expected(&self.plan.function, input);
         if expected.accepts(reply) {
             return None;
         }

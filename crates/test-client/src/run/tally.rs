@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::{
-    catalog::Function,
-    latency::{histogram, millis, summary},
-    report::{Failure, Greeting, Kind, Phase, Report, SCHEMA, Warmup},
+use calls::oracle::Function;
+use futon_model::{
+    ClientFailure as Failure, ClientFailureKind as Kind, ClientReport, Phase, PhaseCount, histogram, millis, summary,
 };
+
+use crate::report::SCHEMA;
 
 /// How a run ended, as an exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,7 +106,7 @@ impl Tally {
     /// A call did not.
     pub fn failed(&mut self, failure: Failure) {
         self.calls += 1;
-        let lost = failure.status == Some("UNAVAILABLE");
+        let lost = failure.status.as_deref() == Some("UNAVAILABLE");
         self.unavailable = if lost { self.unavailable + 1 } else { 0 };
         self.deadline |= failure.kind == Kind::Deadline;
         self.counts(failure.phase).failed += 1;
@@ -158,11 +159,11 @@ impl Tally {
     }
 
     /// The report, if the run ends here.
-    pub fn report(&self, function: &Function, seed: u64) -> Report {
+    pub fn report(&self, function: &Function, seed: u64) -> ClientReport {
         let verified = |counts: Counts| if self.verify { counts.right } else { 0 };
         let good: Vec<Duration> = self.latencies.iter().flatten().copied().collect();
-        Report {
-            schema: SCHEMA,
+        ClientReport {
+            schema: SCHEMA.to_owned(),
             function: function.name.to_owned(),
             service: function.service.name().to_owned(),
             method: function.service.method().to_owned(),
@@ -171,13 +172,14 @@ impl Tally {
             verified: verified(self.measured),
             failed: self.measured.failed,
             not_made: self.planned - self.measured.right - self.measured.failed,
-            warmup: Warmup { planned: self.warmups, verified: verified(self.warmup), failed: self.warmup.failed },
+            warmup: PhaseCount { planned: self.warmups, verified: verified(self.warmup), failed: self.warmup.failed },
             greeting: match self.greeting {
-                Counts { failed: 1.., .. } => Greeting::Failed,
-                Counts { right: 0, .. } => Greeting::NotMade,
-                _ if self.verify => Greeting::Verified,
-                _ => Greeting::Unverified,
-            },
+                Counts { failed: 1.., .. } => "failed",
+                Counts { right: 0, .. } => "not_made",
+                _ if self.verify => "verified",
+                _ => "unverified",
+            }
+            .to_owned(),
             connect_ms: self.connected.map(millis),
             first_failure: self.first.clone(),
             latency_ms: summary(&good),

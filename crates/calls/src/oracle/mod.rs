@@ -2,14 +2,14 @@
 
 mod aes;
 mod auth;
+mod catalog;
 mod decimal;
 mod expectation;
 mod fibonacci;
 mod python;
 
 pub use expectation::Expectation;
-
-use crate::catalog::{Function, Service};
+pub use catalog::{Function, Language, Service, Unknown, check_method, find, names};
 
 /// What `function` must reply to `input`.
 pub fn expected(function: &Function, input: &str) -> Expectation {

@@ -1,7 +1,7 @@
 //! auth: `fn: Auth | token: <t> | resp: <policy> | runtime: <R>`.
 
 use super::expectation::{Expectation, Unknown};
-use crate::catalog::Language;
+use crate::oracle::Language;
 
 /// The resource of every policy; the braces are part of it.
 const ARN: &str = "arn:aws:execute-api:{regionId}:{accountId}:{apiId}/{stage}/{httpVerb}\

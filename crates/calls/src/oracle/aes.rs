@@ -3,7 +3,7 @@
 use ctr::cipher::{BlockModeEncrypt, KeyIvInit, StreamCipher, block_padding::Pkcs7};
 
 use super::{expectation::Expectation, python::bytes_repr};
-use crate::{catalog::Language, text::hex};
+use crate::{oracle::Language, text::hex};
 
 /// Default key of all three: Go decodes it as hex, the others take its characters.
 const KEY_TEXT: &[u8; 32] = b"6368616e676520746869732070617373";

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::report::{Bucket, Latency};
+use crate::{HistogramBucket as Bucket, LatencyMs as Latency};
 
 /// Milliseconds, to the microsecond.
+#[must_use]
 pub fn millis(duration: Duration) -> f64 {
     let micros = u32::try_from(duration.as_micros()).unwrap_or(u32::MAX);
     f64::from(micros) / 1000.0
@@ -12,6 +13,7 @@ pub fn millis(duration: Duration) -> f64 {
 
 /// Percentiles by nearest rank (each is one of the measured values), and the mean. `None` without
 /// values.
+#[must_use]
 pub fn summary(latencies: &[Duration]) -> Option<Latency> {
     let mut sorted = latencies.to_vec();
     sorted.sort_unstable();
@@ -33,6 +35,7 @@ pub fn summary(latencies: &[Duration]) -> Option<Latency> {
 
 /// Counts per bucket. Bounds go 1, 2, 5, 10… µs; a bucket holds what is above the bound before
 /// it and not above its own. From the first bucket with a count to the last.
+#[must_use]
 pub fn histogram(latencies: &[Duration]) -> Vec<Bucket> {
     let (Some(min), Some(max)) = (latencies.iter().min(), latencies.iter().max()) else {
         return Vec::new();

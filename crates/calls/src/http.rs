@@ -1,0 +1,146 @@
+//! HTTP's part of a declaration: method, path, headers, body.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::declare::{Call, Cloud, EventMode, OneOrMany, Preset};
+use crate::error::Complaint;
+use crate::template::Template;
+use crate::wire::{self, Header, Protocol};
+
+/// What a call has by default.
+pub(crate) fn default_request(preset: Option<Preset>) -> Option<&'static str> {
+    preset.map(|preset| match preset {
+        Preset::Lambda => "POST /2015-03-31/functions/function/invocations",
+        Preset::Knative | Preset::Cloudevents | Preset::Openfaas => "POST /",
+    })
+}
+
+const METHODS: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"];
+
+/// `METHOD /path`.
+pub(crate) fn split(text: &str) -> Result<(String, String), Complaint> {
+    let wrong = |why: String| Err(Complaint::new("http", why).hint("write METHOD /path, as in GET /healthz"));
+    let Some((method, path)) = text.trim().split_once(' ') else {
+        return wrong(format!("{text:?} is no request"));
+    };
+    let path = path.trim();
+    if !METHODS.contains(&method) {
+        return wrong(format!("{method:?} is no method of HTTP ({})", METHODS.join(", ")));
+    }
+    if !path.starts_with('/') || path.bytes().any(|b| b <= b' ' || b >= 0x7f || b == b'#') {
+        return wrong(format!("{path:?} is no path"));
+    }
+    Ok((method.to_owned(), path.to_owned()))
+}
+
+/// Names and values of headers or metadata.
+pub(crate) fn headers<'a>(
+    key: &str,
+    map: impl Iterator<Item = (&'a String, &'a OneOrMany)>,
+    template: &mut Template,
+) -> Result<Vec<Header>, Complaint> {
+    let mut list = Vec::new();
+    for (name, values) in map {
+        let lower = name.to_ascii_lowercase();
+        let token = !lower.is_empty()
+            && lower.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+        if !token {
+            return Err(Complaint::new(format!("{key}.{name}"), "no name of a header"));
+        }
+        for value in values.texts() {
+            let value = template.text(&value).map_err(|c| c.below(name).below(key))?;
+            if value.bytes().any(|b| b < b' ' && b != b'\t' || b == 0x7f) {
+                return Err(Complaint::new(format!("{key}.{name}"), "a header cannot have control characters"));
+            }
+            list.push(Header { name: lower.clone(), value: value.into_bytes() });
+        }
+    }
+    Ok(list)
+}
+
+/// The call as it is sent.
+pub(crate) fn encode(
+    call: &Call,
+    preset: Option<Preset>,
+    folder: &Path,
+    template: &mut Template,
+) -> Result<wire::Call, Complaint> {
+    let text = call.http.as_deref().or(default_request(preset)).unwrap_or_default();
+    let text = template.text(text).map_err(|c| c.below("http"))?;
+    let (method, path) = split(&text)?;
+    let name = format!("{method} {path}");
+    let mut list = headers("headers", call.headers.iter(), template)?;
+    if let Some(bad) = list.iter().find(|h| matches!(h.name.as_str(), "content-length" | "transfer-encoding" | "connection")) {
+        return Err(Complaint::new(format!("headers.{}", bad.name), "the client itself writes it"));
+    }
+    let given = [call.json.is_some(), call.body.is_some(), call.file.is_some(), call.event.is_some()];
+    if given.iter().filter(|given| **given).count() > 1 {
+        return Err(Complaint::new("", "only one of `json`, `body`, `file` and `event` can be the body"));
+    }
+    let kind = |list: &mut Vec<Header>, kind: &str| {
+        if !list.iter().any(|header| header.name == "content-type") {
+            list.push(Header { name: "content-type".into(), value: kind.into() });
+        }
+    };
+    let body = if let Some(value) = &call.json {
+        kind(&mut list, "application/json");
+        template.value(value).map_err(|c| c.below("json"))?.to_string().into_bytes()
+    } else if let Some(text) = &call.body {
+        kind(&mut list, "text/plain; charset=utf-8");
+        template.text(text).map_err(|c| c.below("body"))?.into_bytes()
+    } else if let Some(file) = &call.file {
+        kind(&mut list, "application/octet-stream");
+        let path = folder.join(file);
+        std::fs::read(&path).map_err(|e| Complaint::new("file", format!("cannot read {}: {e}", path.display())))?
+    } else if let Some(event) = &call.event {
+        cloud_event(event, &mut list, template)?
+    } else {
+        Vec::new()
+    };
+    let protocol = if call.h2c { Protocol::H2c } else { Protocol::Http1 };
+    Ok(wire::Call { protocol: protocol.into(), method, path, headers: list, body, name, ..wire::Call::default() })
+}
+
+/// Headers and body of an event (CloudEvents 1.0.2, HTTP protocol binding, 3.1 and 3.2).
+fn cloud_event(event: &Cloud, headers: &mut Vec<Header>, template: &mut Template) -> Result<Vec<u8>, Complaint> {
+    if event.kind.is_empty() {
+        return Err(Complaint::new("event", "an event has a `type`"));
+    }
+    let mut fill = |key: &str, text: &str| template.text(text).map_err(|c| c.below(key).below("event"));
+    let mut attributes = vec![
+        ("specversion", "1.0".to_owned()),
+        ("type", fill("type", &event.kind)?),
+        ("source", fill("source", event.source.as_deref().unwrap_or("futon"))?),
+        ("id", fill("id", event.id.as_deref().unwrap_or("{{n}}"))?),
+    ];
+    if let Some(subject) = &event.subject {
+        attributes.push(("subject", fill("subject", subject)?));
+    }
+    let data = match &event.data {
+        Some(data) => Some(template.value(data).map_err(|c| c.below("data").below("event"))?),
+        None => None,
+    };
+    Ok(match event.mode {
+        EventMode::Binary => {
+            headers.extend(
+                attributes.iter().map(|(name, value)| Header { name: format!("ce-{name}"), value: value.clone().into() }),
+            );
+            if data.is_some() {
+                headers.push(Header { name: "content-type".into(), value: b"application/json".to_vec() });
+            }
+            data.map(|data| data.to_string().into_bytes()).unwrap_or_default()
+        }
+        EventMode::Structured => {
+            headers.push(Header { name: "content-type".into(), value: b"application/cloudevents+json; charset=utf-8".to_vec() });
+            let mut object: serde_json::Map<String, Value> =
+                attributes.into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect();
+            if let Some(data) = data {
+                object.insert("datacontenttype".into(), json!("application/json"));
+                object.insert("data".into(), data);
+            }
+            Value::Object(object).to_string().into_bytes()
+        }
+    })
+}

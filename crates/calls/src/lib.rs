@@ -1,0 +1,45 @@
+//! Calls of a function, declared: what to send, and what a right reply is.
+//!
+//! [`Declaration`] is what a user writes. [`Sheet`] is that, resolved: schema read, oracles and snapshots found, the order of calls fixed.
+//! [`Sheet::encode`] gives the bytes for a client that only sends ([`wire::CallList`]); [`Sheet::judge`] takes what came back
+//! ([`wire::ReplyList`]) and says of each call whether it is right. The expected reply never leaves the judge.
+//!
+//! ```
+//! use calls::{Declaration, Options, Sheet, Source};
+//!
+//! let text = "calls: [{http: GET /, expect: {status: 200, text: hello}}]";
+//! let declaration = Declaration::parse(text, &Source::new("x.calls.yaml"))?;
+//! let sheet = Sheet::resolve(declaration, std::path::Path::new("."), &Options::default())?;
+//! assert_eq!(sheet.encode()?.sequence.len(), 1);
+//! # Ok::<(), calls::CallsError>(())
+//! ```
+#![warn(missing_docs)]
+
+mod compare;
+mod declare;
+mod encode;
+mod error;
+mod expect;
+mod http;
+mod judge;
+pub mod oracle;
+mod path;
+mod places;
+mod read;
+mod rules;
+mod schema;
+mod sheet;
+mod status;
+mod template;
+pub mod text;
+pub mod wire;
+
+pub use declare::{
+    Call, Check, Cloud, Declaration, EventMode, ExpectFailure, Level, Preset, Ready, SchemaSource, Times,
+};
+pub use error::{CallsError, Source};
+pub use expect::{Expect, StatusRule, Unordered};
+pub use judge::{CallKind, Judged, Reason, Verdict};
+pub use schema::Schema;
+pub use sheet::{Options, Sheet};
+pub use status::Code;

@@ -1,0 +1,144 @@
+//! Paths in JSON: `.hotels[0].name`, `.hotels[*].name`, `.` for the whole.
+
+use serde_json::Value;
+
+/// One step of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    Key(String),
+    At(usize),
+    All,
+}
+
+/// A path.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Path(pub(crate) Vec<Step>);
+
+impl Path {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no path; write .field, .list[0].field, .list[*], or . for the whole");
+        let mut steps = Vec::new();
+        let mut rest = text.strip_prefix('.').ok_or_else(wrong)?;
+        if rest.starts_with('.') || text.ends_with('.') && text.len() > 1 {
+            return Err(wrong());
+        }
+        while !rest.is_empty() {
+            if let Some(inside) = rest.strip_prefix('[') {
+                let (index, after) = inside.split_once(']').ok_or_else(wrong)?;
+                steps.push(match index {
+                    "*" | "" => Step::All,
+                    number => Step::At(number.parse().map_err(|_| wrong())?),
+                });
+                rest = after.strip_prefix('.').unwrap_or(after);
+                if after.starts_with('.') && rest.is_empty() {
+                    return Err(wrong());
+                }
+                continue;
+            }
+            let end = rest.find(['.', '[']).unwrap_or(rest.len());
+            let (key, after) = rest.split_at(end);
+            if key.is_empty() {
+                return Err(wrong());
+            }
+            steps.push(Step::Key(key.to_owned()));
+            rest = after.strip_prefix('.').unwrap_or(after);
+        }
+        Ok(Self(steps))
+    }
+
+    /// All values at the path, each with its own place; a step that leads nowhere gives the place where it failed.
+    pub(crate) fn find<'a>(&self, value: &'a Value) -> Result<Vec<(String, &'a Value)>, String> {
+        let mut found = vec![(String::new(), value)];
+        for step in &self.0 {
+            let mut next = Vec::new();
+            for (place, value) in found {
+                match step {
+                    Step::Key(key) => match value.get(key).or_else(|| value.get(json_name(key))) {
+                        Some(inner) => next.push((format!("{place}.{key}"), inner)),
+                        None => return Err(format!("{place}.{key} is not there")),
+                    },
+                    Step::At(at) => match value.get(at) {
+                        Some(inner) => next.push((format!("{place}[{at}]"), inner)),
+                        None => return Err(format!("{place}[{at}] is not there")),
+                    },
+                    Step::All => match value.as_array() {
+                        Some(list) => next.extend(list.iter().enumerate().map(|(at, v)| (format!("{place}[{at}]"), v))),
+                        None => return Err(format!("{place} is no list")),
+                    },
+                }
+            }
+            found = next;
+        }
+        Ok(found)
+    }
+
+    /// Whether a place in a value is at this path. A path without `[*]` after a list means each of its elements.
+    pub(crate) fn covers(&self, place: &[Step]) -> bool {
+        self.0.len() == place.len()
+            && self.0.iter().zip(place).all(|(own, other)| match (own, other) {
+                (Step::All, Step::At(_)) => true,
+                (Step::Key(own), Step::Key(other)) => own == other || json_name(own) == *other,
+                (own, other) => own == other,
+            })
+    }
+}
+
+/// A place as text.
+pub(crate) fn shown(place: &[Step]) -> String {
+    let mut text = String::new();
+    for step in place {
+        match step {
+            Step::Key(key) => text.push_str(&format!(".{key}")),
+            Step::At(at) => text.push_str(&format!("[{at}]")),
+            Step::All => text.push_str("[*]"),
+        }
+    }
+    if text.is_empty() { ".".to_owned() } else { text }
+}
+
+/// The JSON name of a field by the rule of Protocol Buffers: `hotel_ids` is `hotelIds`.
+pub(crate) fn json_name(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    let mut raise = false;
+    for c in name.chars() {
+        if c == '_' {
+            raise = true;
+        } else {
+            out.push(if raise { c.to_ascii_uppercase() } else { c });
+            raise = false;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn paths_find_values() {
+        let value = json!({"hotelIds": ["1", "2"], "rooms": [{"price": 1}, {"price": 2}]});
+        let texts = |path: &str| -> Result<Vec<String>, String> {
+            Ok(Path::parse(path)?.find(&value)?.into_iter().map(|(p, v)| format!("{p}={v}")).collect())
+        };
+        assert_eq!(texts(".hotel_ids[1]").unwrap(), [".hotel_ids[1]=\"2\""]);
+        assert_eq!(texts(".rooms[*].price").unwrap(), [".rooms[0].price=1", ".rooms[1].price=2"]);
+        assert_eq!(texts(".").unwrap().len(), 1);
+        assert_eq!(texts(".rooms[2]").unwrap_err(), ".rooms[2] is not there");
+        assert_eq!(texts(".hotelIds.x").unwrap_err(), ".hotelIds.x is not there");
+        for wrong in ["", "a", "..a", ".a.", ".a[", ".a[x]", ".a[0]."] {
+            assert!(texts(wrong).unwrap_err().contains("is no path"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_covered_by_the_path_that_leads_to_it() {
+        let place = [Step::Key("roomList".into()), Step::At(3), Step::Key("id".into())];
+        assert!(Path::parse(".room_list[*].id").unwrap().covers(&place));
+        assert!(Path::parse(".roomList[3].id").unwrap().covers(&place));
+        assert!(!Path::parse(".roomList[2].id").unwrap().covers(&place));
+        assert_eq!(shown(&place), ".roomList[3].id");
+    }
+}

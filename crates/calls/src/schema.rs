@@ -1,0 +1,208 @@
+//! gRPC's messages, from their descriptions.
+
+use std::path::{Path, PathBuf};
+
+use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MessageDescriptor, MethodDescriptor, ReflectMessage, SerializeOptions};
+use protox::Compiler;
+use serde_json::Value;
+
+use crate::declare::SchemaSource;
+use crate::error::{CallsError, Complaint, nearest};
+
+/// Descriptions of services and messages.
+#[derive(Debug, Clone, Default)]
+pub struct Schema {
+    pool: DescriptorPool,
+}
+
+impl Schema {
+    /// Reads what `source` names; relative paths start at `folder`.
+    ///
+    /// # Errors
+    /// A file cannot be read, or is not what it should be; the text has the place in a `.proto`.
+    pub fn read(source: &SchemaSource, folder: &Path) -> Result<Self, CallsError> {
+        let mut bytes = Vec::new();
+        if let Some(set) = &source.protoset {
+            let path = folder.join(set);
+            let read = std::fs::read(&path).map_err(|error| CallsError::Unreadable { path: path.clone(), error })?;
+            Self::from_bytes(&read).map_err(|why| CallsError::Schema(format!("{}: {why}", path.display())))?;
+            bytes = read;
+        }
+        if !source.proto.is_empty() {
+            bytes.extend(compile(source, folder)?);
+        }
+        Self::from_bytes(&bytes).map_err(CallsError::Schema)
+    }
+
+    /// From an encoded `FileDescriptorSet`.
+    ///
+    /// # Errors
+    /// It is none, or a file in it imports one that is not there.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        let mut pool = DescriptorPool::new();
+        if pool.decode_file_descriptor_set(bytes).is_err() {
+            // A set that leaves out Google's well-known types.
+            pool = DescriptorPool::global();
+            pool.decode_file_descriptor_set(bytes).map_err(|error| {
+                format!("no set of descriptors: {error}; protoc writes a whole one with --descriptor_set_out=FILE --include_imports")
+            })?;
+        }
+        Ok(Self { pool })
+    }
+
+    /// As an encoded `FileDescriptorSet`.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.pool.encode_to_vec()
+    }
+
+    /// All methods, as `package.Service/Method`.
+    pub fn methods(&self) -> impl Iterator<Item = String> + '_ {
+        let services: Vec<_> = self.pool.services().collect();
+        services.into_iter().flat_map(|service| {
+            let name = service.full_name().to_owned();
+            service.methods().map(move |method| format!("{name}/{}", method.name())).collect::<Vec<_>>()
+        })
+    }
+
+    /// The method of a name with a slash or a dot before the last word.
+    pub(crate) fn method(&self, name: &str) -> Result<MethodDescriptor, Complaint> {
+        let cut = name.rsplit_once('/').or_else(|| name.rsplit_once('.'));
+        let Some((service, method)) = cut else {
+            return Err(Complaint::new("call", format!("{name:?} names no method")).hint("write package.Service/Method"));
+        };
+        if let Some(found) = self.pool.get_service_by_name(service)
+            && let Some(found) = found.methods().find(|m| m.name() == method)
+        {
+            return Ok(found);
+        }
+        let all: Vec<String> = self.methods().collect();
+        let complaint = Complaint::new("call", format!("the schema has no method {service}/{method}"));
+        let wanted = format!("{service}/{method}");
+        Err(match nearest(&wanted, all.iter().map(String::as_str)) {
+            Some(name) => complaint.hint(format!("did you mean {name}?")),
+            None if all.is_empty() => complaint.hint("the schema has no service at all"),
+            None => complaint.hint(format!("it has {}", crate::text::shorten(&all.join(", "), 400))),
+        })
+    }
+}
+
+fn compile(source: &SchemaSource, folder: &Path) -> Result<Vec<u8>, CallsError> {
+    let files: Vec<PathBuf> = source.proto.iter().map(|file| folder.join(file)).collect();
+    let mut includes: Vec<PathBuf> = source.include.iter().map(|path| folder.join(path)).collect();
+    for file in &files {
+        std::fs::metadata(file).map_err(|error| CallsError::Unreadable { path: file.clone(), error })?;
+        // A file is found by the folders given, else by its own.
+        let own = file.parent().unwrap_or(folder).to_owned();
+        if !includes.iter().any(|include| file.starts_with(include)) {
+            includes.push(own);
+        }
+    }
+    let failed = |error: protox::Error| CallsError::Schema(one_line(&format!("{error:?}")));
+    let mut compiler = Compiler::new(&includes).map_err(failed)?;
+    compiler.include_imports(true);
+    for file in &files {
+        compiler.open_file(file).map_err(failed)?;
+    }
+    Ok(compiler.encode_file_descriptor_set())
+}
+
+/// Protox's errors are `FILE:LINE:COLUMN: words`.
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// A message from JSON.
+pub(crate) fn from_json(kind: &MessageDescriptor, value: &Value) -> Result<DynamicMessage, Complaint> {
+    let mut track = serde_path_to_error::Track::new();
+    let deserializer = serde_path_to_error::Deserializer::new(value, &mut track);
+    DynamicMessage::deserialize(kind.clone(), deserializer).map_err(|error| {
+        let path = track.path().to_string();
+        let path = if path == "." { String::new() } else { path };
+        unknown_field(kind, value, String::new())
+            .unwrap_or_else(|| Complaint::new(path, format!("{error} (for a {})", kind.full_name())))
+    })
+}
+
+/// The first field of a value that its message does not have.
+fn unknown_field(kind: &MessageDescriptor, value: &Value, path: String) -> Option<Complaint> {
+    if kind.full_name().starts_with("google.protobuf.") {
+        return None;
+    }
+    for (key, inner) in value.as_object()? {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        let Some(field) = kind.get_field_by_json_name(key).or_else(|| kind.get_field_by_name(key)) else {
+            if key.starts_with('[') {
+                continue;
+            }
+            let names: Vec<String> = kind.fields().map(|field| field.json_name().to_owned()).collect();
+            let complaint = Complaint::new(path, format!("{} has no field {key:?}", kind.full_name()));
+            return Some(match nearest(key, names.iter().map(String::as_str)) {
+                Some(name) => complaint.hint(format!("did you mean {name}?")),
+                None => complaint.hint(format!("its fields are {}", names.join(", "))),
+            });
+        };
+        if let Kind::Message(kind) = field.kind() {
+            let found = match inner {
+                Value::Array(list) => list
+                    .iter()
+                    .enumerate()
+                    .find_map(|(at, element)| unknown_field(&kind, element, format!("{path}[{at}]"))),
+                inner if field.is_map() => {
+                    let Kind::Message(of) = kind.map_entry_value_field().kind() else { continue };
+                    inner
+                        .as_object()?
+                        .iter()
+                        .find_map(|(key, element)| unknown_field(&of, element, format!("{path}.{key}")))
+                }
+                inner => unknown_field(&kind, inner, path),
+            };
+            if found.is_some() {
+                return found;
+            }
+        }
+    }
+    None
+}
+
+/// A value with the JSON names of its fields in place of the names of the `.proto`, and nothing else changed.
+pub(crate) fn with_json_names(kind: &MessageDescriptor, value: &Value) -> Value {
+    let Value::Object(map) = value else { return value.clone() };
+    if kind.full_name().starts_with("google.protobuf.") {
+        return value.clone();
+    }
+    let renamed = map.iter().map(|(key, inner)| {
+        let Some(field) = kind.get_field_by_json_name(key).or_else(|| kind.get_field_by_name(key)) else {
+            return (key.clone(), inner.clone());
+        };
+        let inner = match (field.kind(), inner) {
+            (Kind::Message(kind), Value::Array(list)) => list.iter().map(|v| with_json_names(&kind, v)).collect(),
+            (Kind::Message(kind), Value::Object(entries)) if field.is_map() => match kind.map_entry_value_field().kind() {
+                Kind::Message(of) => {
+                    Value::Object(entries.iter().map(|(k, v)| (k.clone(), with_json_names(&of, v))).collect())
+                }
+                _ => inner.clone(),
+            },
+            (Kind::Message(kind), inner) => with_json_names(&kind, inner),
+            (_, inner) => inner.clone(),
+        };
+        (field.json_name().to_owned(), inner)
+    });
+    Value::Object(renamed.collect())
+}
+
+/// A message as proto3 JSON, fields with their default values included: what is compared.
+pub(crate) fn to_json(message: &DynamicMessage) -> Result<Value, String> {
+    json(message, &SerializeOptions::new().skip_default_fields(false))
+}
+
+/// The same for expressions: 64-bit integers are numbers.
+pub(crate) fn to_plain_json(message: &DynamicMessage) -> Result<Value, String> {
+    json(message, &SerializeOptions::new().skip_default_fields(false).stringify_64_bit_integers(false))
+}
+
+/// Fails for an `Any` of unknown type, or a timestamp out of range.
+fn json(message: &DynamicMessage, options: &SerializeOptions) -> Result<Value, String> {
+    let done = message.serialize_with_options(serde_json::value::Serializer, options);
+    done.map_err(|error| format!("a {} that cannot be shown as JSON: {error}", message.descriptor().full_name()))
+}

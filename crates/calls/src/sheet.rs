@@ -1,0 +1,337 @@
+//! A declaration, resolved: all that encoding and judging need.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::declare::{Call, Declaration};
+use crate::encode::{self, request_values};
+use crate::error::{CallsError, Complaint, Source};
+use crate::expect::Expect;
+use crate::http;
+use crate::judge::check_expectation;
+use crate::schema::Schema;
+use crate::template::{Template, Values};
+use crate::wire::{self, CallList};
+
+/// Most calls of a run: their replies are kept.
+const MOST: u64 = 1_000_000;
+
+/// What a run adds to a declaration.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Seed of random values; 1 where none is given.
+    pub seed: Option<u64>,
+    /// Measured calls: the list, again and again; the list once where nothing is said.
+    pub invocations: Option<u64>,
+    /// Calls before the measured ones.
+    pub warmup: u64,
+    /// Whether replies become the kept ones.
+    pub accept: bool,
+    /// Where the declaration stands, for messages.
+    pub source: Source,
+    /// A schema from elsewhere, where the declaration names none.
+    pub schema: Option<Schema>,
+}
+
+/// A declaration, resolved.
+#[derive(Debug, Clone)]
+pub struct Sheet {
+    /// The declaration.
+    pub declaration: Declaration,
+    pub(crate) schema: Schema,
+    pub(crate) folder: PathBuf,
+    pub(crate) seed: u64,
+    pub(crate) warmup: Vec<u32>,
+    pub(crate) sequence: Vec<u32>,
+    pub(crate) snapshots: BTreeMap<String, Value>,
+    pub(crate) accept: bool,
+}
+
+/// A sheet as a file has it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    schema: String,
+    declaration: Declaration,
+    descriptors: String,
+    folder: PathBuf,
+    seed: u64,
+    warmup: Vec<u32>,
+    sequence: Vec<u32>,
+    snapshots: BTreeMap<String, Value>,
+    accept: bool,
+}
+
+/// Name of a sheet's form.
+const FORM: &str = "futon.calls/1";
+
+impl Sheet {
+    /// Reads the schema and all other files, and checks all that can be checked before a run.
+    ///
+    /// # Errors
+    /// Anything of it is wrong, with its place.
+    pub fn resolve(declaration: Declaration, folder: &Path, options: &Options) -> Result<Self, CallsError> {
+        let at = |complaint: Complaint| complaint.at(&options.source);
+        if declaration.calls.is_empty() {
+            return Err(at(Complaint::new("calls", "there is no call")));
+        }
+        for (key, given) in [
+            ("client", declaration.client.is_some()),
+            ("method", declaration.method.is_some()),
+            ("input", declaration.input.is_some()),
+        ] {
+            if given {
+                return Err(at(Complaint::new(key, "it is of the built-in clients, and there are `calls`")));
+            }
+        }
+        let schema = match (&declaration.schema, &options.schema) {
+            (Some(source), _) => Schema::read(source, folder)?,
+            (None, Some(schema)) => schema.clone(),
+            (None, None) => Schema::default(),
+        };
+        let (warmup, sequence) = order(&declaration.calls, options).map_err(at)?;
+        let mut sheet = Self {
+            declaration,
+            schema,
+            folder: std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()),
+            seed: options.seed.unwrap_or(1),
+            warmup,
+            sequence,
+            snapshots: BTreeMap::new(),
+            accept: options.accept,
+        };
+        for at_call in 0..sheet.declaration.calls.len() {
+            sheet.check(at_call).map_err(|c| at(c.below(&format!("calls[{at_call}]"))))?;
+        }
+        sheet.read_snapshots()?;
+        Ok(sheet)
+    }
+
+    fn check(&self, at: usize) -> Result<(), Complaint> {
+        let call = &self.declaration.calls[at];
+        self.encode_one(at, 0)?;
+        let expect = self.expectation(at, 0)?;
+        check_expectation(&self.schema, call, &expect).map_err(|c| c.below("expect"))
+    }
+
+    /// The expectation of a call with its placeholders filled in.
+    pub(crate) fn expectation(&self, at: usize, n: u64) -> Result<Expect, Complaint> {
+        let call = &self.declaration.calls[at];
+        let Some(expect) = &call.expect else {
+            return Err(Complaint::new("expect", "it is not there, and so any reply would be right")
+                .hint("say at least `expect: {status: OK}`, or HTTP's `expect: {status: 200}`"));
+        };
+        let value = serde_json::to_value(expect).map_err(|e| Complaint::new("expect", e.to_string()))?;
+        let filled = Template::new(Values { n, seed: self.seed, random: false }).value(&value);
+        serde_json::from_value(filled.map_err(|c| c.below("expect"))?).map_err(|e| Complaint::new("expect", e.to_string()))
+    }
+
+    fn encode_one(&self, at: usize, n: u64) -> Result<wire::Call, Complaint> {
+        let call = &self.declaration.calls[at];
+        let mut template = request_values(n, self.seed);
+        match (is_http(call, &self.declaration), &call.call) {
+            (true, Some(_)) => Err(Complaint::new("", "`call` is gRPC and `http` HTTP: one of them")),
+            (false, None) => Err(Complaint::new("", "neither `call` nor `http` says what to call")),
+            (true, None) => {
+                for (key, given) in [
+                    ("data", call.data.is_some()),
+                    ("metadata", !call.metadata.is_empty()),
+                    ("deadline", call.deadline.is_some()),
+                    ("cancel_after", call.cancel_after.is_some()),
+                ] {
+                    if given {
+                        return Err(Complaint::new(key, "it belongs to gRPC calls")
+                            .hint("HTTP has headers and json, body, file or event"));
+                    }
+                }
+                http::encode(call, self.declaration.preset, &self.folder, &mut template)
+            }
+            (false, Some(_)) => encode::grpc(call, &self.schema, &mut template),
+        }
+    }
+
+    /// All calls as they are sent.
+    ///
+    /// # Errors
+    /// A placeholder's value does not fit, a file is gone.
+    pub fn encode(&self) -> Result<CallList, CallsError> {
+        let mut list = CallList::default();
+        let mut same: BTreeMap<u32, u32> = BTreeMap::new();
+        let mut place = |list: &mut CallList, at: u32, n: usize| -> Result<u32, Complaint> {
+            if let Some(known) = same.get(&at) {
+                return Ok(*known);
+            }
+            let index = at as usize;
+            let call = self.encode_one(index, n as u64).map_err(|c| c.below(&format!("calls[{index}]")))?;
+            let number = u32::try_from(list.calls.len()).unwrap_or(u32::MAX);
+            list.calls.push(call);
+            if !encode::varies(&self.declaration.calls[index]) {
+                same.insert(at, number);
+            }
+            Ok(number)
+        };
+        let source = Source::default();
+        for (n, at) in self.warmup.iter().enumerate() {
+            let number = place(&mut list, *at, n).map_err(|c| c.at(&source))?;
+            list.warmup.push(number);
+        }
+        for (n, at) in self.sequence.iter().enumerate() {
+            let number = place(&mut list, *at, n).map_err(|c| c.at(&source))?;
+            list.sequence.push(number);
+        }
+        Ok(list)
+    }
+
+    /// Measured calls and warm-up calls.
+    #[must_use]
+    pub fn planned(&self) -> (u64, u64) {
+        (self.sequence.len() as u64, self.warmup.len() as u64)
+    }
+
+    /// The seed of random values.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Whether the first call is HTTP/1.1 or HTTP/2 without gRPC: how the function is waited for.
+    #[must_use]
+    pub fn protocol(&self) -> wire::Protocol {
+        let Some(call) = self.declaration.calls.first() else { return wire::Protocol::Grpc };
+        match (is_http(call, &self.declaration), call.h2c) {
+            (true, true) => wire::Protocol::H2c,
+            (true, false) => wire::Protocol::Http1,
+            (false, _) => wire::Protocol::Grpc,
+        }
+    }
+
+    /// What is called, for people: `geo.Geo/Nearby`, or the first and how many others.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let mut names: Vec<String> = Vec::new();
+        for call in &self.declaration.calls {
+            let default = http::default_request(self.declaration.preset).unwrap_or_default();
+            let name = call.call.clone().or_else(|| call.http.clone()).unwrap_or_else(|| default.to_owned());
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        match names.len() {
+            0 => String::new(),
+            1 => names.remove(0),
+            more => format!("{} and {} more", names.remove(0), more - 1),
+        }
+    }
+
+    fn snapshot_path(&self, name: &str) -> PathBuf {
+        self.folder.join("snapshots").join(format!("{name}.json"))
+    }
+
+    fn read_snapshots(&mut self) -> Result<(), CallsError> {
+        for name in self.declaration.calls.iter().filter_map(|call| call.expect.as_ref()?.snapshot.as_ref()) {
+            let path = self.snapshot_path(name);
+            let text = match std::fs::read_to_string(&path) {
+                Ok(text) => text,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(CallsError::Unreadable { path, error }),
+            };
+            let value = serde_json::from_str(&text)
+                .map_err(|e| CallsError::Schema(format!("{}: no JSON: {e}", path.display())))?;
+            self.snapshots.insert(name.clone(), value);
+        }
+        Ok(())
+    }
+
+    /// Writes replies as the ones to keep, each into its file; the files' paths.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn keep(&self, replies: &BTreeMap<String, Value>) -> Result<Vec<PathBuf>, CallsError> {
+        let mut written = Vec::new();
+        for (name, value) in replies {
+            let path = self.snapshot_path(name);
+            let unreadable = |error| CallsError::Unreadable { path: path.clone(), error };
+            std::fs::create_dir_all(self.folder.join("snapshots")).map_err(unreadable)?;
+            let text = format!("{}\n", serde_json::to_string_pretty(value).unwrap_or_default());
+            if std::fs::read_to_string(&path).is_ok_and(|old| old == text) {
+                continue;
+            }
+            std::fs::write(&path, text).map_err(unreadable)?;
+            written.push(path);
+        }
+        Ok(written)
+    }
+
+    /// Whether replies become the kept ones.
+    #[must_use]
+    pub fn accepts(&self) -> bool {
+        self.accept
+    }
+
+    /// The sheet as a file's text.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let kept = Kept {
+            schema: FORM.into(),
+            declaration: self.declaration.clone(),
+            descriptors: STANDARD.encode(self.schema.to_bytes()),
+            folder: self.folder.clone(),
+            seed: self.seed,
+            warmup: self.warmup.clone(),
+            sequence: self.sequence.clone(),
+            snapshots: self.snapshots.clone(),
+            accept: self.accept,
+        };
+        serde_json::to_string(&kept).unwrap_or_default()
+    }
+
+    /// A sheet from a file's text.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn from_text(text: &str) -> Result<Self, String> {
+        let kept: Kept = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        if kept.schema != FORM {
+            return Err(format!("its form is {:?}, not {FORM:?}", kept.schema));
+        }
+        let descriptors = STANDARD.decode(&kept.descriptors).map_err(|e| e.to_string())?;
+        let known = kept.declaration.calls.len();
+        if kept.warmup.iter().chain(&kept.sequence).any(|at| *at as usize >= known) {
+            return Err("a call in it is not there".to_owned());
+        }
+        Ok(Self {
+            declaration: kept.declaration,
+            schema: Schema::from_bytes(&descriptors)?,
+            folder: kept.folder,
+            seed: kept.seed,
+            warmup: kept.warmup,
+            sequence: kept.sequence,
+            snapshots: kept.snapshots,
+            accept: kept.accept,
+        })
+    }
+}
+
+/// Whether a call is HTTP: it says so, or a preset does.
+pub(crate) fn is_http(call: &Call, declaration: &Declaration) -> bool {
+    call.http.is_some() || call.call.is_none() && declaration.preset.is_some()
+}
+
+/// Which calls are made before, and which are measured.
+fn order(calls: &[Call], options: &Options) -> Result<(Vec<u32>, Vec<u32>), Complaint> {
+    let whole: u64 = calls.iter().map(|call| call.times.map_or(1, std::num::NonZeroU64::get)).fold(0, u64::saturating_add);
+    let measured = options.invocations.unwrap_or(whole);
+    if whole > MOST || measured > MOST || options.warmup > MOST {
+        return Err(Complaint::new("calls", format!("too many calls; a run makes at most {MOST}")));
+    }
+    let mut once = Vec::new();
+    for (at, call) in (0_u32..).zip(calls) {
+        once.extend((0..call.times.map_or(1, std::num::NonZeroU64::get)).map(|_| at));
+    }
+    let take = |count: u64| once.iter().copied().cycle().take(usize::try_from(count).unwrap_or(usize::MAX)).collect();
+    Ok((take(options.warmup), take(measured)))
+}

@@ -1,0 +1,156 @@
+//! A gRPC call of any kind (grpc/grpc, doc/PROTOCOL-HTTP2.md): all requests are sent, then all replies are read.
+
+use std::{future::poll_fn, pin::pin, time::Duration};
+
+use bytes::{Buf, Bytes, BytesMut};
+use calls::wire::{Broken, Call, LARGEST_MESSAGE, Reply};
+use http::{Request, Version};
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
+use tokio::time::timeout;
+
+use super::{
+    link::Link,
+    replies::{broken, headers},
+};
+use crate::grpc::chain;
+
+/// gRPC's CANCELLED and DEADLINE_EXCEEDED, as a reply has them: the number plus 1.
+const CANCELLED: u32 = 1 + 1;
+const DEADLINE_EXCEEDED: u32 = 4 + 1;
+
+/// Makes a call; `limit` is the client's own, for calls without a deadline.
+pub async fn call(link: &mut Link, call: &Call, limit: Duration) -> Reply {
+    let mut reply = Reply::default();
+    let deadline = (call.deadline_ms > 0).then(|| Duration::from_millis(call.deadline_ms));
+    let patience = deadline.map_or(limit, |deadline| deadline.min(limit));
+    match timeout(patience, exchange(link, call, deadline, &mut reply)).await {
+        Ok(Ok(())) => reply,
+        Ok(Err((how, words))) => {
+            let words = if how == Broken::Protocol && link.is_lost() {
+                return Reply { broken: Broken::Lost.into(), words: format!("the connection was lost: {words}"), ..reply };
+            } else {
+                words
+            };
+            Reply { broken: how.into(), words, ..reply }
+        }
+        Err(_elapsed) if deadline.is_some_and(|deadline| deadline <= limit) => {
+            let words = format!("the deadline of {} has passed", humantime::format_duration(patience));
+            Reply { local_status: DEADLINE_EXCEEDED, words, ..reply }
+        }
+        Err(_elapsed) => broken(Broken::Deadline, format!("no reply within {}", humantime::format_duration(limit))),
+    }
+}
+
+type Failed = (Broken, String);
+
+async fn exchange(link: &mut Link, call: &Call, deadline: Option<Duration>, reply: &mut Reply) -> Result<(), Failed> {
+    let address = link.address();
+    let protocol = |error: &dyn std::error::Error| (Broken::Protocol, chain(error));
+    let mut request = Request::builder()
+        .method("POST")
+        .version(Version::HTTP_2)
+        .uri(format!("http://{address}{}", call.path))
+        .header("te", "trailers")
+        .header("content-type", "application/grpc")
+        .header("user-agent", concat!("futon-test-client/", env!("CARGO_PKG_VERSION")));
+    if let Some(deadline) = deadline {
+        request = request.header("grpc-timeout", grpc_timeout(deadline));
+    }
+    for header in &call.headers {
+        request = request.header(header.name.as_str(), header.value.as_slice());
+    }
+    let request = request.body(Full::new(Bytes::from(call.body.clone()))).map_err(|error| protocol(&error))?;
+    let sender = link.http2(super::drive::RECONNECT).await.map_err(|why| (Broken::Lost, format!("no connection: {why}")))?;
+    let response = sender.send_request(request).await.map_err(|error| protocol(&error))?;
+    reply.status = u32::from(response.status().as_u16());
+    reply.headers = headers(response.headers());
+    let grpc = response.headers().get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+    let body = response.into_body();
+    if grpc && reply.status == 200 { messages(body, call, reply).await } else { plain(body, reply).await }
+}
+
+/// Reads the messages, then the trailers.
+async fn messages(body: Incoming, call: &Call, reply: &mut Reply) -> Result<(), Failed> {
+    let mut body = pin!(body);
+    let mut buffer = BytesMut::new();
+    while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
+        let frame = frame.map_err(|error| (Broken::Protocol, chain(&error)))?;
+        let frame = match frame.into_data() {
+            Ok(data) => {
+                buffer.extend_from_slice(&data);
+                while let Some(message) = next_message(&mut buffer)? {
+                    reply.messages.push(message);
+                    if call.cancel_after > 0 && reply.messages.len() as u64 == call.cancel_after {
+                        // Dropping the body resets the stream with CANCEL.
+                        (reply.local_status, reply.words) = (CANCELLED, "cancelled by the client".into());
+                        return Ok(());
+                    }
+                }
+                continue;
+            }
+            Err(frame) => frame,
+        };
+        if let Ok(trailers) = frame.into_trailers() {
+            reply.trailers = headers(&trailers);
+        }
+    }
+    if buffer.is_empty() {
+        return Ok(());
+    }
+    Err((Broken::Protocol, format!("the reply ended within a message: {} bytes of one are there", buffer.len())))
+}
+
+/// A whole message at the buffer's front: a flag, four bytes length, the message.
+fn next_message(buffer: &mut BytesMut) -> Result<Option<Vec<u8>>, Failed> {
+    let Some(&[flag, a, b, c, d]) = buffer.first_chunk() else { return Ok(None) };
+    if flag != 0 {
+        return Err((Broken::Protocol, format!("a message has the flag {flag}: compressed, and none was asked for")));
+    }
+    let length = u32::from_be_bytes([a, b, c, d]) as usize;
+    if length > LARGEST_MESSAGE {
+        return Err((Broken::TooLong, format!("a message of {length} bytes; the limit is {LARGEST_MESSAGE}")));
+    }
+    if buffer.len() < 5 + length {
+        return Ok(None);
+    }
+    buffer.advance(5);
+    Ok(Some(buffer.split_to(length).to_vec()))
+}
+
+/// The body of what is no gRPC; a page of HTML says more than a status.
+async fn plain(body: Incoming, reply: &mut Reply) -> Result<(), Failed> {
+    let (body, _) = super::http::read(body).await?;
+    reply.words = String::from_utf8_lossy(&body).chars().take(500).collect();
+    Ok(())
+}
+
+/// At most eight digits and a unit.
+fn grpc_timeout(deadline: Duration) -> String {
+    match deadline.as_millis() {
+        millis @ 0..100_000_000 => format!("{millis}m"),
+        millis => format!("{}S", (millis / 1000).min(99_999_999)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_cut_from_the_stream() {
+        let mut buffer = BytesMut::from(&b"\0\0\0\0\x02ab\0\0\0\0\0\0\0"[..]);
+        assert_eq!(next_message(&mut buffer).unwrap(), Some(b"ab".to_vec()));
+        assert_eq!(next_message(&mut buffer).unwrap(), Some(Vec::new()));
+        assert_eq!((next_message(&mut buffer).unwrap(), buffer.len()), (None, 2));
+        assert_eq!(next_message(&mut BytesMut::from(&b"\x01\0\0\0\0"[..])).unwrap_err().0, Broken::Protocol);
+        let long = next_message(&mut BytesMut::from(&b"\0\x01\0\0\x01"[..])).unwrap_err();
+        assert_eq!((long.0, long.1.as_str()), (Broken::TooLong, "a message of 16777217 bytes; the limit is 16777216"));
+    }
+
+    #[test]
+    fn a_deadline_has_eight_digits() {
+        assert_eq!(grpc_timeout(Duration::from_millis(500)), "500m");
+        assert_eq!(grpc_timeout(Duration::from_secs(200_000)), "200000S");
+    }
+}

@@ -1,0 +1,88 @@
+//! An HTTP call, over HTTP/1.1 or HTTP/2 without TLS.
+
+use std::{future::poll_fn, pin::pin, time::Duration};
+
+use bytes::Bytes;
+use calls::wire::{Broken, Call, Header, LARGEST_MESSAGE, Protocol, Reply};
+use http::{Request, Version};
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
+use tokio::time::timeout;
+
+use super::{
+    link::Link,
+    replies::{broken, headers},
+};
+use crate::grpc::chain;
+
+/// Makes a call.
+pub async fn call(link: &mut Link, call: &Call, limit: Duration) -> Reply {
+    match timeout(limit, exchange(link, call)).await {
+        Ok(Ok(reply)) => reply,
+        Ok(Err((how, words))) => broken(how, words),
+        Err(_elapsed) => broken(Broken::Deadline, format!("no reply within {}", humantime::format_duration(limit))),
+    }
+}
+
+type Failed = (Broken, String);
+
+async fn exchange(link: &mut Link, call: &Call) -> Result<Reply, Failed> {
+    let lost = |error: &dyn std::error::Error| (Broken::Lost, chain(error));
+    let address = link.address();
+    let http2 = call.protocol() == Protocol::H2c;
+    let mut request = Request::builder().method(call.method.as_str());
+    request = if http2 {
+        request.version(Version::HTTP_2).uri(format!("http://{address}{}", call.path))
+    } else {
+        request.version(Version::HTTP_11).uri(call.path.as_str())
+    };
+    let has = |name: &str| call.headers.iter().any(|header| header.name == name);
+    if !http2 && !has("host") {
+        request = request.header("host", address.to_string());
+    }
+    if !has("user-agent") {
+        request = request.header("user-agent", concat!("futon-test-client/", env!("CARGO_PKG_VERSION")));
+    }
+    if !has("accept") {
+        request = request.header("accept", "*/*");
+    }
+    for header in &call.headers {
+        request = request.header(header.name.as_str(), header.value.as_slice());
+    }
+    let body = Full::new(Bytes::from(call.body.clone()));
+    let request = request.body(body).map_err(|error| (Broken::Protocol, chain(&error)))?;
+    let none = |why| (Broken::Lost, format!("no connection: {why}"));
+    let response = if http2 {
+        let sender = link.http2(super::drive::RECONNECT).await.map_err(none)?;
+        sender.send_request(request).await.map_err(|error| lost(&error))?
+    } else {
+        let sender = link.http1(super::drive::RECONNECT).await.map_err(none)?;
+        sender.send_request(request).await.map_err(|error| lost(&error))?
+    };
+    let status = u32::from(response.status().as_u16());
+    let leading = headers(response.headers());
+    let (body, trailers) = read(response.into_body()).await?;
+    Ok(Reply { status, headers: leading, messages: vec![body], trailers, ..Reply::default() })
+}
+
+/// Reads a body and its trailers.
+pub(super) async fn read(body: Incoming) -> Result<(Vec<u8>, Vec<Header>), Failed> {
+    let mut body = pin!(body);
+    let (mut bytes, mut trailers) = (Vec::new(), Vec::new());
+    while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
+        match frame.map_err(|error| (Broken::Lost, chain(&error)))?.into_data() {
+            Ok(data) => {
+                bytes.extend_from_slice(&data);
+                if bytes.len() > LARGEST_MESSAGE {
+                    return Err((Broken::TooLong, format!("a body of more than {LARGEST_MESSAGE} bytes, the limit")));
+                }
+            }
+            Err(frame) => {
+                if let Ok(map) = frame.into_trailers() {
+                    trailers = headers(&map);
+                }
+            }
+        }
+    }
+    Ok((bytes, trailers))
+}

@@ -1,0 +1,144 @@
+//! Connections, opened when a call wants one and kept.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use calls::wire::Protocol;
+use http_body_util::Full;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::{
+    net::TcpStream,
+    time::{sleep, timeout},
+};
+
+use crate::grpc::{LONGEST_HEADERS, Watched, chain};
+
+/// Body of every request: all of it is there from the start.
+pub type Body = Full<Bytes>;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// One try; a server may accept and then say nothing, and the next try may fare better.
+const TRY: Duration = Duration::from_secs(5);
+
+/// The connections to a function.
+#[derive(Debug)]
+pub struct Link {
+    address: SocketAddr,
+    http1: Option<http1::SendRequest<Body>>,
+    http2: Option<http2::SendRequest<Body>>,
+}
+
+impl Link {
+    /// To an address; nothing is opened yet.
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, http1: None, http2: None }
+    }
+
+    /// Where it leads.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Connects for a protocol, trying again until `limit` is over.
+    ///
+    /// # Errors
+    /// How often it was tried, and how the last try ended.
+    pub async fn connect(&mut self, protocol: Protocol, limit: Duration) -> Result<(), String> {
+        let end = Instant::now() + limit;
+        let mut pause = FIRST_PAUSE;
+        let mut tries = 0_u32;
+        loop {
+            tries += 1;
+            let left = end.saturating_duration_since(Instant::now());
+            let error = match self.open(protocol, TRY.min(left)).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            if Instant::now() + pause >= end {
+                let limit = humantime::format_duration(limit);
+                let what = match protocol {
+                    Protocol::Grpc => "gRPC",
+                    Protocol::H2c => "HTTP/2",
+                    Protocol::Http1 => "HTTP",
+                };
+                let tries = if tries == 1 { String::new() } else { format!("{tries} tries, the last: ") };
+                return Err(format!("no {what} server at {} within {limit} ({tries}{error})", self.address));
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn open(&mut self, protocol: Protocol, limit: Duration) -> Result<(), String> {
+        let attempt = async {
+            let stream = TcpStream::connect(self.address).await.map_err(|error| chain(&error))?;
+            // Requests are small and wait for each other: no waiting for more to send.
+            stream.set_nodelay(true).map_err(|error| chain(&error))?;
+            if protocol == Protocol::Http1 {
+                let (sender, connection) =
+                    http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(|error| chain(&error))?;
+                tokio::spawn(connection);
+                self.http1 = Some(sender);
+                return Ok(());
+            }
+            let (stream, sign) = Watched::new(stream);
+            let (sender, connection) = http2::Builder::new(TokioExecutor::new())
+                .max_header_list_size(LONGEST_HEADERS)
+                .handshake(TokioIo::new(stream))
+                .await
+                .map_err(|error| chain(&error))?;
+            tokio::spawn(connection);
+            match sign.await {
+                Ok(Ok(())) => {
+                    self.http2 = Some(sender);
+                    Ok(())
+                }
+                Ok(Err(reason)) => Err(reason.to_owned()),
+                Err(_closed) => Err("the connection broke before the server spoke".to_owned()),
+            }
+        };
+        match timeout(limit, attempt).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(format!("the server did not speak within {}", humantime::format_duration(limit))),
+        }
+    }
+
+    /// The connection for HTTP/1.1; opened anew where the server closed the last one.
+    ///
+    /// # Errors
+    /// There is none to be had.
+    pub async fn http1(&mut self, limit: Duration) -> Result<&mut http1::SendRequest<Body>, String> {
+        // A server may end a connection after any reply; that shows a moment later.
+        let usable = match &mut self.http1 {
+            Some(sender) => sender.ready().await.is_ok(),
+            None => false,
+        };
+        if !usable {
+            self.open(Protocol::Http1, limit).await?;
+        }
+        self.http1.as_mut().ok_or_else(|| "no connection".to_owned())
+    }
+
+    /// The connection for HTTP/2; opened anew where it was lost.
+    ///
+    /// # Errors
+    /// There is none to be had.
+    pub async fn http2(&mut self, limit: Duration) -> Result<&mut http2::SendRequest<Body>, String> {
+        if self.http2.as_ref().is_none_or(http2::SendRequest::is_closed) {
+            self.open(Protocol::H2c, limit).await?;
+        }
+        let sender = self.http2.as_mut().ok_or_else(|| "no connection".to_owned())?;
+        sender.ready().await.map_err(|error| chain(&error))?;
+        Ok(sender)
+    }
+
+    /// Whether the connection for HTTP/2 is lost.
+    pub fn is_lost(&self) -> bool {
+        self.http2.as_ref().is_none_or(http2::SendRequest::is_closed)
+    }
+}

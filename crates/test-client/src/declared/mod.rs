@@ -1,0 +1,9 @@
+//! Declared calls (`-calls`): bytes that the host made ready are sent, and what comes back is written down. Who judges is the host.
+
+mod drive;
+mod grpc;
+mod http;
+mod link;
+mod replies;
+
+pub use drive::drive;
