@@ -22,7 +22,7 @@ export FUTON_TOKEN FUTON_LOG HOME
 umask 077
 mkdir -p $FOLDER
 cd $FOLDER || exit 1
-rm -f "$FUTON_LOG" no-events client.json container.log
+rm -f "$FUTON_LOG" no-events client.json replies.bin container.log
 
 # Points in the workflow, for a simulator that is there; the steps tell the others.
 [ -z "${FUTON_GEM5:-}" ] || m5 fail 1
@@ -45,9 +45,9 @@ step() {
     return $code
 }
 
-step fetch "$LIMIT_FETCH" -- futon-guest get run.env
+step fetch "$LIMIT_FETCH" -- futon-guest get run.env calls.bin
 
-IMAGES=$IMAGE CONTAINER=function ADDRESS=127.0.0.1 PORT=50051 CLIENT_ARGS='' FUTON_ROI_CHECKPOINT='' FUTON_TIME='' FUTON_SIM_SEED=''
+IMAGES=$IMAGE CONTAINER=function ADDRESS=127.0.0.1 PORT=50051 CLIENT_ARGS='' PROBE='' REPORT=client.json FUTON_ROI_CHECKPOINT='' FUTON_TIME='' FUTON_SIM_SEED=''
 LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s LIMIT_STOP=60s
 # shellcheck source=/dev/null # written by the host
 [ $status -ne 0 ] || . ./run.env
@@ -68,14 +68,14 @@ fi
 
 if [ $status -eq 0 ]; then
     step ready "$LIMIT_READY" --mark 3 -- \
-        futon-guest lean ready "$CONTAINER" --address "$ADDRESS" --port "$PORT" --timeout "$LIMIT_READY"
+        futon-guest lean ready "$CONTAINER" --address "$ADDRESS" --port "$PORT" --timeout "$LIMIT_READY" ${PROBE:+--probe "$PROBE"}
 fi
 
 if [ $status -eq 0 ]; then
     # Quoted by the host for just this.
     eval "set -- $CLIENT_ARGS"
     # The client's report matters most when a call went wrong.
-    step invoke "$LIMIT_INVOKE" --mark-begin 10 --mark 11 --mark 4 --put client.json -- test-client "$@" -report client.json
+    step invoke "$LIMIT_INVOKE" --mark-begin 10 --mark 11 --mark 4 --put "$REPORT" -- test-client "$@" -report "$REPORT"
 fi
 
 if [ $started = yes ]; then

@@ -32,7 +32,7 @@ done </proc/mounts
 [ -d $FOLDER ] || mkdir -p $FOLDER
 cd $FOLDER || exit 1
 # A fork's folder has nothing of an earlier run, and each program that need not start is time under emulation.
-[ -n "${FUTON_FORK:-}" ] || rm -f "$FUTON_LOG" no-events client.json container.log
+[ -n "${FUTON_FORK:-}" ] || rm -f "$FUTON_LOG" no-events client.json replies.bin container.log
 
 # --- The exchange and the guest tool, with nothing but curl.
 find_tool() {
@@ -98,7 +98,7 @@ step() {
 # What futon's exchange promises must be there; from other servers the last two files are optional.
 # (A step that is one of futon-guest's own verbs starts no program.)
 if [ -n "$FUTON_TOKEN" ]; then
-    step fetch "$LIMIT_FETCH" -- futon-guest get test-client functions.yaml run.env
+    step fetch "$LIMIT_FETCH" -- futon-guest get test-client functions.yaml run.env calls.bin
 else
     # shellcheck disable=SC2016 # the inner shell expands
     step fetch "$LIMIT_FETCH" -- sh -c '
@@ -113,7 +113,7 @@ fi
 name=${IMAGE##*/}
 name=${name%%[:@]*}
 IMAGES=$IMAGE SERVICE='' REQUESTS='' COMPOSE_WHY='' CONTAINER=function ADDRESS=127.0.0.1 PORT=50000
-FIND='' PUBLISHED='' COMPANIONS='' HANDOVER=''
+FIND='' PUBLISHED='' COMPANIONS='' HANDOVER='' PROBE='' REPORT=client.json
 CLIENT_ARGS="-function-name $name -url 127.0.0.1 -port $PORT -n 20"
 LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s LIMIT_STOP=60s
 # shellcheck source=/dev/null # written by the host
@@ -169,7 +169,7 @@ fi
 
 if [ $status -eq 0 ]; then
     step ready "$LIMIT_READY" -- \
-        futon-guest ready --container "$CONTAINER" --address "$ADDRESS" --port "$PORT" --timeout "$LIMIT_READY"
+        futon-guest ready --container "$CONTAINER" --address "$ADDRESS" --port "$PORT" --timeout "$LIMIT_READY" ${PROBE:+--probe "$PROBE"}
 fi
 
 if [ $status -eq 0 ]; then
@@ -177,7 +177,7 @@ if [ $status -eq 0 ]; then
     eval "set -- $CLIENT_ARGS"
     [ -z "$FIND" ] || set -- "$@" -url "$ADDRESS" -port "$PORT"
     # The client's report matters most when a call went wrong.
-    step invoke "$LIMIT_INVOKE" --put client.json -- test-client "$@" -report client.json
+    step invoke "$LIMIT_INVOKE" --put "$REPORT" -- test-client "$@" -report "$REPORT"
 fi
 
 if [ $started = yes ]; then

@@ -58,6 +58,18 @@ pub enum Preset {
     Openfaas,
 }
 
+impl Preset {
+    /// The port that such a function listens on; `environment` gives a variable of its own.
+    #[must_use]
+    pub fn port(self, environment: impl Fn(&str) -> Option<String>) -> u16 {
+        let own = match self {
+            Self::Knative | Self::Cloudevents => environment("PORT").and_then(|text| text.parse().ok()),
+            Self::Lambda | Self::Openfaas => None,
+        };
+        own.unwrap_or(8080)
+    }
+}
+
 /// Where gRPC's messages are described.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -35,7 +35,7 @@ pub mod text;
 pub mod wire;
 
 pub use declare::{
-    Call, Check, Cloud, Declaration, EventMode, ExpectFailure, Level, Preset, Ready, SchemaSource, Times,
+    Call, Check, Cloud, Declaration, EventMode, ExpectFailure, Health, Level, Preset, Ready, SchemaSource, Times,
 };
 pub use error::{CallsError, Source};
 pub use expect::{Expect, StatusRule, Unordered};

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use compose_model::{LoadError, Loader, Project};
 use futon_model::ImageReference;
-use serde::Deserialize;
 
 use futon_common::{Error, Result};
 
@@ -23,6 +22,8 @@ pub struct Compose {
     pub project: Project,
     /// Reads it again, for what the model does not hold.
     pub(crate) loader: Loader,
+    /// In place of the declarations of the file.
+    pub(crate) declared: Option<FunctionHints>,
 }
 
 /// One service that is to run.

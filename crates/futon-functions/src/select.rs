@@ -111,6 +111,12 @@ fn of_service(compose: &Compose, name: &str) -> Result<Selection> {
     if let Some(declared) = &compose.declared {
         service.hints = declared.clone();
     }
+    if let (None, Some(port)) = (service.hints.port, preset_port(&service)) {
+        let ports = &service.spec.ports;
+        if ports.is_empty() || ports.iter().any(|known| known.target == u32::from(port)) {
+            service.hints.port = Some(port);
+        }
+    }
     let target = target(compose, &service, &mut remarks)?;
     Ok(Selection {
         name: name.to_owned(),
@@ -128,9 +134,18 @@ fn of_service(compose: &Compose, name: &str) -> Result<Selection> {
     })
 }
 
+/// The port of the kind of function that a service says it is.
+fn preset_port(service: &Service) -> Option<u16> {
+    let environment = |name: &str| service.spec.raw.get("environment")?.get(name)?.as_str().map(str::to_owned);
+    service.hints.preset.map(|preset| preset.port(environment))
+}
+
 /// An image that no service names runs as a service of futon's own.
 fn of_image(compose: &Compose, image: &ImageReference) -> Result<Selection> {
     let name = image.base_name().to_owned();
+    let declared = compose.declared.as_ref();
+    let preset = declared.and_then(|declared| declared.preset).map(|preset| preset.port(|_| None));
+    let port = declared.and_then(|declared| declared.port).or(preset).unwrap_or(ClientDefaults::CONTAINER_PORT);
     let document = json!({
         "name": "futon",
         "networks": {"default": {"name": "futon_default", "ipam": {}}},
@@ -138,7 +153,7 @@ fn of_image(compose: &Compose, image: &ImageReference) -> Result<Selection> {
             "image": image.to_string(),
             "container_name": ClientDefaults::CONTAINER,
             "networks": {"default": null},
-            "ports": [{"mode": "ingress", "target": ClientDefaults::CONTAINER_PORT,
+            "ports": [{"mode": "ingress", "target": port,
                        "published": ClientDefaults::HOST_PORT.to_string(), "protocol": "tcp"}],
         }},
     });
@@ -147,8 +162,7 @@ fn of_image(compose: &Compose, image: &ImageReference) -> Result<Selection> {
     let project = compose_model::Project { file: compose.path.clone(), ..project };
     let made = Compose { project, ..compose.clone() };
     let remark = format!(
-        "no service names the image {image}: defaults taken (container port {}, host port {})",
-        ClientDefaults::CONTAINER_PORT,
+        "no service names the image {image}: defaults taken (container port {port}, host port {})",
         ClientDefaults::HOST_PORT,
     );
     let selection = of_service(&made, &name)?;

@@ -115,7 +115,8 @@ impl Machine for Gem5Machine {
             exit: None,
             payload: payload.clone(),
         };
-        let mut run = Run { settings, plan, seed, folder, uploads: workdir.uploads(), payload, shared };
+        let sheet = workdir.sheet()?;
+        let mut run = Run { settings, sheet, plan, seed, folder, uploads: workdir.uploads(), payload, shared };
         let report: Arc<Mutex<Option<SimulationReport>>> = Arc::default();
         let filled = Arc::clone(&report);
         let target = launch.folder.clone();

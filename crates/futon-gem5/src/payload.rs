@@ -166,6 +166,7 @@ mod tests {
             tools: &GuestTools { futon_guest: path("futon-guest"), test_client: path("test-client") },
             files: &[(BUNDLE.to_owned(), path("bundle")), ("data/in/x".to_owned(), path("test-client"))],
             bundle: None,
+            sheet: None,
         };
         let workdir = WorkDir::create(&path("w"), &contents).unwrap();
         let (settings, seed): (_, Seed) = (testing::settings(CoreModel::O3), "7".parse().unwrap());

@@ -20,6 +20,8 @@ use super::{Seed, payload, script};
 pub(super) struct Run {
     pub(super) settings: Gem5Settings,
     pub(super) plan: Plan,
+    /// The declared calls.
+    pub(super) sheet: Option<calls::Sheet>,
     pub(super) seed: Seed,
     /// Folder of everything of gem5's in this run.
     pub(super) folder: PathBuf,

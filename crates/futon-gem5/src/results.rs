@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
 
+use calls::wire::ReplyList;
 use futon_common::{Context, Result};
 use futon_model::{ClientReport, SimulationReport};
+use futon_workdir::{REPLIES, client_report};
 use gem5_stats::{DumpLabel, Layout, RowContext, rows, write_rows};
 use sha2::{Digest, Sha256};
 
@@ -79,7 +81,7 @@ fn write(run: &Run, finished: &Finished, report: &SimulationReport, results: &Pa
         software_warmup: report.software_warmup,
         uarch_warmup: report.uarch_warmup,
         seed: report.seed.clone(),
-        verified: verified(&run.uploads, run.settings.uarch_warmup),
+        verified: verified(run, run.settings.uarch_warmup),
     };
     let file = File::open(&stats).context(|| format!("cannot read {}", stats.display()))?;
     let (rows, _) = rows(file, &layout, &labels, &context).context(|| format!("cannot read {}", stats.display()))?;
@@ -146,9 +148,14 @@ fn language(function: &str) -> Option<String> {
 }
 
 /// Which measured replies were verified, by the client's own report.
-fn verified(uploads: &Path, uarch_warmup: u64) -> Vec<Option<bool>> {
-    let report: Option<ClientReport> =
-        fs::read(uploads.join("client.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
+fn verified(run: &Run, uarch_warmup: u64) -> Vec<Option<bool>> {
+    let read = |name: &str| fs::read(run.uploads.join(name)).ok();
+    let report: Option<ClientReport> = match &run.sheet {
+        Some(sheet) => read(REPLIES)
+            .and_then(|bytes| ReplyList::from_bytes(&bytes).ok())
+            .map(|replies| client_report(sheet, &replies)),
+        None => read("client.json").and_then(|text| serde_json::from_slice(&text).ok()),
+    };
     let skip = usize::try_from(uarch_warmup).unwrap_or(usize::MAX);
     report.map_or_else(Vec::new, |r| r.latencies_ms.iter().skip(skip).map(|l| Some(l.is_some())).collect())
 }

@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
+use futon_model::Probe;
 use clap::{Args, Parser, Subcommand};
 
 use crate::{engine::Way, lean::LeanVerb};
@@ -163,6 +164,9 @@ pub(crate) enum Verb {
         /// Time limit.
         #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
         timeout: Duration,
+        /// What must be seen: http2, http1, tcp, request METHOD /path, grpc-health [SERVICE], log REGEX.
+        #[arg(long, default_value = "http2")]
+        probe: Probe,
     },
     /// Close the results log, upload it and report the end of the run.
     Finish {

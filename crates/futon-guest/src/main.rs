@@ -118,8 +118,8 @@ fn execute(cli: Cli) -> Result<u8> {
             save(&file, &log, |out| engine::write_log(&engine, &name, limit, out))?;
         }
         Verb::Stop { name } => engine::stop(&Engine::local(), &name, &log)?,
-        Verb::Ready { container, address, port, timeout } => {
-            engine::wait_until_ready(&Engine::local(), &container, (address, port).into(), timeout, &log)?;
+        Verb::Ready { container, address, port, timeout, probe } => {
+            engine::wait_until_ready(&Engine::local(), &container, (address, port).into(), &probe, timeout, &log)?;
         }
         Verb::Finish { status, why, mark, poweroff } => {
             let finished = finish::run(status, why.as_deref(), &log);

@@ -6,15 +6,18 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use calls::Sheet;
+use calls::wire::ReplyList;
 use exchange::ExchangeConfig;
 use futon_common::{Context, Error, Result};
-use futon_functions::Handover;
+use futon_functions::{Handover, calls_error};
 use futon_model::{ClientReport, EngineRequests, Event, EventKind, Plan, ScriptKind};
 use image_store::ImageStore;
 use lean_bundle::Bundle;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::declared::client_report;
 use super::env::{guest_limit, run_env};
 use super::lock::LOCK_FILE;
 
@@ -68,6 +71,8 @@ pub struct Contents<'a> {
     pub files: &'a [(String, PathBuf)],
     /// The images as a bundle, for a guest without an engine.
     pub bundle: Option<&'a Bundle>,
+    /// The declared calls.
+    pub sheet: Option<&'a Sheet>,
 }
 
 /// A working directory.
@@ -78,11 +83,19 @@ pub struct WorkDir {
     served: BTreeMap<String, PathBuf>,
 }
 
-/// Everything in a working directory that is futon's, and so may be replaced.
 /// Archive of the host's files that a service needs.
 pub(super) const HANDOVER: &str = "files.tar";
+/// Declared calls as the guest's client sends them; empty where there are none.
+pub(super) const CALLS: &str = "calls.bin";
+/// The same calls with all that is expected: of the host alone.
+const SHEET: &str = "calls.json";
+/// What declared calls brought, as the guest uploads it.
+pub const REPLIES: &str = "replies.bin";
 
-const OURS: [&str; 12] = [
+/// Everything in a working directory that is futon's, and so may be replaced.
+const OURS: [&str; 14] = [
+    CALLS,
+    SHEET,
     "machine.json",
     "run.sh",
     "plan.json",
@@ -131,6 +144,14 @@ impl WorkDir {
                 let text = serde_json::to_vec(requests).context(|| "service.json".into())?;
                 write("service.json", &text)?;
             }
+        }
+        if contents.compose.is_some() {
+            let list = contents.sheet.map(Sheet::encode).transpose().map_err(|e| calls_error(&e))?;
+            write(CALLS, &list.map(|list| list.to_bytes()).unwrap_or_default())?;
+        }
+        if let Some(sheet) = contents.sheet {
+            let path = root.join(SHEET);
+            fs::write(&path, sheet.to_text()).context(|| format!("cannot write {}", path.display()))?;
         }
         if let Some(handover) = handover {
             let path = root.join(HANDOVER);
@@ -297,6 +318,11 @@ impl WorkDir {
     /// Text of uploads that may testify: those with the token; for a foreign script all.
     #[must_use]
     pub fn witness_uploads(&self, events: &[Event], wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let all = self.witnesses(events, wanted);
+        all.into_iter().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect()
+    }
+
+    fn witnesses(&self, events: &[Event], wanted: impl Fn(&str) -> bool) -> Vec<Vec<u8>> {
         let foreign = self.plan.script == ScriptKind::Foreign;
         let stored = events.iter().filter_map(|event| match &event.kind {
             EventKind::Uploaded { name, stored_as, authentic, .. } if (*authentic || foreign) && wanted(name) => {
@@ -304,12 +330,39 @@ impl WorkDir {
             }
             _ => None,
         });
-        stored.filter_map(|name| read_text(&self.uploads().join(name))).collect()
+        stored.filter_map(|name| read(&self.uploads().join(name))).collect()
     }
 
-    /// The client's report, if it came with the token.
+    /// The declared calls.
+    ///
+    /// # Errors
+    /// Their file is damaged.
+    pub fn sheet(&self) -> Result<Option<Sheet>> {
+        let path = self.root.join(SHEET);
+        if self.plan.client.as_ref().is_none_or(|client| client.declared.is_none()) {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
+        Sheet::from_text(&text)
+            .map(Some)
+            .map_err(|why| Error::infra(format!("{}: {why}", path.display())).hint("`futon build` makes it again"))
+    }
+
+    /// What declared calls brought, if it came with the token.
+    #[must_use]
+    pub fn replies(&self, events: &[Event]) -> Option<ReplyList> {
+        let bytes = self.witnesses(events, |name| name == REPLIES).pop()?;
+        ReplyList::from_bytes(&bytes).ok()
+    }
+
+    /// The client's report, if it came with the token; of declared calls, what the host makes of their replies.
     #[must_use]
     pub fn client_report(&self, events: &[Event]) -> Option<ClientReport> {
+        match self.sheet() {
+            Ok(None) => {}
+            Ok(Some(sheet)) => return Some(client_report(&sheet, &self.replies(events)?)),
+            Err(_) => return None,
+        }
         let texts = self.witness_uploads(events, |name| name == "client.json");
         serde_json::from_str(texts.last()?).ok()
     }
@@ -324,10 +377,9 @@ impl WorkDir {
 /// Size up to which an upload is read as a witness.
 const WITNESS_MAX: u64 = 64 << 20;
 
-fn read_text(path: &Path) -> Option<String> {
+fn read(path: &Path) -> Option<Vec<u8>> {
     let small = fs::metadata(path).is_ok_and(|m| m.len() <= WITNESS_MAX);
-    let bytes = small.then(|| fs::read(path).ok())??;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    small.then(|| fs::read(path).ok())?
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {
@@ -380,6 +432,7 @@ mod tests {
             tools,
             files: &[],
             bundle: None,
+            sheet: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use futon_common::{Context, Result};
 use futon_model::{ClientPlan, EngineRequests, FindPort, MachineKind, Plan};
 
-use super::dir::HANDOVER;
+use super::dir::{CALLS, HANDOVER, REPLIES};
 
 /// The assignments for a plan; empty for a script that is not futon's.
 ///
@@ -36,6 +36,8 @@ pub(super) fn run_env(
         ("COMPANIONS", words(plan.companions.iter().map(|c| format!("{}={}", c.service, c.container)))),
         ("HANDOVER", if handover { HANDOVER.to_owned() } else { String::new() }),
         ("CLIENT_ARGS", client_arguments(client, plan)?),
+        ("REPORT", if client.declared.is_some() { REPLIES.to_owned() } else { "client.json".to_owned() }),
+        ("PROBE", if client.probe.is_default() { String::new() } else { client.probe.to_string() }),
         ("LIMIT_PULL", limit("pull")),
         ("LIMIT_START", limit("start")),
         ("LIMIT_READY", limit("ready")),
@@ -71,32 +73,37 @@ fn words(list: impl Iterator<Item = String>) -> String {
 
 /// The test client's arguments, quoted for `eval set --`.
 fn client_arguments(client: &ClientPlan, plan: &Plan) -> Result<String> {
-    let mut words = vec![
-        "-function-name".to_owned(),
-        client.function_name.clone(),
-        "-function-method".into(),
-        client.method.clone(),
-        "-url".into(),
+    let mut words = match client.declared {
+        Some(_) => vec!["-calls".to_owned(), CALLS.to_owned()],
+        None => vec![
+            "-function-name".to_owned(),
+            client.function_name.clone(),
+            "-function-method".into(),
+            client.method.clone(),
+            "-n".into(),
+            client.invocations.to_string(),
+            "-w".into(),
+            client.warmup.to_string(),
+            "-input".into(),
+            client.input.clone(),
+            "-genType".into(),
+            client.gen_type.clone(),
+        ],
+    };
+    words.extend([
+        "-url".to_owned(),
         client.address.clone(),
         "-port".into(),
         client.port.to_string(),
-        "-n".into(),
-        client.invocations.to_string(),
-        "-w".into(),
-        client.warmup.to_string(),
-        "-input".into(),
-        client.input.clone(),
-        "-genType".into(),
-        client.gen_type.clone(),
         "-connect-timeout".into(),
         guest_limit(plan.limits.ready),
         "-timeout".into(),
         format!("{}ms", plan.limits.call.as_millis()),
-    ];
+    ]);
     if plan.machine.kind == MachineKind::Gem5 {
         words.push("-m5ops".into());
     }
-    if let Some(seed) = client.seed {
+    if let Some(seed) = client.seed.filter(|_| client.declared.is_none()) {
         words.extend(["-seed".to_owned(), seed.to_string()]);
     }
     shlex::try_join(words.iter().map(String::as_str)).context(|| "a client argument has a NUL byte".into())

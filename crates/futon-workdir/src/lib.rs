@@ -1,15 +1,20 @@
 //! The working directory of a run: what the guest may fetch, the disk, the plan, and the results.
 
 pub mod config;
+mod declared;
 mod dir;
 mod env;
 mod lock;
 mod plan;
 
-pub use dir::{Contents, DEFAULT_TEMPLATE, GuestTools, IMAGE_PLACEHOLDER, LEAN_TEMPLATE, WorkDir, exec_script};
+pub use dir::{REPLIES, Contents, DEFAULT_TEMPLATE, GuestTools, IMAGE_PLACEHOLDER, LEAN_TEMPLATE, WorkDir, exec_script};
 pub use lock::{FolderLock, LOCK_FILE};
+pub use declared::client_report;
 pub use plan::{PlanRequest, foreign_plan, function_plan};
 
 #[cfg(test)]
 #[path = "../../futon-model/tests/sample/mod.rs"]
 mod sample;
+
+/// Form of the test client's report.
+pub(crate) const CLIENT_SCHEMA: &str = "futon.client/1";

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use calls::Sheet;
 use compose_model::Condition;
 use futon_common::{Context, Error, Result};
 use futon_functions::{Selection, Way, client_name, tcp_port};
@@ -14,6 +15,7 @@ use image_store::{ImageConfig, ImageStore};
 use serde::Deserialize;
 
 use crate::config::Config;
+use crate::declared;
 
 /// What a plan is made from.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub struct PlanRequest<'a> {
     pub store: Option<&'a ImageStore>,
     /// Whether the run script is the user's own.
     pub script: ScriptKind,
+    /// The declared calls, where there are some.
+    pub sheet: Option<&'a Sheet>,
 }
 
 /// Where the guest reaches what is published on all its addresses.
@@ -62,18 +66,23 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
         }
     };
     let client = ClientPlan {
-        function_name: client_name(selection, request.client)?,
+        function_name: match request.sheet {
+            Some(_) => String::new(),
+            None => client_name(selection, request.client)?,
+        },
         method: hints.method.clone().unwrap_or_else(|| settings.method.clone()),
         input: hints.input.clone().unwrap_or_else(|| settings.input.clone()),
         gen_type: settings.gen_type.clone(),
-        invocations: settings.invocations,
-        warmup: settings.warmup,
-        seed: request.seed,
+        invocations: request.sheet.map_or(settings.invocations, |sheet| sheet.planned().0),
+        warmup: request.sheet.map_or(settings.warmup, |sheet| sheet.planned().1),
+        seed: request.sheet.map(Sheet::seed).or(request.seed),
         address,
         port,
         find,
         container: selection.service.container.clone(),
         service: selection.service_name.clone(),
+        declared: request.sheet.map(Sheet::title),
+        probe: declared::probe(hints, request.sheet)?,
     };
     // The function's first, then what it needs, each image once.
     let mut names: Vec<&ImageReference> = Vec::new();
@@ -91,6 +100,8 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
     plan.images = images;
     plan.client = Some(client);
     plan.remarks = remarks;
+    plan.checks = declared::checks(hints)?;
+    plan.expect_failure = declared::expected_failure(hints)?;
     plan.limits.stop = stop_limit(plan.limits.stop, selection);
     plan.limits.start = plan.limits.start.saturating_add(health_wait(selection, request.store)?);
     plan.powers.clone_from(&selection.powers);
@@ -198,6 +209,8 @@ pub fn foreign_plan(name: &str, request: &PlanRequest<'_>) -> Plan {
         published: Vec::new(),
         limits: request.config.limits,
         powers: Vec::new(),
+        checks: Vec::new(),
+        expect_failure: None,
         remarks: Vec::new(),
     }
 }

@@ -52,7 +52,7 @@ async fn drive(setup: &Setup) -> Verdict {
         log.line(Level::Fatal, format!("Fail to serve on {}: {error}\n", setup.address));
         return Verdict::Wrong;
     }
-    if let (Some(calls), Some(replies)) = (&options.calls, &options.replies) {
+    if let (Some(calls), Some(replies)) = (&options.calls, &options.report) {
         return declared::drive(setup, calls, replies).await;
     }
     let mut tally = Tally::new(plan.measured, plan.warmups, plan.verify);

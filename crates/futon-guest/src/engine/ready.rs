@@ -2,6 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use futon_model::Probe;
+
 use super::{Engine, api, logs};
 use crate::{
     error::{Error, Result},
@@ -22,6 +24,9 @@ const SOON: Limits =
 const FIRST: Limits =
     Limits { connect: Duration::from_secs(5), io: Duration::from_secs(10), whole: Duration::from_secs(10) };
 
+/// Bytes of a container's log in which a line is looked for.
+const LOG_LOOKED_AT: u64 = 1 << 20;
+
 /// Bytes of a container's log that are read where it ended before it served.
 const FIRST_WORDS: u64 = 4096;
 
@@ -30,11 +35,12 @@ pub(crate) fn wait_until_ready(
     engine: &Engine,
     name: &str,
     address: SocketAddr,
+    probe: &Probe,
     limit: Duration,
     log: &RunLog,
 ) -> Result<()> {
     let mut subject = EngineContainer { engine, name, port: address.port(), last_status: None, last: None };
-    wait(name, &mut subject, address, limit, PAUSE, log)
+    wait(name, &mut subject, address, probe, limit, PAUSE, log)
 }
 
 struct EngineContainer<'a> {
@@ -89,6 +95,12 @@ impl Subject for EngineContainer<'_> {
         }))
     }
 
+    fn log(&mut self) -> Result<String> {
+        let mut words = Vec::new();
+        logs::write_log(self.engine, self.name, LOG_LOOKED_AT, &mut words)?;
+        Ok(String::from_utf8_lossy(&words).into_owned())
+    }
+
     fn facts(&mut self) -> Result<Facts> {
         let container = self.look()?;
         Ok(Facts {
@@ -121,7 +133,7 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("no-events"), "").unwrap();
         let log = RunLog::at(folder.join("results.log"));
-        let error = wait_until_ready(&engine, "function", ([127, 0, 0, 1], 1).into(), Duration::from_secs(60), &log)
+        let error = wait_until_ready(&engine, "function", ([127, 0, 0, 1], 1).into(), &Probe::Http2, Duration::from_secs(60), &log)
             .unwrap_err()
             .to_string();
         assert!(error.contains("could not be executed: exec `/s`: Exec format error (exit status 1)"), "{error}");

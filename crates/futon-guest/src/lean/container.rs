@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futon_model::{GuestEvent, LeanBundle, LeanCondition, LeanContainer, LeanWait};
+use futon_model::{GuestEvent, LeanBundle, LeanCondition, LeanContainer, LeanWait, Probe};
 use nix::sys::signal::Signal;
 
 use super::{
@@ -147,11 +147,14 @@ fn progress(needed: &LeanContainer, until: LeanCondition, health: Option<Health>
 }
 
 /// Waits until the container serves.
-pub(super) fn ready(name: &str, address: SocketAddr, limit: Duration, log: &RunLog) -> Result<()> {
+pub(super) fn ready(name: &str, address: SocketAddr, probe: &Probe, limit: Duration, log: &RunLog) -> Result<()> {
     let record = Record::of(name);
     record.pid()?;
-    ready::wait(name, &mut Supervised { record }, address, limit, TICK, log)
+    ready::wait(name, &mut Supervised { record }, address, probe, limit, TICK, log)
 }
+
+/// Bytes of a container's log in which a line is looked for.
+const LOG_LOOKED_AT: u64 = 1 << 20;
 
 /// Bytes of a container's log that are read where it ended before it served.
 const FIRST_WORDS: u64 = 4096;
@@ -173,6 +176,13 @@ impl ready::Subject for Supervised {
             kernel_said: end.kernel_said,
             first_words: String::from_utf8_lossy(&words).into_owned(),
         }))
+    }
+
+    fn log(&mut self) -> Result<String> {
+        let mut words = Vec::new();
+        let log = File::open(self.record.log()).context("the container's log")?;
+        log.take(LOG_LOOKED_AT).read_to_end(&mut words).context("the container's log")?;
+        Ok(String::from_utf8_lossy(&words).into_owned())
     }
 
     fn facts(&mut self) -> Result<ready::Facts> {

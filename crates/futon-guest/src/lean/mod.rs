@@ -54,6 +54,9 @@ pub(crate) enum LeanVerb {
         /// Time limit.
         #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
         timeout: Duration,
+        /// What must be seen, as with `ready`.
+        #[arg(long, default_value = "http2")]
+        probe: futon_model::Probe,
     },
     /// Report a container's state.
     State {
@@ -91,8 +94,8 @@ pub(crate) fn run(verb: &LeanVerb, log: &RunLog) -> Result<()> {
         LeanVerb::Settle { time, seed } => settle::run(*time, seed.as_deref()),
         LeanVerb::Pull { images } => pull::run(images),
         LeanVerb::Start { name } => container::start(name, log),
-        LeanVerb::Ready { name, address, port, timeout } => {
-            container::ready(name, (*address, *port).into(), *timeout, log)
+        LeanVerb::Ready { name, address, port, timeout, probe } => {
+            container::ready(name, (*address, *port).into(), probe, *timeout, log)
         }
         LeanVerb::State { name } => {
             container::state(name, log);

@@ -12,7 +12,7 @@ use std::{
 use crate::error::Result;
 
 /// The client's first words, and an empty SETTINGS frame (RFC 9113, 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
 
 const FRAME_HEAD: usize = 9;
 const SETTINGS: u8 = 4;
@@ -46,6 +46,7 @@ pub(super) enum Answer {
 /// One attempt, at most as long as `patience`; `alive` is asked now and then, and its error ends it.
 pub(super) fn knock(
     address: SocketAddr,
+    words: &[u8],
     patience: Duration,
     alive: &mut dyn FnMut() -> Result<bool>,
 ) -> Result<Option<Answer>> {
@@ -54,7 +55,7 @@ pub(super) fn knock(
         Ok(stream) => stream,
         Err(error) => return Ok(Some(Answer::Other(error.to_string()))),
     };
-    if let Err(error) = stream.write_all(PREFACE) {
+    if let Err(error) = stream.write_all(words) {
         return Ok(Some(broken(&error)));
     }
     let mut said = Vec::new();
@@ -93,21 +94,21 @@ pub(super) fn wants_tls(address: SocketAddr) -> bool {
     asked.is_ok() && is_tls(&head)
 }
 
-fn open(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
+pub(super) fn open(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, patience.max(TICK))?;
     stream.set_read_timeout(Some(TICK))?;
     stream.set_write_timeout(Some(TICK))?;
     Ok(stream)
 }
 
-fn broken(error: &io::Error) -> Answer {
+pub(super) fn broken(error: &io::Error) -> Answer {
     match error.kind() {
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => Answer::Closed,
         _ => Answer::Other(error.to_string()),
     }
 }
 
-fn is_timeout(error: &io::Error) -> bool {
+pub(super) fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
@@ -204,7 +205,7 @@ pub(super) mod tests {
     }
 
     fn answer(address: SocketAddr) -> Answer {
-        knock(address, Duration::from_millis(600), &mut || Ok(true)).unwrap().unwrap()
+        knock(address, PREFACE, Duration::from_millis(600), &mut || Ok(true)).unwrap().unwrap()
     }
 
     #[test]
@@ -238,8 +239,8 @@ pub(super) mod tests {
             looks += 1;
             Ok(looks < 2)
         };
-        assert_eq!(knock(address, Duration::from_secs(60), &mut alive).unwrap(), None);
-        let error = knock(address, Duration::from_secs(60), &mut || Err(Error::new("gone"))).unwrap_err();
+        assert_eq!(knock(address, PREFACE, Duration::from_secs(60), &mut alive).unwrap(), None);
+        let error = knock(address, PREFACE, Duration::from_secs(60), &mut || Err(Error::new("gone"))).unwrap_err();
         assert_eq!(error.to_string(), "gone");
     }
 

@@ -3,5 +3,6 @@
 mod knock;
 mod listeners;
 mod wait;
+mod way;
 
 pub(crate) use wait::{Exit, Facts, Subject, wait};

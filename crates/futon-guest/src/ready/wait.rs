@@ -6,11 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futon_model::{GuestEvent, Unready, is_loopback};
+use futon_model::{GuestEvent, Probe, Unready, is_loopback};
 
 use super::{
-    knock::{Answer, TICK, knock, wants_tls},
+    knock::{Answer, TICK, wants_tls},
     listeners,
+    way::Way,
 };
 use crate::{
     error::{Error, Result},
@@ -56,6 +57,9 @@ pub(crate) trait Subject {
 
     /// What is known of it while it runs.
     fn facts(&mut self) -> Result<Facts>;
+
+    /// What it has printed, from its beginning.
+    fn log(&mut self) -> Result<String>;
 }
 
 /// Waits until the server at `address` answers, at most for `limit`, and reports why where it does not. Between two attempts there is
@@ -67,12 +71,14 @@ pub(crate) fn wait(
     name: &str,
     subject: &mut dyn Subject,
     address: SocketAddr,
+    probe: &Probe,
     limit: Duration,
     longest: Duration,
     log: &RunLog,
 ) -> Result<()> {
     let began = Instant::now();
-    let unready = follow(subject, address, limit, longest.min(TICK))?;
+    let way = Way::of(probe)?;
+    let unready = follow(subject, &way, address, limit, longest.min(TICK))?;
     let took = began.elapsed();
     let Some(reason) = unready else {
         println!("container {name} serves on port {} after {:.3} s", address.port(), took.as_secs_f64());
@@ -87,6 +93,7 @@ pub(crate) fn wait(
 /// Tries until the server answers: nothing then, else the reason.
 fn follow(
     subject: &mut dyn Subject,
+    way: &Way,
     address: SocketAddr,
     limit: Duration,
     longest: Duration,
@@ -102,7 +109,7 @@ fn follow(
         if left.is_zero() {
             break;
         }
-        match knock(address, left.min(PATIENCE), &mut || Ok(subject.exit()?.is_none()))? {
+        match way.attempt(subject, address, left.min(PATIENCE))? {
             Some(Answer::Serves) => return Ok(None),
             Some(answer) => last = Some(answer),
             // It has ended: the loop's head says how.
@@ -113,7 +120,10 @@ fn follow(
     }
     let facts = subject.facts()?;
     let listening = facts.pid.and_then(listeners::of);
-    Ok(Some(diagnose(&facts, listening.as_deref(), last, address.port(), &|| wants_tls(address))))
+    Ok(Some(match way.own_reason(last.as_ref(), facts.port.unwrap_or(address.port())) {
+        Some(reason) if facts.restarts == 0 => reason,
+        _ => diagnose(&facts, listening.as_deref(), last, address.port(), &|| wants_tls(address)),
+    }))
 }
 
 fn exited(exit: Exit) -> Unready {
@@ -191,11 +201,15 @@ mod tests {
         fn facts(&mut self) -> Result<Facts> {
             Ok(self.facts.clone())
         }
+
+        fn log(&mut self) -> Result<String> {
+            Ok(String::new())
+        }
     }
 
     fn followed(exit: Option<Exit>, address: SocketAddr) -> Option<Unready> {
         let mut subject = Fixed { exit, facts: Facts { port: Some(50051), ..Facts::default() } };
-        follow(&mut subject, address, Duration::from_millis(400), TICK).unwrap()
+        follow(&mut subject, &Way::of(&Probe::Http2).unwrap(), address, Duration::from_millis(400), TICK).unwrap()
     }
 
     #[test]

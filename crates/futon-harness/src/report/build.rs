@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::html::html_page;
 use super::tails::{self, Tails};
-use crate::verdict::{Witnesses, judge};
+use crate::verdict::{Witnesses, as_expected, check_logs, judge};
 
 /// What is known about a run beside its events.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -45,17 +45,25 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
         results_logs: &logs,
         native_speed: meta.machine.accelerator == Accelerator::Kvm,
     });
-    let passed = judgement.verdict.is_pass();
+    let mut verdict = judgement.verdict;
+    let (broken, checked) = check_logs(&plan.checks, &workdir.results(), &workdir.uploads());
+    if let (true, Some(broken)) = (verdict.is_pass(), broken) {
+        verdict = broken;
+    }
+    if let Some(expected) = &plan.expect_failure {
+        verdict = as_expected(expected, verdict);
+    }
+    let passed = verdict.is_pass();
     let tails = |path: &Path| if passed { Tails::default() } else { tails::read(path) };
     let console_tail = tails(&workdir.results().join("console.log")).tail;
     let container = tails(&workdir.uploads().join("container.log"));
-    let mut verdict = judgement.verdict;
     if never_came_up(&verdict) && console_tail.is_empty() {
         verdict.hint = Some(SILENT.into());
     }
     let mut remarks = plan.remarks.clone();
     remarks.extend(meta.remarks.iter().cloned());
     remarks.extend(judgement.remarks);
+    remarks.extend(checked);
     let mut steps = judgement.steps;
     for step in steps.iter_mut().filter(|step| step.name == steps::PULL) {
         step.cached = !meta.machine.cached_images.is_empty();

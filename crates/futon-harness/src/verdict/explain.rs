@@ -177,13 +177,18 @@ fn last_words(step: &EndedStep) -> String {
     }
 }
 
-fn failed_call(plan: &Plan, failure: &ClientFailure) -> Verdict {
+pub(super) fn failed_call(plan: &Plan, failure: &ClientFailure) -> Verdict {
     let planned = plan.client.as_ref().map_or(0, |c| c.invocations);
     let which = match (failure.phase, failure.invocation) {
         (Phase::Measured, Some(i)) => format!("call {} (invocation {i} of {planned})", failure.call),
         (Phase::Warmup, _) => format!("call {} (warm-up)", failure.call),
         _ => format!("call {} (the greeting)", failure.call),
     };
+    if plan.client.as_ref().is_some_and(|client| client.declared.is_some())
+        && matches!(failure.kind, ClientFailureKind::WrongReply | ClientFailureKind::RpcError)
+    {
+        return failed_declared(failure, &which);
+    }
     match failure.kind {
         ClientFailureKind::WrongReply => {
             let shown = |text: &Option<String>| text.as_deref().map_or_else(|| "nothing".to_owned(), quote);
@@ -204,6 +209,19 @@ fn failed_call(plan: &Plan, failure: &ClientFailure) -> Verdict {
             hint(verdict(Outcome::Failed, steps::INVOKE, Code::CallFailed, why), SEE_CONTAINER)
         }
     }
+}
+
+/// A declared call whose reply is not as declared: the client's sentence says all of it.
+fn failed_declared(failure: &ClientFailure, which: &str) -> Verdict {
+    let why = format!("{which}: {}", failure.message);
+    let (code, help) = match (failure.kind, failure.status.as_deref()) {
+        (ClientFailureKind::WrongReply, _) => (Code::WrongReply, "docs/calls.md says how replies are compared"),
+        (_, Some("UNIMPLEMENTED")) => {
+            (Code::Unimplemented, "the function has no such method: is it the right `call`, and the right port?")
+        }
+        _ => (Code::CallFailed, SEE_CONTAINER),
+    };
+    hint(verdict(Outcome::Failed, steps::INVOKE, code, why), help)
 }
 
 const RIGHT_CLIENT: &str = "is it the right client for this image?";

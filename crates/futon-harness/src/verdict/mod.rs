@@ -1,5 +1,6 @@
 //! The verdict: a pure function of the plan and of what independent witnesses said. A pass needs positive proof.
 
+mod checks;
 mod companions;
 mod explain;
 mod judge;
@@ -10,4 +11,5 @@ mod steps;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use checks::{as_expected, check_logs};
 pub use judge::{Witnesses, judge};

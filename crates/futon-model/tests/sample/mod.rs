@@ -33,6 +33,8 @@ pub(crate) fn plan() -> Plan {
             find: None,
             container: "function".into(),
             service: "fibonacci-go".into(),
+            declared: None,
+            probe: futon_model::Probe::default(),
         }),
         machine: MachinePlan {
             kind: MachineKind::Qemu,
@@ -48,6 +50,8 @@ pub(crate) fn plan() -> Plan {
         companions: Vec::new(),
         published: Vec::new(),
         powers: Vec::new(),
+        checks: Vec::new(),
+        expect_failure: None,
         remarks: Vec::new(),
     }
 }

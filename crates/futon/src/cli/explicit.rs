@@ -37,6 +37,7 @@ fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
         Command::Warm(WarmCommand::Make(args)) => &mut args.machine,
         Command::Warm(WarmCommand::List { .. } | WarmCommand::Rm { .. })
         | Command::Images(_)
+        | Command::Calls(_)
         | Command::Doctor(_)
         | Command::Resources(_)
         | Command::Check(_)

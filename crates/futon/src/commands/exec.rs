@@ -39,6 +39,7 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
         seed: None,
         store: Some(&store),
         script: ScriptKind::Foreign,
+        sheet: None,
     };
     let plan = foreign_plan(&name, &request);
     let files = named_files(&args.files)?;
@@ -51,6 +52,7 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
         tools: &tools(resources),
         files: &files,
         bundle: None,
+        sheet: None,
     };
     let workdir = WorkDir::create(&folder.join(&name), &contents)?;
     let started = SystemTime::now();

@@ -1,6 +1,7 @@
 //! The verbs, one file each.
 
 mod build;
+mod calls;
 mod check;
 mod completions;
 mod doctor;
@@ -45,6 +46,7 @@ pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) 
         Command::Run(args) => run::run(&args, ui, cancel).await,
         Command::Check(args) => check::check(&args, ui),
         Command::Test(args) => test::test(&args, Goal::Test, ui, cancel).await,
+        Command::Calls(command) => calls::calls(&command, ui),
         Command::Setup(mut args) => {
             args.machine.on = On::Gem5;
             setup::setup(&args, ui, cancel).await

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ::calls::Sheet;
 use futon_common::{Context, Error, Result};
 use futon_functions::{Compose, Selection, client_name, parse_list, select};
 use futon_machine::processor_level;
@@ -15,9 +16,10 @@ use futon_workdir::{Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanR
 use image_store::ImageStore;
 use lean_bundle::{Bundle, BundleContainer, BundleNetwork, RefusedKey, lean_networks, lean_settings};
 
+use super::calls;
 use super::machine::Prepared;
 use super::places::store;
-use crate::cli::{ClientArgs, MachineArgs, ProjectArgs};
+use crate::cli::{ClientArgs, MachineArgs, On, ProjectArgs};
 
 /// A project: its functions and settings.
 #[derive(Debug)]
@@ -28,6 +30,10 @@ pub struct Project {
     pub config: Config,
     template: Option<(PathBuf, String)>,
     files: Vec<(String, PathBuf)>,
+    /// Calls that the flags declare.
+    given: Option<calls::Given>,
+    /// Whether a simulator runs them: it counts its invocations itself.
+    simulated: bool,
     /// Made once each.
     selections: Mutex<BTreeMap<String, Arc<Selection>>>,
 }
@@ -35,7 +41,9 @@ pub struct Project {
 impl Project {
     /// Reads the compose file, settings and template that the flags name.
     pub fn read(args: &ProjectArgs, client: &ClientArgs, machine: &MachineArgs, resources: &Path) -> Result<Self> {
-        let compose = Compose::read(&compose_path(args.functions.as_deref())?, &find_compose(resources)?)?;
+        let mut compose = Compose::read(&compose_path(args.functions.as_deref())?, &find_compose(resources)?)?;
+        let given = calls::given(&client.calls)?;
+        calls::declare(&mut compose, given.as_ref());
         let mut config = settings(args.config.as_deref())?;
         set_limits(&mut config.limits, &args.limits);
         super::machine::apply(machine, &mut config);
@@ -58,7 +66,8 @@ impl Project {
             return Err(Error::usage(format!("--file {name}: the guest gets a {name} of futon's own"))
                 .hint("give it another name, as in --file my-client=PATH"));
         }
-        Ok(Self { compose, config, template, files, selections: Mutex::default() })
+        let simulated = machine.on == On::Gem5;
+        Ok(Self { compose, config, template, files, given, simulated, selections: Mutex::default() })
     }
 
     /// What the compose file says of one function.
@@ -74,12 +83,14 @@ impl Project {
 
     /// Names to test: those given, else those of the list file. A name that is not known, or whose client is not, must not cost the boots
     /// of those before it.
-    pub fn names(&self, given: &[String], list: Option<&Path>, client: Option<&str>) -> Result<Vec<String>> {
+    pub fn names(&self, given: &[String], list: Option<&Path>, client: &ClientArgs) -> Result<Vec<String>> {
         let names = if given.is_empty() { self.listed(list)? } else { given.to_vec() };
         let mut known: BTreeMap<String, &str> = BTreeMap::new();
         for name in &names {
             let selection = self.selection(name)?;
-            client_name(&selection, client)?;
+            if self.sheet(&selection, client)?.is_none() {
+                client_name(&selection, client.client.as_deref())?;
+            }
             // A function's folder has its name, and so have its rows in reports.
             if let Some(other) = known.insert(selection.name.clone(), name) {
                 let error = if other == name {
@@ -91,6 +102,11 @@ impl Project {
             }
         }
         Ok(names)
+    }
+
+    /// The declared calls of a function.
+    fn sheet(&self, selection: &Selection, client: &ClientArgs) -> Result<Option<Sheet>> {
+        calls::sheet(&self.compose, selection, self.given.as_ref(), client, &self.config, self.simulated)
     }
 
     /// Refuses functions that the lean guest cannot have as an engine has them, before a machine starts: nothing is wrong with them.
@@ -142,6 +158,7 @@ impl Project {
             }
         }
         self.check_template(&plan, &selection)?;
+        let sheet = self.sheet(&selection, client)?;
         let contents = Contents {
             plan: &plan,
             template: self.template(prepared),
@@ -152,6 +169,7 @@ impl Project {
             tools: &tools(resources),
             files: &self.files,
             bundle: bundle.as_ref(),
+            sheet: sheet.as_ref(),
         };
         WorkDir::create(dir, &contents)
     }
@@ -163,9 +181,13 @@ impl Project {
             return Ok(());
         }
         let found = plan.client.as_ref().is_some_and(|client| client.find.is_some());
+        let declared = plan.client.as_ref().is_some_and(|client| client.declared.is_some());
+        let probed = plan.client.as_ref().is_some_and(|client| !client.probe.is_default());
         for (needed, name, what) in [
             (!selection.handover.is_empty(), "HANDOVER", "needs files of this machine"),
             (found, "FIND", "is called where only the engine knows"),
+            (declared, "REPORT", "declares its calls"),
+            (probed, "PROBE", "says when it is ready"),
         ] {
             if needed && !text.contains(name) {
                 let (file, function) = (path.display(), &plan.function);
@@ -201,6 +223,7 @@ impl Project {
         let script =
             if template.contains(futon_model::TOKEN_PLACEHOLDER) { ScriptKind::Own } else { ScriptKind::Foreign };
         let machine = prepared.machine.report();
+        let sheet = self.sheet(&selection, client)?;
         let request = PlanRequest {
             config: &self.config,
             machine: machine.kind,
@@ -211,6 +234,7 @@ impl Project {
             seed: client.seed,
             store: store.map(Arc::as_ref),
             script,
+            sheet: sheet.as_ref(),
         };
         Ok((function_plan(&selection, &request)?, selection))
     }
@@ -318,8 +342,8 @@ pub fn set_limits(limits: &mut Limits, given: &[(String, Duration)]) {
 }
 
 /// Files that the guest gets of futon, whose names others must not take: the verdict rests on them.
-const OURS: [&str; 8] =
-    ["run.sh", "run.env", "functions.yaml", "service.json", "bundle.tar", "files.tar", "futon-guest", "test-client"];
+const OURS: [&str; 9] =
+    ["run.sh", "run.env", "calls.bin", "functions.yaml", "service.json", "bundle.tar", "files.tar", "futon-guest", "test-client"];
 
 /// `PATH` or `NAME=PATH`.
 pub fn named_files(files: &[String]) -> Result<Vec<(String, PathBuf)>> {

@@ -41,6 +41,7 @@ pub async fn shell(args: &ShellArgs, ui: &mut Ui, cancel: CancellationToken) -> 
         seed: None,
         store: None,
         script: ScriptKind::Foreign,
+        sheet: None,
     };
     let launch = Launch {
         plan: foreign_plan("shell", &request),

@@ -41,7 +41,7 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
     super::resources::first_use(resources, base, ui, &cancel).await?;
     let given = super::images::with_archives(&args.names, resources, ui).await?;
     let mut project = Project::read(&args.project, &args.client, &args.machine, resources)?;
-    let names = project.names(&given, args.list.as_deref(), args.client.client.as_deref())?;
+    let names = project.names(&given, args.list.as_deref(), &args.client)?;
     if has_lean_guest(&args.machine) {
         project.lean_can(&names)?;
     }
@@ -177,6 +177,7 @@ impl Suite<'_> {
         }
         let machine = self.cached.get(name).map_or(&*self.prepared.machine, |machine| machine as &dyn Machine);
         let function = run_beside(&workdir, machine, Some(Arc::clone(store)), ui, self.cancel.clone()).await?;
+        super::calls::keep(&workdir, ui)?;
         if !self.args.output.keep_disks {
             // The disk is of no use after the run; the results stay.
             let _ = fs::remove_file(workdir.disk());

@@ -95,12 +95,9 @@ pub struct Options {
     /// Write a JSON report to this file
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// Make the calls of this file, which futon wrote, and no others
-    #[arg(long, value_name = "FILE", requires = "replies")]
+    /// Make the calls of this file, which futon wrote, and no others; -report then takes what they brought, for futon to judge
+    #[arg(long, value_name = "FILE", requires = "report")]
     pub calls: Option<PathBuf>,
-    /// Write what the calls of -calls brought to this file: futon judges it
-    #[arg(long, value_name = "FILE", requires = "calls")]
-    pub replies: Option<PathBuf>,
     /// Do not compare replies; the report then says `verified` 0
     #[arg(long, action = ArgAction::Set, default_value = "false", value_parser = boolean)]
     pub no_verify: bool,

@@ -5,5 +5,6 @@
 mod client;
 mod command_line;
 mod connecting;
+mod declared;
 mod replies;
 mod server;

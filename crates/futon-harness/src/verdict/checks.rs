@@ -1,0 +1,140 @@
+//! What a user says of the logs, and of a failure that is known to come.
+
+use std::path::Path;
+
+use futon_common::text::one_line;
+use futon_model::{CheckLevel, Code, ExpectedFailure, LogCheck, Outcome, Verdict, steps};
+use regex::RegexBuilder;
+
+use super::explain::{hint, verdict};
+
+/// Bytes of a log that a check looks at.
+const LOOKED_AT: u64 = 64 << 20;
+/// Characters of a line that a remark shows.
+const SHOWN: usize = 200;
+
+/// Where a check's file is: `console` and `container` are names of their own.
+fn path_of(check: &LogCheck, results: &Path, uploads: &Path) -> std::path::PathBuf {
+    match check.file.as_str() {
+        "console" => results.join("console.log"),
+        "container" | "container.log" => uploads.join("container.log"),
+        name if uploads.join(name).is_file() => uploads.join(name),
+        name => results.join(name),
+    }
+}
+
+/// Holds the checks against the files of a run: the failure, where one of that level does not hold, and remarks on the others.
+#[must_use]
+pub fn check_logs(checks: &[LogCheck], results: &Path, uploads: &Path) -> (Option<Verdict>, Vec<String>) {
+    let mut failed = None;
+    let mut remarks = Vec::new();
+    for check in checks {
+        let Some(why) = broken(check, &path_of(check, results, uploads)) else { continue };
+        match check.level {
+            CheckLevel::Fail => {
+                let v = verdict(Outcome::Failed, steps::RUN, Code::CheckFailed, why);
+                failed.get_or_insert(hint(v, "the check stands in `x-futon: checks`"));
+            }
+            CheckLevel::Warn => remarks.push(format!("warning: {why}")),
+            CheckLevel::Info => remarks.push(format!("info: {why}")),
+        }
+    }
+    (failed, remarks)
+}
+
+/// Why a check does not hold.
+fn broken(check: &LogCheck, path: &Path) -> Option<String> {
+    let name = &check.file;
+    let text = match std::fs::metadata(path) {
+        Ok(found) if found.len() > LOOKED_AT => return Some(format!("{name} is too long to be checked: {} bytes", found.len())),
+        _ => match std::fs::read(path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(_) => return Some(format!("{name} is not there to be checked")),
+        },
+    };
+    // Lines are what people write expressions for.
+    let regex = |text: &str| RegexBuilder::new(text).multi_line(true).build();
+    if let Some(wanted) = &check.must_match {
+        match regex(wanted) {
+            Ok(regex) if regex.is_match(&text) => {}
+            Ok(_) => return Some(format!("{name} has nothing that matches /{wanted}/")),
+            Err(error) => return Some(format!("{name}: /{wanted}/: {error}")),
+        }
+    }
+    if let Some(unwanted) = &check.must_not_match {
+        match regex(unwanted) {
+            Ok(regex) => {
+                if let Some(found) = regex.find(&text) {
+                    let begin = text[..found.start()].rfind('\n').map_or(0, |at| at + 1);
+                    let line: String = text[begin..].lines().next().unwrap_or_default().chars().take(SHOWN).collect();
+                    return Some(format!("{name} has what it must not have, /{unwanted}/: {}", one_line(&line)));
+                }
+            }
+            Err(error) => return Some(format!("{name}: /{unwanted}/: {error}")),
+        }
+    }
+    None
+}
+
+/// The verdict where a failure is known to come: that failure is a pass, another one stays, and a pass is a failure.
+#[must_use]
+pub fn as_expected(expected: &ExpectedFailure, got: Verdict) -> Verdict {
+    let known = &expected.why;
+    match got.outcome {
+        Outcome::Passed => {
+            let why = format!("it passed, and was known to fail ({known})");
+            let v = verdict(Outcome::Failed, steps::RUN, Code::PassedUnexpectedly, why);
+            hint(v, "is it mended? then take `expect_failure` out of the declaration")
+        }
+        Outcome::Failed | Outcome::Crashed | Outcome::TimedOut if got.code == expected.code => Verdict {
+            outcome: Outcome::Passed,
+            code: Code::FailedAsExpected,
+            why: one_line(&format!("failed as it is known to ({known}): {}", got.why)),
+            hint: None,
+            ..got
+        },
+        _ => got,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(file: &str, must: Option<&str>, must_not: Option<&str>, level: CheckLevel) -> LogCheck {
+        LogCheck { file: file.into(), must_match: must.map(Into::into), must_not_match: must_not.map(Into::into), level }
+    }
+
+    #[test]
+    fn logs_have_what_they_must_have() {
+        let folder = tempfile::tempdir().unwrap();
+        let uploads = folder.path().join("uploads");
+        std::fs::create_dir(&uploads).unwrap();
+        std::fs::write(folder.path().join("console.log"), "one\ntwo deprecated\n").unwrap();
+        std::fs::write(uploads.join("container.log"), "serving\n").unwrap();
+        let told = |check: LogCheck| {
+            let (failed, remarks) = check_logs(&[check], folder.path(), &uploads);
+            failed.map(|v| (v.code, v.why)).into_iter().map(|(code, why)| format!("{code:?}: {why}")).chain(remarks).collect::<Vec<_>>()
+        };
+        let fail = CheckLevel::Fail;
+        assert!(told(check("console", Some("^two"), None, fail)).is_empty());
+        assert!(told(check("container", Some("serving$"), Some("panic"), fail)).is_empty());
+        assert_eq!(told(check("console", Some("three"), None, fail)), ["CheckFailed: console has nothing that matches /three/"]);
+        assert_eq!(
+            told(check("console", None, Some("dep[a-z]+"), CheckLevel::Warn)),
+            ["warning: console has what it must not have, /dep[a-z]+/: two deprecated"]
+        );
+        assert_eq!(told(check("gone.log", Some("x"), None, CheckLevel::Info)), ["info: gone.log is not there to be checked"]);
+    }
+
+    #[test]
+    fn a_failure_that_is_known_passes_and_a_pass_fails() {
+        let expected = ExpectedFailure { code: Code::WrongReply, why: "issue 7".into() };
+        let got = |outcome, code| as_expected(&expected, Verdict { outcome, step: None, code, why: "w".into(), hint: None });
+        let known = got(Outcome::Failed, Code::WrongReply);
+        assert_eq!((known.outcome, known.code, known.why.as_str()), (Outcome::Passed, Code::FailedAsExpected, "failed as it is known to (issue 7): w"));
+        assert_eq!(got(Outcome::Passed, Code::AllWitnessesAgree).code, Code::PassedUnexpectedly);
+        assert_eq!(got(Outcome::Failed, Code::CallFailed).code, Code::CallFailed, "another failure stays one");
+        assert_eq!(got(Outcome::Infra, Code::WrongReply).outcome, Outcome::Infra, "the host's failures are never the known one");
+    }
+}

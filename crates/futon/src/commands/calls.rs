@@ -1,0 +1,202 @@
+//! Declared calls: from flags and files to a sheet, and `futon calls`.
+
+use std::path::{Path, PathBuf};
+
+use calls::{Call, Declaration, Expect, Options, SchemaSource, Sheet, Source};
+use futon_common::{Context, Error, Result};
+use futon_functions::{Compose, Selection, calls_error};
+use futon_model::ExitCode;
+use futon_resources::find_compose;
+use futon_workdir::WorkDir;
+use futon_workdir::config::Config;
+use serde_json::{Value, json};
+
+use super::project::read_text;
+use crate::cli::{CallArgs, CallsCommand, ClientArgs};
+use crate::ui::Ui;
+
+/// A declaration that does not stand in the compose file.
+#[derive(Debug)]
+pub struct Given {
+    declaration: Declaration,
+    folder: PathBuf,
+    source: Source,
+}
+
+/// What the flags declare.
+pub fn given(args: &CallArgs) -> Result<Option<Given>> {
+    if let Some(path) = &args.calls {
+        return read(path).map(Some);
+    }
+    let Some(call) = &args.call else { return Ok(None) };
+    let json = |flag: &str, text: &Option<String>| -> Result<Option<Value>> {
+        let parsed = text.as_deref().map(serde_json::from_str).transpose();
+        parsed.map_err(|e| Error::usage(format!("{flag}: no JSON: {e}")).hint("quote it for the shell: '{\"name\": \"x\"}'"))
+    };
+    let (data, equals) = (json("--data", &args.data)?, json("--expect", &args.expect)?);
+    let http = call.contains(' ');
+    let status = equals.is_none().then(|| serde_json::from_value(if http { json!("2xx") } else { json!("OK") }));
+    let status = status.transpose().context(|| "the default status".into())?;
+    let names = |paths: &[PathBuf]| paths.iter().map(|path| path.display().to_string()).collect();
+    let schema = SchemaSource {
+        proto: names(&args.proto),
+        include: Vec::new(),
+        protoset: args.protoset.as_ref().map(|path| path.display().to_string()),
+    };
+    let declared = Call {
+        call: (!http).then(|| call.clone()),
+        http: http.then(|| call.clone()),
+        json: if http { data.clone() } else { None },
+        data: if http { None } else { data },
+        expect: Some(Expect { equals, status, ..Expect::default() }),
+        ..Call::default()
+    };
+    let declaration = Declaration {
+        schema: (schema != SchemaSource::default()).then_some(schema),
+        calls: vec![declared],
+        port: args.port,
+        ..Declaration::default()
+    };
+    Ok(Some(Given { declaration, folder: PathBuf::from("."), source: Source::new("--call") }))
+}
+
+fn read(path: &Path) -> Result<Given> {
+    let text = read_text(path, "--calls takes a file's path")?;
+    let source = Source::inside(path.display().to_string(), &text, "");
+    let declaration = Declaration::parse(&text, &source).map_err(|e| calls_error(&e))?;
+    Ok(Given { declaration, folder: folder_of(path), source })
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned)
+}
+
+/// Puts what the flags declare into the compose file's place.
+pub fn declare(compose: &mut Compose, given: Option<&Given>) {
+    if let Some(given) = given {
+        compose.declare(given.declaration.clone());
+    }
+}
+
+/// The declared calls of a function; nothing where a built-in client drives it.
+pub fn sheet(
+    compose: &Compose,
+    selection: &Selection,
+    given: Option<&Given>,
+    client: &ClientArgs,
+    config: &Config,
+    simulated: bool,
+) -> Result<Option<Sheet>> {
+    let declaration = &selection.service.hints;
+    if declaration.calls.is_empty() && given.is_none() || client.client.is_some() {
+        if client.calls.accept {
+            return Err(Error::usage(format!("--accept: {} declares no calls", selection.name)));
+        }
+        return Ok(None);
+    }
+    for (flag, is_given) in
+        [("--method", client.method.is_some()), ("--input", client.input.is_some()), ("--gen-type", client.gen_type.is_some())]
+    {
+        if is_given {
+            return Err(Error::usage(format!("{flag} is of the built-in clients, and {} declares its calls", selection.name)));
+        }
+    }
+    let (folder, source) = match given {
+        Some(given) => (given.folder.clone(), given.source.clone()),
+        None => (folder_of(&compose.path), compose.source(&selection.service_name)),
+    };
+    let options = Options {
+        seed: client.seed,
+        // A simulator measures as many as it was told to; else the list is made once.
+        invocations: if simulated { Some(config.client.invocations) } else { client.invocations },
+        warmup: config.client.warmup,
+        accept: client.calls.accept,
+        source,
+        schema: None,
+    };
+    Sheet::resolve(declaration.clone(), &folder, &options).map(Some).map_err(|e| calls_error(&e))
+}
+
+/// Keeps the replies of a run as the snapshots that its calls name, where that is wanted.
+pub fn keep(workdir: &WorkDir, ui: &Ui) -> Result<()> {
+    let Some(sheet) = workdir.sheet()?.filter(Sheet::accepts) else { return Ok(()) };
+    let Some(replies) = workdir.replies(&workdir.read_events()?) else { return Ok(()) };
+    for path in sheet.keep(&sheet.judge(&replies).seen).map_err(|e| calls_error(&e))? {
+        ui.line(&format!("  kept {}", path.display()));
+    }
+    Ok(())
+}
+
+/// `futon calls`.
+pub fn calls(command: &CallsCommand, ui: &mut Ui) -> Result<ExitCode> {
+    let CallsCommand::Check { files, resources, json } = command;
+    let mut found = Vec::new();
+    for path in files {
+        for (name, checked) in check(path, &resources.resources)? {
+            found.push((path, name, checked));
+        }
+    }
+    let wrong = found.iter().filter(|(.., checked)| checked.is_err()).count();
+    if *json {
+        let list: Vec<Value> = found
+            .iter()
+            .map(|(path, name, checked)| match checked {
+                Ok(sheet) => json!({"file": path, "function": name, "ok": true, "calls": sheet.planned().0}),
+                Err(error) => {
+                    json!({"file": path, "function": name, "ok": false, "error": error.to_string(), "hint": error.hint_text()})
+                }
+            })
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&json!({"schema": "futon.calls-check/1", "checked": list})).unwrap_or_default());
+    } else {
+        for (path, name, checked) in &found {
+            let name = name.as_ref().map_or_else(String::new, |name| format!(" {name}"));
+            match checked {
+                Ok(sheet) => {
+                    let count = sheet.planned().0;
+                    let calls = if count == 1 { "1 call".to_owned() } else { format!("{count} calls") };
+                    ui.line(&format!("{}{name}: {calls}, {}: fine", path.display(), sheet.title()));
+                }
+                Err(error) => {
+                    ui.line(&error.to_string());
+                    if let Some(hint) = error.hint_text() {
+                        ui.line(&format!("  hint: {hint}"));
+                    }
+                }
+            }
+        }
+    }
+    Ok(if wrong > 0 { ExitCode::Usage } else { ExitCode::Passed })
+}
+
+type Checked = (Option<String>, Result<Sheet>);
+
+/// What a file declares: of a compose file each service that declares calls.
+fn check(path: &Path, resources: &Path) -> Result<Vec<Checked>> {
+    let text = read_text(path, "name a file of calls, or a compose file")?;
+    let is_compose = text.lines().any(|line| line.starts_with("services:"));
+    let resolved = |declaration: Declaration, source: Source| {
+        let options = Options { source, ..Options::default() };
+        Sheet::resolve(declaration, &folder_of(path), &options).map_err(|e| calls_error(&e))
+    };
+    if !is_compose {
+        let checked = read(path).and_then(|given| resolved(given.declaration, given.source));
+        return Ok(vec![(None, checked)]);
+    }
+    let compose = Compose::read(path, &find_compose(resources)?)?;
+    let mut found = Vec::new();
+    for (name, service) in &compose.project.services {
+        let Some(value) = service.extensions.get("x-futon") else { continue };
+        let source = compose.source(name);
+        let checked = match Declaration::from_value(value.clone(), &source) {
+            Ok(declaration) if declaration.calls.is_empty() => continue,
+            Ok(declaration) => resolved(declaration, source),
+            Err(error) => Err(calls_error(&error)),
+        };
+        found.push((Some(name.clone()), checked));
+    }
+    if found.is_empty() {
+        return Err(Error::nothing_to_run(format!("{}: no service declares calls", path.display())));
+    }
+    Ok(found)
+}

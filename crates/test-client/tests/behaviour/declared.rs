@@ -1,0 +1,146 @@
+//! Declared calls: sent by the real binary, judged as the host does.
+
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+};
+
+use calls::{Declaration, Judged, Options, Sheet, Source, wire::ReplyList};
+use tonic::Status;
+
+use crate::{
+    client::{command, fibonacci},
+    server::{Deed, Server},
+};
+
+const SCHEMA: &str = "syntax = \"proto3\"; package fibonacci; message Text { string text = 1; } \
+                      service Greeter { rpc SayHello(Text) returns (Text); rpc Many(Text) returns (stream Text); }";
+
+/// Sends the calls of a YAML list to a port: what the host makes of the replies, and the exit status.
+fn sent(port: u16, calls: &str, flags: &str) -> (Judged, ReplyList, i32) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("f.proto"), SCHEMA).unwrap();
+    let text = format!("schema: {{proto: [f.proto]}}\ncalls: {calls}\n");
+    let declaration = Declaration::parse(&text, &Source::default()).unwrap();
+    let options = Options { warmup: 1, ..Options::default() };
+    let sheet = Sheet::resolve(declaration, folder.path(), &options).unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("calls.bin"), sheet.encode().unwrap().to_bytes()).unwrap();
+    let output = command("-connect-timeout 2s -timeout 1s")
+        .args(["-port", &port.to_string(), "-calls"])
+        .arg(path("calls.bin"))
+        .arg("-report")
+        .arg(path("replies.bin"))
+        .args(flags.split_whitespace())
+        .output()
+        .unwrap();
+    let replies = ReplyList::from_bytes(&std::fs::read(path("replies.bin")).unwrap()).unwrap();
+    (sheet.judge(&replies), replies, output.status.code().unwrap())
+}
+
+fn why(judged: &Judged) -> Vec<String> {
+    judged.measured.iter().map(|v| v.reason.as_ref().map_or_else(|| "right".into(), |r| r.words.clone())).collect()
+}
+
+#[test]
+fn right_replies_are_right_and_equal_ones_come_back_once() {
+    let server = Server::start(fibonacci);
+    let calls = "[{call: fibonacci.Greeter/SayHello, times: 5, data: {text: '5'}, expect: {oracle: fibonacci-go, headers: {content-type: /grpc/}}}]";
+    let (judged, replies, code) = sent(server.port, calls, "");
+    assert_eq!(why(&judged), ["right"; 5]);
+    assert_eq!((judged.warmup.len(), judged.warmup[0].reason.is_none(), code), (1, true, 0));
+    assert_eq!((replies.replies.len(), replies.sequence.len(), server.calls()), (1, 5, 6));
+    assert!(replies.connect_ns > 0 && judged.measured.iter().all(|v| v.took_ns > 0));
+}
+
+#[test]
+fn a_wrong_reply_and_a_status_are_the_hosts_to_judge() {
+    let server = Server::start(|_, call, _| match call {
+        1 | 2 => Deed::Reply("right".into()),
+        3 => Deed::Reply("wrong".into()),
+        _ => Deed::Fail(Status::not_found("no such hötel")),
+    });
+    let calls = "[{call: fibonacci.Greeter/SayHello, times: 3, expect: {text: right}}, \
+                 {call: fibonacci.Greeter/SayHello, expect: {status: {code: NOT_FOUND, message: no such hötel}}}]";
+    let (judged, _, code) = sent(server.port, calls, "");
+    assert_eq!(code, 0, "the client has no opinion");
+    let why = why(&judged);
+    assert_eq!((why[0].as_str(), why[3].as_str()), ("right", "right"));
+    assert!(why[1].contains("expected \"right\", got \"wrong\""), "{why:?}");
+    assert!(why[2].contains("expected status OK, got NOT_FOUND: no such hötel"), "{why:?}");
+}
+
+#[test]
+fn a_call_that_hangs_ends_the_run_unless_its_deadline_was_declared() {
+    let server = Server::start(|_, call, _| if call <= 2 { Deed::Reply(String::new()) } else { Deed::Hang });
+    let calls = "[{call: fibonacci.Greeter/SayHello, expect: {status: OK}}, \
+                 {call: fibonacci.Greeter/SayHello, deadline: 100ms, expect: {status: DEADLINE_EXCEEDED}}, \
+                 {call: fibonacci.Greeter/SayHello, times: 2, expect: {status: OK}}]";
+    let (judged, _, code) = sent(server.port, calls, "");
+    let why = why(&judged);
+    assert_eq!(why.iter().map(String::as_str).collect::<Vec<_>>(), ["right", "right", "no reply within 1s"]);
+    assert_eq!(code, 4);
+}
+
+#[test]
+fn no_server_is_said_and_nothing_is_called() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let calls = "[{call: fibonacci.Greeter/SayHello, expect: {status: OK}}]";
+    let (judged, replies, code) = sent(port, calls, "-connect-timeout 200ms");
+    assert_eq!((judged.measured.len(), code), (0, 3));
+    assert!(replies.not_connected.contains("no gRPC server"), "{}", replies.not_connected);
+}
+
+#[test]
+fn a_lost_connection_is_said() {
+    let server = Server::start(|_, call, _| if call == 1 { Deed::Reply(String::new()) } else { Deed::Die });
+    let calls = "[{call: fibonacci.Greeter/SayHello, times: 2, expect: {status: OK}}]";
+    let (judged, ..) = sent(server.port, calls, "");
+    assert!(judged.measured[0].reason.as_ref().unwrap().words.contains("the connection was lost"), "{:?}", why(&judged));
+}
+
+/// A server of HTTP/1.1 that answers each connection's first request with `answer` and closes it; what it was sent.
+fn http(answer: &'static str, connections: usize) -> (u16, std::thread::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let served = std::thread::spawn(move || {
+        let mut seen = Vec::new();
+        for _ in 0..connections {
+            let (mut stream, _) = listener.accept().unwrap();
+            let (mut text, mut buffer) = (String::new(), [0; 4096]);
+            while !text.contains("\r\n\r\n") || text.contains("content-length: 7") && !text.ends_with('}') {
+                let got = stream.read(&mut buffer).unwrap();
+                text.push_str(&String::from_utf8_lossy(&buffer[..got]));
+                if got == 0 {
+                    break;
+                }
+            }
+            stream.write_all(answer.as_bytes()).unwrap();
+            seen.push(text);
+        }
+        seen
+    });
+    (port, served)
+}
+
+#[test]
+fn http_calls_are_sent_as_declared_over_connections_that_servers_close() {
+    let answer = "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 8\r\nConnection: close\r\n\r\n{\"a\": 1}";
+    let (port, served) = http(answer, 3);
+    let calls = "[{http: POST /fn?x=1, times: 2, json: {a: 1}, headers: {X-Id: '{{n}}'}, expect: {status: 201, equals: {a: 1}}}]";
+    let (judged, _, code) = sent(port, calls, "");
+    assert_eq!((why(&judged), code), (vec!["right".to_owned(); 2], 0));
+    let seen = served.join().unwrap();
+    assert!(seen[2].starts_with("POST /fn?x=1 HTTP/1.1\r\n") && seen[2].ends_with("\r\n\r\n{\"a\":1}"), "{seen:?}");
+    assert!(seen[2].contains("x-id: 1\r\n") && seen[2].contains("content-type: application/json\r\n"), "{seen:?}");
+}
+
+#[test]
+fn what_is_no_grpc_is_named() {
+    let page = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+    let (port, _served) = http(page, 20);
+    let calls = "[{call: fibonacci.Greeter/SayHello, expect: {status: OK}}]";
+    let (_, replies, code) = sent(port, calls, "-connect-timeout 100ms");
+    assert!(replies.not_connected.contains("does not speak HTTP/2"), "{}", replies.not_connected);
+    assert_eq!(code, 3);
+}
