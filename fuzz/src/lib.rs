@@ -4,6 +4,7 @@
 //! first runs each over its seeds and over what was found before (`corpus/`).
 
 mod archives;
+mod calls;
 mod compose;
 mod events;
 mod exchange;
@@ -17,6 +18,7 @@ pub mod seeds;
 mod stats;
 
 pub use archives::{archive, layout};
+pub use calls::calls;
 pub use compose::compose;
 pub use events::{console, guest_events};
 pub use exchange::{multipart, names, range};
@@ -30,8 +32,9 @@ pub use stats::stats;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its folder in `corpus/`, too.
-pub const TARGETS: [(&str, Target); 14] = [
+pub const TARGETS: [(&str, Target); 15] = [
     ("archive", archive),
+    ("calls", calls),
     ("compose", compose),
     ("console", console),
     ("guest_events", guest_events),

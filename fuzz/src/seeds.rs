@@ -56,6 +56,13 @@ const EVENTS: &str = r#"{"at_ms":0,"event":"machine_started","accelerator":"tcg"
 
 const META: &str = r#"{"machine":{"kind":"qemu","version":"10","accelerator":"tcg","accelerator_reason":"x","vcpus":2,"memory_mib":2048,"base_image":"b","kernel":"k"},"remarks":["r"],"duration":{"secs":5,"nanos":0}}"#;
 
+const CALLS: [&str; 4] = [
+    "calls:\n  - call: a.S/One\n    data: {name: \"{{n}}\", big: \"{{rand 9}}\", all: [{raw: AAE=}], by: {k: {name: x}}}\n    metadata: {x-id: 1, k-bin: AAE=}\n    times: 2\n    expect:\n      status: OK\n      equals: {text: a, ids: [b], d: 1.5, at: \"2026-01-01T00:00:00Z\", kind: SOME, yes: true}\n      partial: true\n      unordered: [.ids]\n      tolerance: 0.1\n      ignore: [.d]\n      matches: {.text: \"^a\", \".ids[*]\": b}\n      cel: [\"size(reply.ids) > 0 && n >= 0\"]\n",
+    "calls: [{call: a.S.Many, deadline: 500ms, cancel_after: 1, expect: {count: 2, each: {partial: true, equals: {kind: 1}}, trailers: {x: /y/}}}, {call: a.S/Sum, data: [{}, {name: b}], expect: {status: {code: 5, message: /no/}}}]",
+    "preset: cloudevents\nready: {http: GET /healthz}\nchecks: [{must_match: x}]\ncalls:\n  - event: {type: t, data: {a: 1}, mode: structured}\n    expect: {status: [2xx, 404]}\n  - http: PUT /x?y=z\n    h2c: true\n    json: {a: [1]}\n    headers: {A: [b, c]}\n    expect: {headers: {content-type: /json/}, equals: [1, {b: null}]}\n",
+    "calls: [{call: a.S/One, data: {name: '10'}, expect: {matches: {.: x}}}, {http: GET /, body: x, expect: {text: y}}]",
+];
+
 /// The seeds of a target.
 pub fn of(target: &str) -> Vec<Vec<u8>> {
     let texts = |texts: &[&str]| texts.iter().map(|t| t.as_bytes().to_vec()).collect::<Vec<_>>();
@@ -103,6 +110,11 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
                     [&[u8::try_from(head.len()).unwrap_or(0)], head.as_bytes(), &[size], body.as_bytes()].concat()
                 })
                 .to_vec()
+        }
+        "calls" => {
+            let replies = b"\n== replies\n\x0a\x1c\x08\xc8\x01\x12\x13\x0a\x0ccontent-type\x12\x03x/j\x1a\x02{}\x1a\x02\x08\x00";
+            let with = |text: &&str| [text.as_bytes(), replies].concat();
+            CALLS.iter().map(with).chain(texts(&CALLS)).collect()
         }
         "range" => ["bytes=0-", "bytes=3-5", "bytes=-4", "bytes= 1 - 2 ", "bytes=5-3", "items=0-1"]
             .map(|text| [&10_u64.to_le_bytes()[..], text.as_bytes()].concat())

@@ -146,7 +146,9 @@ impl Judge<'_> {
             Some(method) => {
                 // Metadata draws first.
                 crate::http::headers("metadata", call.metadata.iter(), &mut template).map_err(broken)?;
-                let mut list = requests(call, method, &mut template).map_err(broken)?;
+                let sent = requests(call, method, &mut template).map_err(broken)?;
+                let plain = |one: &Value| to_plain_json(&from_json(&method.input(), one).map_err(broken)?).map_err(|why| reason(CallKind::Protocol, why));
+                let mut list = sent.iter().map(plain).collect::<Result<Vec<_>, _>>()?;
                 if method.is_client_streaming() { Value::Array(list) } else { list.pop().unwrap_or_default() }
             }
             None => call.json.clone().or_else(|| call.body.clone().map(Value::String)).unwrap_or_default(),
@@ -428,8 +430,7 @@ impl Looks<'_> {
             return Err(lost("oracles know gRPC's replies alone".into()));
         };
         let field = only_string(&method.input()).map_err(lost)?;
-        let input = with_json_names(&method.input(), self.request);
-        let input = input.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let input = self.request.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         oracle::check_input(&function, &input).map_err(lost)?;
         let expected = oracle::expected(&function, &input);
         if expected.accepts(&got) {

@@ -168,12 +168,12 @@ fn metadata_texts_paths_and_expressions() {
         ("{matches: {.room.nam: a}}", false),
         ("{cel: ['size(reply.hotelIds) == 2', \"trailers['x-trail'] == '2'\", 'status == \"OK\"', 'n == 0', 'reply.count == 5']}", true),
         ("{cel: ['reply.count == 6']}", false),
-        ("{cel: ['request.lat > 1.0']}", true),
+        ("{cel: ['request.lat > 1.0 && request.big == 7']}", true),
         ("{equals: {hotelIds: ['3', '1'], room: {name: a, price: 2.51}, count: 5}, unordered: true, tolerance: 0.02}", true),
         ("{equals: {hotelIds: ['3', '1'], room: {name: a, price: 2.5}}, unordered: [.hotel_ids], ignore: [.count]}", true),
         ("{equals: {hotelIds: ['3', '1'], room: {name: a, price: 2.5}}, ignore: [.count]}", false),
     ] {
-        let sheet = one(&format!("{{call: geo.Geo/Nearby, data: {{lat: 1.5}}, expect: {expect}}}"));
+        let sheet = one(&format!("{{call: geo.Geo/Nearby, data: {{lat: 1.5, big: \"7\"}}, expect: {expect}}}"));
         let mut reply = right();
         reply["count"] = json!(5);
         let told = why(&sheet, grpc(&sheet, "geo.Geo/Nearby", &[reply], "0"));

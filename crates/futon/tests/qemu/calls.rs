@@ -1,0 +1,58 @@
+//! Declared calls in real machines: what is right passes on both bases, one thing changed fails and is named.
+
+use std::fs;
+
+use crate::real::Bench;
+
+/// fibonacci-go by declared calls.
+fn declared(bench: &Bench, expected: &str) -> String {
+    let proto = crate::real::root().join("functions/proto/fibonacci.proto");
+    let path = bench.path("fib.calls.yaml");
+    let text = format!(
+        "schema: {{proto: [{}]}}\ncalls:\n  - call: fibonacci.Greeter/SayHello\n    data: {{name: \"10\"}}\n    times: 3\n    \
+         expect: {{oracle: fibonacci-go}}\n  - call: fibonacci.Greeter/SayHello\n    data: {{name: \"{{{{n}}}}\"}}\n    \
+         expect:\n      matches: {{.message: \"{expected}\"}}\n      cel: [\"reply.message.contains('GoLang')\"]\n",
+        proto.display()
+    );
+    fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn declared_calls_pass_with_full_proof_and_a_wrong_expectation_is_named() {
+    let bench = Bench::new();
+    for base in ["docker", "lean"] {
+        let right = declared(&bench, "x: 3 y: 2 ");
+        let run = bench.test(&["fibonacci-go", "--base", base, "--calls", &right]);
+        let function = &run.report["functions"][0];
+        assert_eq!((run.code, function["proof"].as_str()), (Some(0), Some("full")), "{base}: {}", run.all());
+        assert_eq!(function["invocations"]["verified"], 4, "{base}: {}", run.all());
+    }
+    let wrong = declared(&bench, "x: 3 y: 3 ");
+    let run = bench.test(&["fibonacci-go", "--base", "lean", "--calls", &wrong]);
+    let verdict = &run.report["functions"][0]["verdict"];
+    assert_eq!((run.code, verdict["code"].as_str()), (Some(1), Some("wrong_reply")), "{}", run.all());
+    let why = verdict["why"].as_str().unwrap();
+    assert!(why.contains("invocation 4 of 4") && why.contains("/x: 3 y: 3 /") && why.contains("y: 2"), "{why}");
+}
+
+/// futon's own samples: streams, metadata, statuses, HTTP, CloudEvents, Lambda, files, companions.
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn all_samples_pass_on_both_bases() {
+    let bench = Bench::new();
+    let file = crate::real::root().join("functions/samples.yaml").display().to_string();
+    let names = ["stream-go", "http-python", "lambda-python", "shop-go", "cached-go"];
+    for base in ["docker", "lean"] {
+        let mut arguments = names.to_vec();
+        arguments.extend(["--functions", &file, "--base", base]);
+        let run = bench.test(&arguments);
+        assert_eq!(run.code, Some(0), "{base}: {}", run.all());
+        for (at, name) in names.iter().enumerate() {
+            let function = &run.report["functions"][at];
+            assert_eq!((function["name"].as_str(), function["proof"].as_str()), (Some(*name), Some("full")), "{base}: {}", run.all());
+        }
+    }
+    bench.nothing_left();
+}
