@@ -87,6 +87,12 @@ impl Sheet {
     }
 }
 
+/// Whether an expectation may mean something else for each call: by a placeholder, or by the `n` of an expression.
+fn differs_with_n(expect: &Expect) -> bool {
+    let expressions = !expect.cel.is_empty() || expect.each.as_ref().is_some_and(|each| !each.cel.is_empty());
+    expressions || serde_json::to_value(expect).is_ok_and(|value| has_placeholder(&value))
+}
+
 struct Judge<'a> {
     sheet: &'a Sheet,
     seen: BTreeMap<String, Value>,
@@ -102,7 +108,8 @@ impl Judge<'_> {
 
     fn one(&mut self, at: u32, n: u64, made: &Made, replies: &ReplyList) -> Verdict {
         let call = &self.sheet.declaration.calls[at as usize];
-        let name = call.call.clone().or_else(|| call.http.clone()).unwrap_or_default();
+        let default = crate::http::default_request(self.sheet.declaration.preset).unwrap_or_default();
+        let name = call.call.clone().or_else(|| call.http.clone()).unwrap_or_else(|| default.to_owned());
         let verdict = |reason| Verdict { name, took_ns: made.took_ns, reason };
         if let Some(known) = self.known.get(&(at, made.reply)) {
             return verdict(known.clone());
@@ -111,8 +118,7 @@ impl Judge<'_> {
             return verdict(Some(reason(CallKind::Protocol, "the client's list lacks the reply")));
         };
         let judged = self.judge(at as usize, n, reply).err();
-        let expects = call.expect.as_ref().and_then(|expect| serde_json::to_value(expect).ok());
-        if !varies(call) && !expects.is_some_and(|value| has_placeholder(&value)) {
+        if !varies(call) && !call.expect.as_ref().is_some_and(differs_with_n) {
             self.known.insert((at, made.reply), judged.clone());
         }
         verdict(judged)
@@ -356,6 +362,10 @@ impl Looks<'_> {
             }
             self.value(expect, compiled, &whole)?;
             if let (Some(inner), Some(rules)) = (&expect.each, &compiled.each) {
+                // Of nothing all is true; who means that says so.
+                if count == 0 && expect.count != Some(0) {
+                    return Err(wrong("messages", &whole, "the stream has no message for `each`"));
+                }
                 for (at, value) in self.values()?.iter().enumerate() {
                     self.value(inner, rules, value).map_err(|r| Reason { words: format!("message {}: {}", at + 1, r.words), ..r })?;
                     let plain = self.plain(Some(at))?;

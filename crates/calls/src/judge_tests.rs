@@ -196,6 +196,7 @@ fn streams_are_judged_whole_and_one_by_one() {
     assert!(told("{each: {partial: true, equals: {count: 1}}}", &two).contains("message 2: wrong reply"));
     assert_eq!(told("{cel: ['replies[1].count == 2']}", &two), "");
     assert_eq!(told("{count: 0}", &[]), "");
+    assert!(told("{each: {cel: ['reply.count > 0']}}", &[]).contains("no message"), "of nothing all would be true");
 }
 
 #[test]
@@ -238,6 +239,18 @@ fn placeholders_are_the_calls_own() {
     let list = sheet.encode().unwrap();
     assert_eq!((list.calls.len(), list.sequence.as_slice()), (3, &[0, 1, 2][..]));
     assert_eq!(list.calls[2].body, b"\0\0\0\0\x04\x0a\x02a2");
+}
+
+#[test]
+fn an_expression_has_each_calls_own_number() {
+    let sheet = sheet("calls: [{http: GET /, times: 3, expect: {cel: ['reply == n']}}]");
+    let judged = sheet.judge(&replied(vec![http(200, "x", "0"), http(200, "x", "1"), http(200, "x", "1")]));
+    let right: Vec<bool> = judged.measured.iter().map(|v| v.reason.is_none()).collect();
+    assert_eq!(right, [true, true, false]);
+    // The same reply for all: equal calls are not judged by the first one alone.
+    let same = ReplyList { sequence: vec![Made { reply: 0, took_ns: 1 }; 3], ..replied(vec![http(200, "x", "0")]) };
+    let right: Vec<bool> = sheet.judge(&same).measured.iter().map(|v| v.reason.is_none()).collect();
+    assert_eq!(right, [true, false, false]);
 }
 
 #[test]
