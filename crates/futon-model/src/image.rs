@@ -135,6 +135,12 @@ impl ImageReference {
         self.tag.as_deref().or_else(|| self.digest.is_none().then_some("latest"))
     }
 
+    /// True where neither tag nor digest is written.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.tag.is_none() && self.digest.is_none()
+    }
+
     /// The digest, where one is written.
     #[must_use]
     pub fn digest(&self) -> Option<&Digest> {

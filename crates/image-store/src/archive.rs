@@ -7,10 +7,11 @@ use serde::Deserialize;
 
 use super::blobs::{Staging, digest_bytes};
 use super::config::ImageConfig;
-use super::import::check_diff_id;
+use super::import::{UpToFault, check_content};
 use super::json::{first_value, or_default};
 use super::manifest::{Descriptor, IndexEntry, check_depth, media_type, write_manifest};
 use super::names::StoredImage;
+use super::packed::unpacked;
 use super::source::{Source, Tar};
 use super::{Compression, StoreError, layout};
 
@@ -70,6 +71,11 @@ fn choose<'s>(
             let names: Result<Vec<ImageReference>, ReferenceError> =
                 image.repo_tags.iter().map(|t| t.parse()).collect();
             let names = names.map_err(|e| StoreError::not_an_image(tar.describe(), format!("a name in it is {e}")))?;
+            if let Some(untagged) = names.iter().find(|name| name.is_bare()) {
+                // The engine's words.
+                let why = format!("invalid tag \"{untagged}\" (hint: give a name: --name NAME[:TAG])");
+                return Err(StoreError::not_an_image(tar.describe(), why));
+            }
             if names.is_empty() {
                 return Err(nameless(tar));
             }
@@ -157,7 +163,16 @@ fn stage_saved(
     for (number, (file, diff_id)) in image.layers.iter().zip(parsed.diff_ids()).enumerate() {
         let mut content = tar.open(file)?.ok_or_else(|| gone(file))?;
         let mut descriptor = staging.take(&format!("{what}: {file}"), &mut *content)?;
-        let compression = check_diff_id(&what, number, staging.open(&descriptor.digest)?, diff_id)?;
+        let checked = check_content(&what, number, staging.open(&descriptor.digest)?, diff_id)?;
+        let mut compression = checked.compression;
+        if checked.fault.is_some() {
+            // The engine reads a layer as far as its content goes, and never sees what is wrong behind it. What is kept is the content.
+            let (_, content) =
+                unpacked(staging.open(&descriptor.digest)?).map_err(StoreError::io("read", file.as_ref()))?;
+            let plain = staging.take(&format!("{what}: {file}"), &mut UpToFault { content, fault: None })?;
+            staging.discard(&descriptor.digest)?;
+            (descriptor, compression) = (plain, Compression::None);
+        }
         layer_type(compression).clone_into(&mut descriptor.media_type);
         layers.push(descriptor);
     }

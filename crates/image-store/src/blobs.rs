@@ -151,6 +151,15 @@ impl Staging {
         Ok(Descriptor { media_type: String::new(), digest, size })
     }
 
+    /// Forgets content that was taken.
+    pub fn discard(&mut self, digest: &Digest) -> Result<(), StoreError> {
+        if self.blobs.remove(digest.hex()) {
+            let path = self.folder.join(digest.hex());
+            fs::remove_file(&path).map_err(StoreError::io("remove", &path))?;
+        }
+        Ok(())
+    }
+
     /// Opens a blob that was staged, or that the store has already.
     pub fn open(&self, digest: &Digest) -> Result<File, StoreError> {
         let path = match self.blobs.contains(digest.hex()) {

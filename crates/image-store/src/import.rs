@@ -140,30 +140,77 @@ impl<S: Source> Candidate<'_, S> {
     }
 }
 
-/// Checks that a layer unpacks to what the configuration promises. The words are the engine's.
-pub(super) fn check_diff_id(
+/// Checks that a layer unpacks to what the configuration promises, without a fault. The words are the engine's.
+pub(super) fn check_diff_id(what: &str, number: usize, layer: impl Read, promised: &Digest) -> Result<(), StoreError> {
+    match check_content(what, number, layer, promised)?.fault {
+        Some(fault) => Err(does_not_unpack(what, number, &fault)),
+        None => Ok(()),
+    }
+}
+
+/// A layer whose content is what the configuration promises.
+pub(super) struct Checked {
+    pub compression: super::Compression,
+    /// What was wrong behind the content: a checksum, a size, or that they are cut off.
+    pub fault: Option<std::io::Error>,
+}
+
+/// The same, and a fault behind the content is told, not an error.
+pub(super) fn check_content(
     what: &str,
     number: usize,
     layer: impl Read,
     promised: &Digest,
-) -> Result<super::Compression, StoreError> {
-    let broken = |e: std::io::Error| {
-        if is_too_large(&e) {
-            return too_large(&format!("{what}: layer {number}"), &e);
-        }
-        let why =
-            if is_cut(&e) { "unexpected end: it is cut short".to_owned() } else { format!("it does not unpack: {e}") };
-        StoreError::not_an_image(format!("{what}: layer {number}"), format!("{why} (hint: make the image again)"))
-    };
-    let (compression, mut plain) = unpacked(layer).map_err(StoreError::io("read", Path::new(what)))?;
-    let (hash, _) = copy_hashing(&mut plain, &mut std::io::sink()).map_err(broken)?;
+) -> Result<Checked, StoreError> {
+    let (compression, plain) = unpacked(layer).map_err(StoreError::io("read", Path::new(what)))?;
+    let mut content = UpToFault { content: plain, fault: None };
+    let read = StoreError::io("read", Path::new(what));
+    let (hash, _) = copy_hashing(&mut content, &mut std::io::sink()).map_err(read)?;
     let found = digest_of(hash)?;
-    if found == *promised {
-        return Ok(compression);
+    match content.fault {
+        fault if found == *promised => Ok(Checked { compression, fault }),
+        Some(fault) => Err(does_not_unpack(what, number, &fault)),
+        None => {
+            let why = format!(
+                "invalid diffID for layer {number}: expected \"{promised}\", got \"{found}\" (hint: {NOT_OF_ONE})"
+            );
+            Err(StoreError::not_an_image(what, why))
+        }
     }
-    let why =
-        format!("invalid diffID for layer {number}: expected \"{promised}\", got \"{found}\" (hint: {NOT_OF_ONE})");
-    Err(StoreError::not_an_image(what, why))
+}
+
+/// Content up to the first fault, which is kept.
+pub(super) struct UpToFault<R> {
+    pub content: R,
+    pub fault: Option<std::io::Error>,
+}
+
+impl<R: Read> Read for UpToFault<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.fault.is_some() {
+            return Ok(0);
+        }
+        match self.content.read(buffer) {
+            Err(e) if e.kind() != std::io::ErrorKind::Interrupted => {
+                self.fault = Some(e);
+                Ok(0)
+            }
+            result => result,
+        }
+    }
+}
+
+fn does_not_unpack(what: &str, number: usize, fault: &std::io::Error) -> StoreError {
+    let what = format!("{what}: layer {number}");
+    if is_too_large(fault) {
+        return too_large(&what, fault);
+    }
+    let why = if is_cut(fault) {
+        "unexpected end: it is cut short".to_owned()
+    } else {
+        format!("it does not unpack: {fault}")
+    };
+    StoreError::not_an_image(what, format!("{why} (hint: make the image again)"))
 }
 
 fn stage_document(

@@ -88,6 +88,59 @@ fn archives_and_layers_in_every_compression() {
     }
 }
 
+/// As the Docker Engine 26 loads them, which never sees what is behind the last byte of a layer's content.
+#[test]
+fn a_fault_behind_a_layers_content_is_passed_over_and_one_within_it_is_refused() {
+    let plain = layer(&"text ".repeat(2000));
+    let config = config(&amd64(), &[sha(&plain)]);
+    let packed = gzip(&plain);
+    let end = packed.len();
+    let changed = |at: usize| {
+        let mut bytes = packed.clone();
+        bytes[at] ^= 1;
+        bytes
+    };
+    let faults = [changed(end - 8), changed(end - 1), packed[..end - 8].to_vec(), packed[..end - 3].to_vec()];
+    for faulty in faults {
+        let bench = Bench::new();
+        let one = bench.add(&saved(&config, &[faulty], &json!(["x/y:1"])), None).unwrap();
+        // What is kept is the content, so that a guest gets nothing that its own engine might refuse.
+        let stored = &one[0].image.layers[0];
+        assert_eq!((stored.digest.as_str(), stored.media_type.as_str()), (sha(&plain).as_str(), LAYER));
+        assert!(bench.store.verify().unwrap().problems.is_empty());
+        let kept = std::fs::read_dir(bench.folder.path().join("images/blobs/sha256")).unwrap().count();
+        assert_eq!(kept, 3, "configuration, manifest and layer");
+    }
+    let half = plain.len() / 2;
+    let mut within = [gzip(&plain[..half]), gzip(&plain[half..])].concat();
+    let at = gzip(&plain[..half]).len() - 8;
+    within[at] ^= 1;
+    for (faulty, words) in [(within, "does not unpack"), (packed[..end - 20].to_vec(), "cut short")] {
+        let error = Bench::new().refusal(&saved(&config, &[faulty], &json!(["x/y:1"])), None);
+        assert!(error.contains(words), "{error}");
+    }
+    // In a layout a layer is what its digest says: nothing else can be kept in its place.
+    let made = image_of(config, &[changed(end - 8)], &json!({}));
+    assert!(Bench::new().layout(&made.blobs, &[made.manifest]).unwrap_err().to_string().contains("does not unpack"));
+}
+
+#[test]
+fn a_name_without_a_tag_is_refused_in_the_engines_words() {
+    let one = layer("x");
+    let config = config(&amd64(), &[sha(&one)]);
+    let bench = Bench::new();
+    for (tags, invalid) in [
+        (json!(["case/none"]), "case/none"),
+        (json!(["reg.example:5000/x"]), "reg.example:5000/x"),
+        (json!(["case/second:1", "case/none"]), "case/none"),
+    ] {
+        let error = bench.refusal(&saved(&config, &[one.clone()], &tags), None);
+        assert!(error.contains(&format!("invalid tag \"{invalid}\"")) && error.contains("--name"), "{error}");
+    }
+    let named = bench.add(&saved(&config, &[one], &json!(["case/none"])), Some("me/x:1")).unwrap();
+    assert_eq!(tags(&named), ["me/x:1"]);
+}
+
 #[test]
 fn layers_that_are_not_those_of_the_configuration_are_refused_in_the_engines_words() {
     let (one, two) = (layer("one"), layer("two"));
