@@ -7,6 +7,7 @@ mod engine;
 mod guest_file;
 mod handover;
 mod list;
+mod mentions;
 mod proof;
 mod select;
 mod target;

@@ -8,6 +8,7 @@ use serde_json::json;
 use super::engine::engine_requests;
 use super::guest_file::{GuestFile, guest_file, text};
 use super::handover::Handover;
+use super::mentions::not_started;
 use super::proof::beyond;
 use super::target::{Target, target};
 use super::{Compose, Service};
@@ -96,6 +97,7 @@ fn of_service(compose: &Compose, name: &str) -> Result<Selection> {
     let original = order.iter().map(|name| compose.service(name)).collect::<Result<Vec<_>>>()?;
     let GuestFile { project: guests, handover, remarks: more } = guest_file(compose, &order)?;
     remarks.extend(more);
+    remarks.extend(not_started(compose, &order));
     let mut services: Vec<Service> = original
         .into_iter()
         .map(|service| Service { spec: guests.services.get(&service.name).cloned().unwrap_or_default(), ..service })

@@ -80,6 +80,10 @@ pub(super) fn target(compose: &Compose, service: &Service, remarks: &mut Vec<Str
             named: container_port.is_some(),
         });
     };
+    if only_internal(compose, service) {
+        remarks.push(format!("the networks of service {name} are internal: the engine publishes no ports there"));
+        return Ok(Target { way: Way::Container, container_port: number(port), named: true });
+    }
     let way = match port.published_range() {
         Some((first, last)) if first == last => {
             Way::Published { address: address(&port.host_ip).to_owned(), port: first }
@@ -87,6 +91,14 @@ pub(super) fn target(compose: &Compose, service: &Service, remarks: &mut Vec<Str
         _ => Way::Assigned,
     };
     Ok(Target { way, container_port: number(port), named: true })
+}
+
+/// Whether a service has networks, and none with a way out.
+fn only_internal(compose: &Compose, service: &Service) -> bool {
+    let internal = |name: &String| compose.project.networks.get(name).is_some_and(|network| network.internal);
+    service.spec.network_mode.is_none()
+        && !service.spec.networks.is_empty()
+        && service.spec.networks.keys().all(internal)
 }
 
 /// The address by which a client in the guest reaches what listens on `host_ip`.
@@ -157,6 +169,22 @@ mod tests {
         assert_eq!((target.unwrap().way, remarks.len()), (published("127.0.0.1", 50000), 0));
         let (target, _) = of(json!({"ports": [udp]}), None);
         assert_eq!(target.unwrap(), Target { way: Way::Container, container_port: 50051, named: false });
+    }
+
+    #[test]
+    fn on_internal_networks_alone_nothing_is_published() {
+        let on = |networks: Value| {
+            let ports = json!([{"target": 50051, "published": "50000", "protocol": "tcp"}]);
+            let service = json!({"image": "me/f", "ports": ports, "networks": networks});
+            let given = json!({"closed": {"name": "p_closed", "internal": true}, "open": {"name": "p_open"}});
+            let compose = model(&json!({"name": "p", "services": {"f": service}, "networks": given}));
+            let mut remarks = Vec::new();
+            let target = target(&compose, &compose.service("f").unwrap(), &mut remarks).unwrap();
+            (target.way, target.container_port, remarks.len())
+        };
+        assert_eq!(on(json!({"closed": null})), (Way::Container, 50051, 1));
+        assert_eq!(on(json!({"closed": null, "open": null})), (published("127.0.0.1", 50000), 50051, 0));
+        assert_eq!(on(json!({"open": null})), (published("127.0.0.1", 50000), 50051, 0));
     }
 
     #[test]
