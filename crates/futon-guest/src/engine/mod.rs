@@ -24,3 +24,4 @@ pub(crate) use pull::pull;
 pub(crate) use ready::wait_until_ready;
 pub(crate) use rehearsal::forget;
 pub(crate) use up::up;
+pub(crate) use waits::waiting;

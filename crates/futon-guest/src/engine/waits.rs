@@ -26,7 +26,7 @@ fn wait_for(engine: &Engine, after: &StartAfter) -> Result<()> {
     if *condition == StartCondition::Started {
         return Ok(());
     }
-    println!("waiting for {service}");
+    println!("{}", waiting(service, *condition == StartCondition::Healthy));
     loop {
         let container = engine.container(name)?;
         let Some(state) = container.map(|c| c.state) else {
@@ -66,6 +66,11 @@ fn wait_for(engine: &Engine, after: &StartAfter) -> Result<()> {
         }
         thread::sleep(PAUSE);
     }
+}
+
+/// What a wait without end leaves as the step's last line: the verdict names the dependency by it.
+pub(crate) fn waiting(service: &str, healthy: bool) -> String {
+    format!("waiting until {service} {}", if healthy { "is healthy" } else { "has completed" })
 }
 
 #[cfg(test)]

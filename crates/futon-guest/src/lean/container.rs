@@ -93,6 +93,7 @@ fn null() -> Result<File> {
 fn wait_for(bundle: &LeanBundle, wait: &LeanWait) -> Result<()> {
     let (_, needed) = bundle::find(bundle, &wait.container)?;
     let record = Record::of(&needed.name);
+    println!("{}", engine::waiting(&needed.service, wait.until == LeanCondition::Healthy));
     loop {
         let word = progress(needed, wait.until, record.health(), record.end().map(|end| end.status));
         match word {
