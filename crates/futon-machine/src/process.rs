@@ -64,7 +64,10 @@ pub async fn start(mut arguments: GuardArguments, inherited: Vec<OwnedFd>) -> Re
     let mut command = std::process::Command::new("/proc/self/exe");
     command.arg("guard").arg(text).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.fd_mappings(mappings).context(|| "cannot hand descriptors to the guard".into())?;
-    let guard = Command::from(command).spawn().context(|| "cannot start futon's guard process".into())?;
+    let mut command = Command::from(command);
+    // A guard that does not answer may be stopped, and would never see that futon has gone. The kernel kills the process with it.
+    command.kill_on_drop(true);
+    let guard = command.spawn().context(|| "cannot start futon's guard process".into())?;
 
     let (ours, answer) = tokio::task::spawn_blocking(move || handshake(ours))
         .await

@@ -95,13 +95,32 @@ async fn drive(parts: Parts<'_>, journal: &mut Journal<'_>, told: &mut Told) -> 
     let workdir = parts.workdir;
     workdir.prepare_results()?;
     journal.open(workdir)?;
+    let begun = Instant::now();
+    let watched = Plan { limits: parts.machine.host_limits(parts.plan.limits), ..parts.plan.clone() };
     let (events, mut incoming) = unbounded_channel();
     let launch =
         Launch { plan: parts.plan.clone(), disk: workdir.disk(), bundle: workdir.bundle(), folder: workdir.results() };
     if !launch.disk.exists() {
         parts.machine.make_disk(&launch.disk).await?;
     }
-    let mut running = parts.machine.start(&launch, events.clone()).await?;
+    let started = tokio::select! {
+        biased;
+        () = parts.cancel.cancelled() => Err(EventKind::Interrupted),
+        started = tokio::time::timeout(watched.limits.run, parts.machine.start(&launch, events.clone())) => {
+            started.map_err(|_| EventKind::LimitStruck {
+                limit: steps::RUN.into(),
+                after_ms: millis(watched.limits.run),
+                last_seen: "the machine was being started".into(),
+            })
+        }
+    };
+    let mut running = match started {
+        Ok(running) => running?,
+        Err(reason) => {
+            journal.record(reason);
+            return Ok(());
+        }
+    };
     told.remarks.extend(running.remarks());
     if let Some(report) = running.report() {
         told.machine = report;
@@ -117,9 +136,15 @@ async fn drive(parts: Parts<'_>, journal: &mut Journal<'_>, told: &mut Told) -> 
         None => return Err(Error::infra("the machine gave no socket for its exchange")),
     };
     drop(events);
-    let watched = Plan { limits: parts.machine.host_limits(parts.plan.limits), ..parts.plan.clone() };
     let slack = parts.machine.guest_first();
-    watch(&watched, slack, &parts.cancel, &mut *running, &mut incoming, journal).await;
+    watch(
+        Watch::new(&watched, slack, Instant::now()).of_run_since(begun),
+        &parts.cancel,
+        &mut *running,
+        &mut incoming,
+        journal,
+    )
+    .await;
     stop_exchange.cancel();
     // Transfers that are under way when the machine is gone cannot end.
     if let Some(served) = served
@@ -137,14 +162,12 @@ async fn drive(parts: Parts<'_>, journal: &mut Journal<'_>, told: &mut Told) -> 
 
 /// Follows the run until the machine is gone.
 async fn watch(
-    plan: &Plan,
-    slack: Duration,
+    mut watch: Watch<'_>,
     cancel: &CancellationToken,
     running: &mut dyn Running,
     incoming: &mut UnboundedReceiver<EventKind>,
     journal: &mut Journal<'_>,
 ) {
-    let mut watch = Watch::new(plan, slack, Instant::now());
     let reason = loop {
         let deadline = watch.deadline();
         let event = tokio::select! {

@@ -56,6 +56,11 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// The run's limit counts from here: starting the machine takes time, too.
+    pub(super) fn of_run_since(self, begun: Instant) -> Self {
+        Self { run_ends: begun + self.plan.limits.run, ..self }
+    }
+
     pub(super) fn last_seen(&self) -> &str {
         &self.last_seen
     }
@@ -210,6 +215,9 @@ mod tests {
             watch.deadline(),
             Deadline { at: begin + plan.limits.run, limit: "run".into(), length: plan.limits.run }
         );
+        // A machine that took a second to start has none left.
+        let later = Watch::new(&plan, SLACK, begin + plan.limits.run).of_run_since(begin);
+        assert_eq!(later.deadline(), watch.deadline());
     }
 
     #[test]

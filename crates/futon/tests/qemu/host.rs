@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -216,5 +217,31 @@ fn kill_minus_nine_leaves_nothing() {
     assert!(wait_for(Duration::from_secs(30), running));
     child.kill().unwrap();
     child.wait().unwrap();
+    bench.nothing_left();
+}
+
+/// A guard that is stopped answers nothing, and its machine says nothing: the run's limit ends both.
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn a_stopped_guard_does_not_hold_a_run_beyond_its_limit() {
+    let bench = Bench::new();
+    let programs = bench.path("bin");
+    fs::create_dir(&programs).unwrap();
+    let qemu = programs.join("qemu-system-x86_64");
+    let script = "#!/bin/sh\n[ \"$1\" != --version ] || { echo 'QEMU emulator version 7.2'; exit; }\nkill -STOP $PPID\nexec sleep 600\n";
+    fs::write(&qemu, script).unwrap();
+    fs::set_permissions(&qemu, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = bench.test_command(&["fibonacci-go", "--cold", "--accel", "tcg", "--limit", "run=4s"]);
+    command.env("PATH", format!("{}:{}", programs.display(), std::env::var("PATH").unwrap()));
+    let begin = Instant::now();
+    let run = Run::of(&command.output().unwrap());
+    let took = begin.elapsed();
+    assert_eq!(
+        (&run.verdict(0)["outcome"], &run.verdict(0)["code"]),
+        (&"timed_out".into(), &"run_timed_out".into()),
+        "{}",
+        run.all()
+    );
+    assert!(took < Duration::from_secs(14), "{took:?}: {}", run.all());
     bench.nothing_left();
 }
