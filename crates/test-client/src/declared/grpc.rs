@@ -5,7 +5,6 @@ use std::{future::poll_fn, pin::pin, time::Duration};
 use bytes::{Buf, Bytes, BytesMut};
 use calls::wire::{Broken, Call, LARGEST_MESSAGE, Reply};
 use http::{Request, Version};
-use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
@@ -28,7 +27,11 @@ pub async fn call(link: &mut Link, call: &Call, limit: Duration) -> Reply {
         Ok(Ok(())) => reply,
         Ok(Err((how, words))) => {
             let words = if how == Broken::Protocol && link.is_lost() {
-                return Reply { broken: Broken::Lost.into(), words: format!("the connection was lost: {words}"), ..reply };
+                return Reply {
+                    broken: Broken::Lost.into(),
+                    words: format!("the connection was lost: {words}"),
+                    ..reply
+                };
             } else {
                 words
             };
@@ -60,12 +63,15 @@ async fn exchange(link: &mut Link, call: &Call, deadline: Option<Duration>, repl
     for header in &call.headers {
         request = request.header(header.name.as_str(), header.value.as_slice());
     }
-    let request = request.body(Full::new(Bytes::from(call.body.clone()))).map_err(|error| protocol(&error))?;
-    let sender = link.http2(super::drive::RECONNECT).await.map_err(|why| (Broken::Lost, format!("no connection: {why}")))?;
+    let request =
+        request.body(super::link::messages(Bytes::from(call.body.clone()))).map_err(|error| protocol(&error))?;
+    let sender =
+        link.http2(super::drive::RECONNECT).await.map_err(|why| (Broken::Lost, format!("no connection: {why}")))?;
     let response = sender.send_request(request).await.map_err(|error| protocol(&error))?;
     reply.status = u32::from(response.status().as_u16());
     reply.headers = headers(response.headers());
-    let grpc = response.headers().get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+    let grpc =
+        response.headers().get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
     let body = response.into_body();
     if grpc && reply.status == 200 { messages(body, call, reply).await } else { plain(body, reply).await }
 }

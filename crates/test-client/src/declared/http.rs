@@ -5,7 +5,7 @@ use std::{future::poll_fn, pin::pin, time::Duration};
 use bytes::Bytes;
 use calls::wire::{Broken, Call, Header, LARGEST_MESSAGE, Protocol, Reply};
 use http::{Request, Version};
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
@@ -49,7 +49,7 @@ async fn exchange(link: &mut Link, call: &Call) -> Result<Reply, Failed> {
     for header in &call.headers {
         request = request.header(header.name.as_str(), header.value.as_slice());
     }
-    let body = Full::new(Bytes::from(call.body.clone()));
+    let body = Either::Left(Full::new(Bytes::from(call.body.clone())));
     let request = request.body(body).map_err(|error| (Broken::Protocol, chain(&error)))?;
     let none = |why| (Broken::Lost, format!("no connection: {why}"));
     let response = if http2 {

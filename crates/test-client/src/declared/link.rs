@@ -1,14 +1,20 @@
 //! Connections, opened when a call wants one and kept.
 
 use std::{
+    convert::Infallible,
     net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use calls::wire::Protocol;
-use http_body_util::Full;
-use hyper::client::conn::{http1, http2};
+use http_body_util::{Either, Full};
+use hyper::{
+    body::Frame,
+    client::conn::{http1, http2},
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
     net::TcpStream,
@@ -18,7 +24,26 @@ use tokio::{
 use crate::grpc::{LONGEST_HEADERS, Watched, chain};
 
 /// Body of every request: all of it is there from the start.
-pub type Body = Full<Bytes>;
+pub type Body = Either<Full<Bytes>, NoMessages>;
+
+/// A gRPC stream of no messages: headers, and then an empty last frame. A server of grpc-go does not take headers that end
+/// the stream for its end: it waits for ever. All of gRPC's own clients send the frame.
+#[derive(Debug)]
+pub struct NoMessages;
+
+impl hyper::body::Body for NoMessages {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(None)
+    }
+}
+
+/// The body of a gRPC request.
+pub fn messages(bytes: Bytes) -> Body {
+    if bytes.is_empty() { Either::Right(NoMessages) } else { Either::Left(Full::new(bytes)) }
+}
 
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -140,5 +165,21 @@ impl Link {
     /// Whether the connection for HTTP/2 is lost.
     pub fn is_lost(&self) -> bool {
         self.http2.as_ref().is_none_or(http2::SendRequest::is_closed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::body::Body as _;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_of_no_messages_ends_with_a_frame_of_its_own() {
+        // hyper ends a stream with its headers where a body says that it is at its end, and gives its length where it knows it.
+        let none = messages(Bytes::new());
+        assert_eq!((none.is_end_stream(), none.size_hint().exact()), (false, None));
+        let some = messages(Bytes::from_static(b"\0\0\0\0\0"));
+        assert_eq!(some.size_hint().exact(), Some(5));
     }
 }
