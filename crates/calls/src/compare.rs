@@ -136,7 +136,9 @@ impl Rules {
 
 fn take(at: usize, fits: &[Vec<usize>], taken: &mut [Option<usize>], seen: &mut [bool]) -> bool {
     for &other in &fits[at] {
-        if !std::mem::replace(&mut seen[other], true) && taken[other].is_none_or(|holder| take(holder, fits, taken, seen)) {
+        if !std::mem::replace(&mut seen[other], true)
+            && taken[other].is_none_or(|holder| take(holder, fits, taken, seen))
+        {
             taken[other] = Some(at);
             return true;
         }
@@ -166,7 +168,10 @@ mod tests {
         let told = |got: Value| rules.differences(&value, &got).join("; ");
         assert_eq!(told(json!({"a": [1, {"b": "y"}], "c": null})), ".a[1].b: expected \"x\", got \"y\"");
         assert_eq!(told(json!({"a": [1], "c": null})), ".a[1]: expected {\"b\":\"x\"}, it is not there");
-        assert_eq!(told(json!({"a": [1, {"b": "x"}, 2], "c": null, "d": 0})), ".a[2]: not expected, got 2; .d: not expected, got 0");
+        assert_eq!(
+            told(json!({"a": [1, {"b": "x"}, 2], "c": null, "d": 0})),
+            ".a[2]: not expected, got 2; .d: not expected, got 0"
+        );
         assert_eq!(told(json!([])), format!(".: expected {value}, got []"));
         assert!(rules.differences(&json!(1), &json!(1.0)).is_empty());
         assert!(!rules.differences(&json!(9_007_199_254_740_993_u64), &json!(9_007_199_254_740_992_u64)).is_empty());

@@ -14,7 +14,11 @@ use crate::template::{Template, Values, has_placeholder};
 use crate::wire::{self, LARGEST_MESSAGE, Protocol};
 
 /// The requests of a gRPC call in JSON, one for each message.
-pub(crate) fn requests(call: &Call, method: &MethodDescriptor, template: &mut Template) -> Result<Vec<Value>, Complaint> {
+pub(crate) fn requests(
+    call: &Call,
+    method: &MethodDescriptor,
+    template: &mut Template,
+) -> Result<Vec<Value>, Complaint> {
     let data = match &call.data {
         Some(data) => Some(template.value(data).map_err(|c| c.below("data"))?),
         None => None,
@@ -49,13 +53,15 @@ pub(crate) fn grpc(call: &Call, schema: &Schema, template: &mut Template) -> Res
     // Metadata before data: the order in which random numbers are drawn.
     let mut headers = http::headers("metadata", call.metadata.iter(), template)?;
     for header in &mut headers {
-        let reserved = header.name.starts_with("grpc-") || matches!(header.name.as_str(), "content-type" | "te" | "host");
+        let reserved =
+            header.name.starts_with("grpc-") || matches!(header.name.as_str(), "content-type" | "te" | "host");
         if reserved {
             return Err(Complaint::new(format!("metadata.{}", header.name), "the client itself writes it"));
         }
         if header.name.ends_with("-bin") {
             let decoded = STANDARD.decode(&header.value).or_else(|_| STANDARD_NO_PAD.decode(&header.value));
-            let bytes = decoded.map_err(|e| Complaint::new(format!("metadata.{}", header.name), format!("no base64: {e}")))?;
+            let bytes =
+                decoded.map_err(|e| Complaint::new(format!("metadata.{}", header.name), format!("no base64: {e}")))?;
             header.value = STANDARD_NO_PAD.encode(bytes).into_bytes();
         }
     }
@@ -66,7 +72,10 @@ pub(crate) fn grpc(call: &Call, schema: &Schema, template: &mut Template) -> Res
         let message = from_json(&method.input(), request).map_err(|c| c.below(&key))?.encode_to_vec();
         let length = u32::try_from(message.len()).ok().filter(|_| message.len() <= LARGEST_MESSAGE);
         let Some(length) = length else {
-            return Err(Complaint::new(key, format!("a message of {} bytes; the limit is {LARGEST_MESSAGE}", message.len())));
+            return Err(Complaint::new(
+                key,
+                format!("a message of {} bytes; the limit is {LARGEST_MESSAGE}", message.len()),
+            ));
         };
         body.push(0);
         body.extend(length.to_be_bytes());

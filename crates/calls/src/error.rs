@@ -32,7 +32,8 @@ impl Source {
     /// `FILE:LINE:COLUMN` of a path in the declaration, as far as it is known.
     #[must_use]
     pub fn place(&self, path: &str) -> String {
-        let whole = [self.prefix.as_str(), path].iter().filter(|p| !p.is_empty()).copied().collect::<Vec<_>>().join(".");
+        let whole =
+            [self.prefix.as_str(), path].iter().filter(|p| !p.is_empty()).copied().collect::<Vec<_>>().join(".");
         match self.places.nearest(&whole) {
             Some((line, column)) => format!("{}:{line}:{column}", self.name),
             None => self.name.clone(),
@@ -117,5 +118,9 @@ impl Complaint {
 /// `did you mean X?`, where one of the names is near.
 pub(crate) fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let near = |name: &&str| strsim::damerau_levenshtein(&name.to_lowercase(), &wanted.to_lowercase());
-    names.map(|name| (near(&name), name)).min().filter(|(edits, _)| *edits <= 1 + wanted.len() / 4).map(|(_, name)| name)
+    names
+        .map(|name| (near(&name), name))
+        .min()
+        .filter(|(edits, _)| *edits <= 1 + wanted.len() / 4)
+        .map(|(_, name)| name)
 }

@@ -44,8 +44,8 @@ pub(crate) fn headers<'a>(
     let mut list = Vec::new();
     for (name, values) in map {
         let lower = name.to_ascii_lowercase();
-        let token = !lower.is_empty()
-            && lower.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
+        let token =
+            !lower.is_empty() && lower.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
         if !token {
             return Err(Complaint::new(format!("{key}.{name}"), "no name of a header"));
         }
@@ -67,12 +67,14 @@ pub(crate) fn encode(
     folder: &Path,
     template: &mut Template,
 ) -> Result<wire::Call, Complaint> {
-    let text = call.http.as_deref().or(default_request(preset)).unwrap_or_default();
+    let text = call.http.as_deref().or_else(|| default_request(preset)).unwrap_or_default();
     let text = template.text(text).map_err(|c| c.below("http"))?;
     let (method, path) = split(&text)?;
     let name = format!("{method} {path}");
     let mut list = headers("headers", call.headers.iter(), template)?;
-    if let Some(bad) = list.iter().find(|h| matches!(h.name.as_str(), "content-length" | "transfer-encoding" | "connection")) {
+    if let Some(bad) =
+        list.iter().find(|h| matches!(h.name.as_str(), "content-length" | "transfer-encoding" | "connection"))
+    {
         return Err(Complaint::new(format!("headers.{}", bad.name), "the client itself writes it"));
     }
     let given = [call.json.is_some(), call.body.is_some(), call.file.is_some(), call.event.is_some()];
@@ -125,7 +127,9 @@ fn cloud_event(event: &Cloud, headers: &mut Vec<Header>, template: &mut Template
     Ok(match event.mode {
         EventMode::Binary => {
             headers.extend(
-                attributes.iter().map(|(name, value)| Header { name: format!("ce-{name}"), value: value.clone().into() }),
+                attributes
+                    .iter()
+                    .map(|(name, value)| Header { name: format!("ce-{name}"), value: value.clone().into() }),
             );
             if data.is_some() {
                 headers.push(Header { name: "content-type".into(), value: b"application/json".to_vec() });
@@ -133,7 +137,10 @@ fn cloud_event(event: &Cloud, headers: &mut Vec<Header>, template: &mut Template
             data.map(|data| data.to_string().into_bytes()).unwrap_or_default()
         }
         EventMode::Structured => {
-            headers.push(Header { name: "content-type".into(), value: b"application/cloudevents+json; charset=utf-8".to_vec() });
+            headers.push(Header {
+                name: "content-type".into(),
+                value: b"application/cloudevents+json; charset=utf-8".to_vec(),
+            });
             let mut object: serde_json::Map<String, Value> =
                 attributes.into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect();
             if let Some(data) = data {

@@ -1,14 +1,14 @@
 //! Declared calls and replies made by hand: what is right passes, one thing changed does not.
 
-
 use prost::Message;
 use serde_json::json;
 
 use super::*;
 use crate::declare::Declaration;
 use crate::error::{CallsError, Source};
+use crate::schema::Schema;
 use crate::sheet::Options;
-use crate::wire::{CallList, Protocol};
+use crate::wire::{CallList, Header, Protocol};
 
 const PROTO: &str = r#"
 syntax = "proto3";
@@ -57,7 +57,11 @@ fn grpc(sheet: &Sheet, method: &str, messages: &[Value], status: &str) -> Reply 
         status: 200,
         headers: vec![header("content-type", "application/grpc"), header("x-lead", "1")],
         messages: messages.iter().map(|m| from_json(&kind, m).unwrap().encode_to_vec()).collect(),
-        trailers: vec![header("grpc-status", status), header("grpc-message", "no%20such h%c3%b6tel"), header("x-trail", "2")],
+        trailers: vec![
+            header("grpc-status", status),
+            header("grpc-message", "no%20such h%c3%b6tel"),
+            header("x-trail", "2"),
+        ],
         ..Reply::default()
     }
 }
@@ -90,9 +94,18 @@ fn equal_means_every_field_with_its_default() {
     let told = |reply: Value| why(&sheet, grpc(&sheet, "geo.Geo/Nearby", &[reply], "0"));
     assert_eq!(told(right()), "");
     for (changed, words) in [
-        (json!({"hotelIds": ["1", "4"], "room": {"name": "a", "price": 2.5}}), ".hotelIds[1]: expected \"3\", got \"4\""),
-        (json!({"hotelIds": ["1", "3"], "room": {"name": "a", "price": 2.5, "free": true}}), ".room.free: expected false, got true"),
-        (json!({"hotelIds": ["1", "3"], "room": {"name": "a", "price": 2.5}, "count": "7"}), ".count: expected \"0\", got \"7\""),
+        (
+            json!({"hotelIds": ["1", "4"], "room": {"name": "a", "price": 2.5}}),
+            ".hotelIds[1]: expected \"3\", got \"4\"",
+        ),
+        (
+            json!({"hotelIds": ["1", "3"], "room": {"name": "a", "price": 2.5, "free": true}}),
+            ".room.free: expected false, got true",
+        ),
+        (
+            json!({"hotelIds": ["1", "3"], "room": {"name": "a", "price": 2.5}, "count": "7"}),
+            ".count: expected \"0\", got \"7\"",
+        ),
         (json!({"hotelIds": ["1", "3"]}), ".room: expected {"),
         (json!({}), ".hotelIds[0]: expected \"1\", it is not there"),
     ] {
@@ -115,10 +128,18 @@ fn any_byte_of_a_reply_matters() {
 #[test]
 fn partial_looks_at_what_is_named_even_at_defaults() {
     let partial = |equals: &str| one(&format!("{{call: geo.Geo/Nearby, expect: {{partial: true, equals: {equals}}}}}"));
-    let told = |sheet: &Sheet| why(sheet, grpc(sheet, "geo.Geo/Nearby", &[json!({"hotelIds": ["1"], "room": {"name": "a", "free": true}})], "0"));
+    let told = |sheet: &Sheet| {
+        why(
+            sheet,
+            grpc(sheet, "geo.Geo/Nearby", &[json!({"hotelIds": ["1"], "room": {"name": "a", "free": true}})], "0"),
+        )
+    };
     assert_eq!(told(&partial("{hotel_ids: ['1']}")), "", "names of the .proto are names, too");
     assert_eq!(told(&partial("{room: {name: a}}")), "");
-    assert!(told(&partial("{room: {free: false}}")).contains("expected false, got true"), "a default that is named counts");
+    assert!(
+        told(&partial("{room: {free: false}}")).contains("expected false, got true"),
+        "a default that is named counts"
+    );
     assert!(told(&partial("{hotelIds: []}")).contains("not expected"));
     assert!(told(&partial("{count: 1}")).contains(".count"));
 }
@@ -144,7 +165,10 @@ fn statuses_are_expected_or_wrong() {
     let other = one("{call: geo.Geo/Nearby, expect: {status: {code: 5, message: no such}}}");
     assert!(why(&other, of("5", &[])).contains("expected the message \"no such\""));
     let local = Reply { local_status: 5, words: "deadline of 5ms".into(), ..Reply::default() };
-    assert_eq!(why(&one("{call: geo.Geo/Nearby, deadline: 5ms, expect: {status: DEADLINE_EXCEEDED}}"), local.clone()), "");
+    assert_eq!(
+        why(&one("{call: geo.Geo/Nearby, deadline: 5ms, expect: {status: DEADLINE_EXCEEDED}}"), local.clone()),
+        ""
+    );
     assert!(why(&plain, local).contains("got DEADLINE_EXCEEDED: deadline of 5ms"));
 }
 
@@ -152,7 +176,11 @@ fn statuses_are_expected_or_wrong() {
 fn a_call_without_a_whole_reply_is_never_right() {
     let sheet = one("{call: geo.Geo/Nearby, expect: {status: [OK, UNAVAILABLE, DEADLINE_EXCEEDED]}}");
     for broken in [Broken::Deadline, Broken::Lost, Broken::Protocol, Broken::TooLong] {
-        let reply = Reply { broken: broken.into(), words: "so it is".into(), ..grpc(&sheet, "geo.Geo/Nearby", &[json!({})], "0") };
+        let reply = Reply {
+            broken: broken.into(),
+            words: "so it is".into(),
+            ..grpc(&sheet, "geo.Geo/Nearby", &[json!({})], "0")
+        };
         assert_eq!(why(&sheet, reply), "so it is");
     }
 }
@@ -166,11 +194,20 @@ fn metadata_texts_paths_and_expressions() {
         ("{matches: {'.hotelIds[*]': '^[0-9]$', .room.name: a}}", true),
         ("{matches: {'.hotelIds[*]': '^1$'}}", false),
         ("{matches: {.room.nam: a}}", false),
-        ("{cel: ['size(reply.hotelIds) == 2', \"trailers['x-trail'] == '2'\", 'status == \"OK\"', 'n == 0', 'reply.count == 5']}", true),
+        (
+            "{cel: ['size(reply.hotelIds) == 2', \"trailers['x-trail'] == '2'\", 'status == \"OK\"', 'n == 0', 'reply.count == 5']}",
+            true,
+        ),
         ("{cel: ['reply.count == 6']}", false),
         ("{cel: ['request.lat > 1.0 && request.big == 7']}", true),
-        ("{equals: {hotelIds: ['3', '1'], room: {name: a, price: 2.51}, count: 5}, unordered: true, tolerance: 0.02}", true),
-        ("{equals: {hotelIds: ['3', '1'], room: {name: a, price: 2.5}}, unordered: [.hotel_ids], ignore: [.count]}", true),
+        (
+            "{equals: {hotelIds: ['3', '1'], room: {name: a, price: 2.51}, count: 5}, unordered: true, tolerance: 0.02}",
+            true,
+        ),
+        (
+            "{equals: {hotelIds: ['3', '1'], room: {name: a, price: 2.5}}, unordered: [.hotel_ids], ignore: [.count]}",
+            true,
+        ),
         ("{equals: {hotelIds: ['3', '1'], room: {name: a, price: 2.5}}, ignore: [.count]}", false),
     ] {
         let sheet = one(&format!("{{call: geo.Geo/Nearby, data: {{lat: 1.5, big: \"7\"}}, expect: {expect}}}"));
@@ -204,10 +241,18 @@ fn http_replies() {
     for (call, reply, words) in [
         ("{http: GET /, expect: {text: hello}}", http(200, "text/plain", "hello"), ""),
         ("{http: GET /, expect: {text: hello}}", http(200, "text/plain", "hellp"), "from byte 5"),
-        ("{http: GET /, expect: {text: hello}}", http(500, "text/plain", "hello"), "expected HTTP status 2xx, got 500: hello"),
+        (
+            "{http: GET /, expect: {text: hello}}",
+            http(500, "text/plain", "hello"),
+            "expected HTTP status 2xx, got 500: hello",
+        ),
         ("{http: GET /, expect: {status: [404, 2xx]}}", http(404, "text/plain", ""), ""),
         ("{http: GET /, expect: {equals: {a: [1]}}}", http(200, "application/json", "{\"a\": [1]}"), ""),
-        ("{http: GET /, expect: {equals: {a: [1]}}}", http(200, "application/json", "{\"a\": [1, 2]}"), ".a[1]: not expected"),
+        (
+            "{http: GET /, expect: {equals: {a: [1]}}}",
+            http(200, "application/json", "{\"a\": [1, 2]}"),
+            ".a[1]: not expected",
+        ),
         ("{http: GET /, expect: {equals: {a: [1]}}}", http(200, "text/html", "<html>"), "expected {\"a\":[1]}, got"),
         ("{http: GET /, expect: {headers: {content-type: /json/}, matches: {.: '^b'}}}", http(200, "x/json", "bc"), ""),
         ("{http: GET /, expect: {cel: ['reply.a == 1 && status == 201']}}", http(201, "x", "{\"a\":1}"), ""),
@@ -222,7 +267,9 @@ fn oracles_and_texts_of_messages() {
     let sheet = one("{call: geo.Geo/Say, data: {text: '10'}, expect: {oracle: fibonacci-go}}");
     let told = |text: &str| why(&sheet, grpc(&sheet, "geo.Geo/Say", &[json!({"text": text})], "0"));
     assert_eq!(told("fn: Fib: y = fib(x) | x: 10 y: 55 | runtime: GoLang"), "");
-    assert!(told("fn: Fib: y = fib(x) | x: 10 y: 56 | runtime: GoLang").contains("for \"10\": wrong reply (from byte 33)"));
+    assert!(
+        told("fn: Fib: y = fib(x) | x: 10 y: 56 | runtime: GoLang").contains("for \"10\": wrong reply (from byte 33)")
+    );
     let text = one("{call: geo.Geo/Say, expect: {text: hi}}");
     assert_eq!(why(&text, grpc(&text, "geo.Geo/Say", &[json!({"text": "hi"})], "0")), "");
     assert!(why(&text, grpc(&text, "geo.Geo/Say", &[json!({"text": "ho"})], "0")).contains("from byte 2"));
@@ -288,7 +335,10 @@ fn calls_are_encoded_as_grpc_and_http_have_them() {
     assert_eq!((calls[0].path.as_str(), calls[0].deadline_ms), ("/geo.Geo/Sum", 2000));
     assert_eq!(calls[0].body, b"\0\0\0\0\x05\x0d\0\0\x80\x3f\0\0\0\0\0");
     assert_eq!(calls[0].headers, [header("x-id", "7"), header("k-bin", "AAE")]);
-    assert_eq!((calls[1].protocol(), calls[1].path.as_str(), calls[1].body.as_slice()), (Protocol::Http1, "/fn?a=b", &b"{\"x\":1}"[..]));
+    assert_eq!(
+        (calls[1].protocol(), calls[1].path.as_str(), calls[1].body.as_slice()),
+        (Protocol::Http1, "/fn?a=b", &b"{\"x\":1}"[..])
+    );
     assert_eq!(calls[1].headers, [header("x", "y"), header("content-type", "application/json")]);
     assert!(calls[2].headers.contains(&header("ce-id", "2")) && calls[2].headers.contains(&header("ce-type", "t")));
     assert_eq!(calls[2].body, b"{\"a\":1}");
@@ -301,7 +351,10 @@ fn calls_are_encoded_as_grpc_and_http_have_them() {
 fn invocations_and_warm_up_take_the_list_again_and_again() {
     let text = "calls: [{http: GET /a, times: 2, expect: {status: 200}}, {http: GET /b, expect: {status: 200}}]";
     let sheet = resolved(text, &Options { invocations: Some(5), warmup: 1, ..Options::default() }).unwrap();
-    assert_eq!((sheet.sequence.as_slice(), sheet.warmup.as_slice(), sheet.planned()), (&[0, 0, 1, 0, 0][..], &[0][..], (5, 1)));
+    assert_eq!(
+        (sheet.sequence.as_slice(), sheet.warmup.as_slice(), sheet.planned()),
+        (&[0, 0, 1, 0, 0][..], &[0][..], (5, 1))
+    );
     assert_eq!(sheet.title(), "GET /a and 1 more");
     assert!(resolved(text, &Options { invocations: Some(2_000_000), ..Options::default() }).is_err());
 }
@@ -311,10 +364,18 @@ fn what_is_wrong_in_a_declaration_has_a_place_and_a_hint() {
     for (call, words, hint) in [
         ("{call: geo.Geo/Nearbye, expect: {status: OK}}", "no method geo.Geo/Nearbye", "did you mean geo.Geo/Nearby?"),
         ("{call: Nearby, expect: {status: OK}}", "names no method", "package.Service/Method"),
-        ("{call: geo.Geo/Nearby, data: {latt: 1}, expect: {status: OK}}", "`calls[0].data.latt`: geo.Near has no field \"latt\"", "did you mean lat?"),
+        (
+            "{call: geo.Geo/Nearby, data: {latt: 1}, expect: {status: OK}}",
+            "`calls[0].data.latt`: geo.Near has no field \"latt\"",
+            "did you mean lat?",
+        ),
         ("{call: geo.Geo/Nearby, data: {tags: [1]}, expect: {status: OK}}", "calls[0].data.tags", ""),
         ("{call: geo.Geo/Nearby, data: [{}], expect: {status: OK}}", "the method takes one", ""),
-        ("{call: geo.Geo/Nearby, expect: {equals: {room: {fre: true}}}}", "calls[0].expect.equals.room.fre", "did you mean free?"),
+        (
+            "{call: geo.Geo/Nearby, expect: {equals: {room: {fre: true}}}}",
+            "calls[0].expect.equals.room.fre",
+            "did you mean free?",
+        ),
         ("{call: geo.Geo/Watch, expect: {equals: {}}}", "a list of messages is wanted", ""),
         ("{call: geo.Geo/Nearby, expect: {count: 1}}", "replies once", ""),
         ("{call: geo.Geo/Nearby, expect: {}}", "any reply would be right", "status: OK"),
@@ -345,7 +406,8 @@ fn what_is_wrong_in_a_declaration_has_a_place_and_a_hint() {
 #[test]
 fn schemas_that_cannot_be_read() {
     let folder = tempfile::tempdir().unwrap();
-    let read = |source: Value| Schema::read(&serde_json::from_value(source).unwrap(), folder.path()).unwrap_err().to_string();
+    let read =
+        |source: Value| Schema::read(&serde_json::from_value(source).unwrap(), folder.path()).unwrap_err().to_string();
     assert!(read(json!({"proto": ["none.proto"]})).contains("cannot read"));
     std::fs::write(folder.path().join("bad.proto"), "syntax = \"proto3\";\nmessage A { strin a = 1; }\n").unwrap();
     let told = read(json!({"proto": ["bad.proto"]}));

@@ -15,6 +15,8 @@
 //! ```
 #![warn(missing_docs)]
 
+mod answer;
+mod check;
 mod compare;
 mod declare;
 mod encode;
@@ -22,6 +24,7 @@ mod error;
 mod expect;
 mod http;
 mod judge;
+mod looks;
 pub mod oracle;
 mod path;
 mod places;

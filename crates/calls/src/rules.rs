@@ -104,9 +104,10 @@ impl Compiled {
             }
         }
         let paths = |key: &str, list: &[String]| -> Result<Vec<Path>, Complaint> {
-            let parsed = list.iter().enumerate().map(|(at, text)| {
-                Path::parse(text).map_err(|why| Complaint::new(format!("{key}[{at}]"), why))
-            });
+            let parsed = list
+                .iter()
+                .enumerate()
+                .map(|(at, text)| Path::parse(text).map_err(|why| Complaint::new(format!("{key}[{at}]"), why)));
             parsed.collect()
         };
         let (unordered_all, unordered) = match &expect.unordered {
@@ -118,8 +119,13 @@ impl Compiled {
         if !tolerance.is_finite() || tolerance < 0.0 {
             return Err(Complaint::new("tolerance", "a number from 0 is wanted"));
         }
-        let rules =
-            Rules { partial: expect.partial, unordered_all, unordered, tolerance, ignore: paths("ignore", &expect.ignore)? };
+        let rules = Rules {
+            partial: expect.partial,
+            unordered_all,
+            unordered,
+            tolerance,
+            ignore: paths("ignore", &expect.ignore)?,
+        };
         let mut matches = Vec::new();
         for (path, text) in &expect.matches {
             let parsed = Path::parse(path).map_err(|why| Complaint::new("matches", why))?;
@@ -137,7 +143,10 @@ impl Compiled {
         for (at, text) in expect.cel.iter().enumerate() {
             let program = Program::compile(text).map_err(|errors| {
                 let words = errors.to_string();
-                Complaint::new(format!("cel[{at}]"), format!("no expression of CEL: {}", words.lines().next().unwrap_or_default()))
+                Complaint::new(
+                    format!("cel[{at}]"),
+                    format!("no expression of CEL: {}", words.lines().next().unwrap_or_default()),
+                )
             })?;
             cel.push((text.clone(), program));
         }
@@ -167,7 +176,8 @@ fn wanted(text: &str, http: bool) -> Result<Wanted, String> {
     if !http {
         return Code::parse(text).map(|code| Wanted::Grpc(code.0));
     }
-    let class = text.strip_suffix("xx").and_then(|digit| digit.parse::<u32>().ok()).filter(|digit| (1..=5).contains(digit));
+    let class =
+        text.strip_suffix("xx").and_then(|digit| digit.parse::<u32>().ok()).filter(|digit| (1..=5).contains(digit));
     if let Some(class) = class {
         return Ok(Wanted::Class(class));
     }
@@ -263,7 +273,10 @@ mod tests {
             let error = compiled(expect.clone(), http).unwrap_err();
             assert!(error.contains(words), "{expect}: {error}");
         }
-        assert_eq!(compiled(json!({"status": ["2xx", 404]}), true).unwrap().statuses, [Wanted::Class(2), Wanted::Http(404)]);
+        assert_eq!(
+            compiled(json!({"status": ["2xx", 404]}), true).unwrap().statuses,
+            [Wanted::Class(2), Wanted::Http(404)]
+        );
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MessageDescriptor, MethodDescriptor, ReflectMessage, SerializeOptions};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, Kind, MessageDescriptor, MethodDescriptor, ReflectMessage, SerializeOptions,
+};
 use protox::Compiler;
 use serde_json::Value;
 
@@ -69,7 +71,9 @@ impl Schema {
     pub(crate) fn method(&self, name: &str) -> Result<MethodDescriptor, Complaint> {
         let cut = name.rsplit_once('/').or_else(|| name.rsplit_once('.'));
         let Some((service, method)) = cut else {
-            return Err(Complaint::new("call", format!("{name:?} names no method")).hint("write package.Service/Method"));
+            return Err(
+                Complaint::new("call", format!("{name:?} names no method")).hint("write package.Service/Method")
+            );
         };
         if let Some(found) = self.pool.get_service_by_name(service)
             && let Some(found) = found.methods().find(|m| m.name() == method)
@@ -119,18 +123,18 @@ pub(crate) fn from_json(kind: &MessageDescriptor, value: &Value) -> Result<Dynam
     DynamicMessage::deserialize(kind.clone(), deserializer).map_err(|error| {
         let path = track.path().to_string();
         let path = if path == "." { String::new() } else { path };
-        unknown_field(kind, value, String::new())
+        unknown_field(kind, value, "")
             .unwrap_or_else(|| Complaint::new(path, format!("{error} (for a {})", kind.full_name())))
     })
 }
 
 /// The first field of a value that its message does not have.
-fn unknown_field(kind: &MessageDescriptor, value: &Value, path: String) -> Option<Complaint> {
+fn unknown_field(kind: &MessageDescriptor, value: &Value, above: &str) -> Option<Complaint> {
     if kind.full_name().starts_with("google.protobuf.") {
         return None;
     }
     for (key, inner) in value.as_object()? {
-        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        let path = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
         let Some(field) = kind.get_field_by_json_name(key).or_else(|| kind.get_field_by_name(key)) else {
             if key.starts_with('[') {
                 continue;
@@ -147,15 +151,15 @@ fn unknown_field(kind: &MessageDescriptor, value: &Value, path: String) -> Optio
                 Value::Array(list) => list
                     .iter()
                     .enumerate()
-                    .find_map(|(at, element)| unknown_field(&kind, element, format!("{path}[{at}]"))),
+                    .find_map(|(at, element)| unknown_field(&kind, element, &format!("{path}[{at}]"))),
                 inner if field.is_map() => {
                     let Kind::Message(of) = kind.map_entry_value_field().kind() else { continue };
                     inner
                         .as_object()?
                         .iter()
-                        .find_map(|(key, element)| unknown_field(&of, element, format!("{path}.{key}")))
+                        .find_map(|(key, element)| unknown_field(&of, element, &format!("{path}.{key}")))
                 }
-                inner => unknown_field(&kind, inner, path),
+                inner => unknown_field(&kind, inner, &path),
             };
             if found.is_some() {
                 return found;
@@ -177,12 +181,14 @@ pub(crate) fn with_json_names(kind: &MessageDescriptor, value: &Value) -> Value 
         };
         let inner = match (field.kind(), inner) {
             (Kind::Message(kind), Value::Array(list)) => list.iter().map(|v| with_json_names(&kind, v)).collect(),
-            (Kind::Message(kind), Value::Object(entries)) if field.is_map() => match kind.map_entry_value_field().kind() {
-                Kind::Message(of) => {
-                    Value::Object(entries.iter().map(|(k, v)| (k.clone(), with_json_names(&of, v))).collect())
+            (Kind::Message(kind), Value::Object(entries)) if field.is_map() => {
+                match kind.map_entry_value_field().kind() {
+                    Kind::Message(of) => {
+                        Value::Object(entries.iter().map(|(k, v)| (k.clone(), with_json_names(&of, v))).collect())
+                    }
+                    _ => inner.clone(),
                 }
-                _ => inner.clone(),
-            },
+            }
             (Kind::Message(kind), inner) => with_json_names(&kind, inner),
             (_, inner) => inner.clone(),
         };

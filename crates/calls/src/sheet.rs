@@ -8,12 +8,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::check::check_expectation;
 use crate::declare::{Call, Declaration};
 use crate::encode::{self, request_values};
 use crate::error::{CallsError, Complaint, Source};
 use crate::expect::Expect;
 use crate::http;
-use crate::judge::check_expectation;
 use crate::schema::Schema;
 use crate::template::{Template, Values};
 use crate::wire::{self, CallList};
@@ -127,7 +127,8 @@ impl Sheet {
         };
         let value = serde_json::to_value(expect).map_err(|e| Complaint::new("expect", e.to_string()))?;
         let filled = Template::new(Values { n, seed: self.seed, random: false }).value(&value);
-        serde_json::from_value(filled.map_err(|c| c.below("expect"))?).map_err(|e| Complaint::new("expect", e.to_string()))
+        serde_json::from_value(filled.map_err(|c| c.below("expect"))?)
+            .map_err(|e| Complaint::new("expect", e.to_string()))
     }
 
     fn encode_one(&self, at: usize, n: u64) -> Result<wire::Call, Complaint> {
@@ -323,7 +324,8 @@ pub(crate) fn is_http(call: &Call, declaration: &Declaration) -> bool {
 
 /// Which calls are made before, and which are measured.
 fn order(calls: &[Call], options: &Options) -> Result<(Vec<u32>, Vec<u32>), Complaint> {
-    let whole: u64 = calls.iter().map(|call| call.times.map_or(1, std::num::NonZeroU64::get)).fold(0, u64::saturating_add);
+    let whole: u64 =
+        calls.iter().map(|call| call.times.map_or(1, std::num::NonZeroU64::get)).fold(0, u64::saturating_add);
     let measured = options.invocations.unwrap_or(whole);
     if whole > MOST || measured > MOST || options.warmup > MOST {
         return Err(Complaint::new("calls", format!("too many calls; a run makes at most {MOST}")));

@@ -75,7 +75,8 @@ impl Template {
         Ok(match value {
             Value::String(text) => Value::String(self.text(text)?),
             Value::Array(list) => {
-                let filled = list.iter().enumerate().map(|(at, v)| self.value(v).map_err(|c| c.below(&format!("[{at}]"))));
+                let filled =
+                    list.iter().enumerate().map(|(at, v)| self.value(v).map_err(|c| c.below(&format!("[{at}]"))));
                 Value::Array(filled.collect::<Result<_, _>>()?)
             }
             Value::Object(map) => {
@@ -117,7 +118,9 @@ mod tests {
 
     #[test]
     fn what_is_no_placeholder_is_refused() {
-        for (text, words) in [("{{m}}", "unknown placeholder"), ("{{n", "without"), ("{{rand 0}}", "above 0"), ("{{rand}}", "unknown")] {
+        for (text, words) in
+            [("{{m}}", "unknown placeholder"), ("{{n", "without"), ("{{rand 0}}", "above 0"), ("{{rand}}", "unknown")]
+        {
             assert!(filled(text, 0, true).unwrap_err().contains(words), "{text}");
         }
         assert!(filled("{{rand 5}}", 0, false).unwrap_err().contains("other numbers"));

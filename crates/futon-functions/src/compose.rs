@@ -89,9 +89,7 @@ impl Compose {
         let spec = self.project.services.get(name).cloned().unwrap_or_default();
         let hints = match spec.extensions.get("x-futon") {
             None => FunctionHints::default(),
-            Some(value) => {
-                FunctionHints::from_value(value.clone(), &self.source(name)).map_err(|e| calls_error(&e))?
-            }
+            Some(value) => FunctionHints::from_value(value.clone(), &self.source(name)).map_err(|e| calls_error(&e))?,
         };
         Ok(Service { name: name.to_owned(), image, container: spec.container(&self.project.name, name), hints, spec })
     }

@@ -239,14 +239,18 @@ pub fn client_name(selection: &Selection, forced: Option<&str>) -> Result<String
         Some(name) => std::slice::from_ref(name),
         None => &guesses,
     };
-    candidates.iter().find(|name| calls::oracle::names().any(|known| known == **name)).map(|name| (*name).to_owned()).ok_or_else(|| {
-        Error::usage(format!("{}: the test client knows no function {:?}", selection.name, candidates[0])).hint(
-            format!(
-                "choose one with --client NAME or the service's key `x-futon: {{client: NAME}}`; known: {}",
-                calls::oracle::names().collect::<Vec<_>>().join(", ")
-            ),
-        )
-    })
+    candidates
+        .iter()
+        .find(|name| calls::oracle::names().any(|known| known == **name))
+        .map(|name| (*name).to_owned())
+        .ok_or_else(|| {
+            Error::usage(format!("{}: the test client knows no function {:?}", selection.name, candidates[0])).hint(
+                format!(
+                    "choose one with --client NAME or the service's key `x-futon: {{client: NAME}}`; known: {}",
+                    calls::oracle::names().collect::<Vec<_>>().join(", ")
+                ),
+            )
+        })
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use futon_model::Probe;
 use clap::{Args, Parser, Subcommand};
+use futon_model::Probe;
 
 use crate::{engine::Way, lean::LeanVerb};
 

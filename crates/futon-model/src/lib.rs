@@ -24,9 +24,7 @@ mod simulation;
 mod unready;
 mod verdict;
 
-pub use client::{
-    ClientFailure, ClientFailureKind, ClientReport, HistogramBucket, LatencyMs, Phase, PhaseCount,
-};
+pub use client::{ClientFailure, ClientFailureKind, ClientReport, HistogramBucket, LatencyMs, Phase, PhaseCount};
 pub use cursor::{Cursor, Moved};
 pub use event::{Alarm, Event, EventKind, ShutdownReason};
 pub use exit::ExitCode;
@@ -39,8 +37,8 @@ pub use lean::{
 };
 pub use limits::Limits;
 pub use plan::{
-    Accelerator, Base, CheckLevel, ClientPlan, Companion, ExpectedFailure, FindPort, LogCheck, MachineKind, MachinePlan, Network, Plan, PlannedStep,
-    ScriptKind, steps,
+    Accelerator, Base, CheckLevel, ClientPlan, Companion, ExpectedFailure, FindPort, LogCheck, MachineKind,
+    MachinePlan, Network, Plan, PlannedStep, ScriptKind, steps,
 };
 pub use probe::Probe;
 pub use processor::Amd64Level;

@@ -84,7 +84,9 @@ mod tests {
 
     #[test]
     fn a_probe_comes_back() {
-        for text in ["http2", "http1", "tcp", "request GET /healthz", "grpc-health", "grpc-health a.B", "log ready: [0-9]+"] {
+        for text in
+            ["http2", "http1", "tcp", "request GET /healthz", "grpc-health", "grpc-health a.B", "log ready: [0-9]+"]
+        {
             assert_eq!(text.parse::<Probe>().unwrap().to_string(), text);
         }
         for text in ["", "http3", "request GET", "log", "tcp 1"] {

@@ -169,7 +169,7 @@ impl Unready {
             }
             Self::WantsTls { .. } => "the test client calls without TLS: let the function serve without it".to_owned(),
             Self::Silent { .. } | Self::Closes { .. } | Self::Other { .. } => {
-                format!("{CONTAINER_LOG} has what the function printed; is it a gRPC server without TLS?")
+                format!("{CONTAINER_LOG} has what the function printed; does it serve what is called, without TLS?")
             }
         }
     }

@@ -5,8 +5,8 @@ use calls::{CallKind, Level, Preset, Ready, Sheet, Verdict};
 use futon_common::{Error, Result};
 use futon_functions::FunctionHints;
 use futon_model::{
-    CheckLevel, ClientFailure, ClientFailureKind, ClientReport, Code, ExpectedFailure, LogCheck, Phase, PhaseCount, Probe,
-    histogram, millis, summary,
+    CheckLevel, ClientFailure, ClientFailureKind, ClientReport, Code, ExpectedFailure, LogCheck, Phase, PhaseCount,
+    Probe, histogram, millis, summary,
 };
 use regex::Regex;
 use std::time::Duration;
@@ -65,7 +65,8 @@ pub(crate) fn checks(hints: &FunctionHints) -> Result<Vec<LogCheck>> {
         for text in check.must_match.iter().chain(&check.must_not_match) {
             Regex::new(text).map_err(|e| wrong(format!("no regular expression: {text:?}")).caused_by(e))?;
         }
-        let plain = !check.file.is_empty() && !check.file.starts_with('/') && !check.file.split('/').any(|part| part == "..");
+        let plain =
+            !check.file.is_empty() && !check.file.starts_with('/') && !check.file.split('/').any(|part| part == "..");
         if !plain {
             return Err(wrong(format!("{:?} is no file of the results", check.file)));
         }
@@ -157,7 +158,11 @@ fn first_failure(judged: &calls::Judged, replies: &ReplyList) -> Option<ClientFa
             status: reason.status.clone(),
             expected: reason.expected.clone(),
             got: reason.got.clone(),
-            message: if verdict.name.is_empty() { reason.words.clone() } else { format!("{}: {}", verdict.name, reason.words) },
+            message: if verdict.name.is_empty() {
+                reason.words.clone()
+            } else {
+                format!("{}: {}", verdict.name, reason.words)
+            },
         })
     })
 }

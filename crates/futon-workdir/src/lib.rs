@@ -7,9 +7,11 @@ mod env;
 mod lock;
 mod plan;
 
-pub use dir::{REPLIES, Contents, DEFAULT_TEMPLATE, GuestTools, IMAGE_PLACEHOLDER, LEAN_TEMPLATE, WorkDir, exec_script};
-pub use lock::{FolderLock, LOCK_FILE};
 pub use declared::client_report;
+pub use dir::{
+    Contents, DEFAULT_TEMPLATE, GuestTools, IMAGE_PLACEHOLDER, LEAN_TEMPLATE, REPLIES, WorkDir, exec_script,
+};
+pub use lock::{FolderLock, LOCK_FILE};
 pub use plan::{PlanRequest, foreign_plan, function_plan};
 
 #[cfg(test)]

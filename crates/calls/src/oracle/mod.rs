@@ -8,8 +8,8 @@ mod expectation;
 mod fibonacci;
 mod python;
 
-pub use expectation::Expectation;
 pub use catalog::{Function, Language, Service, Unknown, check_method, find, names};
+pub use expectation::Expectation;
 
 /// What `function` must reply to `input`.
 pub fn expected(function: &Function, input: &str) -> Expectation {

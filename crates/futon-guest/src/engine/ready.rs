@@ -133,9 +133,16 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("no-events"), "").unwrap();
         let log = RunLog::at(folder.join("results.log"));
-        let error = wait_until_ready(&engine, "function", ([127, 0, 0, 1], 1).into(), &Probe::Http2, Duration::from_secs(60), &log)
-            .unwrap_err()
-            .to_string();
+        let error = wait_until_ready(
+            &engine,
+            "function",
+            ([127, 0, 0, 1], 1).into(),
+            &Probe::Http2,
+            Duration::from_secs(60),
+            &log,
+        )
+        .unwrap_err()
+        .to_string();
         assert!(error.contains("could not be executed: exec `/s`: Exec format error (exit status 1)"), "{error}");
         assert!(server.join().unwrap()[1].starts_with("GET /containers/function/logs?"));
         std::fs::remove_dir_all(folder).unwrap();

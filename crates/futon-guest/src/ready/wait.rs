@@ -120,7 +120,7 @@ fn follow(
     }
     let facts = subject.facts()?;
     let listening = facts.pid.and_then(listeners::of);
-    Ok(Some(match way.own_reason(last.as_ref(), facts.port.unwrap_or(address.port())) {
+    Ok(Some(match way.own_reason(last.as_ref(), facts.port.unwrap_or_else(|| address.port())) {
         Some(reason) if facts.restarts == 0 => reason,
         _ => diagnose(&facts, listening.as_deref(), last, address.port(), &|| wants_tls(address)),
     }))

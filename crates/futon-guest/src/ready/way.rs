@@ -60,7 +60,7 @@ impl Way {
             }
             Self::Tcp => {
                 let facts = subject.facts()?;
-                let port = facts.port.unwrap_or(address.port());
+                let port = facts.port.unwrap_or_else(|| address.port());
                 let Some(listening) = facts.pid.and_then(listeners::of) else {
                     // Of the host's network: a connection is all that can be seen.
                     return Ok(Some(match open(address, patience) {
@@ -71,9 +71,7 @@ impl Way {
                 let serves = listening.iter().any(|at| at.port() == port && !is_loopback(at.ip()));
                 Ok(Some(if serves { Answer::Serves } else { Answer::Closed }))
             }
-            Self::GrpcHealth(service) => {
-                health(address, service, patience, &mut || Ok(subject.exit()?.is_none()))
-            }
+            Self::GrpcHealth(service) => health(address, service, patience, &mut || Ok(subject.exit()?.is_none())),
             Self::Log(regex) => {
                 let found = subject.log()?.lines().any(|line| regex.is_match(line));
                 Ok(Some(if found { Answer::Serves } else { Answer::Other("no line of its log matches yet".into()) }))
@@ -86,7 +84,11 @@ impl Way {
             (Self::Http1, Answer::Http1(_)) => Answer::Serves,
             (Self::Request(_, line), Answer::Http1(said)) => {
                 let status = said.split_whitespace().nth(1).unwrap_or_default();
-                if status.len() == 3 && status.starts_with('2') { Answer::Serves } else { Answer::Other(format!("{line} is answered with {said}")) }
+                if status.len() == 3 && status.starts_with('2') {
+                    Answer::Serves
+                } else {
+                    Answer::Other(format!("{line} is answered with {said}"))
+                }
             }
             (_, Answer::Serves) => Answer::Other("what answers speaks HTTP/2, not HTTP/1".into()),
             (_, other) => other,
@@ -105,8 +107,10 @@ impl Way {
 }
 
 fn request(method: &str, path: &str) -> Vec<u8> {
-    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: futon\r\nAccept: */*\r\nConnection: close\r\n\r\n")
-        .into_bytes()
+    format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: futon\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    )
+    .into_bytes()
 }
 
 const DATA: u8 = 0;
@@ -222,7 +226,12 @@ fn verdict(said: &[u8]) -> Option<Answer> {
             if body.len() >= 5 && body.len() >= 5 + usize::from(body[4]) {
                 return Some(match &body[5..] {
                     message if message == SERVING => Answer::Serves,
-                    [0x08, status] => Answer::Other(format!("its health is {}", ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"].get(usize::from(*status)).unwrap_or(&"of no known kind"))),
+                    [0x08, status] => Answer::Other(format!(
+                        "its health is {}",
+                        ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"]
+                            .get(usize::from(*status))
+                            .unwrap_or(&"of no known kind")
+                    )),
                     _ => Answer::Other("its health is UNKNOWN".into()),
                 });
             }
@@ -237,7 +246,13 @@ fn verdict(said: &[u8]) -> Option<Answer> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::{knock::tests::server, wait::{Exit, Facts}}, *};
+    use super::{
+        super::{
+            knock::tests::server,
+            wait::{Exit, Facts},
+        },
+        *,
+    };
 
     struct Runs(&'static str);
 
@@ -264,7 +279,10 @@ mod tests {
         let busy = b"HTTP/1.1 503 Service Unavailable\r\n\r\n";
         assert_eq!(tried("http1", busy), Answer::Serves);
         assert_eq!(tried("request GET /healthz", fine), Answer::Serves);
-        assert_eq!(tried("request GET /healthz", busy), Answer::Other("GET /healthz is answered with HTTP/1.1 503 Service Unavailable".into()));
+        assert_eq!(
+            tried("request GET /healthz", busy),
+            Answer::Other("GET /healthz is answered with HTTP/1.1 503 Service Unavailable".into())
+        );
         assert!(matches!(tried("http1", b"\0\0\0\x04\0\0\0\0\0"), Answer::Other(_)));
         assert_eq!(tried("log ^ready: [0-9]+$", b""), Answer::Serves);
         assert!(matches!(tried("log ^y", b""), Answer::Other(_)));

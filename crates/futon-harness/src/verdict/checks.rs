@@ -13,6 +13,8 @@ const LOOKED_AT: u64 = 64 << 20;
 /// Characters of a line that a remark shows.
 const SHOWN: usize = 200;
 
+const HINT: &str = "the check stands in `x-futon: checks`";
+
 /// Where a check's file is: `console` and `container` are names of their own.
 fn path_of(check: &LogCheck, results: &Path, uploads: &Path) -> std::path::PathBuf {
     match check.file.as_str() {
@@ -32,8 +34,8 @@ pub fn check_logs(checks: &[LogCheck], results: &Path, uploads: &Path) -> (Optio
         let Some(why) = broken(check, &path_of(check, results, uploads)) else { continue };
         match check.level {
             CheckLevel::Fail => {
-                let v = verdict(Outcome::Failed, steps::RUN, Code::CheckFailed, why);
-                failed.get_or_insert(hint(v, "the check stands in `x-futon: checks`"));
+                let told = || hint(verdict(Outcome::Failed, steps::RUN, Code::CheckFailed, why), HINT);
+                failed.get_or_insert_with(told);
             }
             CheckLevel::Warn => remarks.push(format!("warning: {why}")),
             CheckLevel::Info => remarks.push(format!("info: {why}")),
@@ -46,7 +48,9 @@ pub fn check_logs(checks: &[LogCheck], results: &Path, uploads: &Path) -> (Optio
 fn broken(check: &LogCheck, path: &Path) -> Option<String> {
     let name = &check.file;
     let text = match std::fs::metadata(path) {
-        Ok(found) if found.len() > LOOKED_AT => return Some(format!("{name} is too long to be checked: {} bytes", found.len())),
+        Ok(found) if found.len() > LOOKED_AT => {
+            return Some(format!("{name} is too long to be checked: {} bytes", found.len()));
+        }
         _ => match std::fs::read(path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(_) => return Some(format!("{name} is not there to be checked")),
@@ -102,7 +106,12 @@ mod tests {
     use super::*;
 
     fn check(file: &str, must: Option<&str>, must_not: Option<&str>, level: CheckLevel) -> LogCheck {
-        LogCheck { file: file.into(), must_match: must.map(Into::into), must_not_match: must_not.map(Into::into), level }
+        LogCheck {
+            file: file.into(),
+            must_match: must.map(Into::into),
+            must_not_match: must_not.map(Into::into),
+            level,
+        }
     }
 
     #[test]
@@ -114,27 +123,46 @@ mod tests {
         std::fs::write(uploads.join("container.log"), "serving\n").unwrap();
         let told = |check: LogCheck| {
             let (failed, remarks) = check_logs(&[check], folder.path(), &uploads);
-            failed.map(|v| (v.code, v.why)).into_iter().map(|(code, why)| format!("{code:?}: {why}")).chain(remarks).collect::<Vec<_>>()
+            failed
+                .map(|v| (v.code, v.why))
+                .into_iter()
+                .map(|(code, why)| format!("{code:?}: {why}"))
+                .chain(remarks)
+                .collect::<Vec<_>>()
         };
         let fail = CheckLevel::Fail;
         assert!(told(check("console", Some("^two"), None, fail)).is_empty());
         assert!(told(check("container", Some("serving$"), Some("panic"), fail)).is_empty());
-        assert_eq!(told(check("console", Some("three"), None, fail)), ["CheckFailed: console has nothing that matches /three/"]);
+        assert_eq!(
+            told(check("console", Some("three"), None, fail)),
+            ["CheckFailed: console has nothing that matches /three/"]
+        );
         assert_eq!(
             told(check("console", None, Some("dep[a-z]+"), CheckLevel::Warn)),
             ["warning: console has what it must not have, /dep[a-z]+/: two deprecated"]
         );
-        assert_eq!(told(check("gone.log", Some("x"), None, CheckLevel::Info)), ["info: gone.log is not there to be checked"]);
+        assert_eq!(
+            told(check("gone.log", Some("x"), None, CheckLevel::Info)),
+            ["info: gone.log is not there to be checked"]
+        );
     }
 
     #[test]
     fn a_failure_that_is_known_passes_and_a_pass_fails() {
         let expected = ExpectedFailure { code: Code::WrongReply, why: "issue 7".into() };
-        let got = |outcome, code| as_expected(&expected, Verdict { outcome, step: None, code, why: "w".into(), hint: None });
+        let got =
+            |outcome, code| as_expected(&expected, Verdict { outcome, step: None, code, why: "w".into(), hint: None });
         let known = got(Outcome::Failed, Code::WrongReply);
-        assert_eq!((known.outcome, known.code, known.why.as_str()), (Outcome::Passed, Code::FailedAsExpected, "failed as it is known to (issue 7): w"));
+        assert_eq!(
+            (known.outcome, known.code, known.why.as_str()),
+            (Outcome::Passed, Code::FailedAsExpected, "failed as it is known to (issue 7): w")
+        );
         assert_eq!(got(Outcome::Passed, Code::AllWitnessesAgree).code, Code::PassedUnexpectedly);
         assert_eq!(got(Outcome::Failed, Code::CallFailed).code, Code::CallFailed, "another failure stays one");
-        assert_eq!(got(Outcome::Infra, Code::WrongReply).outcome, Outcome::Infra, "the host's failures are never the known one");
+        assert_eq!(
+            got(Outcome::Infra, Code::WrongReply).outcome,
+            Outcome::Infra,
+            "the host's failures are never the known one"
+        );
     }
 }

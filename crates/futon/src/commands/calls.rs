@@ -31,7 +31,9 @@ pub fn given(args: &CallArgs) -> Result<Option<Given>> {
     let Some(call) = &args.call else { return Ok(None) };
     let json = |flag: &str, text: &Option<String>| -> Result<Option<Value>> {
         let parsed = text.as_deref().map(serde_json::from_str).transpose();
-        parsed.map_err(|e| Error::usage(format!("{flag}: no JSON: {e}")).hint("quote it for the shell: '{\"name\": \"x\"}'"))
+        parsed.map_err(|e| {
+            Error::usage(format!("{flag}: no JSON: {e}")).hint("quote it for the shell: '{\"name\": \"x\"}'")
+        })
     };
     let (data, equals) = (json("--data", &args.data)?, json("--expect", &args.expect)?);
     let http = call.contains(' ');
@@ -94,11 +96,16 @@ pub fn sheet(
         }
         return Ok(None);
     }
-    for (flag, is_given) in
-        [("--method", client.method.is_some()), ("--input", client.input.is_some()), ("--gen-type", client.gen_type.is_some())]
-    {
+    for (flag, is_given) in [
+        ("--method", client.method.is_some()),
+        ("--input", client.input.is_some()),
+        ("--gen-type", client.gen_type.is_some()),
+    ] {
         if is_given {
-            return Err(Error::usage(format!("{flag} is of the built-in clients, and {} declares its calls", selection.name)));
+            return Err(Error::usage(format!(
+                "{flag} is of the built-in clients, and {} declares its calls",
+                selection.name
+            )));
         }
     }
     let (folder, source) = match given {
@@ -147,7 +154,11 @@ pub fn calls(command: &CallsCommand, ui: &mut Ui) -> Result<ExitCode> {
                 }
             })
             .collect();
-        println!("{}", serde_json::to_string_pretty(&json!({"schema": "futon.calls-check/1", "checked": list})).unwrap_or_default());
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&json!({"schema": "futon.calls-check/1", "checked": list}))
+                .unwrap_or_default()
+        );
     } else {
         for (path, name, checked) in &found {
             let name = name.as_ref().map_or_else(String::new, |name| format!(" {name}"));

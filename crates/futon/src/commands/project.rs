@@ -342,8 +342,17 @@ pub fn set_limits(limits: &mut Limits, given: &[(String, Duration)]) {
 }
 
 /// Files that the guest gets of futon, whose names others must not take: the verdict rests on them.
-const OURS: [&str; 9] =
-    ["run.sh", "run.env", "calls.bin", "functions.yaml", "service.json", "bundle.tar", "files.tar", "futon-guest", "test-client"];
+const OURS: [&str; 9] = [
+    "run.sh",
+    "run.env",
+    "calls.bin",
+    "functions.yaml",
+    "service.json",
+    "bundle.tar",
+    "files.tar",
+    "futon-guest",
+    "test-client",
+];
 
 /// `PATH` or `NAME=PATH`.
 pub fn named_files(files: &[String]) -> Result<Vec<(String, PathBuf)>> {

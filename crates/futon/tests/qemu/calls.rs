@@ -51,7 +51,12 @@ fn all_samples_pass_on_both_bases() {
         assert_eq!(run.code, Some(0), "{base}: {}", run.all());
         for (at, name) in names.iter().enumerate() {
             let function = &run.report["functions"][at];
-            assert_eq!((function["name"].as_str(), function["proof"].as_str()), (Some(*name), Some("full")), "{base}: {}", run.all());
+            assert_eq!(
+                (function["name"].as_str(), function["proof"].as_str()),
+                (Some(*name), Some("full")),
+                "{base}: {}",
+                run.all()
+            );
         }
     }
     bench.nothing_left();

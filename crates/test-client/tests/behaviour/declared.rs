@@ -96,7 +96,11 @@ fn a_lost_connection_is_said() {
     let server = Server::start(|_, call, _| if call == 1 { Deed::Reply(String::new()) } else { Deed::Die });
     let calls = "[{call: fibonacci.Greeter/SayHello, times: 2, expect: {status: OK}}]";
     let (judged, ..) = sent(server.port, calls, "");
-    assert!(judged.measured[0].reason.as_ref().unwrap().words.contains("the connection was lost"), "{:?}", why(&judged));
+    assert!(
+        judged.measured[0].reason.as_ref().unwrap().words.contains("the connection was lost"),
+        "{:?}",
+        why(&judged)
+    );
 }
 
 /// A server of HTTP/1.1 that answers each connection's first request with `answer` and closes it; what it was sent.

@@ -6,11 +6,7 @@ use super::*;
 use calls::oracle::find;
 use futon_model::ClientReport as Report;
 
-use crate::{
-    args::GenType,
-    generate::Recipe,
-    run::Verdict,
-};
+use crate::{args::GenType, generate::Recipe, run::Verdict};
 
 type Story = Rc<RefCell<Vec<String>>>;
 

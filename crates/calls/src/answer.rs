@@ -1,0 +1,192 @@
+//! A reply, decoded, its status and its metadata.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use prost_reflect::{DynamicMessage, MethodDescriptor};
+
+use crate::judge::{CallKind, Reason, SHOWN, reason};
+use crate::rules::{Compiled, Wanted};
+use crate::status::Code;
+use crate::text::shorten;
+use crate::wire::{Header, Reply};
+
+/// A reply, decoded.
+pub(crate) struct Answer {
+    pub(crate) status: u32,
+    pub(crate) grpc: bool,
+    pub(crate) message: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) trailers: Vec<(String, String)>,
+    pub(crate) messages: Vec<DynamicMessage>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(crate) fn grpc(reply: &Reply, method: &MethodDescriptor) -> Result<Self, Reason> {
+        let headers = texts(&reply.headers);
+        let find = |name: &str| {
+            let trailer = reply.trailers.iter().chain(&reply.headers).find(|h| h.name == name);
+            trailer.map(|h| String::from_utf8_lossy(&h.value).into_owned())
+        };
+        let kind = find("content-type").unwrap_or_default();
+        let (status, message) = if let Some(local) = reply.local_status.checked_sub(1) {
+            (local, reply.words.clone())
+        } else if reply.status != 200 {
+            // grpc/grpc, doc/http-grpc-status-mapping.md.
+            let code = match reply.status {
+                400 => 13,
+                401 => 16,
+                403 => 7,
+                404 => 12,
+                429 | 502 | 503 | 504 => 14,
+                _ => 2,
+            };
+            (code, format!("HTTP status {}, content type {kind:?}", reply.status))
+        } else if !kind.starts_with("application/grpc") {
+            return Err(reason(
+                CallKind::Protocol,
+                format!("what answers is no gRPC: HTTP status 200 with content type {kind:?}"),
+            ));
+        } else {
+            match find("grpc-status").map(|text| (text.parse::<u32>(), text)) {
+                Some((Ok(code), _)) => (code, percent_decoded(&find("grpc-message").unwrap_or_default())),
+                Some((Err(_), text)) => {
+                    return Err(reason(CallKind::Protocol, format!("grpc-status is {text:?}, no number")));
+                }
+                None => return Err(reason(CallKind::Protocol, "the reply ended without a status (no grpc-status)")),
+            }
+        };
+        let mut messages = Vec::new();
+        for (at, bytes) in reply.messages.iter().enumerate() {
+            let decoded = DynamicMessage::decode(method.output(), bytes.as_slice()).map_err(|error| {
+                let words = format!("message {} is no {}: {error}", at + 1, method.output().full_name());
+                Reason { got: Some(shorten(&format!("{bytes:02x?}"), SHOWN)), ..reason(CallKind::WrongReply, words) }
+            })?;
+            messages.push(decoded);
+        }
+        if status == 0 && !method.is_server_streaming() && messages.len() != 1 {
+            let words = format!("status OK with {} messages, where one is due", messages.len());
+            return Err(reason(CallKind::Protocol, words));
+        }
+        Ok(Self { status, grpc: true, message, headers, trailers: texts(&reply.trailers), messages, body: Vec::new() })
+    }
+
+    pub(crate) fn http(reply: &Reply) -> Self {
+        Self {
+            status: reply.status,
+            grpc: false,
+            message: String::new(),
+            headers: texts(&reply.headers),
+            trailers: texts(&reply.trailers),
+            messages: Vec::new(),
+            body: reply.messages.concat(),
+        }
+    }
+
+    pub(crate) fn status_name(&self) -> String {
+        if self.grpc { Code(self.status).name() } else { self.status.to_string() }
+    }
+
+    pub(crate) fn right_status(&self, compiled: &Compiled) -> Result<(), Reason> {
+        let default = if self.grpc { [Wanted::Grpc(0)] } else { [Wanted::Class(2)] };
+        let wanted = if compiled.statuses.is_empty() { &default[..] } else { &compiled.statuses };
+        let fits = wanted.iter().any(|wanted| match wanted {
+            Wanted::Grpc(code) | Wanted::Http(code) => self.status == *code,
+            Wanted::Class(class) => self.status / 100 == *class,
+        });
+        let names: Vec<String> = wanted
+            .iter()
+            .map(|wanted| match wanted {
+                Wanted::Grpc(code) => Code(*code).name(),
+                Wanted::Http(code) => code.to_string(),
+                Wanted::Class(class) => format!("{class}xx"),
+            })
+            .collect();
+        let said = match (self.grpc, self.message.is_empty(), self.body.is_empty()) {
+            (true, false, _) => format!(": {}", shorten(&self.message, SHOWN)),
+            (false, _, false) => format!(": {}", shorten(&String::from_utf8_lossy(&self.body), SHOWN)),
+            _ => String::new(),
+        };
+        let status = if self.grpc { "status" } else { "HTTP status" };
+        if !fits {
+            return Err(Reason {
+                kind: CallKind::Status,
+                status: Some(self.status_name()),
+                expected: Some(names.join(" or ")),
+                got: Some(format!("{}{said}", self.status_name())),
+                words: format!("expected {status} {}, got {}{said}", names.join(" or "), self.status_name()),
+            });
+        }
+        if let Some(message) = compiled.message.as_ref().filter(|matcher| !matcher.accepts(&self.message)) {
+            return Err(Reason {
+                kind: CallKind::Status,
+                status: Some(self.status_name()),
+                expected: Some(message.shown()),
+                got: Some(shorten(&self.message, SHOWN)),
+                words: format!("expected the message {}, got {:?}", message.shown(), shorten(&self.message, SHOWN)),
+            });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn right_headers(&self, compiled: &Compiled) -> Result<(), Reason> {
+        for (what, wanted, there) in
+            [("header", &compiled.headers, &self.headers), ("trailer", &compiled.trailers, &self.trailers)]
+        {
+            for (name, matcher) in wanted {
+                let values: Vec<&str> = there.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
+                if values.iter().any(|value| matcher.accepts(value)) {
+                    continue;
+                }
+                let got = if values.is_empty() {
+                    "it is not there".to_owned()
+                } else {
+                    format!("got {:?}", values.join(", "))
+                };
+                return Err(Reason {
+                    expected: Some(matcher.shown()),
+                    got: Some(shorten(&values.join(", "), SHOWN)),
+                    ..reason(
+                        CallKind::WrongReply,
+                        format!("{what} {name}: expected {}, {}", matcher.shown(), shorten(&got, SHOWN)),
+                    )
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Headers as text; those with `-bin` in plain base64, whatever padding the server wrote.
+fn texts(headers: &[Header]) -> Vec<(String, String)> {
+    let text = |header: &Header| {
+        if header.name.ends_with("-bin") {
+            let decoded = STANDARD.decode(&header.value).or_else(|_| STANDARD_NO_PAD.decode(&header.value));
+            if let Ok(bytes) = decoded {
+                return STANDARD.encode(bytes);
+            }
+        }
+        String::from_utf8_lossy(&header.value).into_owned()
+    };
+    headers.iter().map(|header| (header.name.clone(), text(header))).collect()
+}
+
+/// gRPC's messages are percent-encoded (PROTOCOL-HTTP2.md).
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        match digits.and_then(|two| u8::from_str_radix(two, 16).ok()).filter(|_| *first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

@@ -1,0 +1,106 @@
+//! Expectations held against the schema, before a run.
+
+use prost_reflect::{Kind, MessageDescriptor};
+use serde_json::Value;
+
+use crate::compare::Rules;
+use crate::declare::Call;
+use crate::error::Complaint;
+use crate::expect::Expect;
+use crate::oracle;
+use crate::rules::Compiled;
+use crate::schema::{Schema, from_json, to_json, with_json_names};
+
+/// Checks of an expectation all that needs the schema.
+pub(crate) fn check_expectation(schema: &Schema, call: &Call, expect: &Expect) -> Result<(), Complaint> {
+    let http = call.call.is_none();
+    let compiled = Compiled::new(expect, http)?;
+    let method = match &call.call {
+        Some(name) => Some(schema.method(name)?),
+        None => None,
+    };
+    if let Some(name) = &expect.oracle {
+        oracle::find(name).map_err(|e| Complaint::new("oracle", e.to_string()))?;
+        let Some(method) = &method else {
+            return Err(Complaint::new("oracle", "oracles know gRPC's replies alone"));
+        };
+        only_string(&method.input()).map_err(|why| Complaint::new("oracle", why))?;
+    }
+    if let Some(name) = &expect.snapshot
+        && (name.is_empty()
+            || name.starts_with('.')
+            || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)))
+    {
+        return Err(Complaint::new("snapshot", format!("{name:?} is no name of a file: letters, digits, - _ .")));
+    }
+    let Some(method) = method else {
+        if expect.count.is_some() || expect.each.is_some() {
+            return Err(Complaint::new("", "`count` and `each` are of gRPC's streams"));
+        }
+        return Ok(());
+    };
+    if (expect.count.is_some() || expect.each.is_some()) && !method.is_server_streaming() {
+        return Err(Complaint::new(
+            "",
+            format!("`count` and `each` are of streams, and {} replies once", method.full_name()),
+        ));
+    }
+    let texts =
+        [expect.text.is_some(), expect.oracle.is_some(), expect.each.as_ref().is_some_and(|e| e.text.is_some())];
+    if texts.contains(&true) {
+        only_string(&method.output()).map_err(|why| Complaint::new("text", why))?;
+    }
+    if let Some(wanted) = &expect.equals {
+        let list = match (method.is_server_streaming(), wanted) {
+            (true, Value::Array(list)) => list.iter().collect(),
+            (true, _) => return Err(Complaint::new("equals", "the reply is a stream: a list of messages is wanted")),
+            (false, one) => vec![one],
+        };
+        for (at, one) in list.into_iter().enumerate() {
+            let key = if method.is_server_streaming() { format!("equals[{at}]") } else { "equals".into() };
+            from_json(&method.output(), one).map_err(|c| c.below(&key))?;
+        }
+    }
+    if let (Some(inner), Some(_)) = (&expect.each, &compiled.each)
+        && let Some(wanted) = &inner.equals
+    {
+        from_json(&method.output(), wanted).map_err(|c| c.below("equals").below("each"))?;
+    }
+    Ok(())
+}
+
+/// What is wanted, with all defaults, or, where only a part matters, with that part alone.
+pub(crate) fn canonical(kind: &MessageDescriptor, wanted: &Value, rules: &Rules) -> Result<Value, Complaint> {
+    if let Value::Array(list) = wanted {
+        return list.iter().map(|one| canonical(kind, one, rules)).collect::<Result<_, _>>().map(Value::Array);
+    }
+    let whole = to_json(&from_json(kind, wanted)?).map_err(|why| Complaint::new("", why))?;
+    if !rules.partial {
+        return Ok(whole);
+    }
+    Ok(masked(&with_json_names(kind, wanted), &whole))
+}
+
+/// The part of `whole` that `named` names.
+fn masked(named: &Value, whole: &Value) -> Value {
+    match (named, whole) {
+        (Value::Object(named), Value::Object(whole)) => {
+            let kept = named.iter().map(|(key, inner)| {
+                let value = whole.get(key).map_or(Value::Null, |value| masked(inner, value));
+                (key.clone(), value)
+            });
+            Value::Object(kept.collect())
+        }
+        (Value::Array(named), Value::Array(whole)) => named.iter().zip(whole).map(|(n, w)| masked(n, w)).collect(),
+        (_, whole) => whole.clone(),
+    }
+}
+
+/// The JSON name of a message's only string.
+pub(crate) fn only_string(kind: &MessageDescriptor) -> Result<String, String> {
+    let found: Vec<_> = kind.fields().filter(|f| f.kind() == Kind::String && !f.is_list() && !f.is_map()).collect();
+    match &found[..] {
+        [field] => Ok(field.json_name().to_owned()),
+        _ => Err(format!("{} has {} texts, and one is wanted", kind.full_name(), found.len())),
+    }
+}

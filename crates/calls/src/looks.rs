@@ -1,0 +1,208 @@
+//! A reply's messages held against what is said of them.
+
+use prost_reflect::MethodDescriptor;
+use serde_json::{Map, Value, json};
+
+use crate::answer::Answer;
+use crate::check::{canonical, only_string};
+use crate::expect::Expect;
+use crate::judge::{CallKind, Reason, SHOWN, reason, wrong};
+use crate::oracle;
+use crate::rules::{Compiled, Scope};
+use crate::schema::{to_json, to_plain_json};
+use crate::text::shorten;
+
+/// A reply and all that is said of it.
+pub(crate) struct Looks<'a> {
+    pub(crate) answer: &'a Answer,
+    pub(crate) expect: &'a Expect,
+    pub(crate) compiled: &'a Compiled,
+    pub(crate) method: Option<&'a MethodDescriptor>,
+    pub(crate) request: &'a Value,
+    pub(crate) n: u64,
+}
+
+impl Looks<'_> {
+    pub(crate) fn is_stream(&self) -> bool {
+        self.method.is_some_and(MethodDescriptor::is_server_streaming)
+    }
+
+    /// All messages in JSON.
+    pub(crate) fn values(&self) -> Result<Vec<Value>, Reason> {
+        if self.method.is_some() {
+            return self
+                .answer
+                .messages
+                .iter()
+                .map(|m| to_json(m).map_err(|why| reason(CallKind::WrongReply, why)))
+                .collect();
+        }
+        Ok(vec![self.body()])
+    }
+
+    /// HTTP's body: JSON where it is JSON, else its text.
+    pub(crate) fn body(&self) -> Value {
+        let text = String::from_utf8_lossy(&self.answer.body);
+        serde_json::from_slice(&self.answer.body).unwrap_or_else(|_| Value::String(text.into_owned()))
+    }
+
+    /// The whole reply: of a stream the list of its messages.
+    pub(crate) fn whole(&self) -> Result<Value, Reason> {
+        let mut values = self.values()?;
+        Ok(if self.is_stream() { Value::Array(values) } else { values.pop().unwrap_or_default() })
+    }
+
+    pub(crate) fn messages(&self) -> Result<(), Reason> {
+        let (expect, compiled) = (self.expect, self.compiled);
+        if expect.looks_at_messages() {
+            let whole = self.whole()?;
+            let count = self.answer.messages.len() as u64;
+            if let Some(wanted) = expect.count.filter(|wanted| *wanted != count) {
+                return Err(wrong(&wanted, &whole, format!("expected {wanted} messages, got {count}")));
+            }
+            self.value(expect, compiled, &whole)?;
+            if let (Some(inner), Some(rules)) = (&expect.each, &compiled.each) {
+                // Of nothing all is true; who means that says so.
+                if count == 0 && expect.count != Some(0) {
+                    return Err(wrong("messages", &whole, "the stream has no message for `each`"));
+                }
+                for (at, value) in self.values()?.iter().enumerate() {
+                    self.value(inner, rules, value)
+                        .map_err(|r| Reason { words: format!("message {}: {}", at + 1, r.words), ..r })?;
+                    let plain = self.plain(Some(at))?;
+                    self.expressions(rules, &plain)?;
+                }
+            }
+        }
+        let plain = self.plain(None)?;
+        self.expressions(compiled, &plain)
+    }
+
+    /// `equals`, `matches`, `text` and `oracle` of a value.
+    pub(crate) fn value(&self, expect: &Expect, compiled: &Compiled, got: &Value) -> Result<(), Reason> {
+        if let Some(wanted) = &expect.equals {
+            let wanted = match self.method {
+                Some(method) => canonical(&method.output(), wanted, &compiled.rules)
+                    .map_err(|c| reason(CallKind::WrongReply, c.why))?,
+                None => wanted.clone(),
+            };
+            let differences = compiled.rules.differences(&wanted, got);
+            if !differences.is_empty() {
+                return Err(wrong(&wanted, got, format!("wrong reply: {}", differences.join("; "))));
+            }
+        }
+        for (path, text, regex) in &compiled.matches {
+            let found = path.find(got).map_err(|why| wrong(&format!("{text} matches {regex}"), got, why))?;
+            if found.is_empty() {
+                return Err(wrong(
+                    &format!("{text} matches {regex}"),
+                    got,
+                    format!("{text}: there is nothing that could match"),
+                ));
+            }
+            for (place, value) in found {
+                let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                if !regex.is_match(&shown) {
+                    let place = if place.is_empty() { "the reply" } else { &place };
+                    let words = format!("{place} does not match /{regex}/: {:?}", shorten(&shown, SHOWN));
+                    return Err(wrong(&format!("/{regex}/"), &shown, words));
+                }
+            }
+        }
+        if let Some(wanted) = &expect.text {
+            let shown = self.text(got)?;
+            if *wanted != shown {
+                let words = format!(
+                    "wrong reply (from byte {}): expected {:?}, got {:?}",
+                    crate::text::common_bytes(wanted, &shown) + 1,
+                    shorten(wanted, SHOWN),
+                    shorten(&shown, SHOWN)
+                );
+                return Err(wrong(wanted, &shown, words));
+            }
+        }
+        if let Some(name) = &expect.oracle {
+            self.oracle(name, got)?;
+        }
+        Ok(())
+    }
+
+    /// The whole text: HTTP's body, or the only string of a message.
+    pub(crate) fn text(&self, got: &Value) -> Result<String, Reason> {
+        match self.method {
+            None => Ok(String::from_utf8_lossy(&self.answer.body).into_owned()),
+            Some(method) => {
+                let field = only_string(&method.output()).map_err(|why| reason(CallKind::WrongReply, why))?;
+                Ok(got.get(field).and_then(Value::as_str).unwrap_or_default().to_owned())
+            }
+        }
+    }
+
+    pub(crate) fn oracle(&self, name: &str, got: &Value) -> Result<(), Reason> {
+        let lost = |why: String| reason(CallKind::WrongReply, why);
+        let function = oracle::find(name).map_err(|e| lost(e.to_string()))?;
+        let (Some(method), got) = (self.method, self.text(got)?) else {
+            return Err(lost("oracles know gRPC's replies alone".into()));
+        };
+        let field = only_string(&method.input()).map_err(lost)?;
+        let input = self.request.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        oracle::check_input(&function, &input).map_err(lost)?;
+        let expected = oracle::expected(&function, &input);
+        if expected.accepts(&got) {
+            return Ok(());
+        }
+        let expected = expected.describe();
+        let words = format!(
+            "for {input:?}: wrong reply (from byte {}): expected {:?}, got {:?}",
+            crate::text::common_bytes(&expected, &got) + 1,
+            shorten(&expected, SHOWN),
+            shorten(&got, SHOWN)
+        );
+        Err(wrong(&expected, &got, words))
+    }
+
+    /// What expressions see: the names with their values. `only`: one message of a stream.
+    pub(crate) fn plain(&self, only: Option<usize>) -> Result<Vec<(&'static str, Value)>, Reason> {
+        let mut replies = Vec::new();
+        if self.method.is_some() {
+            for message in &self.answer.messages {
+                replies.push(to_plain_json(message).map_err(|why| reason(CallKind::WrongReply, why))?);
+            }
+        } else {
+            replies.push(self.body());
+        }
+        let map = |list: &[(String, String)]| {
+            let mut map = Map::new();
+            for (name, value) in list {
+                let joined = map
+                    .get(name)
+                    .and_then(Value::as_str)
+                    .map_or_else(|| value.clone(), |old| format!("{old}, {value}"));
+                map.insert(name.clone(), joined.into());
+            }
+            Value::Object(map)
+        };
+        let status = if self.answer.grpc { json!(self.answer.status_name()) } else { json!(self.answer.status) };
+        Ok(vec![
+            ("reply", replies.get(only.unwrap_or(0)).cloned().unwrap_or_default()),
+            ("replies", Value::Array(replies)),
+            ("request", self.request.clone()),
+            ("status", status),
+            ("message", json!(self.answer.message)),
+            ("headers", map(&self.answer.headers)),
+            ("trailers", map(&self.answer.trailers)),
+            ("n", json!(self.n)),
+        ])
+    }
+
+    pub(crate) fn expressions(&self, compiled: &Compiled, names: &[(&'static str, Value)]) -> Result<(), Reason> {
+        let scope = Scope { names: names.iter().map(|(name, value)| (*name, value)).collect() };
+        for (text, program) in &compiled.cel {
+            scope.holds(text, program).map_err(|why| {
+                let got = names.iter().find(|(name, _)| *name == "replies").map(|(_, v)| v.clone()).unwrap_or_default();
+                wrong(text, &got, why)
+            })?;
+        }
+        Ok(())
+    }
+}
