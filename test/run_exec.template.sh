@@ -38,6 +38,8 @@ status=$?
 sed 's/^/| /' $folder/output
 # A copy: what the script has left running may write on.
 cp $folder/output $folder/results.log
+# What a script printed last need not end with a newline; the line that decides stands by itself.
+[ -z "$(tail -c 1 $folder/results.log)" ] || echo >>$folder/results.log
 if [ "$status" -eq 0 ]; then
     echo 'SUCCESS: All commands completed successfully'
 else
