@@ -152,7 +152,8 @@ fn exec_takes_a_scripts_exit_status() {
         let log = fs::read_to_string(bench.path("").join(log)).unwrap();
         assert!(log.starts_with("it is x86_64\n$x \\n\n"), "{log}");
         // The last line of the script's own has no newline.
-        let end = if code == 0 { "\ndone\nSUCCESS: All commands completed successfully\n" } else { "exit status is 7\n" };
+        let end =
+            if code == 0 { "\ndone\nSUCCESS: All commands completed successfully\n" } else { "exit status is 7\n" };
         assert!(log.ends_with(end), "{log}");
     }
     bench.nothing_left();
