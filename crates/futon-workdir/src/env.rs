@@ -137,7 +137,7 @@ mod tests {
         }
         let env = run_env(&plan, None, false).unwrap();
         let script =
-            format!("{env}\neval \"set -- $CLIENT_ARGS\"; printf '%s\\n' \"$IMAGES\" \"$LIMIT_PULL\" \"${{14}}\"");
+            format!("{env}\neval \"set -- $CLIENT_ARGS\"; printf '%s\\n' \"$IMAGES\" \"$LIMIT_PULL\" \"${{10}}\"");
         let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert_eq!(text, "vhiveease/fibonacci-go:latest\n180s\nit's $(reboot) \"now\"\n");
