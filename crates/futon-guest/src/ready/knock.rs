@@ -15,7 +15,7 @@ use crate::error::Result;
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
 
 const FRAME_HEAD: usize = 9;
-const SETTINGS: u8 = 4;
+pub(super) const SETTINGS: u8 = 4;
 
 /// Bytes of an answer that are looked at.
 const LOOKED_AT: usize = 256;
@@ -43,10 +43,15 @@ pub(super) enum Answer {
     Other(String),
 }
 
-/// One attempt, at most as long as `patience`; `alive` is asked now and then, and its error ends it.
+/// What a reader makes of the words of a server so far: an answer, or nothing yet. At the end, `true`, there must be one.
+pub(super) type Reader = fn(&[u8], bool) -> Option<Answer>;
+
+/// One attempt, at most as long as `patience`: says `words` and gives `reader` what comes back. `alive` is asked now and then, and its
+/// error ends it.
 pub(super) fn knock(
     address: SocketAddr,
     words: &[u8],
+    reader: Reader,
     patience: Duration,
     alive: &mut dyn FnMut() -> Result<bool>,
 ) -> Result<Option<Answer>> {
@@ -63,11 +68,11 @@ pub(super) fn knock(
     loop {
         match stream.read(&mut buffer) {
             Ok(0) if said.is_empty() => return Ok(Some(Answer::Closed)),
-            Ok(0) => return Ok(Some(meaning(&said))),
+            Ok(0) => return Ok(reader(&said, true)),
             Ok(got) => said.extend_from_slice(&buffer[..got]),
             Err(error) if is_timeout(&error) => {
                 if began.elapsed() >= patience {
-                    return Ok(Some(if said.is_empty() { Answer::Silent } else { meaning(&said) }));
+                    return Ok(if said.is_empty() { Some(Answer::Silent) } else { reader(&said, true) });
                 }
                 if !alive()? {
                     return Ok(None);
@@ -75,10 +80,10 @@ pub(super) fn knock(
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if said.is_empty() => return Ok(Some(broken(&error))),
-            Err(_) => return Ok(Some(meaning(&said))),
+            Err(_) => return Ok(reader(&said, true)),
         }
-        if is_whole(&said) {
-            return Ok(Some(meaning(&said)));
+        if let Some(answer) = reader(&said, false) {
+            return Ok(Some(answer));
         }
     }
 }
@@ -108,8 +113,13 @@ pub(super) fn broken(error: &io::Error) -> Answer {
     }
 }
 
-pub(super) fn is_timeout(error: &io::Error) -> bool {
+fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+/// Knows a protocol by its first words.
+pub(super) fn first_words(said: &[u8], over: bool) -> Option<Answer> {
+    (over || is_whole(said)).then(|| meaning(said))
 }
 
 /// Whether enough was said to know what it is.
@@ -205,7 +215,7 @@ pub(super) mod tests {
     }
 
     fn answer(address: SocketAddr) -> Answer {
-        knock(address, PREFACE, Duration::from_millis(600), &mut || Ok(true)).unwrap().unwrap()
+        knock(address, PREFACE, first_words, Duration::from_millis(600), &mut || Ok(true)).unwrap().unwrap()
     }
 
     #[test]
@@ -239,8 +249,9 @@ pub(super) mod tests {
             looks += 1;
             Ok(looks < 2)
         };
-        assert_eq!(knock(address, PREFACE, Duration::from_secs(60), &mut alive).unwrap(), None);
-        let error = knock(address, PREFACE, Duration::from_secs(60), &mut || Err(Error::new("gone"))).unwrap_err();
+        assert_eq!(knock(address, PREFACE, first_words, Duration::from_secs(60), &mut alive).unwrap(), None);
+        let error =
+            knock(address, PREFACE, first_words, Duration::from_secs(60), &mut || Err(Error::new("gone"))).unwrap_err();
         assert_eq!(error.to_string(), "gone");
     }
 

@@ -1,16 +1,12 @@
 //! The ways in which a function may show that it serves.
 
-use std::{
-    io::{ErrorKind, Read, Write},
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, time::Duration};
 
 use futon_model::{Probe, Unready, is_loopback};
 use regex_lite::Regex;
 
 use super::{
-    knock::{Answer, PREFACE, broken, is_timeout, knock, open},
+    knock::{Answer, PREFACE, SETTINGS, broken, first_words, knock, open},
     listeners,
     wait::Subject,
 };
@@ -20,11 +16,13 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub(super) enum Way {
     Http2,
-    Http1,
-    /// The whole request, and its first line for people.
+    /// What is said.
+    Http1(Vec<u8>),
+    /// What is said, and the request for people.
     Request(Vec<u8>, String),
     Tcp,
-    GrpcHealth(String),
+    /// What is said.
+    GrpcHealth(Vec<u8>),
     Log(Regex),
 }
 
@@ -32,10 +30,10 @@ impl Way {
     pub(super) fn of(probe: &Probe) -> Result<Self> {
         Ok(match probe {
             Probe::Http2 => Self::Http2,
-            Probe::Http1 => Self::Http1,
+            Probe::Http1 => Self::Http1(request("GET", "/")),
             Probe::Request(method, path) => Self::Request(request(method, path), format!("{method} {path}")),
             Probe::Tcp => Self::Tcp,
-            Probe::GrpcHealth(service) => Self::GrpcHealth(service.clone()),
+            Probe::GrpcHealth(service) => Self::GrpcHealth(health_call(service)),
             Probe::Log(text) => {
                 let regex = Regex::new(text);
                 Self::Log(regex.map_err(|e| Error::new(format!("no regular expression: {text:?}: {e}")))?)
@@ -51,13 +49,12 @@ impl Way {
         patience: Duration,
     ) -> Result<Option<Answer>> {
         match self {
-            Self::Http2 => knock(address, PREFACE, patience, &mut || Ok(subject.exit()?.is_none())),
-            Self::Http1 | Self::Request(..) => {
-                let plain = request("GET", "/");
-                let words = if let Self::Request(words, _) = self { words } else { &plain };
-                let answer = knock(address, words, patience, &mut || Ok(subject.exit()?.is_none()))?;
+            Self::Http2 => knock(address, PREFACE, first_words, patience, &mut || Ok(subject.exit()?.is_none())),
+            Self::Http1(words) | Self::Request(words, _) => {
+                let answer = knock(address, words, first_words, patience, &mut || Ok(subject.exit()?.is_none()))?;
                 Ok(answer.map(|answer| self.of_http(answer)))
             }
+            Self::GrpcHealth(words) => knock(address, words, health, patience, &mut || Ok(subject.exit()?.is_none())),
             Self::Tcp => {
                 let facts = subject.facts()?;
                 let port = facts.port.unwrap_or_else(|| address.port());
@@ -71,7 +68,6 @@ impl Way {
                 let serves = listening.iter().any(|at| at.port() == port && !is_loopback(at.ip()));
                 Ok(Some(if serves { Answer::Serves } else { Answer::Closed }))
             }
-            Self::GrpcHealth(service) => health(address, service, patience, &mut || Ok(subject.exit()?.is_none())),
             Self::Log(regex) => {
                 let found = subject.log()?.lines().any(|line| regex.is_match(line));
                 Ok(Some(if found { Answer::Serves } else { Answer::Other("no line of its log matches yet".into()) }))
@@ -81,7 +77,7 @@ impl Way {
 
     fn of_http(&self, answer: Answer) -> Answer {
         match (self, answer) {
-            (Self::Http1, Answer::Http1(_)) => Answer::Serves,
+            (Self::Http1(_), Answer::Http1(_)) => Answer::Serves,
             (Self::Request(_, line), Answer::Http1(said)) => {
                 let status = said.split_whitespace().nth(1).unwrap_or_default();
                 if status.len() == 3 && status.starts_with('2') {
@@ -115,7 +111,6 @@ fn request(method: &str, path: &str) -> Vec<u8> {
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
-const SETTINGS: u8 = 4;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
@@ -165,47 +160,12 @@ fn health_call(service: &str) -> Vec<u8> {
     words
 }
 
-/// Asks for a service's health.
-fn health(
-    address: SocketAddr,
-    service: &str,
-    patience: Duration,
-    alive: &mut dyn FnMut() -> Result<bool>,
-) -> Result<Option<Answer>> {
-    let began = Instant::now();
-    let mut stream = match open(address, patience) {
-        Ok(stream) => stream,
-        Err(error) => return Ok(Some(Answer::Other(error.to_string()))),
-    };
-    if let Err(error) = stream.write_all(&health_call(service)) {
-        return Ok(Some(broken(&error)));
+/// Reads a service's health from what an HTTP/2 server says.
+fn health(said: &[u8], over: bool) -> Option<Answer> {
+    if said.starts_with(b"HTTP/1.") {
+        return first_words(said, over);
     }
-    let (mut said, mut buffer) = (Vec::new(), [0_u8; 1024]);
-    loop {
-        match stream.read(&mut buffer) {
-            Ok(0) if said.is_empty() => return Ok(Some(Answer::Closed)),
-            Ok(0) => return Ok(Some(verdict(&said).unwrap_or_else(no_health))),
-            Ok(got) => said.extend_from_slice(&buffer[..got]),
-            Err(error) if is_timeout(&error) => {
-                if began.elapsed() >= patience {
-                    return Ok(Some(if said.is_empty() { Answer::Silent } else { no_health() }));
-                }
-                if !alive()? {
-                    return Ok(None);
-                }
-            }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if said.is_empty() => return Ok(Some(broken(&error))),
-            Err(_) => return Ok(Some(no_health())),
-        }
-        if said.starts_with(b"HTTP/1.") {
-            let line = said.split(|b| *b == b'\r' || *b == b'\n').next().unwrap_or_default();
-            return Ok(Some(Answer::Http1(String::from_utf8_lossy(line).into_owned())));
-        }
-        if let Some(answer) = verdict(&said) {
-            return Ok(Some(answer));
-        }
-    }
+    verdict(said).or_else(|| over.then(no_health))
 }
 
 fn no_health() -> Answer {
