@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -15,13 +15,9 @@ use hyper::{
     body::Frame,
     client::conn::{http1, http2},
 };
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{
-    net::TcpStream,
-    time::{sleep, timeout},
-};
+use hyper_util::rt::TokioIo;
 
-use crate::grpc::{LONGEST_HEADERS, Watched, chain};
+use crate::grpc::{chain, keep_trying, tcp, try_once, within};
 
 /// Body of every request: all of it is there from the start.
 pub type Body = Either<Full<Bytes>, NoMessages>;
@@ -44,11 +40,6 @@ impl hyper::body::Body for NoMessages {
 pub fn messages(bytes: Bytes) -> Body {
     if bytes.is_empty() { Either::Right(NoMessages) } else { Either::Left(Full::new(bytes)) }
 }
-
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-/// One try; a server may accept and then say nothing, and the next try may fare better.
-const TRY: Duration = Duration::from_secs(5);
 
 /// The connections to a function.
 #[derive(Debug)]
@@ -74,63 +65,28 @@ impl Link {
     /// # Errors
     /// How often it was tried, and how the last try ended.
     pub async fn connect(&mut self, protocol: Protocol, limit: Duration) -> Result<(), String> {
-        let end = Instant::now() + limit;
-        let mut pause = FIRST_PAUSE;
-        let mut tries = 0_u32;
-        loop {
-            tries += 1;
-            let left = end.saturating_duration_since(Instant::now());
-            let error = match self.open(protocol, TRY.min(left)).await {
-                Ok(()) => return Ok(()),
-                Err(error) => error,
-            };
-            if Instant::now() + pause >= end {
-                let limit = humantime::format_duration(limit);
-                let what = match protocol {
-                    Protocol::Grpc => "gRPC",
-                    Protocol::H2c => "HTTP/2",
-                    Protocol::Http1 => "HTTP",
-                };
-                let tries = if tries == 1 { String::new() } else { format!("{tries} tries, the last: ") };
-                return Err(format!("no {what} server at {} within {limit} ({tries}{error})", self.address));
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-        }
+        let what = match protocol {
+            Protocol::Grpc => "gRPC",
+            Protocol::H2c => "HTTP/2",
+            Protocol::Http1 => "HTTP",
+        };
+        let address = self.address;
+        keep_trying(what, address, limit, async |left| self.open(protocol, left).await).await
     }
 
     async fn open(&mut self, protocol: Protocol, limit: Duration) -> Result<(), String> {
-        let attempt = async {
-            let stream = TcpStream::connect(self.address).await.map_err(|error| chain(&error))?;
-            // Requests are small and wait for each other: no waiting for more to send.
-            stream.set_nodelay(true).map_err(|error| chain(&error))?;
-            if protocol == Protocol::Http1 {
-                let (sender, connection) =
-                    http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(|error| chain(&error))?;
-                tokio::spawn(connection);
-                self.http1 = Some(sender);
-                return Ok(());
-            }
-            let (stream, sign) = Watched::new(stream);
-            let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-                .max_header_list_size(LONGEST_HEADERS)
-                .handshake(TokioIo::new(stream))
-                .await
-                .map_err(|error| chain(&error))?;
-            tokio::spawn(connection);
-            match sign.await {
-                Ok(Ok(())) => {
-                    self.http2 = Some(sender);
-                    Ok(())
-                }
-                Ok(Err(reason)) => Err(reason.to_owned()),
-                Err(_closed) => Err("the connection broke before the server spoke".to_owned()),
-            }
-        };
-        match timeout(limit, attempt).await {
-            Ok(result) => result,
-            Err(_elapsed) => Err(format!("the server did not speak within {}", humantime::format_duration(limit))),
+        if protocol != Protocol::Http1 {
+            self.http2 = Some(try_once(self.address, limit).await?);
+            return Ok(());
         }
+        let sender = within(limit, async {
+            let stream = TokioIo::new(tcp(self.address).await?);
+            let (sender, connection) = http1::Builder::new().handshake(stream).await.map_err(|error| chain(&error))?;
+            tokio::spawn(connection);
+            Ok(sender)
+        });
+        self.http1 = Some(sender.await?);
+        Ok(())
     }
 
     /// The connection for HTTP/1.1; opened anew where the server closed the last one.

@@ -16,7 +16,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// Bytes of headers or trailers that are taken: what gRPC's C library, and so its Python and C++ clients, take at most. futon's verdict
 /// names it.
-pub const LONGEST_HEADERS: u32 = 16 << 10;
+const LONGEST_HEADERS: u32 = 16 << 10;
 /// One try; a server may accept and then say nothing, and the next try may fare better.
 const TRY: Duration = Duration::from_secs(5);
 
@@ -25,19 +25,32 @@ const TRY: Duration = Duration::from_secs(5);
 /// # Errors
 /// How often it was tried, and how the last try ended.
 pub async fn connect(address: SocketAddr, limit: Duration) -> Result<SendRequest<Body>, String> {
+    keep_trying("gRPC", address, limit, async |left| try_once(address, left).await).await
+}
+
+/// Makes attempts until one succeeds or `limit` is over; each gets the time that it may take. `what` is what is connected to.
+///
+/// # Errors
+/// How often it was tried, and how the last try ended.
+pub async fn keep_trying<T>(
+    what: &str,
+    address: SocketAddr,
+    limit: Duration,
+    mut attempt: impl AsyncFnMut(Duration) -> Result<T, String>,
+) -> Result<T, String> {
     let end = Instant::now() + limit;
     let mut pause = FIRST_PAUSE;
     let mut tries = 0_u32;
     loop {
         tries += 1;
         let left = end.saturating_duration_since(Instant::now());
-        let error = match try_once(address, TRY.min(left)).await {
-            Ok(sender) => return Ok(sender),
+        let error = match attempt(TRY.min(left)).await {
+            Ok(made) => return Ok(made),
             Err(error) => error,
         };
         if Instant::now() + pause >= end {
             let limit = humantime::format_duration(limit);
-            return Err(format!("no gRPC server at {address} within {limit} ({tries} tries, the last: {error})"));
+            return Err(format!("no {what} server at {address} within {limit} ({tries} tries, the last: {error})"));
         }
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -48,12 +61,14 @@ pub async fn connect(address: SocketAddr, limit: Duration) -> Result<SendRequest
 ///
 /// # Errors
 /// What was in the way.
-pub async fn try_once(address: SocketAddr, limit: Duration) -> Result<SendRequest<Body>, String> {
-    let attempt = async {
-        let stream = TcpStream::connect(address).await.map_err(|error| chain(&error))?;
-        // Requests are small and wait for each other: no waiting for more to send.
-        stream.set_nodelay(true).map_err(|error| chain(&error))?;
-        let (stream, sign) = Watched::new(stream);
+pub async fn try_once<B>(address: SocketAddr, limit: Duration) -> Result<SendRequest<B>, String>
+where
+    B: hyper::body::Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    within(limit, async {
+        let (stream, sign) = Watched::new(tcp(address).await?);
         let (sender, connection) = Builder::new(TokioExecutor::new())
             .max_header_list_size(LONGEST_HEADERS)
             .handshake(TokioIo::new(stream))
@@ -66,7 +81,26 @@ pub async fn try_once(address: SocketAddr, limit: Duration) -> Result<SendReques
             Ok(Err(reason)) => Err(reason.to_owned()),
             Err(_closed) => Err("the connection broke before the server spoke".to_owned()),
         }
-    };
+    })
+    .await
+}
+
+/// A TCP connection to a server of small requests.
+///
+/// # Errors
+/// What was in the way.
+pub async fn tcp(address: SocketAddr) -> Result<TcpStream, String> {
+    let stream = TcpStream::connect(address).await.map_err(|error| chain(&error))?;
+    // Requests are small and wait for each other: no waiting for more to send.
+    stream.set_nodelay(true).map_err(|error| chain(&error))?;
+    Ok(stream)
+}
+
+/// An attempt with a limit.
+///
+/// # Errors
+/// Those of the attempt, and that the server did not speak in time.
+pub async fn within<T>(limit: Duration, attempt: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     match timeout(limit, attempt).await {
         Ok(result) => result,
         Err(_elapsed) => Err(format!("the server did not speak within {}", humantime::format_duration(limit))),

@@ -8,6 +8,5 @@ mod settings;
 
 pub use address::{parse, resolve};
 pub use client::{CallError, Client, Reply};
-pub use connect::{LONGEST_HEADERS, chain, connect};
+pub use connect::{chain, connect, keep_trying, tcp, try_once, within};
 pub use serve::serve;
-pub use settings::Watched;
