@@ -58,7 +58,24 @@ pub enum Preset {
     Openfaas,
 }
 
+impl Declaration {
+    /// What a call is for people: its method, or the request that its preset makes.
+    pub(crate) fn name_of(&self, call: &Call) -> String {
+        let default = || crate::http::default_request(self.preset).unwrap_or_default().to_owned();
+        call.call.clone().or_else(|| call.http.clone()).unwrap_or_else(default)
+    }
+}
+
 impl Preset {
+    /// When such a function counts as serving.
+    #[must_use]
+    pub fn ready(self) -> Ready {
+        match self {
+            Self::Lambda | Self::Knative | Self::Cloudevents => Ready::Tcp(true),
+            Self::Openfaas => Ready::Http("GET /_/health".to_owned()),
+        }
+    }
+
     /// The port that such a function listens on; `environment` gives a variable of its own.
     #[must_use]
     pub fn port(self, environment: impl Fn(&str) -> Option<String>) -> u16 {
@@ -283,7 +300,7 @@ fn is_false(value: &bool) -> bool {
 }
 
 /// A key that is there, even with the value `null`.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     Value::deserialize(deserializer).map(Some)
 }
 

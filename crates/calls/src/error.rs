@@ -13,7 +13,8 @@ pub struct Source {
     pub name: String,
     /// What goes before the declaration's own keys in that file: `services.geo.x-futon`.
     pub prefix: String,
-    pub(crate) places: Places,
+    /// That file's text: where something stands is looked up only when it is wrong.
+    pub(crate) text: String,
 }
 
 impl Source {
@@ -26,7 +27,7 @@ impl Source {
     /// A declaration inside another file: its keys begin with `prefix`, as in `services.geo.x-futon`.
     #[must_use]
     pub fn inside(name: impl Into<String>, text: &str, prefix: impl Into<String>) -> Self {
-        Self { name: name.into(), prefix: prefix.into(), places: Places::find(text) }
+        Self { name: name.into(), prefix: prefix.into(), text: text.to_owned() }
     }
 
     /// `FILE:LINE:COLUMN` of a path in the declaration, as far as it is known.
@@ -34,7 +35,7 @@ impl Source {
     pub fn place(&self, path: &str) -> String {
         let whole =
             [self.prefix.as_str(), path].iter().filter(|p| !p.is_empty()).copied().collect::<Vec<_>>().join(".");
-        match self.places.nearest(&whole) {
+        match Places::find(&self.text).nearest(&whole) {
             Some((line, column)) => format!("{}:{line}:{column}", self.name),
             None => self.name.clone(),
         }

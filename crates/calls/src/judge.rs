@@ -1,10 +1,12 @@
 //! Replies held against what was declared.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde_json::Value;
 
 use crate::answer::Answer;
+use crate::declare::Call;
 use crate::encode::{request_values, requests, varies};
 use crate::error::Complaint;
 use crate::expect::Expect;
@@ -75,23 +77,47 @@ impl Sheet {
     /// Judges what came back. More replies than calls are not looked at.
     #[must_use]
     pub fn judge(&self, replies: &ReplyList) -> Judged {
-        let mut judge = Judge { sheet: self, seen: BTreeMap::new(), known: BTreeMap::new() };
+        let steady = self.declaration.calls.iter().map(Steady::of).collect();
+        let mut judge =
+            Judge { sheet: self, steady, seen: BTreeMap::new(), expected: BTreeMap::new(), known: BTreeMap::new() };
         let warmup = judge.all(&self.warmup, &replies.warmup, replies);
         let measured = judge.all(&self.sequence, &replies.sequence, replies);
         Judged { warmup, measured, seen: judge.seen }
     }
 }
 
-/// Whether an expectation may mean something else for each call: by a placeholder, or by the `n` of an expression.
-fn differs_with_n(expect: &Expect) -> bool {
-    let expressions = !expect.cel.is_empty() || expect.each.as_ref().is_some_and(|each| !each.cel.is_empty());
-    expressions || serde_json::to_value(expect).is_ok_and(|value| has_placeholder(&value))
+/// What is the same in each invocation of a declared call.
+#[derive(Debug, Clone, Copy)]
+struct Steady {
+    /// The expectation as it is written: it has no placeholder.
+    expectation: bool,
+    /// Whether a reply is right: the request is the same, too, and no expression sees the call's number.
+    verdict: bool,
+}
+
+impl Steady {
+    fn of(call: &Call) -> Self {
+        let Some(expect) = &call.expect else { return Self { expectation: true, verdict: true } };
+        let expectation = !serde_json::to_value(expect).is_ok_and(|value| has_placeholder(&value));
+        let expressions = !expect.cel.is_empty() || expect.each.as_ref().is_some_and(|each| !each.cel.is_empty());
+        Self { expectation, verdict: expectation && !expressions && !varies(call) }
+    }
+}
+
+/// An expectation, compiled.
+struct Expected {
+    expect: Expect,
+    compiled: Compiled,
 }
 
 struct Judge<'a> {
     sheet: &'a Sheet,
+    /// For each declared call.
+    steady: Vec<Steady>,
     seen: BTreeMap<String, Value>,
-    /// Calls that always send the same and expect the same: by call and reply.
+    /// Expectations that are always the same, by call.
+    expected: BTreeMap<usize, Rc<Expected>>,
+    /// Verdicts that are always the same, by call and reply.
     known: BTreeMap<(u32, u32), Option<Reason>>,
 }
 
@@ -103,8 +129,7 @@ impl Judge<'_> {
 
     fn one(&mut self, at: u32, n: u64, made: &Made, replies: &ReplyList) -> Verdict {
         let call = &self.sheet.declaration.calls[at as usize];
-        let default = crate::http::default_request(self.sheet.declaration.preset).unwrap_or_default();
-        let name = call.call.clone().or_else(|| call.http.clone()).unwrap_or_else(|| default.to_owned());
+        let name = self.sheet.declaration.name_of(call);
         let verdict = |reason| Verdict { name, took_ns: made.took_ns, reason };
         if let Some(known) = self.known.get(&(at, made.reply)) {
             return verdict(known.clone());
@@ -113,10 +138,25 @@ impl Judge<'_> {
             return verdict(Some(reason(CallKind::Protocol, "the client's list lacks the reply")));
         };
         let judged = self.judge(at as usize, n, reply).err();
-        if !varies(call) && !call.expect.as_ref().is_some_and(differs_with_n) {
+        if self.steady[at as usize].verdict {
             self.known.insert((at, made.reply), judged.clone());
         }
         verdict(judged)
+    }
+
+    /// The expectation of a call.
+    fn expected(&mut self, at: usize, n: u64) -> Result<Rc<Expected>, Complaint> {
+        if let Some(known) = self.expected.get(&at) {
+            return Ok(Rc::clone(known));
+        }
+        let sheet = self.sheet;
+        let expect = sheet.expectation(at, n)?;
+        let compiled = Compiled::new(&expect, is_http(&sheet.declaration.calls[at], &sheet.declaration))?;
+        let made = Rc::new(Expected { expect, compiled });
+        if self.steady[at].expectation {
+            self.expected.insert(at, Rc::clone(&made));
+        }
+        Ok(made)
     }
 
     fn judge(&mut self, at: usize, n: u64, reply: &Reply) -> Result<(), Reason> {
@@ -132,19 +172,18 @@ impl Judge<'_> {
             }
             Broken::Protocol | Broken::TooLong => return Err(reason(CallKind::Protocol, &reply.words)),
         }
-        let http = is_http(call, &sheet.declaration);
-        let expect = sheet.expectation(at, n).map_err(broken)?;
-        let compiled = Compiled::new(&expect, http).map_err(broken)?;
+        let expected = self.expected(at, n).map_err(broken)?;
+        let Expected { expect, compiled } = &*expected;
         let method = match &call.call {
-            Some(name) if !http => Some(sheet.schema.method(name).map_err(broken)?),
+            Some(name) if !is_http(call, &sheet.declaration) => Some(sheet.schema.method(name).map_err(broken)?),
             _ => None,
         };
         let answer = match &method {
             Some(method) => Answer::grpc(reply, method)?,
             None => Answer::http(reply),
         };
-        answer.right_status(&compiled)?;
-        answer.right_headers(&compiled)?;
+        answer.right_status(compiled)?;
+        answer.right_headers(compiled)?;
         let mut template = request_values(n, sheet.seed);
         let request = match &method {
             Some(method) => {
@@ -160,14 +199,7 @@ impl Judge<'_> {
             }
             None => call.json.clone().or_else(|| call.body.clone().map(Value::String)).unwrap_or_default(),
         };
-        let looks = Looks {
-            answer: &answer,
-            expect: &expect,
-            compiled: &compiled,
-            method: method.as_ref(),
-            request: &request,
-            n,
-        };
+        let looks = Looks { answer: &answer, expect, compiled, method: method.as_ref(), request: &request, n };
         looks.messages()?;
         if let Some(name) = &expect.snapshot {
             self.snapshot(name, &looks)?;

@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use crate::declare::Declaration;
 use crate::error::{CallsError, Complaint, Source, nearest};
-use crate::places::Places;
 
 impl Declaration {
     /// Reads a file's text: YAML, or JSON, which is YAML.
@@ -13,7 +12,7 @@ impl Declaration {
     /// # Errors
     /// It is no YAML, or has a key or value that is wrong; the error has the place.
     pub fn parse(text: &str, source: &Source) -> Result<Self, CallsError> {
-        let source = Source { places: Places::find(text), ..source.clone() };
+        let source = Source { text: text.to_owned(), ..source.clone() };
         // As in Compose's own files, `yes` and `y` are texts.
         let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
         let value: Value = serde_saphyr::from_str_with_options(text, options).map_err(|error| {

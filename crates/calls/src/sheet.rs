@@ -215,8 +215,7 @@ impl Sheet {
     pub fn title(&self) -> String {
         let mut names: Vec<String> = Vec::new();
         for call in &self.declaration.calls {
-            let default = http::default_request(self.declaration.preset).unwrap_or_default();
-            let name = call.call.clone().or_else(|| call.http.clone()).unwrap_or_else(|| default.to_owned());
+            let name = self.declaration.name_of(call);
             if !names.contains(&name) {
                 names.push(name);
             }
