@@ -16,6 +16,7 @@
 #![warn(missing_docs)]
 
 mod answer;
+mod around;
 mod check;
 mod compare;
 mod declare;
@@ -37,6 +38,7 @@ mod template;
 pub mod text;
 pub mod wire;
 
+pub use around::log_regex;
 pub use declare::{
     Call, Check, Cloud, Declaration, EventMode, ExpectFailure, Health, Level, Preset, Ready, SchemaSource, Times,
 };

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::around;
 use crate::declare::Declaration;
 use crate::error::{CallsError, Complaint, Source, nearest};
 
@@ -32,11 +33,13 @@ impl Declaration {
         let value = if value.is_null() { Value::Object(serde_json::Map::new()) } else { value };
         let mut track = serde_path_to_error::Track::new();
         let deserializer = serde_path_to_error::Deserializer::new(&value, &mut track);
-        Self::deserialize(deserializer).map_err(|error| {
+        let declaration = Self::deserialize(deserializer).map_err(|error| {
             let path = track.path().to_string();
             let path = if path == "." { String::new() } else { path };
             complaint(path, &error.to_string()).at(source)
-        })
+        })?;
+        around::check(&declaration).map_err(|complaint| complaint.at(source))?;
+        Ok(declaration)
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) enum Matcher {
 
 impl Matcher {
     pub(crate) fn parse(text: &str) -> Result<Self, Complaint> {
-        match text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')) {
+        match between_slashes(text) {
             Some(inside) => regex(inside).map(Self::Regex),
             None => Ok(Self::Text(text.to_owned())),
         }
@@ -43,6 +43,11 @@ impl Matcher {
             Self::Regex(regex) => format!("/{regex}/"),
         }
     }
+}
+
+/// The inside of `/regex/`.
+pub(crate) fn between_slashes(text: &str) -> Option<&str> {
+    text.strip_prefix('/')?.strip_suffix('/')
 }
 
 pub(crate) fn regex(text: &str) -> Result<Regex, Complaint> {

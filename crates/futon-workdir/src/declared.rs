@@ -1,87 +1,48 @@
 //! From what a service declares to what a plan has, and from the client's replies to its report.
 
+use std::time::Duration;
+
 use calls::wire::{Protocol, ReplyList};
-use calls::{CallKind, Level, Preset, Ready, Sheet, Verdict};
+use calls::{CallKind, Health, Level, Preset, Ready, Sheet, Verdict};
 use futon_common::{Error, Result};
 use futon_functions::FunctionHints;
 use futon_model::{
     CheckLevel, ClientFailure, ClientFailureKind, ClientReport, Code, ExpectedFailure, LogCheck, Phase, PhaseCount,
     Probe, histogram, millis, summary,
 };
-use regex::Regex;
-use std::time::Duration;
 
 /// How the function is waited for: as declared, else as its preset or its first call has it.
-pub(crate) fn probe(hints: &FunctionHints, sheet: Option<&Sheet>) -> Result<Probe> {
-    let by_protocol = || match sheet.map(Sheet::protocol) {
+pub(crate) fn probe(hints: &FunctionHints, sheet: Option<&Sheet>) -> Probe {
+    let by_protocol = match sheet.map(Sheet::protocol) {
         Some(Protocol::Http1) => Probe::Http1,
         _ => Probe::Http2,
     };
-    let wrong = |why: String| Error::usage(format!("x-futon: ready: {why}"));
-    let request = |text: &str| match text.split_once(' ') {
-        Some((method, path)) if path.trim().starts_with('/') => {
-            Ok(Probe::Request(method.to_owned(), path.trim().to_owned()))
+    match hints.ready.clone().or_else(|| hints.preset.map(Preset::ready)) {
+        None | Some(Ready::Protocol(_)) => by_protocol,
+        Some(Ready::Tcp(_)) => Probe::Tcp,
+        Some(Ready::Http(text)) => {
+            let (method, path) = text.trim().split_once(' ').unwrap_or_default();
+            Probe::Request(method.to_owned(), path.trim().to_owned())
         }
-        _ => Err(wrong(format!("{text:?} is no request")).hint("write METHOD /path, as in GET /healthz")),
-    };
-    let unless_false = |truth: bool, probe: Probe| {
-        if truth { Ok(probe) } else { Err(wrong("`false` says nothing".into()).hint("leave the key out")) }
-    };
-    match &hints.ready {
-        None => Ok(match hints.preset {
-            None => by_protocol(),
-            Some(Preset::Lambda | Preset::Knative | Preset::Cloudevents) => Probe::Tcp,
-            Some(Preset::Openfaas) => Probe::Request("GET".into(), "/_/health".into()),
-        }),
-        Some(Ready::Protocol(truth)) => unless_false(*truth, by_protocol()),
-        Some(Ready::Tcp(truth)) => unless_false(*truth, Probe::Tcp),
-        Some(Ready::Http(text)) => request(text),
-        Some(Ready::GrpcHealth(calls::Health::Server(truth))) => unless_false(*truth, Probe::GrpcHealth(String::new())),
-        Some(Ready::GrpcHealth(calls::Health::Service(name))) => {
-            let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
-            if name.is_empty() || name.len() > 100 || !plain {
-                return Err(wrong(format!("{name:?} is no name of a service")));
-            }
-            Ok(Probe::GrpcHealth(name.clone()))
-        }
-        Some(Ready::Log(text)) => {
-            let inside = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/')).unwrap_or(text);
-            if inside.is_empty() {
-                return Err(wrong("`log` is a regular expression".into()));
-            }
-            Regex::new(inside).map_err(|e| wrong(format!("no regular expression: {inside:?}")).caused_by(e))?;
-            Ok(Probe::Log(inside.to_owned()))
-        }
+        Some(Ready::GrpcHealth(Health::Server(_))) => Probe::GrpcHealth(String::new()),
+        Some(Ready::GrpcHealth(Health::Service(name))) => Probe::GrpcHealth(name),
+        Some(Ready::Log(text)) => Probe::Log(calls::log_regex(&text).to_owned()),
     }
 }
 
 /// Checks of logs.
-pub(crate) fn checks(hints: &FunctionHints) -> Result<Vec<LogCheck>> {
-    let one = |(at, check): (usize, &calls::Check)| {
-        let wrong = |why: String| Error::usage(format!("x-futon: checks[{at}]: {why}"));
-        if check.must_match.is_none() && check.must_not_match.is_none() {
-            return Err(wrong("it says nothing".into()).hint("give it `must_match` or `must_not_match`"));
-        }
-        for text in check.must_match.iter().chain(&check.must_not_match) {
-            Regex::new(text).map_err(|e| wrong(format!("no regular expression: {text:?}")).caused_by(e))?;
-        }
-        let plain =
-            !check.file.is_empty() && !check.file.starts_with('/') && !check.file.split('/').any(|part| part == "..");
-        if !plain {
-            return Err(wrong(format!("{:?} is no file of the results", check.file)));
-        }
-        Ok(LogCheck {
-            file: check.file.clone(),
-            must_match: check.must_match.clone(),
-            must_not_match: check.must_not_match.clone(),
-            level: match check.level {
-                Level::Fail => CheckLevel::Fail,
-                Level::Warn => CheckLevel::Warn,
-                Level::Info => CheckLevel::Info,
-            },
-        })
+pub(crate) fn checks(hints: &FunctionHints) -> Vec<LogCheck> {
+    let one = |check: &calls::Check| LogCheck {
+        file: check.file.clone(),
+        must_match: check.must_match.clone(),
+        must_not_match: check.must_not_match.clone(),
+        level: match check.level {
+            Level::Fail => CheckLevel::Fail,
+            Level::Warn => CheckLevel::Warn,
+            Level::Info => CheckLevel::Info,
+        },
     };
-    hints.checks.iter().enumerate().map(one).collect()
+    hints.checks.iter().map(one).collect()
 }
 
 /// The failure that is known to come.

@@ -82,7 +82,7 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
         container: selection.service.container.clone(),
         service: selection.service_name.clone(),
         declared: request.sheet.map(Sheet::title),
-        probe: declared::probe(hints, request.sheet)?,
+        probe: declared::probe(hints, request.sheet),
     };
     // The function's first, then what it needs, each image once.
     let mut names: Vec<&ImageReference> = Vec::new();
@@ -100,7 +100,7 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
     plan.images = images;
     plan.client = Some(client);
     plan.remarks = remarks;
-    plan.checks = declared::checks(hints)?;
+    plan.checks = declared::checks(hints);
     plan.expect_failure = declared::expected_failure(hints)?;
     plan.limits.stop = stop_limit(plan.limits.stop, selection);
     plan.limits.start = plan.limits.start.saturating_add(health_wait(selection, request.store)?);
