@@ -29,26 +29,37 @@ type Function struct {
 
 // Run listens on addr and serves f until SIGTERM or SIGINT, then returns nil.
 func Run(addr string, f Function) error {
+	return RunUntil(addr, f, Signals())
+}
+
+// Signals are those that end a server.
+func Signals() <-chan os.Signal {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
-	return RunUntil(addr, f, stop)
+	return stop
 }
 
 // RunUntil is Run with the signals chosen by the caller.
 func RunUntil(addr string, f Function, stop <-chan os.Signal) error {
-	listener, err := net.Listen("tcp", addr)
-	if err != nil {
-		return fmt.Errorf("%s: cannot listen on %s: %w", f.Name, addr, err)
-	}
 	server := grpc.NewServer()
 	server.RegisterService(describe(f), nil)
+	return Until(server, addr, f.Name, f.Service+"/"+f.Method+" ", stop)
+}
+
+// Until listens on addr and serves until a signal comes. The log names the
+// function and, where what is given, what it serves.
+func Until(server *grpc.Server, addr, name, what string, stop <-chan os.Signal) error {
+	listener, err := net.Listen("tcp", addr)
+	if err != nil {
+		return fmt.Errorf("%s: cannot listen on %s: %w", name, addr, err)
+	}
 	go func() {
 		<-stop
 		// Stop, not GracefulStop: clients keep connections open, and a
 		// container that lingers on SIGTERM is killed after a long grace time.
 		server.Stop()
 	}()
-	fmt.Printf("%s: serving %s/%s on %s\n", f.Name, f.Service, f.Method, listener.Addr())
+	fmt.Printf("%s: serving %son %s\n", name, what, listener.Addr())
 	return server.Serve(listener)
 }
 
