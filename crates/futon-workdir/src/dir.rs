@@ -7,19 +7,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use calls::Sheet;
-use calls::wire::ReplyList;
 use exchange::ExchangeConfig;
 use futon_common::{Context, Error, Result};
 use futon_functions::{Handover, calls_error};
-use futon_model::{ClientReport, EngineRequests, Event, EventKind, Plan, ScriptKind};
+use futon_model::{EngineRequests, Event, EventKind, Plan, ScriptKind};
 use image_store::ImageStore;
 use lean_bundle::Bundle;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::declared::client_report;
 use super::env::{guest_limit, run_env};
 use super::lock::LOCK_FILE;
+use super::witness::{CALLS, SHEET};
 
 /// Text in a run script's template that stands for the function image.
 pub const IMAGE_PLACEHOLDER: &str = "<__IMAGE_NAME__>";
@@ -85,13 +84,6 @@ pub struct WorkDir {
 
 /// Archive of the host's files that a service needs.
 pub(super) const HANDOVER: &str = "files.tar";
-/// Declared calls as the guest's client sends them; empty where there are none.
-pub(super) const CALLS: &str = "calls.bin";
-/// The same calls with all that is expected: of the host alone.
-const SHEET: &str = "calls.json";
-/// What declared calls brought, as the guest uploads it.
-pub const REPLIES: &str = "replies.bin";
-
 /// Everything in a working directory that is futon's, and so may be replaced.
 const OURS: [&str; 14] = [
     CALLS,
@@ -315,71 +307,11 @@ impl WorkDir {
             .collect()
     }
 
-    /// Text of uploads that may testify: those with the token; for a foreign script all.
-    #[must_use]
-    pub fn witness_uploads(&self, events: &[Event], wanted: impl Fn(&str) -> bool) -> Vec<String> {
-        let all = self.witnesses(events, wanted);
-        all.into_iter().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect()
-    }
-
-    fn witnesses(&self, events: &[Event], wanted: impl Fn(&str) -> bool) -> Vec<Vec<u8>> {
-        let foreign = self.plan.script == ScriptKind::Foreign;
-        let stored = events.iter().filter_map(|event| match &event.kind {
-            EventKind::Uploaded { name, stored_as, authentic, .. } if (*authentic || foreign) && wanted(name) => {
-                Some(stored_as)
-            }
-            _ => None,
-        });
-        stored.filter_map(|name| read(&self.uploads().join(name))).collect()
-    }
-
-    /// The declared calls.
-    ///
-    /// # Errors
-    /// Their file is damaged.
-    pub fn sheet(&self) -> Result<Option<Sheet>> {
-        let path = self.root.join(SHEET);
-        if self.plan.client.as_ref().is_none_or(|client| client.declared.is_none()) {
-            return Ok(None);
-        }
-        let text = fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
-        Sheet::from_text(&text)
-            .map(Some)
-            .map_err(|why| Error::infra(format!("{}: {why}", path.display())).hint("`futon build` makes it again"))
-    }
-
-    /// What declared calls brought, if it came with the token.
-    #[must_use]
-    pub fn replies(&self, events: &[Event]) -> Option<ReplyList> {
-        let bytes = self.witnesses(events, |name| name == REPLIES).pop()?;
-        ReplyList::from_bytes(&bytes).ok()
-    }
-
-    /// The client's report, if it came with the token; of declared calls, what the host makes of their replies.
-    #[must_use]
-    pub fn client_report(&self, events: &[Event]) -> Option<ClientReport> {
-        match self.sheet() {
-            Ok(None) => {}
-            Ok(Some(sheet)) => return Some(client_report(&sheet, &self.replies(events)?)),
-            Err(_) => return None,
-        }
-        let texts = self.witness_uploads(events, |name| name == "client.json");
-        serde_json::from_str(texts.last()?).ok()
-    }
-
     fn write_json(&self, name: &str, value: &impl serde::Serialize) -> Result<()> {
         let path = self.root.join(name);
         let text = serde_json::to_vec_pretty(value).context(|| format!("cannot write {}", path.display()))?;
         fs::write(&path, text).context(|| format!("cannot write {}", path.display()))
     }
-}
-
-/// Size up to which an upload is read as a witness.
-const WITNESS_MAX: u64 = 64 << 20;
-
-fn read(path: &Path) -> Option<Vec<u8>> {
-    let small = fs::metadata(path).is_ok_and(|m| m.len() <= WITNESS_MAX);
-    small.then(|| fs::read(path).ok())?
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

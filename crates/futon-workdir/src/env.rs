@@ -3,7 +3,8 @@
 use futon_common::{Context, Result};
 use futon_model::{ClientPlan, EngineRequests, FindPort, MachineKind, Plan};
 
-use super::dir::{CALLS, HANDOVER, REPLIES};
+use super::dir::HANDOVER;
+use super::witness::{CALLS, REPLIES};
 
 /// The assignments for a plan; empty for a script that is not futon's.
 ///

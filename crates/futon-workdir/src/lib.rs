@@ -6,13 +6,13 @@ mod dir;
 mod env;
 mod lock;
 mod plan;
+mod witness;
 
 pub use declared::client_report;
-pub use dir::{
-    Contents, DEFAULT_TEMPLATE, GuestTools, IMAGE_PLACEHOLDER, LEAN_TEMPLATE, REPLIES, WorkDir, exec_script,
-};
+pub use dir::{Contents, DEFAULT_TEMPLATE, GuestTools, IMAGE_PLACEHOLDER, LEAN_TEMPLATE, WorkDir, exec_script};
 pub use lock::{FolderLock, LOCK_FILE};
 pub use plan::{PlanRequest, foreign_plan, function_plan};
+pub use witness::REPLIES;
 
 #[cfg(test)]
 #[path = "../../futon-model/tests/sample/mod.rs"]

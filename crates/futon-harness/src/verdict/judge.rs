@@ -6,7 +6,8 @@ use futon_model::{
 };
 
 use super::companions::with_failed_companion;
-use super::explain::{failed_call, failed_step, hint, verdict};
+use super::explain::{failed_step, hint, verdict};
+use super::replies::replies_verified;
 use super::steps::{Timeline, is_results_log, timeline};
 
 /// The closing line of a results log that reports success, as the seed's flow has it.
@@ -368,32 +369,6 @@ fn wrong_image(planned: &PlannedImage, id: &str, repo_digests: &[String]) -> Opt
         verdict(Outcome::Failed, steps::START, Code::WrongImage, why),
         "was the image replaced in the store after `futon build`? build again",
     ))
-}
-
-fn replies_verified(w: &Witnesses<'_>) -> Option<Verdict> {
-    let plan = w.plan.client.as_ref()?;
-    let Some(client) = w.client else {
-        return Some(verdict(Outcome::Failed, steps::INVOKE, Code::NotVerified, "the client's report did not arrive"));
-    };
-    // Declared calls have none: it would change a function that remembers.
-    let greeted = plan.declared.is_some() || client.greeting == "verified";
-    let complete = client.verified == plan.invocations
-        && client.planned == plan.invocations
-        && client.failed == 0
-        && greeted
-        && client.warmup.verified == plan.warmup;
-    if complete {
-        return None;
-    }
-    if plan.declared.is_some()
-        && let Some(failure) = &client.first_failure
-    {
-        return Some(failed_call(w.plan, failure));
-    }
-    let greeting = if plan.declared.is_some() { String::new() } else { format!(", greeting {}", client.greeting) };
-    let why =
-        format!("{} of {} replies verified, {} failed{greeting}", client.verified, plan.invocations, client.failed);
-    Some(verdict(Outcome::Failed, steps::INVOKE, Code::NotVerified, why))
 }
 
 fn finished_well(timeline: &Timeline) -> Option<Verdict> {

@@ -7,6 +7,7 @@ mod judge;
 mod ports;
 #[cfg(test)]
 mod properties;
+mod replies;
 mod steps;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -36,6 +36,8 @@ pub struct Project {
     simulated: bool,
     /// Made once each.
     selections: Mutex<BTreeMap<String, Arc<Selection>>>,
+    /// Resolved once each, by the selection's name: schemas are compiled for it.
+    sheets: Mutex<BTreeMap<String, Option<Arc<Sheet>>>>,
 }
 
 impl Project {
@@ -67,7 +69,16 @@ impl Project {
                 .hint("give it another name, as in --file my-client=PATH"));
         }
         let simulated = machine.on == On::Gem5;
-        Ok(Self { compose, config, template, files, given, simulated, selections: Mutex::default() })
+        Ok(Self {
+            compose,
+            config,
+            template,
+            files,
+            given,
+            simulated,
+            selections: Mutex::default(),
+            sheets: Mutex::default(),
+        })
     }
 
     /// What the compose file says of one function.
@@ -105,8 +116,15 @@ impl Project {
     }
 
     /// The declared calls of a function.
-    fn sheet(&self, selection: &Selection, client: &ClientArgs) -> Result<Option<Sheet>> {
-        calls::sheet(&self.compose, selection, self.given.as_ref(), client, &self.config, self.simulated)
+    fn sheet(&self, selection: &Selection, client: &ClientArgs) -> Result<Option<Arc<Sheet>>> {
+        let mut known = self.sheets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sheet) = known.get(&selection.name) {
+            return Ok(sheet.clone());
+        }
+        let made = calls::sheet(&self.compose, selection, self.given.as_ref(), client, &self.config, self.simulated)?;
+        let made = made.map(Arc::new);
+        known.insert(selection.name.clone(), made.clone());
+        Ok(made)
     }
 
     /// Refuses functions that the lean guest cannot have as an engine has them, before a machine starts: nothing is wrong with them.
@@ -169,7 +187,7 @@ impl Project {
             tools: &tools(resources),
             files: &self.files,
             bundle: bundle.as_ref(),
-            sheet: sheet.as_ref(),
+            sheet: sheet.as_deref(),
         };
         WorkDir::create(dir, &contents)
     }
@@ -234,7 +252,7 @@ impl Project {
             seed: client.seed,
             store: store.map(Arc::as_ref),
             script,
-            sheet: sheet.as_ref(),
+            sheet: sheet.as_deref(),
         };
         Ok((function_plan(&selection, &request)?, selection))
     }

@@ -1,0 +1,81 @@
+//! What a run left in its working directory, as far as it may testify.
+
+use std::fs;
+use std::path::Path;
+
+use calls::Sheet;
+use calls::wire::ReplyList;
+use futon_common::{Context, Error, Result};
+use futon_model::{ClientReport, Event, EventKind, ScriptKind};
+
+use super::declared::client_report;
+use super::dir::WorkDir;
+
+/// Declared calls as the guest's client sends them; empty where there are none.
+pub(super) const CALLS: &str = "calls.bin";
+/// The same calls with all that is expected: of the host alone.
+pub(super) const SHEET: &str = "calls.json";
+/// What declared calls brought, as the guest uploads it.
+pub const REPLIES: &str = "replies.bin";
+
+impl WorkDir {
+    /// Text of uploads that may testify: those with the token; for a foreign script all.
+    #[must_use]
+    pub fn witness_uploads(&self, events: &[Event], wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let all = self.witnesses(events, wanted);
+        all.into_iter().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).collect()
+    }
+
+    fn witnesses(&self, events: &[Event], wanted: impl Fn(&str) -> bool) -> Vec<Vec<u8>> {
+        let foreign = self.plan().script == ScriptKind::Foreign;
+        let stored = events.iter().filter_map(|event| match &event.kind {
+            EventKind::Uploaded { name, stored_as, authentic, .. } if (*authentic || foreign) && wanted(name) => {
+                Some(stored_as)
+            }
+            _ => None,
+        });
+        stored.filter_map(|name| read(&self.uploads().join(name))).collect()
+    }
+
+    /// The declared calls.
+    ///
+    /// # Errors
+    /// Their file is damaged.
+    pub fn sheet(&self) -> Result<Option<Sheet>> {
+        let path = self.root().join(SHEET);
+        if self.plan().client.as_ref().is_none_or(|client| client.declared.is_none()) {
+            return Ok(None);
+        }
+        let text = fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
+        Sheet::from_text(&text)
+            .map(Some)
+            .map_err(|why| Error::infra(format!("{}: {why}", path.display())).hint("`futon build` makes it again"))
+    }
+
+    /// What declared calls brought, if it came with the token.
+    #[must_use]
+    pub fn replies(&self, events: &[Event]) -> Option<ReplyList> {
+        let bytes = self.witnesses(events, |name| name == REPLIES).pop()?;
+        ReplyList::from_bytes(&bytes).ok()
+    }
+
+    /// The client's report, if it came with the token; of declared calls, what the host makes of their replies.
+    #[must_use]
+    pub fn client_report(&self, events: &[Event]) -> Option<ClientReport> {
+        match self.sheet() {
+            Ok(None) => {}
+            Ok(Some(sheet)) => return Some(client_report(&sheet, &self.replies(events)?)),
+            Err(_) => return None,
+        }
+        let texts = self.witness_uploads(events, |name| name == "client.json");
+        serde_json::from_str(texts.last()?).ok()
+    }
+}
+
+/// Size up to which an upload is read as a witness.
+const WITNESS_MAX: u64 = 64 << 20;
+
+fn read(path: &Path) -> Option<Vec<u8>> {
+    let small = fs::metadata(path).is_ok_and(|m| m.len() <= WITNESS_MAX);
+    small.then(|| fs::read(path).ok())?
+}
