@@ -153,7 +153,8 @@ if [ $status -eq 0 ]; then
             if [ -n "$service" ]; then
                 [ -z "$why" ] || echo "left to docker compose: $why"
                 # Nothing of this script'\''s environment is for the services: what they get of the host is in the file.
-                env -i PATH="$PATH" HOME="$HOME" $COMPOSE -f functions.yaml up -d --pull never --no-build "$service"
+                # All of the file: it has what is to run and nothing else.
+                env -i PATH="$PATH" HOME="$HOME" $COMPOSE -f functions.yaml up -d --pull never --no-build
             else
                 docker run -d --pull never --name "$container" -p "$port:50051" "$image"
             fi && futon-guest container "$container"

@@ -20,11 +20,18 @@ pub(crate) fn check_expectation(schema: &Schema, call: &Call, expect: &Expect) -
         None => None,
     };
     if let Some(name) = &expect.oracle {
-        oracle::find(name).map_err(|e| Complaint::new("oracle", e.to_string()))?;
+        let function = oracle::find(name).map_err(|e| Complaint::new("oracle", e.to_string()))?;
+        for input in &expect.oracle_inputs {
+            oracle::check_input(&function, input).map_err(|why| Complaint::new("oracle_inputs", why))?;
+        }
         let Some(method) = &method else {
             return Err(Complaint::new("oracle", "oracles know gRPC's replies alone"));
         };
-        only_string(&method.input()).map_err(|why| Complaint::new("oracle", why))?;
+        if expect.oracle_inputs.is_empty() {
+            only_string(&method.input()).map_err(|why| Complaint::new("oracle", why))?;
+        }
+    } else if !expect.oracle_inputs.is_empty() {
+        return Err(Complaint::new("oracle_inputs", "there is no `oracle` that would take them"));
     }
     if let Some(name) = &expect.snapshot
         && (name.is_empty()

@@ -52,6 +52,9 @@ pub struct Expect {
     /// A built-in verifier.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oracle: Option<String>,
+    /// What the verifier takes for the function's input, in place of the request's text: any of these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub oracle_inputs: Vec<String>,
     /// A kept reply.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,

@@ -122,7 +122,7 @@ impl Looks<'_> {
             }
         }
         if let Some(name) = &expect.oracle {
-            self.oracle(name, got)?;
+            self.oracle(name, &expect.oracle_inputs, got)?;
         }
         Ok(())
     }
@@ -138,22 +138,31 @@ impl Looks<'_> {
         }
     }
 
-    pub(crate) fn oracle(&self, name: &str, got: &Value) -> Result<(), Reason> {
+    /// By a built-in verifier: for `inputs`, or for the request's text where there are none.
+    pub(crate) fn oracle(&self, name: &str, inputs: &[String], got: &Value) -> Result<(), Reason> {
         let lost = |why: String| reason(CallKind::WrongReply, why);
         let function = oracle::find(name).map_err(|e| lost(e.to_string()))?;
         let (Some(method), got) = (self.method, self.text(got)?) else {
             return Err(lost("oracles know gRPC's replies alone".into()));
         };
-        let field = only_string(&method.input()).map_err(lost)?;
-        let input = self.request.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-        oracle::check_input(&function, &input).map_err(lost)?;
-        let expected = oracle::expected(&function, &input);
+        let inputs = if inputs.is_empty() {
+            let field = only_string(&method.input()).map_err(lost)?;
+            vec![self.request.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()]
+        } else {
+            inputs.to_vec()
+        };
+        let mut expected = oracle::Expectation::default();
+        for input in &inputs {
+            oracle::check_input(&function, input).map_err(lost)?;
+            expected = expected.or(oracle::expected(&function, input));
+        }
         if expected.accepts(&got) {
             return Ok(());
         }
         let expected = expected.describe();
         let words = format!(
-            "for {input:?}: wrong reply (from byte {}): expected {:?}, got {:?}",
+            "for {}: wrong reply (from byte {}): expected {:?}, got {:?}",
+            shorten(&format!("{:?}", inputs.join(", ")), SHOWN),
             crate::text::common_bytes(&expected, &got) + 1,
             shorten(&expected, SHOWN),
             shorten(&got, SHOWN)

@@ -42,6 +42,24 @@ impl Project {
         walk.visit(name)?;
         Ok(walk.done)
     }
+
+    /// All services that `docker compose up` starts, in the order in which they start: `service` as late as those allow that need it.
+    /// Profiles of `service` are active.
+    ///
+    /// # Errors
+    /// As [`start_order`](Self::start_order), for any of them.
+    pub fn start_order_of_all(&self, service: &str) -> Result<Vec<&str>, OrderError> {
+        let (name, asked) =
+            self.services.get_key_value(service).ok_or_else(|| OrderError::Unknown(service.to_owned()))?;
+        let mut walk = Walk { project: self, profiles: &asked.profiles, done: Vec::new(), open: Vec::new() };
+        let active: Vec<&str> =
+            self.services.keys().map(String::as_str).filter(|other| walk.is_active(other)).collect();
+        for other in active.into_iter().filter(|other| other != name) {
+            walk.visit(other)?;
+        }
+        walk.visit(name)?;
+        Ok(walk.done)
+    }
 }
 
 struct Walk<'a> {
@@ -110,6 +128,20 @@ mod tests {
         let project = project(&[("a", &["b", "c"]), ("b", &["d"]), ("c", &["d"]), ("d", &[]), ("other", &[])]);
         assert_eq!(project.start_order("a").unwrap(), ["d", "b", "c", "a"]);
         assert_eq!(project.start_order("d").unwrap(), ["d"]);
+    }
+
+    #[test]
+    fn a_whole_file_starts_the_function_as_late_as_it_may() {
+        let mut project = project(&[("a", &["b"]), ("b", &[]), ("front", &["a"]), ("zipkin", &[]), ("debug", &[])]);
+        project.inactive.insert("debug".into());
+        assert_eq!(project.start_order_of_all("zipkin").unwrap(), ["b", "a", "front", "zipkin"]);
+        assert_eq!(project.start_order_of_all("a").unwrap(), ["b", "a", "front", "zipkin"]);
+        assert_eq!(project.start_order_of_all("front").unwrap(), ["b", "a", "zipkin", "front"]);
+        for name in ["debug", "zipkin"] {
+            project.services.entry(name.into()).or_default().profiles = vec!["p".into()];
+        }
+        assert_eq!(project.start_order_of_all("zipkin").unwrap(), ["b", "a", "debug", "front", "zipkin"]);
+        assert!(project.start_order_of_all("none").is_err());
     }
 
     #[test]

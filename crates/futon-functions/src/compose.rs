@@ -24,6 +24,8 @@ pub struct Compose {
     pub(crate) loader: Loader,
     /// In place of the declarations of the file.
     pub(crate) declared: Option<FunctionHints>,
+    /// Whether all services of the file start, not only those that a function needs.
+    pub(crate) whole: bool,
 }
 
 /// One service that is to run.
@@ -52,7 +54,7 @@ impl Compose {
     pub fn read(path: &Path, program: &Path) -> Result<Self> {
         let loader = Loader::new(program).fallback_name(PROJECT);
         let project = loader.load(path).map_err(|e| load_error(&e))?;
-        Ok(Self { path: path.to_owned(), project, loader, declared: None })
+        Ok(Self { path: path.to_owned(), project, loader, declared: None, whole: false })
     }
 
     /// Names of the services.
@@ -106,6 +108,11 @@ impl Compose {
         self.declared = Some(declaration);
     }
 
+    /// Starts all services of the file with whatever function is selected, as `docker compose up` does.
+    pub fn start_all(&mut self) {
+        self.whole = true;
+    }
+
     /// An error in a service's key.
     pub(super) fn at(&self, service: &str, key: &str, why: &str) -> Error {
         Error::usage(format!("{}: service {service}, key `{key}`: {why}", self.project.place(service, Some(key))))
@@ -153,7 +160,7 @@ pub(super) mod tests {
         let project = Project::from_json(document.to_string().as_bytes()).unwrap();
         let project = Project { file: "functions.yaml".into(), ..project };
         let loader = Loader::new("/nonexistent/docker-compose");
-        Compose { path: "functions.yaml".into(), project, loader, declared: None }
+        Compose { path: "functions.yaml".into(), project, loader, declared: None, whole: false }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod handover;
 mod list;
 mod mentions;
 mod proof;
+mod relay;
 mod select;
 mod target;
 

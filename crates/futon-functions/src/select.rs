@@ -35,8 +35,12 @@ pub struct Selection {
     pub service_name: String,
     /// The service, as the guest gets it.
     pub service: Service,
-    /// The services that it depends on, in the order in which they start.
-    pub needed: Vec<Service>,
+    /// The other services that run: those that it depends on, or all of the file. In the order in which they start.
+    pub beside: Vec<Service>,
+    /// How many of them start before it.
+    pub place: usize,
+    /// Whether all services of the file run, so that none of them may fail.
+    pub whole: bool,
     /// The guest's compose file as a model: these services alone, paths of the host replaced by those of copies in the guest.
     pub project: compose_model::Project,
     /// Files of the host that the guest gets copies of.
@@ -51,14 +55,17 @@ pub struct Selection {
     pub engine: Result<futon_model::EngineRequests, String>,
     /// What lets a container speak for the guest, by service and key.
     pub powers: Vec<String>,
+    /// Whether it is vSwarm's relay, whose calls follow from its arguments.
+    pub relay: bool,
     /// Defaults taken, and what the user should know; for the report.
     pub remarks: Vec<String>,
 }
 
 impl Selection {
-    /// The function and what it needs, in the order in which they start: the function last.
+    /// The function and what runs beside it, in the order in which they start.
     pub fn services(&self) -> impl Iterator<Item = &Service> {
-        self.needed.iter().chain([&self.service])
+        let (before, after) = self.beside.split_at(self.place.min(self.beside.len()));
+        before.iter().chain([&self.service]).chain(after)
     }
 }
 
@@ -87,7 +94,8 @@ pub fn select(compose: &Compose, wanted: &str) -> Result<Selection> {
 fn of_service(compose: &Compose, name: &str) -> Result<Selection> {
     check_name(compose, name)?;
     let project = &compose.project;
-    let order = project.start_order(name).map_err(|e| order_error(compose, name, &e))?;
+    let order = if compose.whole { project.start_order_of_all(name) } else { project.start_order(name) };
+    let order = order.map_err(|e| order_error(compose, name, &e))?;
     if let Some(conflict) = project.conflict(&order) {
         let (service, key) = conflict.place();
         return Err(Error::usage(format!("{}: key `{key}`: {conflict}", project.place(service, Some(key))))
@@ -109,9 +117,19 @@ fn of_service(compose: &Compose, name: &str) -> Result<Selection> {
         powers.extend(found.into_iter().map(|key| format!("service {}: {key}", service.name)));
     }
     let published = published(&services);
-    let mut service = services.pop().ok_or_else(|| unknown(compose, name))?;
+    let place = services.iter().position(|service| service.name == name).ok_or_else(|| unknown(compose, name))?;
+    let mut service = services.remove(place);
     if let Some(declared) = &compose.declared {
         service.hints = declared.clone();
+    }
+    let mut relay = false;
+    if service.hints.calls.is_empty()
+        && service.hints.client.is_none()
+        && let Some((declared, remark)) = super::relay::declaration(&service)
+    {
+        service.hints = declared;
+        relay = true;
+        remarks.extend(remark);
     }
     if let (None, Some(port)) = (service.hints.port, preset_port(&service)) {
         let ports = &service.spec.ports;
@@ -124,7 +142,9 @@ fn of_service(compose: &Compose, name: &str) -> Result<Selection> {
         name: name.to_owned(),
         service_name: name.to_owned(),
         service,
-        needed: services,
+        beside: services,
+        place,
+        whole: compose.whole,
         target,
         published,
         compose: text(&guests),
@@ -132,6 +152,7 @@ fn of_service(compose: &Compose, name: &str) -> Result<Selection> {
         project: guests.clone(),
         handover,
         powers,
+        relay,
         remarks,
     })
 }
@@ -162,7 +183,7 @@ fn of_image(compose: &Compose, image: &ImageReference) -> Result<Selection> {
     let project = compose_model::Project::from_json(document.to_string().as_bytes())
         .map_err(|e| Error::infra(format!("the defaults for {image} are malformed: {e}")))?;
     let project = compose_model::Project { file: compose.path.clone(), ..project };
-    let made = Compose { project, ..compose.clone() };
+    let made = Compose { project, whole: false, ..compose.clone() };
     let remark = format!(
         "no service names the image {image}: defaults taken (container port {port}, host port {})",
         ClientDefaults::HOST_PORT,

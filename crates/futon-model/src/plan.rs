@@ -180,6 +180,9 @@ pub struct Companion {
     pub service: String,
     /// Name of its container.
     pub container: String,
+    /// Whether the run fails when it does: the whole compose file is under test.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub must_not_fail: bool,
 }
 
 fn loopback() -> String {

@@ -93,6 +93,8 @@ pub enum Code {
     CallTimedOut,
     /// Fewer replies verified than planned, or no client report.
     NotVerified,
+    /// A service beside the function's failed, and none of them may.
+    CompanionFailed,
     /// A log has what it must not have, or lacks what it must have.
     CheckFailed,
     /// The run failed as it was known to.

@@ -86,7 +86,7 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
     };
     // The function's first, then what it needs, each image once.
     let mut names: Vec<&ImageReference> = Vec::new();
-    for service in std::iter::once(&selection.service).chain(selection.needed.iter().rev()) {
+    for service in std::iter::once(&selection.service).chain(selection.beside.iter().rev()) {
         if !names.contains(&&service.image) {
             names.push(&service.image);
         }
@@ -107,9 +107,13 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
     plan.powers.clone_from(&selection.powers);
     plan.published.clone_from(&selection.published);
     plan.companions = selection
-        .needed
+        .beside
         .iter()
-        .map(|service| Companion { service: service.name.clone(), container: service.container.clone() })
+        .map(|service| Companion {
+            service: service.name.clone(),
+            container: service.container.clone(),
+            must_not_fail: selection.whole && service.spec.replicas() > 0,
+        })
         .collect();
     if !plan.powers.is_empty() {
         plan.remarks.push(format!(
@@ -135,14 +139,14 @@ fn stop_limit(limit: Duration, selection: &Selection) -> Duration {
 
 /// How long dependencies may take to get healthy before an engine itself gives them up: what their healthchecks declare, one after the other.
 fn health_wait(selection: &Selection, store: Option<&ImageStore>) -> Result<Duration> {
-    let runs = || selection.needed.iter().chain([&selection.service]);
+    let runs = || selection.services();
     let mut waited: Vec<&str> = Vec::new();
     for service in runs().filter_map(|service| selection.project.services.get(&service.name)) {
         let healthy = service.depends_on.iter().filter(|(_, on)| on.condition == Condition::ServiceHealthy);
         waited.extend(healthy.map(|(name, _)| name.as_str()));
     }
     let mut whole = Duration::ZERO;
-    for needed in selection.needed.iter().filter(|needed| waited.contains(&needed.name.as_str())) {
+    for needed in selection.services().filter(|needed| waited.contains(&needed.name.as_str())) {
         let declared = selection.project.services.get(&needed.name).and_then(|service| service.healthcheck.as_ref());
         let of_image = image_check(&needed.image, store)?;
         whole = whole.saturating_add(longest_wait(declared, of_image.as_ref()));

@@ -309,6 +309,9 @@ pub struct ProjectArgs {
     /// Compose file with the functions [default: functions.yaml, functions/functions.yaml, or futon's samples]
     #[arg(long, value_name = "FILE")]
     pub functions: Option<PathBuf>,
+    /// Start all services of the compose file, as `docker compose up` does; none of them may fail
+    #[arg(long)]
+    pub whole: bool,
     /// Settings of the project [default: futon.toml where there is one]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

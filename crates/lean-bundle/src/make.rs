@@ -36,8 +36,10 @@ pub struct BundleContainer {
 /// What a bundle is made from.
 #[derive(Debug, Clone)]
 pub struct Bundle {
-    /// Containers in the order in which they are started, the function's last.
+    /// Containers in the order in which they are started.
     pub containers: Vec<BundleContainer>,
+    /// Which of them is the function's.
+    pub function: usize,
     /// What the file says of its networks.
     pub networks: BTreeMap<String, BundleNetwork>,
     /// The images.
@@ -62,7 +64,7 @@ impl Bundle {
     pub fn function_address(&self, default_port: u16) -> (Ipv4Addr, u16) {
         let attachments = self.given().attachments;
         let of = |name: &str| self.containers.iter().position(|container| container.name == name);
-        let mut index = self.containers.len().checked_sub(1);
+        let mut index = Some(self.function);
         let mut address = Ipv4Addr::LOCALHOST;
         // Who joins another's network is found there.
         for _ in 0..self.containers.len() {
@@ -75,7 +77,7 @@ impl Bundle {
                 _ => break,
             }
         }
-        let port = self.containers.last().and_then(|c| c.settings.container_port).unwrap_or(default_port);
+        let port = self.containers.get(self.function).and_then(|c| c.settings.container_port).unwrap_or(default_port);
         (address, port)
     }
 
@@ -119,7 +121,7 @@ impl Bundle {
                 attachments: &given.attachments,
                 profile: &profile,
                 processors: self.processors,
-                cpus: self.function_cpus.clone().filter(|_| index + 1 == self.containers.len()),
+                cpus: self.function_cpus.clone().filter(|_| index == self.function),
             };
             match making.part(index, &mut volumes)? {
                 Ok(part) => parts.push(part),

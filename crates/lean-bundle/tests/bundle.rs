@@ -109,6 +109,7 @@ fn bundle(folder: &Path) -> Bundle {
     ];
     Bundle {
         containers,
+        function: 1,
         networks: BTreeMap::new(),
         store: store(folder),
         profile,

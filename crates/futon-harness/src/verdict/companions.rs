@@ -1,6 +1,9 @@
 //! Services beside the function's that failed: often the reason why the function did.
 
-use futon_model::{Event, EventKind, GuestEvent, Verdict, exit_words};
+use futon_model::{Code, Companion, Event, EventKind, GuestEvent, Outcome, Verdict, exit_words, steps};
+
+use super::explain::{hint, verdict};
+use super::judge::Witnesses;
 
 /// Names the services beside the function's that had failed, in the hint of a verdict on the function.
 pub(super) fn with_failed_companion(verdict: Verdict, events: &[Event]) -> Verdict {
@@ -13,17 +16,53 @@ pub(super) fn with_failed_companion(verdict: Verdict, events: &[Event]) -> Verdi
     Verdict { hint: Some(hint), ..verdict }
 }
 
-fn failure(kind: &EventKind) -> Option<String> {
-    let EventKind::Guest { authentic: true, guest } = kind else { return None };
-    let GuestEvent::Companion { service, exit_code, oom_killed, health, .. } = guest else { return None };
-    let how = match (exit_code, health.as_deref()) {
-        (Some(status), _) if *status != 0 => {
-            format!("exited with {}{}", exit_words(*status), if *oom_killed { ", out of memory" } else { "" })
+/// A service that may not fail and did, or of which nothing was heard after the calls.
+pub(super) fn companion_failed(w: &Witnesses<'_>) -> Option<Verdict> {
+    w.plan.companions.iter().filter(|companion| companion.must_not_fail).find_map(|companion| {
+        let Companion { service, .. } = companion;
+        let heard = w.events.iter().filter_map(|event| ended(&event.kind)).filter(|(name, _)| *name == service);
+        match heard.last() {
+            None => {
+                let why = format!("nothing was heard of the service {service} after the calls");
+                Some(verdict(Outcome::Failed, steps::LOG, Code::StepMissing, why))
+            }
+            Some((_, None)) => None,
+            Some((_, Some(how))) => Some(hint(
+                verdict(Outcome::Failed, steps::LOG, Code::CompanionFailed, format!("the service {service} {how}")),
+                format!("uploads/companion-{service}.log has what it printed; --whole lets none of the services fail"),
+            )),
         }
-        (None, Some("unhealthy")) => "is unhealthy".to_owned(),
-        _ => return None,
+    })
+}
+
+/// A remark for each service beside the function's that failed although the function did not.
+pub(super) fn failed_beside(w: &Witnesses<'_>) -> Vec<String> {
+    let tell = |(service, how): (&str, Option<String>)| {
+        how.map(|how| format!("the service {service} {how}: uploads/companion-{service}.log"))
     };
-    Some(format!("its dependency {service} {how}: uploads/companion-{service}.log"))
+    w.events.iter().filter_map(|event| ended(&event.kind)).filter_map(tell).collect()
+}
+
+fn failure(kind: &EventKind) -> Option<String> {
+    let (service, how) = ended(kind)?;
+    how.map(|how| format!("its dependency {service} {how}: uploads/companion-{service}.log"))
+}
+
+/// A service beside the function's, and how it failed if it did.
+fn ended(kind: &EventKind) -> Option<(&str, Option<String>)> {
+    let EventKind::Guest { authentic: true, guest } = kind else { return None };
+    let GuestEvent::Companion { service, status, exit_code, oom_killed, health, .. } = guest else { return None };
+    let how = match (exit_code, health.as_deref()) {
+        (Some(code), _) if *code != 0 => {
+            Some(format!("exited with {}{}", exit_words(*code), if *oom_killed { ", out of memory" } else { "" }))
+        }
+        (None, _) if status == "restarting" => Some("exits and is started again".to_owned()),
+        (None, Some("unhealthy")) => Some("is unhealthy".to_owned()),
+        // It was made and not started: what it waits for is not there.
+        (None, _) if status == "created" => Some("was never started".to_owned()),
+        _ => None,
+    };
+    Some((service, how))
 }
 
 #[cfg(test)]
@@ -31,13 +70,18 @@ mod tests {
     use futon_model::{Code, Outcome};
 
     use super::*;
-    use crate::verdict::testing::{guest, timed};
+    use crate::verdict::judge;
+    use crate::verdict::testing::{client, good, guest, plan, timed};
 
     fn companion(exit_code: Option<i64>, health: Option<&str>) -> EventKind {
+        with_status(if exit_code.is_some() { "exited" } else { "running" }, exit_code, health)
+    }
+
+    fn with_status(status: &str, exit_code: Option<i64>, health: Option<&str>) -> EventKind {
         guest(GuestEvent::Companion {
             service: "db".into(),
             name: "db-1".into(),
-            status: "running".into(),
+            status: status.into(),
             exit_code,
             oom_killed: false,
             health: health.map(str::to_owned),
@@ -62,8 +106,53 @@ mod tests {
             hint(companion(None, Some("unhealthy"))),
             "its dependency db is unhealthy: uploads/companion-db.log; look"
         );
+        // What one has that is being started again.
+        assert!(hint(with_status("restarting", None, None)).contains("is started again"));
         for well in [companion(Some(0), None), companion(None, None), companion(None, Some("healthy"))] {
             assert_eq!(hint(well), "look");
         }
+    }
+    #[test]
+    fn of_a_whole_file_no_service_may_fail() {
+        let judged = |must_not_fail: bool, said: Option<EventKind>| {
+            let companion = Companion { service: "db".into(), container: "db-1".into(), must_not_fail };
+            let plan = futon_model::Plan { companions: vec![companion], ..plan() };
+            let mut kinds = good();
+            let place = kinds.iter().position(|kind| {
+                matches!(kind, EventKind::Guest { guest: GuestEvent::StepEnded { name, .. }, .. } if name == steps::LOG)
+            });
+            if let Some(said) = said {
+                kinds.insert(place.unwrap(), said);
+            }
+            let (events, client) = (timed(kinds), client());
+            let log = ["SUCCESS: All commands completed successfully\n".to_owned()];
+            let witnesses = Witnesses {
+                plan: &plan,
+                events: &events,
+                client: Some(&client),
+                results_logs: &log,
+                native_speed: false,
+            };
+            let judged = judge(&witnesses);
+            (judged.verdict.code, judged.remarks.len())
+        };
+        for well in [companion(None, None), companion(Some(0), None), companion(None, Some("healthy"))] {
+            assert_eq!(judged(true, Some(well)), (Code::AllWitnessesAgree, 0));
+        }
+        for bad in [
+            companion(Some(3), None),
+            companion(None, Some("unhealthy")),
+            with_status("restarting", None, None),
+            with_status("created", None, None),
+        ] {
+            assert_eq!(judged(true, Some(bad.clone())), (Code::CompanionFailed, 1), "{bad:?}");
+            // A dependency of the function's: the function says whether it matters.
+            assert_eq!(judged(false, Some(bad.clone())), (Code::AllWitnessesAgree, 1), "{bad:?}");
+            // Without the token it is nobody's word.
+            let EventKind::Guest { guest, .. } = bad else { unreachable!() };
+            assert_eq!(judged(true, Some(EventKind::Guest { authentic: false, guest })).0, Code::StepMissing);
+        }
+        assert_eq!(judged(true, None), (Code::StepMissing, 0));
+        assert_eq!(judged(false, None), (Code::AllWitnessesAgree, 0));
     }
 }

@@ -5,7 +5,7 @@ use futon_model::{
     OOPS_OF_TRANSLATOR, Outcome, Plan, PlannedImage, Proof, ScriptKind, ShutdownReason, Verdict, steps,
 };
 
-use super::companions::with_failed_companion;
+use super::companions::{companion_failed, failed_beside, with_failed_companion};
 use super::explain::{failed_step, hint, verdict};
 use super::replies::replies_verified;
 use super::steps::{Timeline, is_results_log, timeline};
@@ -282,6 +282,7 @@ fn own_script(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
         .or_else(|| in_order_to_the_end(w, timeline))
         .or_else(|| right_image(w))
         .or_else(|| replies_verified(w))
+        .or_else(|| companion_failed(w))
         .or_else(|| finished_well(timeline))
 }
 
@@ -462,6 +463,9 @@ fn oddities(w: &Witnesses<'_>) -> Vec<String> {
                 futon_common::text::duration(*grace_ms)
             ));
         }
+    }
+    if own {
+        remarks.extend(failed_beside(w));
     }
     if let Some(EventKind::Guest { guest: GuestEvent::ContainerState { oom_killed: true, name, .. }, .. }) =
         w.events.iter().map(|e| &e.kind).find(|e| {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use calls::{Call, Declaration, Expect, Options, SchemaSource, Sheet, Source};
+use calls::{Call, Declaration, Expect, Options, Schema, SchemaSource, Sheet, Source};
 use futon_common::{Context, Error, Result};
 use futon_functions::{Compose, Selection, calls_error};
 use futon_model::ExitCode;
@@ -119,7 +119,7 @@ pub fn sheet(
         warmup: config.client.warmup,
         accept: client.calls.accept,
         source,
-        schema: None,
+        schema: selection.relay.then(Schema::greeter).transpose().map_err(Error::infra)?,
     };
     Sheet::resolve(declaration.clone(), &folder, &options).map(Some).map_err(|e| calls_error(&e))
 }

@@ -46,6 +46,9 @@ impl Project {
         let mut compose = Compose::read(&compose_path(args.functions.as_deref())?, &find_compose(resources)?)?;
         let given = calls::given(&client.calls)?;
         calls::declare(&mut compose, given.as_ref());
+        if args.whole {
+            compose.start_all();
+        }
         let mut config = settings(args.config.as_deref())?;
         set_limits(&mut config.limits, &args.limits);
         super::machine::apply(machine, &mut config);
@@ -269,6 +272,7 @@ fn bundle(
     let (containers, networks) = lean_parts(compose, selection)?;
     Ok(Bundle {
         containers,
+        function: selection.place,
         networks,
         store: Arc::clone(store),
         profile: profile.to_owned(),

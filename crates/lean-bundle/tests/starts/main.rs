@@ -68,8 +68,9 @@ fn ours(project: &Project, store: &Arc<ImageStore>, name: &str) -> Ours {
     }
     let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/starts/seccomp.json");
     let networks = lean_networks(project).unwrap();
-    let bundle =
-        Bundle { containers, networks, store: Arc::clone(store), profile, function_cpus: None, processors: None };
+    let function = containers.len().saturating_sub(1);
+    let store = Arc::clone(store);
+    let bundle = Bundle { containers, function, networks, store, profile, function_cpus: None, processors: None };
     let mut archive = Vec::new();
     bundle.write(&mut archive).unwrap();
     let read = |wanted: &str| -> Option<Value> {

@@ -1,0 +1,142 @@
+//! vSwarm's relay: a server in front of a function, which calls it with an input of its own and answers with that function's text. What a
+//! right answer is follows from the relay's arguments, so that its compose files can be tested as they are.
+
+use calls::{Call, Declaration};
+use serde_json::json;
+
+use super::Service;
+
+/// Base name of the relay's image.
+const IMAGE: &str = "relay";
+/// Calls of a test.
+const CALLS: u64 = 20;
+/// Largest bound of inputs that are all taken for possible.
+const MOST: u64 = 1000;
+
+/// What a relay is asked and must answer; and what is worth saying of it. Nothing for other services.
+pub(super) fn declaration(service: &Service) -> Option<(Declaration, Option<String>)> {
+    if service.image.base_name() != IMAGE {
+        return None;
+    }
+    let lists = [&service.spec.entrypoint, &service.spec.command];
+    let words: Vec<&str> = lists.into_iter().flatten().flatten().map(String::as_str).collect();
+    let function = flag(&words, "function-name")?;
+    let (expect, remark) = match inputs(function, &words) {
+        Some(inputs) => (json!({"oracle": function, "oracle_inputs": inputs}), None),
+        None => (
+            json!({"status": "OK", "matches": {".message": "[^\\s]"}}),
+            Some(format!(
+                "service {}: what {function} answers to the relay is not known: any text passes; `x-futon: {{calls: …}}` or --calls says what is right",
+                service.name
+            )),
+        ),
+    };
+    let call = json!({
+        "call": "helloworld.Greeter/SayHello", "data": {"name": "futon {{n}}"}, "times": CALLS, "expect": expect,
+    });
+    let call: Call = serde_json::from_value(call).ok()?;
+    Some((Declaration { calls: vec![call], ..service.hints.clone() }, remark))
+}
+
+/// The inputs that the relay may send to a function that futon's oracles know.
+fn inputs(function: &str, words: &[&str]) -> Option<Vec<String>> {
+    let family = calls::oracle::find(function).ok()?.service;
+    let generator = flag(words, "generator").unwrap_or("unique");
+    let bound = |name, default| flag(words, name).map_or(Some(default), |text| text.parse::<u64>().ok());
+    // How vSwarm-proto's generators make them (grpcclient/*_client.go).
+    match (family, generator) {
+        (calls::oracle::Service::Fibonacci, "linear") => {
+            let (lower, upper) = (bound("lowerBound", 1)?, bound("upperBound", 10)?);
+            // Its count begins with 0, whatever the lower bound is.
+            (lower <= upper && upper <= MOST).then(|| (1..=upper).map(|n| n.to_string()).collect())
+        }
+        (calls::oracle::Service::Fibonacci, "random") => {
+            let (lower, upper) = (bound("lowerBound", 1)?, bound("upperBound", 10)?);
+            (lower <= upper && upper <= MOST).then(|| (lower..=upper).map(|n| n.to_string()).collect())
+        }
+        (calls::oracle::Service::Fibonacci, "unique") => {
+            Some(vec![flag(words, "value").unwrap_or("helloWorld").to_owned()])
+        }
+        (calls::oracle::Service::Auth, "random") => {
+            Some(["allow", "deny", "unauthorized", "bla bla"].map(str::to_owned).into())
+        }
+        (calls::oracle::Service::Aes | calls::oracle::Service::Auth, "unique") => {
+            Some(vec!["A unique message".to_owned()])
+        }
+        (calls::oracle::Service::Aes | calls::oracle::Service::Auth, "linear") => {
+            Some(vec!["A linear message".to_owned()])
+        }
+        _ => None,
+    }
+}
+
+/// A flag's value, as Go's package `flag` reads it; of several the last.
+fn flag<'a>(words: &[&'a str], name: &str) -> Option<&'a str> {
+    let mut found = None;
+    let mut rest = words.iter();
+    while let Some(word) = rest.next() {
+        let Some(given) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else { continue };
+        match given.split_once('=') {
+            Some((key, value)) if key == name => found = Some(value),
+            None if given == name => found = rest.next().copied(),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::super::compose::tests::model;
+    use super::*;
+
+    fn expect(image: &str, words: &[&str]) -> Option<(Value, bool)> {
+        let compose = model(&json!({"name": "p", "services": {"relay": {"image": image, "entrypoint": words}}}));
+        let (declared, remark) = declaration(&compose.service("relay").unwrap())?;
+        assert_eq!(declared.calls[0].call.as_deref(), Some("helloworld.Greeter/SayHello"));
+        let expect = serde_json::to_value(declared.calls[0].expect.clone().unwrap()).unwrap();
+        // It can be resolved as it is.
+        let options = calls::Options { schema: Some(calls::Schema::greeter().unwrap()), ..calls::Options::default() };
+        assert_eq!(calls::Sheet::resolve(declared, std::path::Path::new("."), &options).unwrap().planned(), (CALLS, 0));
+        Some((expect, remark.is_some()))
+    }
+
+    #[test]
+    fn a_relay_answers_with_the_text_of_the_function_behind_it() {
+        let image = "vhiveease/relay:latest";
+        let (said, remark) = expect(image, &["/app/server", "--addr=0.0.0.0:50000", "--function-name=aes-go"]).unwrap();
+        assert_eq!(
+            (&said["oracle"], &said["oracle_inputs"], remark),
+            (&json!("aes-go"), &json!(["A unique message"]), false)
+        );
+        let words = [
+            "/app/server",
+            "-function-name",
+            "fibonacci-python",
+            "--value=10",
+            "--generator=linear",
+            "--upperBound",
+            "3",
+        ];
+        let (said, _) = expect(image, &words).unwrap();
+        assert_eq!((&said["oracle"], &said["oracle_inputs"]), (&json!("fibonacci-python"), &json!(["1", "2", "3"])));
+        let (said, _) = expect(image, &["x", "--function-name=fibonacci-go", "--value=7"]).unwrap();
+        assert_eq!(said["oracle_inputs"], json!(["7"]));
+    }
+
+    #[test]
+    fn what_is_not_known_is_said() {
+        for words in [
+            &["x", "--function-name=geo"][..],
+            &["x", "--function-name=aes-go", "--generator=random"],
+            &["x", "--function-name=fibonacci-go", "--generator=linear", "--upperBound=100000"],
+        ] {
+            let (said, remark) = expect("me/relay", words).unwrap();
+            assert!(remark && said.get("oracle").is_none() && said["matches"].is_object(), "{words:?} {said}");
+        }
+        assert!(expect("me/relay", &["x"]).is_none());
+        assert!(expect("me/other", &["x", "--function-name=aes-go"]).is_none());
+    }
+}
