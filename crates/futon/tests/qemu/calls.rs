@@ -61,3 +61,53 @@ fn all_samples_pass_on_both_bases() {
     }
     bench.nothing_left();
 }
+
+/// A compose file whose function depends on nothing and calls another service; `more` is a service besides.
+fn whole(bench: &Bench, more: &str) -> String {
+    let proto = crate::real::root().join("functions/proto/squares.proto");
+    let path = bench.path("whole.yaml");
+    let text = format!(
+        r#"services:
+  front:
+    image: futon/cached-go:latest
+    ports: ["50000:50051"]
+    x-futon:
+      schema: {{proto: [{}]}}
+      calls:
+        - {{call: squares.Squares/Get, data: {{number: 7}}, times: 2, expect: {{cel: [reply.square == 49]}}}}
+        - {{call: squares.Squares/Get, data: {{number: 7}}, expect: {{equals: {{square: 49, cached: true}}}}}}
+  cache: {{image: "futon/memcached:latest"}}
+  fill: {{image: "futon/cached-go:latest", command: ["-fill=3"]}}
+  behind: {{image: "futon/cached-go:latest", depends_on: [front]}}
+{more}"#,
+        proto.display()
+    );
+    fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn a_whole_file_starts_and_none_of_its_services_may_fail() {
+    let bench = Bench::new();
+    for base in ["docker", "lean"] {
+        let file = whole(&bench, "");
+        let run = bench.test(&["front", "--whole", "--functions", &file, "--base", base]);
+        let function = &run.report["functions"][0];
+        assert_eq!((run.code, function["proof"].as_str()), (Some(0), Some("full")), "{base}: {}", run.all());
+        let mut beside: Vec<_> =
+            function["companions"].as_array().unwrap().iter().map(|c| c["service"].as_str().unwrap()).collect();
+        beside.sort_unstable();
+        assert_eq!(beside, ["behind", "cache", "fill"], "{base}: {}", run.all());
+        let file = whole(&bench, "  dies: {image: \"futon/cached-go:latest\", command: [\"-nonsense\"]}\n");
+        let run = bench.test(&["front", "--whole", "--functions", &file, "--base", base]);
+        let verdict = run.verdict(0);
+        assert_eq!((run.code, verdict["code"].as_str()), (Some(1), Some("companion_failed")), "{base}: {}", run.all());
+        assert!(verdict["why"].as_str().unwrap().contains("dies exited with status 2"), "{base}: {verdict}");
+    }
+    // Without the others it has nobody to call.
+    let file = whole(&bench, "");
+    let run = bench.test(&["front", "--functions", &file, "--base", "lean"]);
+    assert_eq!((run.code, run.verdict(0)["code"].as_str()), (Some(1), Some("call_failed")), "{}", run.all());
+    bench.nothing_left();
+}
