@@ -12,6 +12,17 @@ const LONGEST_SERVICE: usize = 100;
 pub(crate) fn check(declaration: &Declaration) -> Result<(), Complaint> {
     if let Some(ready) = &declaration.ready {
         ready.check().map_err(|c| c.below("ready"))?;
+        if declaration.tls.is_some() && matches!(ready, Ready::Http(_) | Ready::GrpcHealth(_)) {
+            let words = "it is asked without TLS, and the function has `tls`";
+            return Err(Complaint::new("ready", words)
+                .hint("`protocol: true` waits for TLS itself; there are `tcp` and `log`, too"));
+        }
+    }
+    if let Some(tls) = &declaration.tls
+        && tls.ca.is_some() == tls.accept
+    {
+        return Err(Complaint::new("tls", "either a certificate is given, or any is accepted")
+            .hint("write `tls: {ca: FILE}` or `tls: {accept: true}`"));
     }
     for (at, check) in declaration.checks.iter().enumerate() {
         check.check().map_err(|c| c.below(&format!("checks[{at}]")))?;
@@ -84,6 +95,9 @@ mod tests {
             ("ready: {grpc_health: a b}", "is no name of a service"),
             ("ready: {grpc_health: \"\"}", "is no name of a service"),
             ("ready: {log: (}", "`ready.log`: no regular expression"),
+            ("tls: {}", "`tls`: either a certificate is given, or any is accepted"),
+            ("tls: {ca: a.pem, accept: true}", "either a certificate is given"),
+            ("tls: {accept: true}\nready: {grpc_health: true}", "x.yaml:2:1: `ready`: it is asked without TLS"),
             ("ready: {log: //}", "a regular expression is wanted"),
             ("checks:\n  - {file: console}", "x.yaml:2:5: `checks[0]`: it says nothing"),
             ("checks: [{file: console, must_match: (}]", "`checks[0].must_match`: no regular expression"),
@@ -99,6 +113,7 @@ mod tests {
             "ready: {log: /ready/}",
             "ready: {log: ready}",
             "ready: {grpc_health: a.B}",
+            "tls: {accept: true, name: fn.example}\nready: {protocol: true}",
             "checks: [{file: uploads/a.log, must_match: x, must_not_match: y, level: warn}]",
         ] {
             Declaration::parse(text, &Source::new("x.yaml")).unwrap_or_else(|error| panic!("{text}: {error}"));

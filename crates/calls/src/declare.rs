@@ -30,6 +30,9 @@ pub struct Declaration {
     /// Where gRPC's messages are described.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema: Option<SchemaSource>,
+    /// All calls go over TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
     /// When the function serves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready: Option<Ready>,
@@ -100,6 +103,21 @@ pub struct SchemaSource {
     /// A set of descriptors, as `protoc --descriptor_set_out --include_imports` writes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protoset: Option<String>,
+}
+
+/// Which certificate a function must have. Either `ca` or `accept`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// File of certificates in PEM: the function's own, or one that its own is signed with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+    /// Any certificate will do.
+    #[serde(skip_serializing_if = "is_false")]
+    pub accept: bool,
+    /// The name that a signed certificate must be for, and that the client asks for; `localhost` where nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// When a function counts as serving. Exactly one key.

@@ -40,7 +40,7 @@ pub mod wire;
 
 pub use around::log_regex;
 pub use declare::{
-    Call, Check, Cloud, Declaration, EventMode, ExpectFailure, Health, Level, Preset, Ready, SchemaSource, Times,
+    Call, Check, Cloud, Declaration, EventMode, ExpectFailure, Health, Level, Preset, Ready, SchemaSource, Times, Tls,
 };
 pub use error::{CallsError, Source};
 pub use expect::{Expect, StatusRule, Unordered};

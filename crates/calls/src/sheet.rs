@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -107,6 +109,7 @@ impl Sheet {
         for at_call in 0..sheet.declaration.calls.len() {
             sheet.check(at_call).map_err(|c| at(c.below(&format!("calls[{at_call}]"))))?;
         }
+        sheet.tls().map_err(at)?;
         sheet.read_snapshots()?;
         Ok(sheet)
     }
@@ -129,6 +132,26 @@ impl Sheet {
         let filled = Template::new(Values { n, seed: self.seed, random: false }).value(&value);
         serde_json::from_value(filled.map_err(|c| c.below("expect"))?)
             .map_err(|e| Complaint::new("expect", e.to_string()))
+    }
+
+    /// What the client must know of the function's certificate.
+    fn tls(&self) -> Result<Option<wire::Tls>, Complaint> {
+        let Some(tls) = &self.declaration.tls else { return Ok(None) };
+        let name = tls.name.clone().unwrap_or_else(|| "localhost".to_owned());
+        let mut roots = Vec::new();
+        if let Some(file) = &tls.ca {
+            let path = self.folder.join(file);
+            let wrong = |why: String| Complaint::new("tls.ca", format!("{}: {why}", path.display()));
+            let bytes = std::fs::read(&path).map_err(|error| wrong(error.to_string()))?;
+            for certificate in CertificateDer::pem_slice_iter(&bytes) {
+                roots.push(certificate.map_err(|error| wrong(format!("no certificate in PEM: {error:?}")))?.to_vec());
+            }
+            if roots.is_empty() {
+                return Err(wrong("there is no certificate in it".to_owned())
+                    .hint("PEM begins with -----BEGIN CERTIFICATE-----"));
+            }
+        }
+        Ok(Some(wire::Tls { roots, name }))
     }
 
     fn encode_one(&self, at: usize, n: u64) -> Result<wire::Call, Complaint> {
@@ -176,6 +199,7 @@ impl Sheet {
             Ok(number)
         };
         let source = Source::default();
+        list.tls = self.tls().map_err(|c| c.at(&source))?;
         for (n, at) in self.warmup.iter().enumerate() {
             let number = place(&mut list, *at, n).map_err(|c| c.at(&source))?;
             list.warmup.push(number);

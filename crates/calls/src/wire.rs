@@ -69,6 +69,20 @@ pub struct CallList {
     /// Which of them are measured, in order.
     #[prost(uint32, repeated, tag = "3")]
     pub sequence: Vec<u32>,
+    /// All of them go over TLS.
+    #[prost(message, optional, tag = "4")]
+    pub tls: Option<Tls>,
+}
+
+/// Which certificate a server must have.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Tls {
+    /// Certificates in DER: the server's own, or one that signs it. None: any will do.
+    #[prost(bytes = "vec", repeated, tag = "1")]
+    pub roots: Vec<Vec<u8>>,
+    /// The name that a signed certificate must be for.
+    #[prost(string, tag = "2")]
+    pub name: String,
 }
 
 /// Why a call has no whole reply.

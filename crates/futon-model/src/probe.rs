@@ -17,6 +17,8 @@ pub enum Probe {
     Request(String, String),
     /// Something listens on the port.
     Tcp,
+    /// A TLS record answers a greeting.
+    Tls,
     /// `grpc.health.v1.Health/Check` says SERVING of a service, or, with an empty name, of the server.
     GrpcHealth(String),
     /// A line of the container's log matches a regular expression.
@@ -39,6 +41,7 @@ impl fmt::Display for Probe {
             Self::Http1 => out.write_str("http1"),
             Self::Request(method, path) => write!(out, "request {method} {path}"),
             Self::Tcp => out.write_str("tcp"),
+            Self::Tls => out.write_str("tls"),
             Self::GrpcHealth(service) if service.is_empty() => out.write_str("grpc-health"),
             Self::GrpcHealth(service) => write!(out, "grpc-health {service}"),
             Self::Log(regex) => write!(out, "log {regex}"),
@@ -55,6 +58,7 @@ impl FromStr for Probe {
             ("http2", "") => Self::Http2,
             ("http1", "") => Self::Http1,
             ("tcp", "") => Self::Tcp,
+            ("tls", "") => Self::Tls,
             ("grpc-health", service) => Self::GrpcHealth(service.to_owned()),
             ("log", regex) if !regex.is_empty() => Self::Log(regex.to_owned()),
             ("request", rest) => match rest.split_once(' ') {
@@ -84,9 +88,16 @@ mod tests {
 
     #[test]
     fn a_probe_comes_back() {
-        for text in
-            ["http2", "http1", "tcp", "request GET /healthz", "grpc-health", "grpc-health a.B", "log ready: [0-9]+"]
-        {
+        for text in [
+            "http2",
+            "http1",
+            "tcp",
+            "tls",
+            "request GET /healthz",
+            "grpc-health",
+            "grpc-health a.B",
+            "log ready: [0-9]+",
+        ] {
             assert_eq!(text.parse::<Probe>().unwrap().to_string(), text);
         }
         for text in ["", "http3", "request GET", "log", "tcp 1"] {

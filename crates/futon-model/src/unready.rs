@@ -167,7 +167,9 @@ impl Unready {
             Self::SpeaksHttp1 { .. } => {
                 "is it a gRPC server? A server for HTTP/1 and HTTP/2 must accept HTTP/2 without TLS (h2c)".to_owned()
             }
-            Self::WantsTls { .. } => "the test client calls without TLS: let the function serve without it".to_owned(),
+            Self::WantsTls { .. } => {
+                "declare calls with `tls` (docs/calls.md), or let the function serve without it".to_owned()
+            }
             Self::Silent { .. } | Self::Closes { .. } | Self::Other { .. } => {
                 format!("{CONTAINER_LOG} has what the function printed; does it serve what is called, without TLS?")
             }

@@ -14,6 +14,7 @@ use futon_model::{
 /// How the function is waited for: as declared, else as its preset or its first call has it.
 pub(crate) fn probe(hints: &FunctionHints, sheet: Option<&Sheet>) -> Probe {
     let by_protocol = match sheet.map(Sheet::protocol) {
+        Some(_) if hints.tls.is_some() => Probe::Tls,
         Some(Protocol::Http1) => Probe::Http1,
         _ => Probe::Http2,
     };

@@ -153,7 +153,7 @@ fn is_tls(said: &[u8]) -> bool {
 }
 
 /// A TLS 1.2 ClientHello with common suites. A server that knows only TLS 1.3 answers with an alert, which says as much.
-fn client_hello() -> Vec<u8> {
+pub(super) fn client_hello() -> Vec<u8> {
     const SUITES: &[u8] = &[
         0xc0, 0x2b, 0xc0, 0x2f, 0xc0, 0x2c, 0xc0, 0x30, 0xcc, 0xa9, 0xcc, 0xa8, 0xc0, 0x13, 0xc0, 0x14, 0x00, 0x9c,
         0x00, 0x2f,

@@ -6,7 +6,7 @@ use futon_model::{Probe, Unready, is_loopback};
 use regex_lite::Regex;
 
 use super::{
-    knock::{Answer, PREFACE, SETTINGS, broken, first_words, knock, open},
+    knock::{Answer, PREFACE, SETTINGS, broken, client_hello, first_words, knock, open},
     listeners,
     wait::Subject,
 };
@@ -22,6 +22,8 @@ pub(super) enum Way {
     Request(Vec<u8>, String),
     Tcp,
     /// What is said.
+    Tls(Vec<u8>),
+    /// What is said.
     GrpcHealth(Vec<u8>),
     Log(Regex),
 }
@@ -33,6 +35,7 @@ impl Way {
             Probe::Http1 => Self::Http1(request("GET", "/")),
             Probe::Request(method, path) => Self::Request(request(method, path), format!("{method} {path}")),
             Probe::Tcp => Self::Tcp,
+            Probe::Tls => Self::Tls(client_hello()),
             Probe::GrpcHealth(service) => Self::GrpcHealth(health_call(service)),
             Probe::Log(text) => {
                 let regex = Regex::new(text);
@@ -53,6 +56,15 @@ impl Way {
             Self::Http1(words) | Self::Request(words, _) => {
                 let answer = knock(address, words, first_words, patience, &mut || Ok(subject.exit()?.is_none()))?;
                 Ok(answer.map(|answer| self.of_http(answer)))
+            }
+            Self::Tls(words) => {
+                let answer = knock(address, words, first_words, patience, &mut || Ok(subject.exit()?.is_none()))?;
+                Ok(answer.map(|answer| match answer {
+                    Answer::Tls => Answer::Serves,
+                    Answer::Serves => Answer::Other("what answers speaks HTTP/2 without TLS".into()),
+                    Answer::Http1(said) => Answer::Other(format!("what answers speaks no TLS: it said {said:?}")),
+                    other => other,
+                }))
             }
             Self::GrpcHealth(words) => knock(address, words, health, patience, &mut || Ok(subject.exit()?.is_none())),
             Self::Tcp => {
@@ -95,7 +107,7 @@ impl Way {
     pub(super) fn own_reason(&self, last: Option<&Answer>, port: u16) -> Option<Unready> {
         let seen = match (self, last?) {
             (Self::Log(regex), _) => format!("no line of its log matches /{}/", regex.as_str()),
-            (Self::Request(..) | Self::GrpcHealth(_), Answer::Other(seen)) => seen.clone(),
+            (Self::Request(..) | Self::GrpcHealth(_) | Self::Tls(_), Answer::Other(seen)) => seen.clone(),
             _ => return None,
         };
         Some(Unready::Other { port, seen })
@@ -247,6 +259,12 @@ mod tests {
         assert_eq!(tried("log ^ready: [0-9]+$", b""), Answer::Serves);
         assert!(matches!(tried("log ^y", b""), Answer::Other(_)));
         assert_eq!(tried("tcp", b""), Answer::Serves);
+        assert_eq!(tried("tls", b"\x16\x03\x03\x00\x7a\x02\0\0\0\0"), Answer::Serves);
+        assert_eq!(
+            tried("tls", b"\0\0\0\x04\0\0\0\0\0"),
+            Answer::Other("what answers speaks HTTP/2 without TLS".into())
+        );
+        assert!(matches!(tried("tls", busy), Answer::Other(_)));
         assert_eq!(tried("http2", b"\0\0\0\x04\0\0\0\0\0"), Answer::Serves);
     }
 

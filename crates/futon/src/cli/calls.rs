@@ -32,6 +32,12 @@ pub struct CallArgs {
     /// Port of the container that --call calls
     #[arg(long, value_name = "PORT", requires = "call")]
     pub port: Option<u16>,
+    /// --call goes over TLS; this certificate, or one that signs the function's, in PEM
+    #[arg(long, value_name = "FILE", requires = "call")]
+    pub cacert: Option<PathBuf>,
+    /// --call goes over TLS; any certificate will do
+    #[arg(long, requires = "call", conflicts_with = "cacert")]
+    pub insecure: bool,
     /// Keep the replies as the snapshots that the calls name
     #[arg(long)]
     pub accept: bool,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use calls::{Call, Declaration, Expect, Options, Schema, SchemaSource, Sheet, Source};
+use calls::{Call, Declaration, Expect, Options, Schema, SchemaSource, Sheet, Source, Tls};
 use futon_common::{Context, Error, Result};
 use futon_functions::{Compose, Selection, calls_error};
 use futon_model::ExitCode;
@@ -56,6 +56,11 @@ pub fn given(args: &CallArgs) -> Result<Option<Given>> {
     let declaration = Declaration {
         schema: (schema != SchemaSource::default()).then_some(schema),
         calls: vec![declared],
+        tls: (args.insecure || args.cacert.is_some()).then(|| Tls {
+            ca: args.cacert.as_ref().map(|path| path.display().to_string()),
+            accept: args.insecure,
+            name: None,
+        }),
         port: args.port,
         ..Declaration::default()
     };

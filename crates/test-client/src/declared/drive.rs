@@ -10,6 +10,7 @@ use calls::wire::{Broken, Call, CallList, Protocol, Reply};
 
 use super::{grpc, http, link::Link, replies::Replies};
 use crate::{
+    grpc::Secure,
     m5::{FIRST_WORK_ITEM, Gem5, Marks, STARTED, WARMUP_BEGINS, WARMUP_ENDS},
     run::Verdict,
     setup::Setup,
@@ -32,7 +33,14 @@ pub async fn drive(setup: &Setup, calls: &Path, replies: &Path) -> Verdict {
     let marks = Gem5::open(setup.options.m5ops, log);
     marks.point(STARTED);
     let mut kept = Replies::default();
-    let mut link = Link::new(setup.address);
+    let secure = match list.tls.as_ref().map(Secure::new).transpose() {
+        Ok(secure) => secure,
+        Err(why) => {
+            log.error(format!("TLS: {why}"));
+            return Verdict::Wrong;
+        }
+    };
+    let mut link = Link::new(setup.address, secure);
     let first = list.warmup.iter().chain(&list.sequence).next().and_then(|at| list.calls.get(*at as usize));
     let protocol = first.map_or(Protocol::Grpc, Call::protocol);
     log.info(format!("Connect to  {}:{}", setup.options.url, setup.options.port));

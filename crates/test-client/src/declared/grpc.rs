@@ -53,7 +53,7 @@ async fn exchange(link: &mut Link, call: &Call, deadline: Option<Duration>, repl
     let mut request = Request::builder()
         .method("POST")
         .version(Version::HTTP_2)
-        .uri(format!("http://{address}{}", call.path))
+        .uri(format!("{}://{address}{}", link.scheme(), call.path))
         .header("te", "trailers")
         .header("content-type", "application/grpc")
         .header("user-agent", concat!("futon-test-client/", env!("CARGO_PKG_VERSION")));

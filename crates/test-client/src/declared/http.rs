@@ -32,7 +32,7 @@ async fn exchange(link: &mut Link, call: &Call) -> Result<Reply, Failed> {
     let http2 = call.protocol() == Protocol::H2c;
     let mut request = Request::builder().method(call.method.as_str());
     request = if http2 {
-        request.version(Version::HTTP_2).uri(format!("http://{address}{}", call.path))
+        request.version(Version::HTTP_2).uri(format!("{}://{address}{}", link.scheme(), call.path))
     } else {
         request.version(Version::HTTP_11).uri(call.path.as_str())
     };

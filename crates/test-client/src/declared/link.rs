@@ -17,7 +17,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 
-use crate::grpc::{chain, keep_trying, tcp, try_once, within};
+use crate::grpc::{Secure, Stream, chain, keep_trying, tcp, try_once, within};
 
 /// Body of every request: all of it is there from the start.
 pub type Body = Either<Full<Bytes>, NoMessages>;
@@ -45,14 +45,20 @@ pub fn messages(bytes: Bytes) -> Body {
 #[derive(Debug)]
 pub struct Link {
     address: SocketAddr,
+    secure: Option<Secure>,
     http1: Option<http1::SendRequest<Body>>,
     http2: Option<http2::SendRequest<Body>>,
 }
 
 impl Link {
-    /// To an address; nothing is opened yet.
-    pub fn new(address: SocketAddr) -> Self {
-        Self { address, http1: None, http2: None }
+    /// To an address, over TLS where `secure` says how; nothing is opened yet.
+    pub fn new(address: SocketAddr, secure: Option<Secure>) -> Self {
+        Self { address, secure, http1: None, http2: None }
+    }
+
+    /// The scheme of its requests.
+    pub fn scheme(&self) -> &'static str {
+        if self.secure.is_some() { "https" } else { "http" }
     }
 
     /// Where it leads.
@@ -76,17 +82,21 @@ impl Link {
 
     async fn open(&mut self, protocol: Protocol, limit: Duration) -> Result<(), String> {
         if protocol != Protocol::Http1 {
-            self.http2 = Some(try_once(self.address, limit).await?);
+            self.http2 = Some(try_once(self.stream("h2"), limit).await?);
             return Ok(());
         }
         let sender = within(limit, async {
-            let stream = TokioIo::new(tcp(self.address).await?);
+            let stream = TokioIo::new(self.stream("http/1.1").await?);
             let (sender, connection) = http1::Builder::new().handshake(stream).await.map_err(|error| chain(&error))?;
             tokio::spawn(connection);
             Ok(sender)
         });
         self.http1 = Some(sender.await?);
         Ok(())
+    }
+
+    async fn stream(&self, protocol: &str) -> Result<Stream, String> {
+        Stream::new(tcp(self.address).await?, self.secure.as_ref(), protocol).await
     }
 
     /// The connection for HTTP/1.1; opened anew where the server closed the last one.

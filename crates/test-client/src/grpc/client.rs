@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tonic::{Code, Status, body::Body, client::Grpc, codegen::Service};
 use tonic_prost::ProstCodec;
 
-use super::connect::{chain, try_once};
+use super::connect::{chain, tcp, try_once};
 use crate::run::Transport;
 
 /// Request of every service here: one string.
@@ -100,7 +100,7 @@ impl Transport for Client {
     /// A connection that is gone is opened once more before the call, outside its latency.
     async fn call(&mut self, text: &str, limit: Duration) -> Result<Reply, CallError> {
         if self.sender.is_closed() {
-            self.sender = try_once(self.address, limit).await.map_err(|reason| {
+            self.sender = try_once(tcp(self.address), limit).await.map_err(|reason| {
                 let message = format!("connection lost, and not to be had again: {reason}");
                 CallError::Status { code: name(Code::Unavailable), message }
             })?;

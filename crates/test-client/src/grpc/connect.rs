@@ -5,6 +5,7 @@ use std::{error::Error, net::SocketAddr, time::Duration};
 use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     time::{Instant, sleep, timeout},
 };
@@ -25,7 +26,7 @@ const TRY: Duration = Duration::from_secs(5);
 /// # Errors
 /// How often it was tried, and how the last try ended.
 pub async fn connect(address: SocketAddr, limit: Duration) -> Result<SendRequest<Body>, String> {
-    keep_trying("gRPC", address, limit, async |left| try_once(address, left).await).await
+    keep_trying("gRPC", address, limit, async |left| try_once(tcp(address), left).await).await
 }
 
 /// Makes attempts until one succeeds or `limit` is over; each gets the time that it may take. `what` is what is connected to.
@@ -57,18 +58,22 @@ pub async fn keep_trying<T>(
     }
 }
 
-/// One try: TCP, HTTP/2, and the server's first frame.
+/// One try: a stream, HTTP/2 on it, and the server's first frame.
 ///
 /// # Errors
 /// What was in the way.
-pub async fn try_once<B>(address: SocketAddr, limit: Duration) -> Result<SendRequest<B>, String>
+pub async fn try_once<S, B>(
+    open: impl Future<Output = Result<S, String>>,
+    limit: Duration,
+) -> Result<SendRequest<B>, String>
 where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     B: hyper::body::Body + Send + Unpin + 'static,
     B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     within(limit, async {
-        let (stream, sign) = Watched::new(tcp(address).await?);
+        let (stream, sign) = Watched::new(open.await?);
         let (sender, connection) = Builder::new(TokioExecutor::new())
             .max_header_list_size(LONGEST_HEADERS)
             .handshake(TokioIo::new(stream))

@@ -1,4 +1,4 @@
-//! A TCP stream that tells when its HTTP/2 server has spoken.
+//! A stream that tells when its HTTP/2 server has spoken.
 //!
 //! That something accepts a connection proves nothing: Docker's port proxy does so before the
 //! function listens. A server is there when its first frame, SETTINGS, has come.
@@ -11,7 +11,6 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     sync::oneshot,
 };
 
@@ -21,8 +20,8 @@ const SETTINGS: u8 = 4;
 
 /// The stream; reading from it feeds the sign.
 #[derive(Debug)]
-pub struct Watched {
-    stream: TcpStream,
+pub struct Watched<S> {
+    stream: S,
     header: Vec<u8>,
     sign: Option<oneshot::Sender<Result<(), &'static str>>>,
 }
@@ -30,9 +29,9 @@ pub struct Watched {
 /// Resolves when the server has spoken: HTTP/2, or something else.
 pub type Sign = oneshot::Receiver<Result<(), &'static str>>;
 
-impl Watched {
+impl<S> Watched<S> {
     /// Watches `stream`.
-    pub fn new(stream: TcpStream) -> (Self, Sign) {
+    pub fn new(stream: S) -> (Self, Sign) {
         let (sign, receiver) = oneshot::channel();
         (Self { stream, header: Vec::new(), sign: Some(sign) }, receiver)
     }
@@ -55,7 +54,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -68,7 +67,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }

@@ -17,7 +17,7 @@ const SCHEMA: &str = "syntax = \"proto3\"; package fibonacci; message Text { str
                       service Greeter { rpc SayHello(Text) returns (Text); rpc Many(Text) returns (stream Text); }";
 
 /// Sends the calls of a YAML list to a port: what the host makes of the replies, and the exit status.
-fn sent(port: u16, calls: &str, flags: &str) -> (Judged, ReplyList, i32) {
+pub fn sent(port: u16, calls: &str, flags: &str) -> (Judged, ReplyList, i32) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("f.proto"), SCHEMA).unwrap();
     let text = format!("schema: {{proto: [f.proto]}}\ncalls: {calls}\n");
@@ -38,7 +38,8 @@ fn sent(port: u16, calls: &str, flags: &str) -> (Judged, ReplyList, i32) {
     (sheet.judge(&replies), replies, output.status.code().unwrap())
 }
 
-fn why(judged: &Judged) -> Vec<String> {
+/// Of each measured call why its reply is wrong.
+pub fn why(judged: &Judged) -> Vec<String> {
     judged.measured.iter().map(|v| v.reason.as_ref().map_or_else(|| "right".into(), |r| r.words.clone())).collect()
 }
 
@@ -104,7 +105,7 @@ fn a_lost_connection_is_said() {
 }
 
 /// A server of HTTP/1.1 that answers each connection's first request with `answer` and closes it; what it was sent.
-fn http(answer: &'static str, connections: usize) -> (u16, std::thread::JoinHandle<Vec<String>>) {
+pub fn http(answer: &'static str, connections: usize) -> (u16, std::thread::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let served = std::thread::spawn(move || {

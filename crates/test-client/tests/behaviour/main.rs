@@ -8,3 +8,4 @@ mod connecting;
 mod declared;
 mod replies;
 mod server;
+mod tls;

@@ -1,0 +1,192 @@
+//! TLS to a function, with a certificate that was given, or with any.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use calls::wire;
+use rustls::{
+    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    client::{
+        WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use super::connect::chain;
+
+/// How connections are secured.
+#[derive(Debug, Clone)]
+pub struct Secure {
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<dyn ServerCertVerifier>,
+    name: ServerName<'static>,
+}
+
+impl Secure {
+    /// From what the host says of the certificate.
+    ///
+    /// # Errors
+    /// A certificate or the name cannot be used.
+    pub fn new(tls: &wire::Tls) -> Result<Self, String> {
+        let name = ServerName::try_from(tls.name.clone()).map_err(|error| format!("{:?}: {error}", tls.name))?;
+        let provider = Arc::new(ring::default_provider());
+        let given: Vec<CertificateDer<'static>> = tls.roots.iter().cloned().map(CertificateDer::from).collect();
+        let signed = if given.is_empty() {
+            None
+        } else {
+            let mut roots = RootCertStore::empty();
+            for certificate in &given {
+                roots.add(certificate.clone()).map_err(|error| format!("the given certificate: {error}"))?;
+            }
+            let made = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build();
+            Some(made.map_err(|error| chain(&error))?)
+        };
+        let verifier = Arc::new(Verifier { given, signed, provider: Arc::clone(&provider) });
+        Ok(Self { provider, verifier, name })
+    }
+
+    /// Secures a connection on which `protocol` is to be spoken (ALPN).
+    ///
+    /// # Errors
+    /// The server speaks no TLS, has another certificate, or another protocol.
+    async fn handshake(&self, stream: TcpStream, protocol: &str) -> Result<TlsStream<TcpStream>, String> {
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider));
+        let builder = builder.with_safe_default_protocol_versions().map_err(|error| chain(&error))?;
+        let verifier = Arc::clone(&self.verifier);
+        let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+        config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
+        let connecting = TlsConnector::from(Arc::new(config)).connect(self.name.clone(), stream);
+        connecting.await.map_err(|error| format!("TLS: {}", chain(&error)))
+    }
+}
+
+/// A connection, secured or not.
+#[derive(Debug)]
+pub enum Stream {
+    /// Without TLS.
+    Plain(TcpStream),
+    /// With it.
+    Secured(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// Secures a connection where that is wanted.
+    ///
+    /// # Errors
+    /// As those of TLS.
+    pub async fn new(stream: TcpStream, secure: Option<&Secure>, protocol: &str) -> Result<Self, String> {
+        Ok(match secure {
+            None => Self::Plain(stream),
+            Some(secure) => Self::Secured(Box::new(secure.handshake(stream, protocol).await?)),
+        })
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Secured(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Self::Secured(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Self::Secured(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Secured(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
+            Self::Secured(stream) => Pin::new(stream).poll_write_vectored(context, bytes),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Secured(stream) => stream.is_write_vectored(),
+        }
+    }
+}
+
+/// Accepts a certificate that was given itself, one that a given one signs, or, where none was given, any.
+#[derive(Debug)]
+struct Verifier {
+    given: Vec<CertificateDer<'static>>,
+    signed: Option<Arc<WebPkiServerVerifier>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        between: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        match &self.signed {
+            None => Ok(ServerCertVerified::assertion()),
+            // What `openssl req -x509` makes signs itself as an authority, which webpki takes for no server's.
+            Some(_) if self.given.iter().any(|given| given == certificate) => Ok(ServerCertVerified::assertion()),
+            Some(signed) => signed.verify_server_cert(certificate, between, name, ocsp, now),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
