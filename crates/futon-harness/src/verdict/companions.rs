@@ -20,8 +20,8 @@ pub(super) fn with_failed_companion(verdict: Verdict, events: &[Event]) -> Verdi
 pub(super) fn companion_failed(w: &Witnesses<'_>) -> Option<Verdict> {
     w.plan.companions.iter().filter(|companion| companion.must_not_fail).find_map(|companion| {
         let Companion { service, .. } = companion;
-        let heard = w.events.iter().filter_map(|event| ended(&event.kind)).filter(|(name, _)| *name == service);
-        match heard.last() {
+        let mut heard = w.events.iter().filter_map(|event| ended(&event.kind)).filter(|(name, _)| *name == service);
+        match heard.next_back() {
             None => {
                 let why = format!("nothing was heard of the service {service} after the calls");
                 Some(verdict(Outcome::Failed, steps::LOG, Code::StepMissing, why))
