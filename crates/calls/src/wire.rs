@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn a_list_comes_back_and_a_number_that_leads_nowhere_is_refused() {
         let call = Call { name: "a".into(), body: vec![1, 2], ..Call::default() };
-        let list = CallList { calls: vec![call], warmup: vec![0], sequence: vec![0, 0] };
+        let list = CallList { calls: vec![call], warmup: vec![0], sequence: vec![0, 0], tls: None };
         assert_eq!(CallList::from_bytes(&list.to_bytes()).unwrap(), list);
         let bad = CallList { sequence: vec![1], ..list };
         assert!(CallList::from_bytes(&bad.to_bytes()).unwrap_err().contains("call 1 of 1"));

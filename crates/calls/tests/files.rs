@@ -31,11 +31,14 @@ fn vswarms_call_files() {
         assert!(planned(declaration, &folder).unwrap_or_else(|e| panic!("{name}: {e}")) > 0);
         files += 1;
     }
+    let compose: Value =
+        serde_saphyr::from_str(&std::fs::read_to_string(folder.join("functions.yaml")).unwrap()).unwrap();
     // One for each name of the list, beside those of the relay, search and the full hotel.
     let list = std::fs::read_to_string(folder.join("functions.list")).unwrap();
     for name in list.lines().filter(|line| !line.is_empty() && !line.starts_with("# ")) {
         let name = name.trim_start_matches('#');
         assert!(folder.join(format!("{name}.calls.yaml")).is_file(), "{name} has no call file");
+        assert_eq!(compose["services"][name]["x-futon"], format!("{name}.calls.yaml"));
     }
     assert_eq!(files, 24);
 }

@@ -43,6 +43,34 @@ pub struct Service {
     pub spec: compose_model::Service,
 }
 
+/// A declaration, and where it stands.
+#[derive(Debug, Clone)]
+pub struct Declared {
+    /// The declaration.
+    pub declaration: FunctionHints,
+    /// For messages.
+    pub source: calls::Source,
+    /// Where its relative paths start.
+    pub folder: PathBuf,
+}
+
+impl Declared {
+    /// Reads a file of a declaration's keys.
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn parse(path: &Path, text: &str) -> Result<Self> {
+        let source = calls::Source::inside(path.display().to_string(), text, "");
+        let declaration = FunctionHints::parse(text, &source).map_err(|e| calls_error(&e))?;
+        Ok(Self { declaration, source, folder: folder_of(path) })
+    }
+}
+
+/// The folder of a file.
+fn folder_of(path: &Path) -> PathBuf {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned)
+}
+
 /// futon's extension of a service: the key `x-futon`.
 pub type FunctionHints = calls::Declaration;
 
@@ -89,18 +117,31 @@ impl Compose {
     pub(super) fn service(&self, name: &str) -> Result<Service> {
         let image = self.image(name)?;
         let spec = self.project.services.get(name).cloned().unwrap_or_default();
-        let hints = match spec.extensions.get("x-futon") {
-            None => FunctionHints::default(),
-            Some(value) => FunctionHints::from_value(value.clone(), &self.source(name)).map_err(|e| calls_error(&e))?,
-        };
+        let hints = self.declaration(name)?.map(|declared| declared.declaration).unwrap_or_default();
         Ok(Service { name: name.to_owned(), image, container: spec.container(&self.project.name, name), hints, spec })
     }
 
-    /// Where a service's declaration stands.
-    #[must_use]
-    pub fn source(&self, service: &str) -> calls::Source {
-        let text = std::fs::read_to_string(&self.path).unwrap_or_default();
-        calls::Source::inside(self.path.display().to_string(), &text, format!("services.{service}.x-futon"))
+    /// What a service declares with its key `x-futon`: there, or in the file that the key names.
+    ///
+    /// # Errors
+    /// When it is malformed, or there is no such file.
+    pub fn declaration(&self, service: &str) -> Result<Option<Declared>> {
+        let Some(value) = self.project.services.get(service).and_then(|spec| spec.extensions.get("x-futon")) else {
+            return Ok(None);
+        };
+        let Some(file) = value.as_str() else {
+            let text = std::fs::read_to_string(&self.path).unwrap_or_default();
+            let prefix = format!("services.{service}.x-futon");
+            let source = calls::Source::inside(self.path.display().to_string(), &text, prefix);
+            let declaration = FunctionHints::from_value(value.clone(), &source).map_err(|e| calls_error(&e))?;
+            return Ok(Some(Declared { declaration, source, folder: folder_of(&self.path) }));
+        };
+        let path = folder_of(&self.path).join(file);
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            self.at(service, "x-futon", &format!("cannot read {}: {error}", path.display()))
+                .hint("`x-futon` has keys, or names a file that has them")
+        })?;
+        Declared::parse(&path, &text).map(Some)
     }
 
     /// Puts a declaration in the place of those of the file, for whatever function is selected.
@@ -176,6 +217,18 @@ pub(super) mod tests {
         let hints = compose.project.services.get_mut("hints").unwrap();
         hints.extensions.insert("x-futon".into(), serde_json::json!({"klient": "aes-go"}));
         assert!(words(&compose, "hints").contains("klient"));
+        // A file in its place.
+        let folder = tempfile::tempdir().unwrap();
+        compose.path = folder.path().join("functions.yaml");
+        let set = |compose: &mut Compose, value: &str| {
+            compose.project.services.get_mut("hints").unwrap().extensions.insert("x-futon".into(), value.into());
+        };
+        set(&mut compose, "fn.calls.yaml");
+        assert!(words(&compose, "hints").contains("cannot read"), "{}", words(&compose, "hints"));
+        std::fs::write(folder.path().join("fn.calls.yaml"), "port: 7\nklient: x\n").unwrap();
+        assert!(words(&compose, "hints").contains("fn.calls.yaml:2:1"), "{}", words(&compose, "hints"));
+        std::fs::write(folder.path().join("fn.calls.yaml"), "port: 7\n").unwrap();
+        assert_eq!(compose.service("hints").unwrap().hints.port, Some(7));
     }
 
     #[test]

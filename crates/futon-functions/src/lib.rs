@@ -13,7 +13,7 @@ mod relay;
 mod select;
 mod target;
 
-pub use compose::{Compose, FunctionHints, Service, calls_error};
+pub use compose::{Compose, Declared, FunctionHints, Service, calls_error};
 pub use handover::{Entry, GUEST_FOLDER, Handover, Origin};
 pub use list::parse_list;
 pub use select::{ClientDefaults, Selection, client_name, select};

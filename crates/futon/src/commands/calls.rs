@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use calls::{Call, Declaration, Expect, Options, Schema, SchemaSource, Sheet, Source, Tls};
 use futon_common::{Context, Error, Result};
-use futon_functions::{Compose, Selection, calls_error};
+use futon_functions::{Compose, Declared, Selection, calls_error};
 use futon_model::ExitCode;
 use futon_resources::find_compose;
 use futon_workdir::WorkDir;
@@ -15,16 +15,8 @@ use super::project::read_text;
 use crate::cli::{CallArgs, CallsCommand, ClientArgs};
 use crate::ui::Ui;
 
-/// A declaration that does not stand in the compose file.
-#[derive(Debug)]
-pub struct Given {
-    declaration: Declaration,
-    folder: PathBuf,
-    source: Source,
-}
-
 /// What the flags declare.
-pub fn given(args: &CallArgs) -> Result<Option<Given>> {
+pub fn given(args: &CallArgs) -> Result<Option<Declared>> {
     if let Some(path) = &args.calls {
         return read(path).map(Some);
     }
@@ -64,22 +56,15 @@ pub fn given(args: &CallArgs) -> Result<Option<Given>> {
         port: args.port,
         ..Declaration::default()
     };
-    Ok(Some(Given { declaration, folder: PathBuf::from("."), source: Source::new("--call") }))
+    Ok(Some(Declared { declaration, folder: PathBuf::from("."), source: Source::new("--call") }))
 }
 
-fn read(path: &Path) -> Result<Given> {
-    let text = read_text(path, "--calls takes a file's path")?;
-    let source = Source::inside(path.display().to_string(), &text, "");
-    let declaration = Declaration::parse(&text, &source).map_err(|e| calls_error(&e))?;
-    Ok(Given { declaration, folder: folder_of(path), source })
-}
-
-fn folder_of(path: &Path) -> PathBuf {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned)
+fn read(path: &Path) -> Result<Declared> {
+    Declared::parse(path, &read_text(path, "--calls takes a file's path")?)
 }
 
 /// Puts what the flags declare into the compose file's place.
-pub fn declare(compose: &mut Compose, given: Option<&Given>) {
+pub fn declare(compose: &mut Compose, given: Option<&Declared>) {
     if let Some(given) = given {
         compose.declare(given.declaration.clone());
     }
@@ -89,7 +74,7 @@ pub fn declare(compose: &mut Compose, given: Option<&Given>) {
 pub fn sheet(
     compose: &Compose,
     selection: &Selection,
-    given: Option<&Given>,
+    given: Option<&Declared>,
     client: &ClientArgs,
     config: &Config,
     simulated: bool,
@@ -113,10 +98,13 @@ pub fn sheet(
             )));
         }
     }
-    let (folder, source) = match given {
-        Some(given) => (given.folder.clone(), given.source.clone()),
-        None => (folder_of(&compose.path), compose.source(&selection.service_name)),
+    let of_file = match given {
+        Some(_) => None,
+        None => compose.declaration(&selection.service_name)?,
     };
+    let (folder, source) = given
+        .or(of_file.as_ref())
+        .map_or_else(|| (PathBuf::from("."), Source::default()), |at| (at.folder.clone(), at.source.clone()));
     let options = Options {
         seed: client.seed,
         // A simulator measures as many as it was told to; else the list is made once.
@@ -191,25 +179,23 @@ type Checked = (Option<String>, Result<Sheet>);
 fn check(path: &Path, resources: &Path) -> Result<Vec<Checked>> {
     let text = read_text(path, "name a file of calls, or a compose file")?;
     let is_compose = text.lines().any(|line| line.starts_with("services:"));
-    let resolved = |declaration: Declaration, source: Source| {
-        let options = Options { source, ..Options::default() };
-        Sheet::resolve(declaration, &folder_of(path), &options).map_err(|e| calls_error(&e))
+    let resolved = |declared: Declared| {
+        let options = Options { source: declared.source, ..Options::default() };
+        Sheet::resolve(declared.declaration, &declared.folder, &options).map_err(|e| calls_error(&e))
     };
     if !is_compose {
-        let checked = read(path).and_then(|given| resolved(given.declaration, given.source));
-        return Ok(vec![(None, checked)]);
+        return Ok(vec![(None, read(path).and_then(resolved))]);
     }
     let compose = Compose::read(path, &find_compose(resources)?)?;
     let mut found = Vec::new();
-    for (name, service) in &compose.project.services {
-        let Some(value) = service.extensions.get("x-futon") else { continue };
-        let source = compose.source(name);
-        let checked = match Declaration::from_value(value.clone(), &source) {
-            Ok(declaration) if declaration.calls.is_empty() => continue,
-            Ok(declaration) => resolved(declaration, source),
-            Err(error) => Err(calls_error(&error)),
+    for name in compose.names() {
+        let checked = match compose.declaration(name) {
+            Ok(None) => continue,
+            Ok(Some(declared)) if declared.declaration.calls.is_empty() => continue,
+            Ok(Some(declared)) => resolved(declared),
+            Err(error) => Err(error),
         };
-        found.push((Some(name.clone()), checked));
+        found.push((Some(name.to_owned()), checked));
     }
     if found.is_empty() {
         return Err(Error::nothing_to_run(format!("{}: no service declares calls", path.display())));

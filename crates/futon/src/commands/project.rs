@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ::calls::Sheet;
 use futon_common::{Context, Error, Result};
-use futon_functions::{Compose, Selection, client_name, parse_list, select};
+use futon_functions::{Compose, Declared, Selection, client_name, parse_list, select};
 use futon_machine::processor_level;
 use futon_model::{Base, Limits, Network, Plan, PlannedImage, ScriptKind};
 use futon_resources::{FUTON_GUEST, TEST_CLIENT, find_compose, source_root};
@@ -31,7 +31,7 @@ pub struct Project {
     template: Option<(PathBuf, String)>,
     files: Vec<(String, PathBuf)>,
     /// Calls that the flags declare.
-    given: Option<calls::Given>,
+    given: Option<Declared>,
     /// Whether a simulator runs them: it counts its invocations itself.
     simulated: bool,
     /// Made once each.

@@ -59,17 +59,17 @@ fn a_certificate_is_accepted_given_or_signed_by_one_that_is() {
     let (own_pem, authority) = (file("own.pem").display().to_string(), file("authority.pem").display().to_string());
     for (port, tls) in [
         (own, "{accept: true}".to_owned()),
-        (own, format!("{{ca: {}}}", own_pem)),
+        (own, format!("{{ca: {own_pem}}}")),
         (signed, "{accept: true}".to_owned()),
-        (signed, format!("{{ca: {}, name: fn.example}}", authority)),
+        (signed, format!("{{ca: {authority}, name: fn.example}}")),
     ] {
         let (judged, replies, code) = sent(port, &format!("{CALL}\ntls: {tls}"), "");
         assert_eq!((why(&judged), code), (vec!["right".to_owned(); 2], 0), "{tls}: {}", replies.not_connected);
     }
     for (port, tls, words) in [
-        (own, format!("{{ca: {}}}", authority), "invalid peer certificate"),
-        (signed, format!("{{ca: {}}}", own_pem), "invalid peer certificate"),
-        (signed, format!("{{ca: {}, name: other.example}}", authority), "not valid for name"),
+        (own, format!("{{ca: {authority}}}"), "invalid peer certificate"),
+        (signed, format!("{{ca: {own_pem}}}"), "invalid peer certificate"),
+        (signed, format!("{{ca: {authority}, name: other.example}}"), "not valid for name"),
         (server.port, "{accept: true}".to_owned(), "TLS: "),
     ] {
         let (_, replies, code) = sent(port, &format!("{CALL}\ntls: {tls}"), "-connect-timeout 300ms");
