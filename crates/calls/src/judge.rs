@@ -77,12 +77,24 @@ impl Sheet {
     /// Judges what came back. More replies than calls are not looked at.
     #[must_use]
     pub fn judge(&self, replies: &ReplyList) -> Judged {
-        let steady = self.declaration.calls.iter().map(Steady::of).collect();
-        let mut judge =
-            Judge { sheet: self, steady, seen: BTreeMap::new(), expected: BTreeMap::new(), known: BTreeMap::new() };
-        let warmup = judge.all(&self.warmup, &replies.warmup, replies);
-        let measured = judge.all(&self.sequence, &replies.sequence, replies);
+        let mut judge = Judge::new(self);
+        let warmup = judge.all(&self.warmup, &replies.warmup, &replies.replies);
+        let measured = judge.all(&self.sequence, &replies.sequence, &replies.replies);
         Judged { warmup, measured, seen: judge.seen }
+    }
+
+    /// Judges replies, each at a place of the measured calls.
+    pub(crate) fn judge_pairs(&self, pairs: impl Iterator<Item = (u32, u32)>, replies: &[Reply]) -> Vec<Verdict> {
+        let mut judge = Judge::new(self);
+        let mut one = |(place, reply): (u32, u32)| match self.sequence.get(place as usize) {
+            Some(at) => judge.one(*at, u64::from(place), &Made { reply, took_ns: 0 }, replies),
+            None => Verdict {
+                name: String::new(),
+                took_ns: 0,
+                reason: Some(reason(CallKind::Protocol, format!("the client names call {place}, which is not there"))),
+            },
+        };
+        pairs.map(&mut one).collect()
     }
 }
 
@@ -121,20 +133,25 @@ struct Judge<'a> {
     known: BTreeMap<(u32, u32), Option<Reason>>,
 }
 
-impl Judge<'_> {
-    fn all(&mut self, calls: &[u32], made: &[Made], replies: &ReplyList) -> Vec<Verdict> {
+impl<'a> Judge<'a> {
+    fn new(sheet: &'a Sheet) -> Self {
+        let steady = sheet.declaration.calls.iter().map(Steady::of).collect();
+        Self { sheet, steady, seen: BTreeMap::new(), expected: BTreeMap::new(), known: BTreeMap::new() }
+    }
+
+    fn all(&mut self, calls: &[u32], made: &[Made], replies: &[Reply]) -> Vec<Verdict> {
         let pairs = (0_u64..).zip(calls).zip(made);
         pairs.map(|((n, at), made)| self.one(*at, n, made, replies)).collect()
     }
 
-    fn one(&mut self, at: u32, n: u64, made: &Made, replies: &ReplyList) -> Verdict {
+    fn one(&mut self, at: u32, n: u64, made: &Made, replies: &[Reply]) -> Verdict {
         let call = &self.sheet.declaration.calls[at as usize];
         let name = self.sheet.declaration.name_of(call);
         let verdict = |reason| Verdict { name, took_ns: made.took_ns, reason };
         if let Some(known) = self.known.get(&(at, made.reply)) {
             return verdict(known.clone());
         }
-        let Some(reply) = replies.replies.get(made.reply as usize) else {
+        let Some(reply) = replies.get(made.reply as usize) else {
             return verdict(Some(reason(CallKind::Protocol, "the client's list lacks the reply")));
         };
         let judged = self.judge(at as usize, n, reply).err();

@@ -25,6 +25,7 @@ mod error;
 mod expect;
 mod http;
 mod judge;
+mod load;
 mod looks;
 pub mod oracle;
 mod path;
@@ -45,6 +46,7 @@ pub use declare::{
 pub use error::{CallsError, Source};
 pub use expect::{Expect, StatusRule, Unordered};
 pub use judge::{CallKind, Judged, Reason, Verdict};
+pub use load::{Counted, LoadReplies};
 pub use schema::Schema;
 pub use sheet::{Options, Sheet};
 pub use status::Code;

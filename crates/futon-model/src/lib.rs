@@ -13,6 +13,7 @@ mod image;
 mod latency;
 mod lean;
 mod limits;
+mod load;
 mod plan;
 mod probe;
 mod processor;
@@ -36,6 +37,10 @@ pub use lean::{
     LeanRestart, LeanWait,
 };
 pub use limits::Limits;
+pub use load::{
+    LOAD_SCHEMA, LoadLatency, LoadPlan, LoadPoint, LoadReport, LoadSecond, Measure, Rate, RateError, Threshold,
+    ThresholdError,
+};
 pub use plan::{
     Accelerator, Base, CheckLevel, ClientPlan, Companion, ExpectedFailure, FindPort, LogCheck, MachineKind,
     MachinePlan, Network, Plan, PlannedStep, ScriptKind, steps,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, Limits, PlannedImage, Probe};
+use crate::{Code, Limits, LoadPlan, PlannedImage, Probe};
 
 /// Names of the steps.
 pub mod steps {
@@ -35,7 +35,7 @@ pub mod steps {
 }
 
 /// Plan of one run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// `futon.plan/1`.
     pub schema: String,
@@ -91,7 +91,7 @@ pub struct PlannedStep {
 }
 
 /// How the test client is called.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClientPlan {
     /// `-function-name`.
     pub function_name: String,
@@ -125,6 +125,9 @@ pub struct ClientPlan {
     /// How the function is waited for.
     #[serde(default, skip_serializing_if = "Probe::is_default")]
     pub probe: Probe,
+    /// How calls are sent where it is a load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadPlan>,
 }
 
 /// A regular expression on a log.

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Accelerator, ClientFailure, Code, LatencyMs, MachineKind, PlannedImage, Proof, SimulationReport, Verdict};
+use crate::{
+    Accelerator, ClientFailure, Code, LatencyMs, LoadReport, MachineKind, PlannedImage, Proof, SimulationReport,
+    Verdict,
+};
 
 /// Name and version of the report's form.
 pub const REPORT_SCHEMA: &str = "futon.report/1";
@@ -88,6 +91,9 @@ pub struct FunctionReport {
     pub steps: Vec<StepReport>,
     /// Calls, where a client reported.
     pub invocations: Option<InvocationReport>,
+    /// The load, where it was one (`futon load`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadReport>,
     /// The services beside it, as they were when the run's calls were over.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub companions: Vec<CompanionReport>,

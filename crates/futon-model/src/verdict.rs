@@ -95,6 +95,8 @@ pub enum Code {
     NotVerified,
     /// A service beside the function's failed, and none of them may.
     CompanionFailed,
+    /// A latency of a load is above its threshold.
+    ThresholdExceeded,
     /// A log has what it must not have, or lacks what it must have.
     CheckFailed,
     /// The run failed as it was known to.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use calls::wire::{Protocol, ReplyList};
-use calls::{CallKind, Health, Level, Preset, Ready, Sheet, Verdict};
+use calls::{CallKind, Health, Level, Preset, Ready, Reason, Sheet, Verdict};
 use futon_common::{Error, Result};
 use futon_functions::FunctionHints;
 use futon_model::{
@@ -108,23 +108,34 @@ fn first_failure(judged: &calls::Judged, replies: &ReplyList) -> Option<ClientFa
     let mut all = (1..).zip(warmup.chain(measured));
     all.find_map(|(call, (phase, invocation, verdict))| {
         let reason = verdict.reason.as_ref()?;
-        Some(ClientFailure {
-            call,
-            phase,
-            invocation,
-            kind: match reason.kind {
-                CallKind::WrongReply => ClientFailureKind::WrongReply,
-                CallKind::Deadline => ClientFailureKind::Deadline,
-                CallKind::Status | CallKind::Lost | CallKind::Protocol => ClientFailureKind::RpcError,
-            },
-            status: reason.status.clone(),
-            expected: reason.expected.clone(),
-            got: reason.got.clone(),
-            message: if verdict.name.is_empty() {
-                reason.words.clone()
-            } else {
-                format!("{}: {}", verdict.name, reason.words)
-            },
-        })
+        Some(failure(call, phase, invocation, verdict, reason))
     })
+}
+
+/// A call that went wrong, as reports have it.
+pub(crate) fn failure(
+    call: u64,
+    phase: Phase,
+    invocation: Option<u64>,
+    verdict: &Verdict,
+    reason: &Reason,
+) -> ClientFailure {
+    ClientFailure {
+        call,
+        phase,
+        invocation,
+        kind: match reason.kind {
+            CallKind::WrongReply => ClientFailureKind::WrongReply,
+            CallKind::Deadline => ClientFailureKind::Deadline,
+            CallKind::Status | CallKind::Lost | CallKind::Protocol => ClientFailureKind::RpcError,
+        },
+        status: reason.status.clone(),
+        expected: reason.expected.clone(),
+        got: reason.got.clone(),
+        message: if verdict.name.is_empty() {
+            reason.words.clone()
+        } else {
+            format!("{}: {}", verdict.name, reason.words)
+        },
+    }
 }

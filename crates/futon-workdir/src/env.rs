@@ -1,10 +1,10 @@
 //! `run.env`: what the run script needs to know, as assignments that any shell can read.
 
 use futon_common::{Context, Result};
-use futon_model::{ClientPlan, EngineRequests, FindPort, MachineKind, Plan};
+use futon_model::{ClientPlan, EngineRequests, FindPort, LoadPlan, MachineKind, Plan};
 
 use super::dir::HANDOVER;
-use super::witness::{CALLS, REPLIES};
+use super::witness::{CALLS, LOAD, REPLIES};
 
 /// The assignments for a plan; empty for a script that is not futon's.
 ///
@@ -37,7 +37,7 @@ pub(super) fn run_env(
         ("COMPANIONS", words(plan.companions.iter().map(|c| format!("{}={}", c.service, c.container)))),
         ("HANDOVER", if handover { HANDOVER.to_owned() } else { String::new() }),
         ("CLIENT_ARGS", client_arguments(client, plan)?),
-        ("REPORT", if client.declared.is_some() { REPLIES.to_owned() } else { "client.json".to_owned() }),
+        ("REPORT", report_name(client).to_owned()),
         ("PROBE", if client.probe.is_default() { String::new() } else { client.probe.to_string() }),
         ("LIMIT_PULL", limit("pull")),
         ("LIMIT_START", limit("start")),
@@ -50,6 +50,15 @@ pub(super) fn run_env(
         text.push_str(&format!("{name}={value}\n"));
     }
     Ok(text)
+}
+
+/// The file in which the client leaves what it did.
+fn report_name(client: &ClientPlan) -> &'static str {
+    match (&client.load, &client.declared) {
+        (Some(_), _) => LOAD,
+        (None, Some(_)) => REPLIES,
+        (None, None) => "client.json",
+    }
 }
 
 /// A limit as the guest reads it: whole milliseconds, at least one.
@@ -101,6 +110,9 @@ fn client_arguments(client: &ClientPlan, plan: &Plan) -> Result<String> {
         "-timeout".into(),
         format!("{}ms", plan.limits.call.as_millis()),
     ]);
+    if let Some(load) = &client.load {
+        words.extend(load_arguments(load));
+    }
     if plan.machine.kind == MachineKind::Gem5 {
         words.push("-m5ops".into());
     }
@@ -108,6 +120,24 @@ fn client_arguments(client: &ClientPlan, plan: &Plan) -> Result<String> {
         words.extend(["-seed".to_owned(), seed.to_string()]);
     }
     shlex::try_join(words.iter().map(String::as_str)).context(|| "a client argument has a NUL byte".into())
+}
+
+/// How the client is told of a load.
+fn load_arguments(load: &LoadPlan) -> Vec<String> {
+    let mut words = vec!["-load".to_owned(), "-connections".into(), load.connections.to_string()];
+    if let Some(concurrency) = load.concurrency {
+        words.extend(["-concurrency".into(), concurrency.to_string()]);
+    }
+    if let Some(rate) = &load.rate {
+        words.extend(["-rate".into(), rate.to_string()]);
+    }
+    words.extend([
+        "-duration".into(),
+        guest_limit(load.duration),
+        "-warmup".into(),
+        format!("{}ms", load.warmup.as_millis()),
+    ]);
+    words
 }
 
 #[cfg(test)]

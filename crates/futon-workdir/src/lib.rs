@@ -4,15 +4,17 @@ pub mod config;
 mod declared;
 mod dir;
 mod env;
+mod load;
 mod lock;
 mod plan;
 mod witness;
 
 pub use declared::client_report;
 pub use dir::{Contents, DEFAULT_TEMPLATE, GuestTools, IMAGE_PLACEHOLDER, LEAN_TEMPLATE, WorkDir, exec_script};
+pub use load::load_report;
 pub use lock::{FolderLock, LOCK_FILE};
 pub use plan::{PlanRequest, foreign_plan, function_plan};
-pub use witness::REPLIES;
+pub use witness::{LOAD, REPLIES};
 
 #[cfg(test)]
 #[path = "../../futon-model/tests/sample/mod.rs"]

@@ -8,8 +8,8 @@ use compose_model::Condition;
 use futon_common::{Context, Error, Result};
 use futon_functions::{Selection, Way, client_name, tcp_port};
 use futon_model::{
-    Base, ClientPlan, Companion, FindPort, ImageReference, MachineKind, MachinePlan, Plan, PlannedImage, PlannedStep,
-    ScriptKind, steps,
+    Base, ClientPlan, Companion, FindPort, ImageReference, LoadPlan, MachineKind, MachinePlan, Plan, PlannedImage,
+    PlannedStep, ScriptKind, steps,
 };
 use image_store::{ImageConfig, ImageStore};
 use serde::Deserialize;
@@ -40,6 +40,8 @@ pub struct PlanRequest<'a> {
     pub script: ScriptKind,
     /// The declared calls, where there are some.
     pub sheet: Option<&'a Sheet>,
+    /// How calls are sent where it is a load.
+    pub load: Option<&'a LoadPlan>,
 }
 
 /// Where the guest reaches what is published on all its addresses.
@@ -83,6 +85,7 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
         service: selection.service_name.clone(),
         declared: request.sheet.map(Sheet::title),
         probe: declared::probe(hints, request.sheet),
+        load: request.load.cloned(),
     };
     // The function's first, then what it needs, each image once.
     let mut names: Vec<&ImageReference> = Vec::new();
@@ -104,6 +107,13 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
     plan.expect_failure = declared::expected_failure(hints)?;
     plan.limits.stop = stop_limit(plan.limits.stop, selection);
     plan.limits.start = plan.limits.start.saturating_add(health_wait(selection, request.store)?);
+    if let Some(load) = request.load {
+        // Its time, then the calls that are still due, then those that are under way.
+        let limits = &mut plan.limits;
+        let needed = load.whole().saturating_add(limits.call.saturating_mul(2)).saturating_add(LOAD_SLACK);
+        limits.run = limits.run.saturating_add(needed.saturating_sub(limits.invoke));
+        limits.invoke = limits.invoke.max(needed);
+    }
     plan.powers.clone_from(&selection.powers);
     plan.published.clone_from(&selection.published);
     plan.companions = selection
@@ -126,6 +136,9 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
     }
     Ok(plan)
 }
+
+/// What a load takes beside its calls.
+const LOAD_SLACK: Duration = Duration::from_secs(30);
 
 /// What a stop takes beside the grace that a container has to end by itself.
 const STOP_SLACK: Duration = Duration::from_secs(20);

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use calls::Sheet;
 use calls::wire::ReplyList;
+use calls::{LoadReplies, Sheet};
 use futon_common::{Context, Error, Result};
-use futon_model::{ClientReport, Event, EventKind, ScriptKind};
+use futon_model::{ClientReport, Event, EventKind, LoadReport, ScriptKind};
 
 use super::declared::client_report;
 use super::dir::WorkDir;
@@ -15,6 +15,8 @@ use super::dir::WorkDir;
 pub(super) const CALLS: &str = "calls.bin";
 /// The same calls with all that is expected: of the host alone.
 pub(super) const SHEET: &str = "calls.json";
+/// What a load brought, as the guest uploads it.
+pub const LOAD: &str = "load.bin";
 /// What declared calls brought, as the guest uploads it.
 pub const REPLIES: &str = "replies.bin";
 
@@ -59,9 +61,21 @@ impl WorkDir {
         ReplyList::from_bytes(&bytes).ok()
     }
 
+    /// What a load brought, judged, if it came with the token.
+    #[must_use]
+    pub fn load_report(&self, events: &[Event]) -> Option<(ClientReport, LoadReport)> {
+        let plan = self.plan().client.as_ref()?.load.as_ref()?;
+        let bytes = self.witnesses(events, |name| name == LOAD).pop()?;
+        let replies = LoadReplies::from_bytes(&bytes).ok()?;
+        super::load::load_report(&self.sheet().ok()??, &replies, plan)
+    }
+
     /// The client's report, if it came with the token; of declared calls, what the host makes of their replies.
     #[must_use]
     pub fn client_report(&self, events: &[Event]) -> Option<ClientReport> {
+        if self.plan().client.as_ref().is_some_and(|client| client.load.is_some()) {
+            return self.load_report(events).map(|(client, _)| client);
+        }
         match self.sheet() {
             Ok(None) => {}
             Ok(Some(sheet)) => return Some(client_report(&sheet, &self.replies(events)?)),

@@ -10,12 +10,16 @@ use serde::{Deserialize, Serialize};
 mod calls;
 mod explicit;
 mod gem5;
+mod load;
 mod on;
+
+use futon_model::LoadPlan;
 
 use crate::commands::default_resources;
 
 pub use calls::{CallArgs, CallsCommand};
 pub use gem5::{Gem5Args, StatsCommand};
+pub use load::LoadArgs;
 pub use on::{On, fake_is_allowed};
 
 /// Run serverless functions under test on a virtual machine, and say with proof whether they work there.
@@ -79,6 +83,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Build, run and check functions; without names, those of the list file
     Test(TestArgs),
+    /// Put a load on a function: many calls at once or at given times, each reply verified
+    Load(LoadArgs),
     /// Check files of declared calls
     #[command(subcommand)]
     Calls(CallsCommand),
@@ -122,6 +128,7 @@ impl Command {
             Self::Run(a) => a.json,
             Self::Check(a) => a.json,
             Self::Test(a) | Self::Evaluate(a) => a.output.json,
+            Self::Load(a) => a.output.json,
             Self::Exec(a) => a.json,
             Self::Resources(ResourcesCommand::List { json, .. })
             | Self::Images(ImagesCommand::List { json, .. })
@@ -352,6 +359,9 @@ pub struct ClientArgs {
     pub seed: Option<u64>,
     #[command(flatten)]
     pub calls: CallArgs,
+    /// How calls are sent where it is a load (`futon load`)
+    #[arg(skip)]
+    pub load: Option<LoadPlan>,
 }
 
 /// The machine.

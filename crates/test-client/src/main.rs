@@ -7,6 +7,7 @@ mod args;
 mod declared;
 mod generate;
 mod grpc;
+mod load;
 mod log;
 mod m5;
 mod report;
@@ -33,6 +34,9 @@ fn main() -> ExitCode {
             return ExitCode::from(status);
         }
     };
+    if let Some(plan) = setup.options.load.plan() {
+        return ExitCode::from(load::load(&setup, &plan) as u8);
+    }
     // One thread: the client must not disturb what it measures.
     let verdict = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(drive(&setup)),

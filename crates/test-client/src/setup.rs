@@ -58,6 +58,7 @@ impl Setup {
             let text = format!("v{}-futon\n", env!("CARGO_PKG_VERSION"));
             return Err(Exit { status: 0, text });
         }
+        check_load(&options).map_err(Exit::usage)?;
         let function = oracle::find(&options.function_name).map_err(Exit::usage)?;
         oracle::check_method(&function, &options.function_method).map_err(Exit::usage)?;
         let address = if options.serve { grpc::parse } else { grpc::resolve };
@@ -99,6 +100,11 @@ impl Setup {
         Generator::new(self.recipe.clone(), self.seed)
     }
 
+    /// How the values to send are made.
+    pub fn gen_type(&self) -> GenType {
+        self.recipe.gen_type
+    }
+
     /// Lines about what a reader of the log should know before the first call.
     pub fn say_what_is_unusual(&self) {
         let Self { log, options, .. } = self;
@@ -120,6 +126,30 @@ impl Setup {
             Err(_) | Ok("" | "false") => log.debug("Tracing is disabled."),
             Ok(_) => log.warning("ENABLE_TRACING is ignored: there is no tracing here"),
         }
+    }
+}
+
+/// What a load cannot have, and what nothing but a load has.
+fn check_load(options: &Options) -> Result<(), String> {
+    let flags = &options.load;
+    if !flags.load {
+        let set =
+            [("-rate", flags.rate.is_some()), ("-concurrency", flags.concurrency.is_some()), ("-json", flags.json)];
+        return match set.iter().find(|(_, given)| *given) {
+            Some((name, _)) => Err(format!("{name} goes with -load")),
+            None => Ok(()),
+        };
+    }
+    let refused = [
+        ("-no-verify", options.no_verify, "every reply of a load is verified"),
+        ("-m5ops", options.m5ops, "a simulator measures single calls"),
+        ("-serve", options.serve, "one of both"),
+        ("-w", options.w > 0, "its warm-up is a time: -warmup 2s"),
+        ("-delay", options.delay > 0, "calls a second are given by -rate"),
+    ];
+    match refused.iter().find(|(_, given, _)| *given) {
+        Some((name, _, why)) => Err(format!("{name} does not go with -load: {why}")),
+        None => Ok(()),
     }
 }
 
@@ -169,6 +199,13 @@ mod tests {
             "-function-name fibonacci -genType linear -upperBound 100002 -n 100001",
             "-function-name fibonacci -genType linear -lowerBound 100002 -upperBound 3 -n 5",
             "---",
+            "-rate 5",
+            "-json",
+            "-load -w 5",
+            "-load -no-verify",
+            "-load -rate 0",
+            "-load -concurrency 0",
+            "-load -duration 0s",
         ] {
             let exit = setup(line).unwrap_err();
             assert_eq!(exit.status, 2, "{line}");

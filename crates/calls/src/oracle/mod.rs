@@ -4,11 +4,13 @@ mod aes;
 mod auth;
 mod catalog;
 mod decimal;
+mod declared;
 mod expectation;
 mod fibonacci;
 mod python;
 
 pub use catalog::{Function, Language, Service, Unknown, check_method, find, names};
+pub use declared::declared;
 pub use expectation::Expectation;
 
 /// What `function` must reply to `input`.

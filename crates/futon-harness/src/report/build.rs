@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use futon_common::{Context, Result};
 use futon_model::{
-    Accelerator, CompanionReport, EventKind, ExitCode, FunctionReport, GuestEvent, MachineReport, Outcome, Plan,
-    REPORT_SCHEMA, Report, SimulationReport, Summary, Verdict, steps,
+    Accelerator, CompanionReport, EventKind, ExitCode, FunctionReport, GuestEvent, LoadReport, MachineReport, Outcome,
+    Plan, REPORT_SCHEMA, Report, SimulationReport, Summary, Verdict, steps,
 };
 use futon_workdir::WorkDir;
 use nix::sys::resource::{UsageWho, getrusage};
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::html::html_page;
 use super::tails::{self, Tails};
-use crate::verdict::{Witnesses, as_expected, check_logs, judge};
+use crate::verdict::{Witnesses, as_expected, check_logs, judge, thresholds_hold};
 
 /// What is known about a run beside its events.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,16 +36,17 @@ pub struct RunMeta {
 #[must_use]
 pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &RunMeta) -> FunctionReport {
     let plan: &Plan = workdir.plan();
-    let client = workdir.client_report(events);
+    let native_speed = meta.machine.accelerator == Accelerator::Kvm;
+    let (client, load) = match workdir.load_report(events) {
+        Some((client, load)) => (Some(client), Some(LoadReport { is_performance: native_speed, ..load })),
+        None => (workdir.client_report(events), None),
+    };
     let logs = workdir.witness_uploads(events, |name| name == "results.log" || name == "test.log");
-    let judgement = judge(&Witnesses {
-        plan,
-        events,
-        client: client.as_ref(),
-        results_logs: &logs,
-        native_speed: meta.machine.accelerator == Accelerator::Kvm,
-    });
+    let judgement = judge(&Witnesses { plan, events, client: client.as_ref(), results_logs: &logs, native_speed });
     let mut verdict = judgement.verdict;
+    if let (true, Some(load)) = (verdict.is_pass(), &load) {
+        verdict = thresholds_hold(load).unwrap_or(verdict);
+    }
     let (broken, checked) = check_logs(&plan.checks, &workdir.results(), &workdir.uploads());
     if let (true, Some(broken)) = (verdict.is_pass(), broken) {
         verdict = broken;
@@ -77,6 +78,7 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
         verdict,
         steps,
         invocations: judgement.invocations,
+        load,
         companions: companions(events),
         attempts: 1,
         remarks,

@@ -127,7 +127,8 @@ fn details(f: &FunctionReport, folder: &Path) -> Markup {
             }
             @if let Some(hint) = &f.verdict.hint { p { b { "hint: " } (hint) } }
             @for remark in &f.remarks { p { b { "note: " } (remark) } }
-            @if let Some(calls) = &f.invocations { (invocations(calls)) }
+            @if let Some(load) = &f.load { (super::load::section(load)) }
+            @else if let Some(calls) = &f.invocations { (invocations(calls)) }
             @if !f.steps.is_empty() { (step_table(&f.steps)) }
             (tail("the container's log around what looks like a crash", &f.container_crash))
             (tail("last lines of the container's log", &f.container_tail))

@@ -3,6 +3,7 @@
 mod build;
 mod html;
 mod junit;
+mod load;
 mod table;
 mod tails;
 

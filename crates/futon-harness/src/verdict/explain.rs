@@ -179,7 +179,9 @@ fn last_words(step: &EndedStep) -> String {
 
 pub(super) fn failed_call(plan: &Plan, failure: &ClientFailure) -> Verdict {
     let planned = plan.client.as_ref().map_or(0, |c| c.invocations);
+    let load = plan.client.as_ref().is_some_and(|c| c.load.is_some());
     let which = match (failure.phase, failure.invocation) {
+        _ if load => "load".to_owned(),
         (Phase::Measured, Some(i)) => format!("call {} (invocation {i} of {planned})", failure.call),
         (Phase::Warmup, _) => format!("call {} (warm-up)", failure.call),
         _ => format!("call {} (the greeting)", failure.call),

@@ -14,3 +14,4 @@ pub(crate) mod testing;
 
 pub use checks::{as_expected, check_logs};
 pub use judge::{Witnesses, judge};
+pub(crate) use replies::thresholds_hold;

@@ -1,8 +1,8 @@
 //! Whether each planned call was made and its reply is right.
 
-use futon_model::{Code, Outcome, Verdict, steps};
+use futon_model::{ClientReport, Code, LoadReport, Outcome, Verdict, steps};
 
-use super::explain::{failed_call, verdict};
+use super::explain::{failed_call, hint, verdict};
 use super::judge::Witnesses;
 
 /// The reason why not; nothing where all are.
@@ -11,6 +11,9 @@ pub(super) fn replies_verified(w: &Witnesses<'_>) -> Option<Verdict> {
     let Some(client) = w.client else {
         return Some(verdict(Outcome::Failed, steps::INVOKE, Code::NotVerified, "the client's report did not arrive"));
     };
+    if plan.load.is_some() {
+        return load_verified(w, client);
+    }
     // Declared calls have none: it would change a function that remembers.
     let greeted = plan.declared.is_some() || client.greeting == "verified";
     let complete = client.verified == plan.invocations
@@ -30,4 +33,33 @@ pub(super) fn replies_verified(w: &Witnesses<'_>) -> Option<Verdict> {
     let why =
         format!("{} of {} replies verified, {} failed{greeting}", client.verified, plan.invocations, client.failed);
     Some(verdict(Outcome::Failed, steps::INVOKE, Code::NotVerified, why))
+}
+
+/// A load has as many calls as there is time for: all of them are right, and there are some.
+fn load_verified(w: &Witnesses<'_>, client: &ClientReport) -> Option<Verdict> {
+    if let Some(failure) = &client.first_failure {
+        return Some(failed_call(w.plan, failure));
+    }
+    let right = client.verified > 0 && client.failed == 0 && client.not_made == 0 && client.warmup.failed == 0;
+    if right {
+        return None;
+    }
+    let why =
+        format!("{} replies verified, {} calls failed, {} not made", client.verified, client.failed, client.not_made);
+    Some(verdict(Outcome::Failed, steps::INVOKE, Code::NotVerified, why))
+}
+
+/// Which threshold of a load is exceeded; nothing where all hold.
+pub(crate) fn thresholds_hold(load: &LoadReport) -> Option<Verdict> {
+    let latency = load.latency_ms.unwrap_or_default();
+    let exceeded: Vec<String> = load.thresholds.iter().filter_map(|threshold| threshold.exceeded(&latency)).collect();
+    if exceeded.is_empty() {
+        return None;
+    }
+    let v = verdict(Outcome::Failed, steps::INVOKE, Code::ThresholdExceeded, exceeded.join("; "));
+    Some(if load.client_saturated {
+        hint(v, "the client's own core was the limit: ask for less load, or give the machine more processors")
+    } else {
+        v
+    })
 }

@@ -35,6 +35,7 @@ pub(crate) fn plan() -> Plan {
             service: "fibonacci-go".into(),
             declared: None,
             probe: futon_model::Probe::default(),
+            load: None,
         }),
         machine: MachinePlan {
             kind: MachineKind::Qemu,

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use calls::{Call, Declaration, Expect, Options, Schema, SchemaSource, Sheet, Source, Tls};
+use calls::{Call, Declaration, Expect, Options, Schema, SchemaSource, Sheet, Source, Tls, oracle};
 use futon_common::{Context, Error, Result};
-use futon_functions::{Compose, Declared, Selection, calls_error};
+use futon_functions::{Compose, Declared, Selection, calls_error, client_name};
 use futon_model::ExitCode;
 use futon_resources::find_compose;
 use futon_workdir::WorkDir;
@@ -84,7 +84,8 @@ pub fn sheet(
         if client.calls.accept {
             return Err(Error::usage(format!("--accept: {} declares no calls", selection.name)));
         }
-        return Ok(None);
+        // A load's replies are judged by the host, whoever knows what is right.
+        return client.load.is_some().then(|| built_in(selection, client, config)).transpose();
     }
     for (flag, is_given) in [
         ("--method", client.method.is_some()),
@@ -109,12 +110,28 @@ pub fn sheet(
         seed: client.seed,
         // A simulator measures as many as it was told to; else the list is made once.
         invocations: if simulated { Some(config.client.invocations) } else { client.invocations },
-        warmup: config.client.warmup,
+        // A load's warm-up is a time, and goes round through the same calls.
+        warmup: if client.load.is_some() { 0 } else { config.client.warmup },
         accept: client.calls.accept,
         source,
         schema: selection.relay.then(Schema::greeter).transpose().map_err(Error::infra)?,
     };
     Sheet::resolve(declaration.clone(), &folder, &options).map(Some).map_err(|e| calls_error(&e))
+}
+
+/// The call of a built-in client as a declared one.
+fn built_in(selection: &Selection, client: &ClientArgs, config: &Config) -> Result<Sheet> {
+    let name = client_name(selection, client.client.as_deref())?;
+    let function = oracle::find(&name).map_err(|e| Error::usage(e.to_string()))?;
+    let hints = &selection.service.hints;
+    let input = match function.service {
+        oracle::Service::Fibonacci => hints.input.as_ref().unwrap_or(&config.client.input),
+        _ => "A unique message",
+    };
+    oracle::check_input(&function, input).map_err(Error::usage)?;
+    let (declaration, schema) = oracle::declared(&function, input).map_err(|e| calls_error(&e))?;
+    let options = Options { seed: client.seed, schema: Some(schema), ..Options::default() };
+    Sheet::resolve(declaration, Path::new("."), &options).map_err(|e| calls_error(&e))
 }
 
 /// Keeps the replies of a run as the snapshots that its calls name, where that is wanted.

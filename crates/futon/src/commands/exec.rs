@@ -30,6 +30,7 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     let store = Arc::new(store_for(resources, &prepared)?);
     let machine = prepared.machine.report();
     let request = PlanRequest {
+        load: None,
         config: &config,
         machine: machine.kind,
         base: prepared.base,

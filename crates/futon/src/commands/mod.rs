@@ -9,6 +9,7 @@ mod exec;
 mod gem5;
 pub mod guard;
 mod images;
+mod load;
 mod machine;
 mod places;
 mod project;
@@ -46,6 +47,7 @@ pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) 
         Command::Run(args) => run::run(&args, ui, cancel).await,
         Command::Check(args) => check::check(&args, ui),
         Command::Test(args) => test::test(&args, Goal::Test, ui, cancel).await,
+        Command::Load(args) => load::load(args, ui, cancel).await,
         Command::Calls(command) => calls::calls(&command, ui),
         Command::Setup(mut args) => {
             args.machine.on = On::Gem5;

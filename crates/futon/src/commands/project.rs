@@ -246,6 +246,7 @@ impl Project {
         let machine = prepared.machine.report();
         let sheet = self.sheet(&selection, client)?;
         let request = PlanRequest {
+            load: client.load.as_ref(),
             config: &self.config,
             machine: machine.kind,
             base_image: machine.base_image,

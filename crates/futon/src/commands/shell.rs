@@ -32,6 +32,7 @@ pub async fn shell(args: &ShellArgs, ui: &mut Ui, cancel: CancellationToken) -> 
     let machine = QemuMachine { console: Some(Arc::clone(&console)), ..machine };
     let folder = tempfile::tempdir().context(|| "cannot make a temporary folder".into())?;
     let request = PlanRequest {
+        load: None,
         config: &config,
         machine: futon_model::MachineKind::Qemu,
         base: args.machine.base.into(),

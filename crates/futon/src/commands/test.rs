@@ -52,7 +52,11 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
     }
     let purpose = if goal == Goal::Test { Purpose::Fork } else { Purpose::Simulate(goal) };
     let prepared = prepare(&args.machine, resources, &project.config, purpose, ui, &cancel).await?;
-    let out = run_folder(args.output.out.as_deref(), "futon test")?;
+    if let Some(load) = &args.client.load {
+        super::load::check_thresholds(load, &prepared)?;
+    }
+    let out =
+        run_folder(args.output.out.as_deref(), if args.client.load.is_some() { "futon load" } else { "futon test" })?;
     let store = Arc::new(store_for(resources, &prepared)?);
     let started = SystemTime::now();
     let cached = if args.from_cache {
@@ -303,6 +307,7 @@ fn without_run(name: &str, machine: MachineReport, verdict: Verdict) -> Function
         verdict,
         steps: Vec::new(),
         invocations: None,
+        load: None,
         companions: Vec::new(),
         attempts: 0,
         remarks: Vec::new(),

@@ -1,5 +1,6 @@
 //! What the user sees: progress on standard error, results on standard output.
 
+mod load;
 mod progress;
 mod result;
 mod width;

@@ -83,7 +83,7 @@ fn function_lines(f: &FunctionReport, width: usize, columns: usize) -> Vec<Strin
     };
     let mut head =
         format!("{:width$}  {style}{:9}{style:#}  {:>8}", f.name, f.verdict.outcome.word(), duration(f.duration_ms));
-    if let Some(calls) = &f.invocations {
+    if let (Some(calls), None) = (&f.invocations, &f.load) {
         head.push_str(&format!("  {} of {} replies verified", calls.verified, calls.planned));
         if let Some(latency) = &calls.latency_ms {
             let note = if calls.latency_is_performance { "" } else { ", emulated: no performance result" };
@@ -94,6 +94,9 @@ fn function_lines(f: &FunctionReport, width: usize, columns: usize) -> Vec<Strin
         head.push_str(&format!("  {ODD}proof: log only{ODD:#}"));
     }
     let mut lines = vec![head];
+    if let Some(load) = &f.load {
+        lines.extend(super::load::lines(load));
+    }
     if !f.steps.is_empty() {
         lines.push(format!("    {FAINT}{}{FAINT:#}", step_line(f)));
     }

@@ -1,6 +1,7 @@
 //! The command line: Go's flag syntax on the outside, one typed `Options` on the inside.
 
 mod go_flags;
+mod load;
 mod options;
 
 pub use go_flags::normalise;

@@ -101,11 +101,13 @@ pub struct Options {
     /// Do not compare replies; the report then says `verified` 0
     #[arg(long, action = ArgAction::Set, default_value = "false", value_parser = boolean)]
     pub no_verify: bool,
+    #[command(flatten)]
+    pub load: super::load::LoadFlags,
 }
 
 /// `strconv.ParseInt(text, 0, 64)`: sign, base prefix (a leading 0 is octal), underscores
 /// between digits.
-fn int(text: &str) -> Result<i64, String> {
+pub(super) fn int(text: &str) -> Result<i64, String> {
     let (sign, body) = match text.strip_prefix(['-', '+']) {
         Some(body) => (text.get(..1).unwrap_or_default(), body),
         None => ("", text),
@@ -136,7 +138,7 @@ fn count(text: &str) -> Result<u64, String> {
 }
 
 /// What `strconv.ParseBool` takes.
-fn boolean(text: &str) -> Result<bool, String> {
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
@@ -144,7 +146,7 @@ fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
-fn limit(text: &str) -> Result<Duration, String> {
+pub(super) fn limit(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(Duration::ZERO) => Err("must be more than nothing".to_owned()),
         Ok(limit) => Ok(limit),

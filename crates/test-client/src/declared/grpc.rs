@@ -101,10 +101,7 @@ async fn messages(body: Incoming, call: &Call, reply: &mut Reply) -> Result<(), 
             reply.trailers = headers(&trailers);
         }
     }
-    if buffer.is_empty() {
-        return Ok(());
-    }
-    Err((Broken::Protocol, format!("the reply ended within a message: {} bytes of one are there", buffer.len())))
+    rest(&buffer)
 }
 
 /// A whole message at the buffer's front: a flag, four bytes length, the message.
@@ -124,6 +121,26 @@ fn next_message(buffer: &mut BytesMut) -> Result<Option<Vec<u8>>, Failed> {
     Ok(Some(buffer.split_to(length).to_vec()))
 }
 
+/// The messages of a whole body, and what is wrong with what follows them.
+pub fn cut_messages(body: &[u8]) -> (Vec<Vec<u8>>, Option<(Broken, String)>) {
+    let mut buffer = BytesMut::from(body);
+    let mut messages = Vec::new();
+    loop {
+        match next_message(&mut buffer) {
+            Ok(Some(message)) => messages.push(message),
+            Ok(None) => return (messages, rest(&buffer).err()),
+            Err(failed) => return (messages, Some(failed)),
+        }
+    }
+}
+
+fn rest(buffer: &BytesMut) -> Result<(), Failed> {
+    if buffer.is_empty() {
+        return Ok(());
+    }
+    Err((Broken::Protocol, format!("the reply ended within a message: {} bytes of one are there", buffer.len())))
+}
+
 /// The body of what is no gRPC; a page of HTML says more than a status.
 async fn plain(body: Incoming, reply: &mut Reply) -> Result<(), Failed> {
     let (body, _) = super::http::read(body).await?;
@@ -132,7 +149,7 @@ async fn plain(body: Incoming, reply: &mut Reply) -> Result<(), Failed> {
 }
 
 /// At most eight digits and a unit.
-fn grpc_timeout(deadline: Duration) -> String {
+pub fn grpc_timeout(deadline: Duration) -> String {
     match deadline.as_millis() {
         millis @ 0..100_000_000 => format!("{millis}m"),
         millis => format!("{}S", (millis / 1000).min(99_999_999)),

@@ -7,3 +7,5 @@ mod link;
 mod replies;
 
 pub use drive::drive;
+pub use grpc::{cut_messages, grpc_timeout};
+pub use replies::broken;

@@ -18,16 +18,18 @@ use crate::run::Transport;
 
 /// Request of every service here: one string.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(super) struct Ask {
+pub struct Ask {
+    /// Name, plaintext, token, number.
     #[prost(string, tag = "1")]
-    pub(super) text: String,
+    pub text: String,
 }
 
 /// Reply of every service here: one string.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(super) struct Answer {
+pub struct Answer {
+    /// What the function says.
     #[prost(string, tag = "1")]
-    pub(super) text: String,
+    pub text: String,
 }
 
 /// A reply, and how long it took.

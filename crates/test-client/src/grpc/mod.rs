@@ -8,7 +8,7 @@ mod settings;
 mod tls;
 
 pub use address::{parse, resolve};
-pub use client::{CallError, Client, Reply};
+pub use client::{Answer, Ask, CallError, Client, Reply};
 pub use connect::{chain, connect, keep_trying, tcp, try_once, within};
 pub use serve::serve;
 pub use tls::{Secure, Stream};

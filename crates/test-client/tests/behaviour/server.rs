@@ -105,6 +105,8 @@ async fn accept(listener: TcpListener, method: Method) {
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
+        // As tonic and grpc-go do: a reply does not wait for the client's word on the one before.
+        stream.set_nodelay(true).unwrap();
         let method = method.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let call = Call { path: request.uri().path().to_owned(), method: method.clone() };

@@ -1,0 +1,11 @@
+//! Load: how calls are sent, and what became of them.
+
+mod plan;
+mod rate;
+mod report;
+mod threshold;
+
+pub use plan::LoadPlan;
+pub use rate::{Rate, RateError};
+pub use report::{LOAD_SCHEMA, LoadLatency, LoadPoint, LoadReport, LoadSecond};
+pub use threshold::{Measure, Threshold, ThresholdError};

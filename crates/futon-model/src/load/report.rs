@@ -1,0 +1,185 @@
+//! What became of the calls of a load.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Threshold;
+use crate::ClientFailure;
+
+/// Name of the form of [`LoadReport`].
+pub const LOAD_SCHEMA: &str = "futon.load/1";
+
+/// What became of the calls of a load. The client writes all of it but what only a judge of the replies can say.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LoadReport {
+    /// `futon.load/1`.
+    pub schema: String,
+    /// What was called.
+    pub function: String,
+    /// `closed`: a new call is sent when one has ended; `open`: calls are sent at their times, whatever became of those before.
+    pub mode: String,
+    /// Calls a second as they were wanted, of an open loop: `500`, `100,200,400`, `100..1000`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<String>,
+    /// Connections.
+    pub connections: u32,
+    /// Calls in flight at most.
+    pub concurrency: u32,
+    /// Measured calls whose reply is right.
+    pub verified: u64,
+    /// Measured calls that failed, whose reply is wrong, or whose reply nobody could judge.
+    pub failed: u64,
+    /// Calls of an open loop that were due and were not sent before its end: too many were in flight.
+    #[serde(default)]
+    pub not_sent: u64,
+    /// Calls before the measured ones whose reply is right.
+    #[serde(default)]
+    pub warmup_verified: u64,
+    /// The others of them.
+    #[serde(default)]
+    pub warmup_failed: u64,
+    /// From the first measured call's time to the last one's end, seconds.
+    pub duration_s: f64,
+    /// Right replies a second.
+    pub verified_per_s: f64,
+    /// Latencies of all measured calls that brought a whole reply, milliseconds: of a closed loop from the moment in which they were
+    /// sent, of an open loop from the one in which they were to be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<LoadLatency>,
+    /// Whether the client's own core was the limit: what was measured is the client then.
+    pub client_saturated: bool,
+    /// Part of the time in which the client's thread ran or waited for its core.
+    pub client_busy: f64,
+    /// Failed calls by gRPC's or HTTP's status, or in words: `UNAVAILABLE`, `deadline`, `wrong reply`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub errors: BTreeMap<String, u64>,
+    /// The first failure that was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_failure: Option<ClientFailure>,
+    /// Replies that differ from one another and were judged one by one.
+    pub distinct_replies: u64,
+    /// Measured calls whose replies could not be kept to be judged, there being too many that differ.
+    #[serde(default)]
+    pub not_judged: u64,
+    /// Why it ended before its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_early: Option<String>,
+    /// Time to connect, milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_ms: Option<f64>,
+    /// What must not be exceeded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<Threshold>,
+    /// Whether the machine's times are a host processor's, so that they mean something.
+    #[serde(default = "yes")]
+    pub is_performance: bool,
+    /// The distribution of latencies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub percentiles: Vec<LoadPoint>,
+    /// The load over time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seconds: Vec<LoadSecond>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Latencies in numbers, milliseconds. Each is at most 0.1% above a latency that was measured (HDR histogram of three digits).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LoadLatency {
+    /// Smallest.
+    pub min: f64,
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// Median.
+    pub p50: f64,
+    /// 90th percentile.
+    pub p90: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// 99.9th percentile.
+    pub p99_9: f64,
+    /// 99.99th percentile.
+    pub p99_99: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+/// A point of the distribution.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LoadPoint {
+    /// Per cent of the calls …
+    pub percent: f64,
+    /// … took at most so many milliseconds.
+    pub ms: f64,
+}
+
+/// A part of the load.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct LoadSecond {
+    /// Its end, seconds from the first measured call's time.
+    pub until_s: f64,
+    /// Replies that came in it, a second.
+    pub replies_per_s: f64,
+    /// Median of their latencies, milliseconds.
+    pub p50: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+impl LoadReport {
+    /// All measured calls.
+    #[must_use]
+    pub fn made(&self) -> u64 {
+        self.verified + self.failed
+    }
+
+    /// Whether every call was made and every reply is right.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        self.failed == 0 && self.warmup_failed == 0 && self.verified > 0 && self.ended_early.is_none()
+    }
+
+    /// Counts measured calls, or those before them, by what a judge says of their reply: nothing, or the failure's short name.
+    pub fn count(&mut self, measured: u64, warmup: u64, failure: Option<&str>) {
+        match failure {
+            None => {
+                self.verified += measured;
+                self.warmup_verified += warmup;
+            }
+            Some(name) => {
+                self.failed += measured;
+                self.warmup_failed += warmup;
+                *self.errors.entry(name.to_owned()).or_default() += measured + warmup;
+            }
+        }
+        #[allow(clippy::cast_precision_loss, reason = "far below 2^53")]
+        let verified = self.verified as f64;
+        self.verified_per_s = if self.duration_s > 0.0 { verified / self.duration_s } else { 0.0 };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_judge_says_is_counted() {
+        let mut report = LoadReport { duration_s: 2.0, ..LoadReport::default() };
+        assert!(!report.is_right(), "nothing was called");
+        report.count(10, 1, None);
+        assert!(report.is_right());
+        report.count(3, 2, Some("UNAVAILABLE"));
+        assert_eq!((report.verified, report.failed, report.warmup_verified, report.warmup_failed), (10, 3, 1, 2));
+        assert_eq!((report.verified_per_s, report.errors["UNAVAILABLE"], report.made()), (5.0, 5, 13));
+        assert!(!report.is_right());
+    }
+}

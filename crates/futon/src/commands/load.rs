@@ -1,0 +1,37 @@
+//! `futon load`: a test of one function, with many calls at once or at given times.
+
+use futon_common::{Error, Result};
+use futon_gem5::Goal;
+use futon_model::{Accelerator, ExitCode, LoadPlan};
+use tokio_util::sync::CancellationToken;
+
+use super::machine::Prepared;
+use super::test::test;
+use crate::cli::{LoadArgs, On};
+use crate::ui::Ui;
+
+/// Puts a load on a function.
+pub async fn load(args: LoadArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    if args.machine.on == On::Gem5 {
+        return Err(Error::usage("a load takes seconds of many calls, and gem5 simulates milliseconds")
+            .hint("`futon test --on gem5` measures single calls, in cycles"));
+    }
+    if args.calls.accept {
+        return Err(Error::usage("--accept is for single calls").hint("`futon test --accept` keeps the replies"));
+    }
+    if args.project.template.is_some() {
+        return Err(Error::usage("--template: a load has futon's own run script"));
+    }
+    test(&args.test(), Goal::Test, ui, cancel).await
+}
+
+/// Refuses thresholds where times are no performance.
+pub fn check_thresholds(plan: &LoadPlan, prepared: &Prepared) -> Result<()> {
+    let accelerator = prepared.machine.report().accelerator;
+    if plan.thresholds.is_empty() || plan.emulated || accelerator == Accelerator::Kvm {
+        return Ok(());
+    }
+    let (word, why) = (accelerator.word(), prepared.machine.report().accelerator_reason);
+    Err(Error::usage(format!("--max: the machine is emulated ({word}: {why}), and its latencies are no performance"))
+        .hint("leave --max out, take a machine with KVM, or say --emulated where you know what they are worth"))
+}
