@@ -402,7 +402,7 @@ fn what_is_wrong_in_a_declaration_has_a_place_and_a_hint() {
     }
     let tls = |ca: &str| format!("tls: {{ca: {ca}}}\ncalls:\n  - {{http: GET /, expect: {{status: 200}}}}");
     let told = resolved(&tls("none.pem"), &Options::default()).unwrap_err().to_string();
-    assert!(told.starts_with("x.yaml:1:") && told.contains("none.pem: No such file"), "{told}");
+    assert!(told.starts_with("x.yaml:2:") && told.contains("none.pem: No such file"), "{told}");
     let told = resolved(&tls("geo.proto"), &Options::default()).unwrap_err().to_string();
     assert!(told.contains("there is no certificate in it"), "{told}");
     assert!(resolved("port: 1", &Options::default()).unwrap_err().to_string().contains("there is no call"));
