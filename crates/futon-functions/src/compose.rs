@@ -95,6 +95,27 @@ impl Compose {
         self.project.warnings.iter().map(String::as_str).filter(|words| !words.contains(NO_NEWS))
     }
 
+    /// Names of the services that can be called: they declare calls or a client, or a built-in client knows them. Not those of profiles
+    /// that are not active.
+    ///
+    /// # Errors
+    /// When a declaration is malformed.
+    pub fn functions(&self) -> Result<Vec<&str>> {
+        let mut found = Vec::new();
+        for name in self.names().filter(|name| !self.project.inactive.contains(*name)) {
+            let declared = self.declaration(name)?.map(|declared| declared.declaration);
+            let known = |word: &str| calls::oracle::names().any(|known| known == word);
+            let by_name = || {
+                let image = self.image(name).ok();
+                known(name) || image.is_some_and(|image| known(image.base_name()) || super::relay::is_relay(&image))
+            };
+            if declared.is_some_and(|d| !d.calls.is_empty() || d.client.is_some()) || by_name() {
+                found.push(name);
+            }
+        }
+        Ok(found)
+    }
+
     /// The image that a service names.
     ///
     /// # Errors
@@ -217,6 +238,15 @@ pub(super) mod tests {
         let hints = compose.project.services.get_mut("hints").unwrap();
         hints.extensions.insert("x-futon".into(), serde_json::json!({"klient": "aes-go"}));
         assert!(words(&compose, "hints").contains("klient"));
+        // The one with a client that is known, and those that say how they are called.
+        assert!(compose.functions().is_err());
+        let hints = compose.project.services.get_mut("hints").unwrap();
+        hints.extensions.insert("x-futon".into(), serde_json::json!({"client": "aes-go"}));
+        assert_eq!(compose.functions().unwrap(), ["hints"]);
+        compose.project.services.get_mut("fine").unwrap().image = Some("me/aes-go:v1".into());
+        assert_eq!(compose.functions().unwrap(), ["fine", "hints"]);
+        compose.project.inactive.insert("fine".into());
+        assert_eq!(compose.functions().unwrap(), ["hints"]);
         // A file in its place.
         let folder = tempfile::tempdir().unwrap();
         compose.path = folder.path().join("functions.yaml");

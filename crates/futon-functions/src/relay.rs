@@ -2,6 +2,7 @@
 //! right answer is follows from the relay's arguments, so that its compose files can be tested as they are.
 
 use calls::{Call, Declaration};
+use futon_model::ImageReference;
 use serde_json::json;
 
 use super::Service;
@@ -15,7 +16,7 @@ const MOST: u64 = 1000;
 
 /// What a relay is asked and must answer; and what is worth saying of it. Nothing for other services.
 pub(super) fn declaration(service: &Service) -> Option<(Declaration, Option<String>)> {
-    if service.image.base_name() != IMAGE {
+    if !is_relay(&service.image) {
         return None;
     }
     let lists = [&service.spec.entrypoint, &service.spec.command];
@@ -36,6 +37,11 @@ pub(super) fn declaration(service: &Service) -> Option<(Declaration, Option<Stri
     });
     let call: Call = serde_json::from_value(call).ok()?;
     Some((Declaration { calls: vec![call], ..service.hints.clone() }, remark))
+}
+
+/// Whether an image is a relay's.
+pub(super) fn is_relay(image: &ImageReference) -> bool {
+    image.base_name() == IMAGE
 }
 
 /// The inputs that the relay may send to a function that futon's oracles know.

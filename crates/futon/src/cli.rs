@@ -561,6 +561,9 @@ pub struct TestArgs {
     /// File with one function a line, used when none is named [default: functions.list beside the compose file]
     #[arg(long, value_name = "FILE")]
     pub list: Option<PathBuf>,
+    /// Test all services of the compose file that declare calls or that a built-in client knows
+    #[arg(long, conflicts_with_all = ["names", "list", "calls", "call", "client"])]
+    pub all: bool,
     /// Machines side by side [default: as processors and free memory allow]
     #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub jobs: Option<u32>,

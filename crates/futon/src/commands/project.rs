@@ -97,8 +97,12 @@ impl Project {
 
     /// Names to test: those given, else those of the list file. A name that is not known, or whose client is not, must not cost the boots
     /// of those before it.
-    pub fn names(&self, given: &[String], list: Option<&Path>, client: &ClientArgs) -> Result<Vec<String>> {
-        let names = if given.is_empty() { self.listed(list)? } else { given.to_vec() };
+    pub fn names(&self, given: &[String], all: bool, list: Option<&Path>, client: &ClientArgs) -> Result<Vec<String>> {
+        let names = match given {
+            _ if all => self.callable()?,
+            [] => self.listed(list)?,
+            _ => given.to_vec(),
+        };
         let mut known: BTreeMap<String, &str> = BTreeMap::new();
         for name in &names {
             let selection = self.selection(name)?;
@@ -136,6 +140,16 @@ impl Project {
             lean_parts(&self.compose, &*self.selection(name)?)?;
         }
         Ok(())
+    }
+
+    /// All functions of the compose file.
+    fn callable(&self) -> Result<Vec<String>> {
+        let names: Vec<String> = self.compose.functions()?.into_iter().map(str::to_owned).collect();
+        if names.is_empty() {
+            return Err(Error::nothing_to_run(format!("{}: no service declares calls", self.compose.path.display()))
+                .hint("say with `x-futon` how a service is called; docs/calls.md says how"));
+        }
+        Ok(names)
     }
 
     fn listed(&self, list: Option<&Path>) -> Result<Vec<String>> {

@@ -41,7 +41,7 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
     super::resources::first_use(resources, base, ui, &cancel).await?;
     let given = super::images::with_archives(&args.names, resources, ui).await?;
     let mut project = Project::read(&args.project, &args.client, &args.machine, resources)?;
-    let names = project.names(&given, args.list.as_deref(), &args.client)?;
+    let names = project.names(&given, args.all, args.list.as_deref(), &args.client)?;
     if has_lean_guest(&args.machine) {
         project.lean_can(&names)?;
     }
