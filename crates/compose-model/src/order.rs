@@ -1,5 +1,7 @@
 //! What a service needs, and in which order it all starts.
 
+use std::collections::BTreeSet;
+
 use crate::Project;
 
 /// Why a service and what it needs have no order.
@@ -54,11 +56,23 @@ impl Project {
         let mut walk = Walk { project: self, profiles: &asked.profiles, done: Vec::new(), open: Vec::new() };
         let active: Vec<&str> =
             self.services.keys().map(String::as_str).filter(|other| walk.is_active(other)).collect();
-        for other in active.into_iter().filter(|other| other != name) {
+        let (later, before): (Vec<_>, Vec<_>) = active.into_iter().partition(|other| self.needs(other, name));
+        for other in before.into_iter().chain([name.as_str()]).chain(later) {
             walk.visit(other)?;
         }
-        walk.visit(name)?;
         Ok(walk.done)
+    }
+
+    /// Whether a service depends on another one, or is it.
+    fn needs(&self, service: &str, other: &str) -> bool {
+        let (mut open, mut seen) = (vec![service], BTreeSet::new());
+        while let Some(name) = open.pop() {
+            if seen.insert(name) {
+                let needed = self.services.get(name).into_iter().flat_map(|service| service.depends_on.keys());
+                open.extend(needed.map(String::as_str));
+            }
+        }
+        seen.contains(other)
     }
 }
 
@@ -135,7 +149,7 @@ mod tests {
         let mut project = project(&[("a", &["b"]), ("b", &[]), ("front", &["a"]), ("zipkin", &[]), ("debug", &[])]);
         project.inactive.insert("debug".into());
         assert_eq!(project.start_order_of_all("zipkin").unwrap(), ["b", "a", "front", "zipkin"]);
-        assert_eq!(project.start_order_of_all("a").unwrap(), ["b", "a", "front", "zipkin"]);
+        assert_eq!(project.start_order_of_all("a").unwrap(), ["b", "zipkin", "a", "front"]);
         assert_eq!(project.start_order_of_all("front").unwrap(), ["b", "a", "zipkin", "front"]);
         for name in ["debug", "zipkin"] {
             project.services.entry(name.into()).or_default().profiles = vec!["p".into()];

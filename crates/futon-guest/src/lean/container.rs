@@ -34,11 +34,11 @@ const NO_SIGNAL_GRACE: Duration = Duration::from_secs(2);
 /// Where crun keeps what it knows of its containers.
 const RUNTIME_STATE: &str = "/run/crun";
 
-/// Starts a container and all that come before it, each when what it waits for is so, and reports which image it runs.
+/// Starts all containers of the bundle, each when what it waits for is so, and reports which image the one called `name` runs.
 pub(super) fn start(name: &str, log: &RunLog) -> Result<()> {
     let bundle = bundle::read()?;
-    let (last, container) = bundle::find(&bundle, name)?;
-    for (number, needed) in bundle.containers[..=last].iter().enumerate() {
+    let (_, container) = bundle::find(&bundle, name)?;
+    for (number, needed) in bundle.containers.iter().enumerate() {
         for wait in &needed.waits {
             wait_for(&bundle, wait)?;
         }
