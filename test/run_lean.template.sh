@@ -22,7 +22,7 @@ export FUTON_TOKEN FUTON_LOG HOME
 umask 077
 mkdir -p $FOLDER
 cd $FOLDER || exit 1
-rm -f "$FUTON_LOG" no-events client.json replies.bin container.log
+rm -f "$FUTON_LOG" no-events client.json replies.bin load.bin container.log
 
 # Points in the workflow, for a simulator that is there; the steps tell the others.
 [ -z "${FUTON_GEM5:-}" ] || m5 fail 1

@@ -32,7 +32,7 @@ done </proc/mounts
 [ -d $FOLDER ] || mkdir -p $FOLDER
 cd $FOLDER || exit 1
 # A fork's folder has nothing of an earlier run, and each program that need not start is time under emulation.
-[ -n "${FUTON_FORK:-}" ] || rm -f "$FUTON_LOG" no-events client.json replies.bin container.log
+[ -n "${FUTON_FORK:-}" ] || rm -f "$FUTON_LOG" no-events client.json replies.bin load.bin container.log
 
 # --- The exchange and the guest tool, with nothing but curl.
 find_tool() {

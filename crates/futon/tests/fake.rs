@@ -47,6 +47,25 @@ fn every_scenario_has_its_verdict() {
     }
 }
 
+/// What a load cannot have is refused before a machine starts.
+#[test]
+fn a_load_says_what_it_cannot_have() {
+    let project = Project::new();
+    for (more, words) in [
+        (&["--max", "p99=1ms"][..], "--emulated where you know"),
+        (&["--accept"], "--accept is for single calls"),
+        (&["--max", "p98=1ms"], "as in p99=20ms"),
+        (&["--rate", "0"], "is no rate"),
+        (&["--concurrency", "0"], "0 is not in 1..=10000"),
+        (&["--emulated"], "--max"),
+        (&["--duration", "0s"], "must be more than nothing"),
+    ] {
+        let arguments = [&["load", "fibonacci-go", "--on", "fake"][..], more].concat();
+        let output = project.futon(&arguments);
+        assert!(output.status.code() == Some(2) && text(&output).contains(words), "{more:?}: {}", text(&output));
+    }
+}
+
 /// Each wait that hangs is ended by its own limit, which the verdict names.
 #[test]
 fn every_limit_strikes_and_is_named() {

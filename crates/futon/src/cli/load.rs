@@ -112,6 +112,7 @@ impl LoadArgs {
         TestArgs {
             names: vec![self.function],
             list: None::<PathBuf>,
+            all: false,
             jobs: Some(1),
             retries: 0,
             from_cache: false,

@@ -9,6 +9,7 @@ mod forks;
 mod host;
 mod images;
 mod lean;
+mod load;
 mod made;
 mod passes;
 mod real;

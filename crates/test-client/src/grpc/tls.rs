@@ -9,7 +9,7 @@ use std::{
 
 use calls::wire;
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -56,17 +56,30 @@ impl Secure {
         Ok(Self { provider, verifier, name })
     }
 
-    /// Secures a connection on which `protocol` is to be spoken (ALPN).
-    ///
-    /// # Errors
-    /// The server speaks no TLS, has another certificate, or another protocol.
-    async fn handshake(&self, stream: TcpStream, protocol: &str) -> Result<TlsStream<TcpStream>, String> {
+    /// TLS of a connection on which `protocol` is to be spoken (ALPN).
+    fn config(&self, protocol: &str) -> Result<Arc<ClientConfig>, String> {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider));
         let builder = builder.with_safe_default_protocol_versions().map_err(|error| chain(&error))?;
         let verifier = Arc::clone(&self.verifier);
         let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-        let connecting = TlsConnector::from(Arc::new(config)).connect(self.name.clone(), stream);
+        Ok(Arc::new(config))
+    }
+
+    /// TLS without a socket: whoever has one moves the bytes.
+    ///
+    /// # Errors
+    /// The certificates cannot be used.
+    pub fn client(&self, protocol: &str) -> Result<ClientConnection, String> {
+        ClientConnection::new(self.config(protocol)?, self.name.clone()).map_err(|error| chain(&error))
+    }
+
+    /// Secures a connection on which `protocol` is to be spoken.
+    ///
+    /// # Errors
+    /// The server speaks no TLS, has another certificate, or another protocol.
+    async fn handshake(&self, stream: TcpStream, protocol: &str) -> Result<TlsStream<TcpStream>, String> {
+        let connecting = TlsConnector::from(self.config(protocol)?).connect(self.name.clone(), stream);
         connecting.await.map_err(|error| format!("TLS: {}", chain(&error)))
     }
 }

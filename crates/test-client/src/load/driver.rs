@@ -11,6 +11,7 @@ use super::pace::{Next, Pace};
 use super::poll::Poll;
 use super::recorder::Recorder;
 use super::socket::{Got, Kind, Socket};
+use crate::grpc::Secure;
 
 /// How often calls that are under way are looked at for their deadlines.
 const LOOK: Duration = Duration::from_millis(5);
@@ -24,6 +25,8 @@ const RECONNECT: Duration = Duration::from_secs(5);
 pub struct Target<'a> {
     /// Where.
     pub address: SocketAddr,
+    /// Whether and how connections are secured.
+    pub secure: Option<Secure>,
     /// Requests.
     pub kind: Kind,
     /// Calls of the list, in the order in which they go round.
@@ -70,8 +73,8 @@ impl<'a> Driver<'a> {
         let poll = Poll::new().map_err(told)?;
         let mut sockets = Vec::new();
         for number in 0..connections.max(1) as usize {
-            let socket = Socket::connect(target.address, &target.kind, limit)?;
-            poll.add(&socket.stream, number).map_err(told)?;
+            let socket = Socket::connect(target, limit)?;
+            poll.add(socket.pipe.socket(), number).map_err(told)?;
             sockets.push(socket);
         }
         let each = (plan.in_flight() as usize).div_ceil(sockets.len());
@@ -188,7 +191,7 @@ impl<'a> Driver<'a> {
             match socket.flush() {
                 Ok(all) if all == *blocked => {
                     *blocked = !all;
-                    if let Err(error) = self.poll.for_room(&socket.stream, number, !all) {
+                    if let Err(error) = self.poll.for_room(socket.pipe.socket(), number, !all) {
                         self.ended = Some(format!("cannot wait for sockets: {error}"));
                     }
                 }
@@ -201,10 +204,14 @@ impl<'a> Driver<'a> {
 
     fn read(&mut self, number: usize, recorder: &mut Recorder, now: Instant) {
         let Some(socket) = self.sockets.get_mut(number) else { return };
-        match socket.read(now, recorder) {
-            Ok(Got::Bytes | Got::Nothing) => {}
-            Ok(Got::Closed) => socket.lost("the server closed it", now, recorder),
-            Err(why) => socket.lost(&why, now, recorder),
+        loop {
+            match socket.read(now, recorder) {
+                // What TLS has deciphered and not given out is nothing that a socket would tell of.
+                Ok(Got::Bytes) if socket.pipe.may_hold_more() => {}
+                Ok(Got::Bytes | Got::Nothing) => return,
+                Ok(Got::Closed) => return socket.lost("the server closed it", now, recorder),
+                Err(why) => return socket.lost(&why, now, recorder),
+            }
         }
     }
 
@@ -218,9 +225,9 @@ impl<'a> Driver<'a> {
                 self.ended = Some(format!("the connection is lost again and again: {why}"));
                 return;
             }
-            let opened = Socket::connect(self.target.address, &self.target.kind, RECONNECT);
+            let opened = Socket::connect(self.target, RECONNECT);
             let waited = opened.and_then(|new| {
-                self.poll.add(&new.stream, number).map_err(|error| format!("cannot wait for it: {error}"))?;
+                self.poll.add(new.pipe.socket(), number).map_err(|error| format!("cannot wait for it: {error}"))?;
                 Ok(new)
             });
             match waited {

@@ -20,7 +20,7 @@ pub struct Flight {
 }
 
 /// What came, as bytes; reused from call to call.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
 pub struct Raw {
     /// Status and headers, in the form of [`push_header`].
     pub head: Vec<u8>,

@@ -10,6 +10,7 @@ mod h2;
 mod http1;
 mod meter;
 mod pace;
+mod pipe;
 mod poll;
 mod recorder;
 mod show;
@@ -23,6 +24,7 @@ use std::time::{Duration, Instant};
 use calls::wire::{Call, Protocol};
 use futon_model::{LOAD_SCHEMA, LoadPlan, LoadReport, millis};
 
+use crate::grpc::Secure;
 use crate::run::Verdict;
 use crate::setup::Setup;
 use driver::{Driver, Target};
@@ -95,6 +97,7 @@ fn drive(setup: &Setup, plan: &LoadPlan, source: &Source) -> Result<(LoadReport,
     let http1 = list.calls.iter().any(|call| call.protocol() == Protocol::Http1);
     let target = Target {
         address: setup.address,
+        secure: list.tls.as_ref().map(Secure::new).transpose().map_err(|why| format!("TLS: {why}"))?,
         kind: if http1 {
             Kind::Http1(Rc::new(http1::requests(list, setup.address)))
         } else {

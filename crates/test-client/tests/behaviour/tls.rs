@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A server of TLS before one without: its port. It ends with the test's process.
-fn before(plain: u16, name: &str) -> u16 {
+pub fn before(plain: u16, name: &str) -> u16 {
     let certificate = CertificateDer::from_pem_file(file(&format!("{name}.pem"))).unwrap();
     let key = PrivateKeyDer::from_pem_file(file(&format!("{name}.key"))).unwrap();
     let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
@@ -48,7 +48,7 @@ fn before(plain: u16, name: &str) -> u16 {
 const CALL: &str = "[{call: fibonacci.Greeter/SayHello, times: 2, data: {text: '5'}, expect: {oracle: fibonacci-go}}]";
 
 /// A file of the tests' certificates.
-fn file(name: &str) -> PathBuf {
+pub fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/behaviour/certificates").join(name)
 }
 

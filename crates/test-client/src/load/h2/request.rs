@@ -74,7 +74,8 @@ pub struct Requests {
 impl Requests {
     /// Makes the requests of all calls.
     pub fn new(calls: &CallList, address: SocketAddr) -> Self {
-        let all: Vec<Vec<Field>> = calls.calls.iter().map(|call| fields(call, address)).collect();
+        let scheme = if calls.tls.is_some() { "https" } else { "http" };
+        let all: Vec<Vec<Field>> = calls.calls.iter().map(|call| fields(call, scheme, address)).collect();
         // What each request has, in the same order. Where requests have different headers of their own these are written out.
         let Some(example) = all.first() else { return Self { list: Vec::new(), table: 0 } };
         let alike = all.iter().all(|other| other.len() == example.len());
@@ -134,6 +135,7 @@ fn of_static(field: &Field) -> Option<usize> {
         (b":method", b"GET") => Some(2),
         (b":method", b"POST") => Some(3),
         (b":scheme", b"http") => Some(6),
+        (b":scheme", b"https") => Some(7),
         _ => None,
     }
 }
@@ -145,13 +147,13 @@ fn literal(to: &mut Vec<u8>, first: u8, field: &Field) {
 }
 
 /// The headers of a call, those with a colon first.
-fn fields(call: &Call, address: SocketAddr) -> Vec<Field> {
+fn fields(call: &Call, scheme: &str, address: SocketAddr) -> Vec<Field> {
     let mut list = Vec::new();
     let mut push = |name: &str, value: &[u8]| list.push(Field { name: name.into(), value: value.to_vec() });
     let agent = concat!("futon-test-client/", env!("CARGO_PKG_VERSION"));
     let has = |name: &str| call.headers.iter().any(|header| header.name == name);
     push(":method", call.method.as_bytes());
-    push(":scheme", b"http");
+    push(":scheme", scheme.as_bytes());
     push(":authority", address.to_string().as_bytes());
     push(":path", call.path.as_bytes());
     if call.protocol() == Protocol::Grpc {
