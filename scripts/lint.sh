@@ -8,6 +8,7 @@ has() { command -v "$1" >/dev/null; }
 skipped() { echo "note: $1 is not installed, $2" >&2; }
 
 "$cargo" fmt --all --check
+"$cargo" fmt --manifest-path functions/units-rust/Cargo.toml --check
 # clippy's incompatible_msrv is among these: what the standard library has had only since a newer Rust than `rust-version` is refused.
 "$cargo" clippy --release --locked --workspace --all-targets -- -D warnings
 if has shellcheck; then

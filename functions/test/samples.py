@@ -15,9 +15,11 @@ import shop_pb2
 import shop_pb2_grpc
 import squares_pb2
 import squares_pb2_grpc
+import units_pb2
+import units_pb2_grpc
 
 PORTS = {"http-python": 8080, "lambda-python": 8080, "memcached": 11211}
-NAMES = ("stream-go", "http-python", "lambda-python", "shop-go", "cached-go", "memcached")
+NAMES = ("stream-go", "units-rust", "http-python", "lambda-python", "shop-go", "cached-go", "memcached")
 
 
 def run(name, out, root, config, folder, checks):
@@ -52,7 +54,7 @@ def run(name, out, root, config, folder, checks):
             {"http-python": http, "lambda-python": lambda_}[name](name, checks)
         else:
             serves(name, server, channel, checks)
-            {"stream-go": stream, "shop-go": shop}[name](name, channel, checks)
+            {"stream-go": stream, "shop-go": shop, "units-rust": units}[name](name, channel, checks)
         checks.check_true(f"{name}: ends on SIGTERM", server.terminate() is not None)
 
 
@@ -98,6 +100,16 @@ def shop(name, channel, checks):
     checks.check(f"{name}: products", len(stub.List(shop_pb2.ListRequest()).products), 4)
     checks.check(f"{name}: one", stub.Get(shop_pb2.GetRequest(id="C-1")).name, "Corkscrew")
     checks.check(f"{name}: none", status(lambda: stub.Get(shop_pb2.GetRequest(id="?"))), "NOT_FOUND")
+
+
+def units(name, channel, checks):
+    stub = units_pb2_grpc.UnitsStub(channel)
+    length = lambda value, unit: units_pb2.Length(value=value, unit=unit)
+    converted = stub.Convert(units_pb2.Conversion(length=length(2, units_pb2.MILE), to=units_pb2.METRE))
+    checks.check(f"{name}: unary", round(converted.value, 3), 3218.688)
+    table = [reply.unit for reply in stub.Table(length(1, units_pb2.FOOT))]
+    checks.check(f"{name}: server's stream", table, [1, 2, 3])
+    checks.check(f"{name}: no pace", status(lambda: stub.Schedule(units_pb2.Trip())), "INVALID_ARGUMENT")
 
 
 def cached(name, channel, checks):

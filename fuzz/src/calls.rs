@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
+use calls::reflection::{MOST_FILES, MOST_SERVICES, Survey};
 use calls::wire::{Broken, CallList, ReplyList};
 use calls::{Declaration, Options, Schema, Sheet, Source};
 
 /// What parts a file of calls from the bytes of replies.
 const MARK: &[u8] = b"\n== replies\n";
+
+/// Data that begin so are answers of a server's reflection: each with four bytes of length, by turns to the questions that are asked.
+const REFLECTION: &[u8] = b"reflection\n";
 
 /// A schema with what messages may have.
 fn schema() -> Schema {
@@ -29,6 +33,9 @@ const SCHEMA_TEXT: &str = "syntax = \"proto3\"; package a; import \"google/proto
 
 /// A declaration is read or refused with a place in the file; what is read encodes, comes back from its text, and judges alike twice.
 pub fn calls(data: &[u8]) {
+    if let Some(answers) = data.strip_prefix(REFLECTION) {
+        return reflection(answers);
+    }
     let at = data.windows(MARK.len()).position(|part| part == MARK);
     let (text, replies) = at.map_or((data, &[][..]), |at| (&data[..at], &data[at + MARK.len()..]));
     let Ok(text) = std::str::from_utf8(text) else { return };
@@ -57,6 +64,44 @@ pub fn calls(data: &[u8]) {
     for (made, verdict) in replies.sequence.iter().zip(&judged.measured) {
         let reply = &replies.replies[made.reply as usize];
         assert!(reply.broken() == Broken::Whole || verdict.reason.is_some(), "a broken reply is right: {reply:?}");
+    }
+}
+
+/// A survey ends, keeps to its limits, and what it brought makes a schema whose example data the schema takes.
+fn reflection(mut answers: &[u8]) {
+    let mut next = || {
+        let (length, rest) = answers.split_at_checked(4)?;
+        let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
+        let (answer, rest) = rest.split_at_checked(length.min(rest.len()))?;
+        answers = rest;
+        Some(answer)
+    };
+    let mut survey = Survey::default();
+    let mut asked = 0;
+    loop {
+        let questions = survey.ask();
+        if questions.is_empty() {
+            break;
+        }
+        asked += questions.len();
+        assert!(asked <= MOST_SERVICES + MOST_FILES, "it asks for ever");
+        for question in &questions {
+            if let Some(answer) = next() {
+                survey.take(question, answer);
+            }
+        }
+    }
+    let files: Vec<Vec<u8>> = survey.files().map(<[u8]>::to_vec).collect();
+    let (schema, _) = Schema::from_files(&files);
+    let again = Schema::from_bytes(&schema.to_bytes()).expect("a schema's own bytes");
+    for method in schema.examples().into_iter().take(8) {
+        // A name with a dot or slash of its own cannot be called; nothing else is wrong with an example.
+        let text = serde_json::json!({"calls": [{"call": method.call(), "data": method.example, "expect": {"status": "OK"}}]});
+        let Ok(declaration) = Declaration::from_value(text, &Source::default()) else { continue };
+        let options = Options { schema: Some(again.clone()), ..Options::default() };
+        if let Err(error) = Sheet::resolve(declaration, Path::new("/nonexistent"), &options) {
+            assert!(error.to_string().contains("no method"), "{}: {error}", method.call());
+        }
     }
 }
 

@@ -63,6 +63,32 @@ const CALLS: [&str; 4] = [
     "calls: [{call: a.S/One, data: {name: '10'}, expect: {matches: {.: x}}}, {http: GET /, body: x, expect: {text: y}}]",
 ];
 
+/// What a server of one service answers: its name, then its file, which imports one of Google's.
+fn reflected() -> Vec<u8> {
+    let field = |tag: u8, bytes: &[u8]| [&[tag << 3 | 2, u8::try_from(bytes.len()).unwrap_or(0)], bytes].concat();
+    let scalar = |name: &str, number: u8, kind: u8| [field(1, name.as_bytes()), vec![0x18, number, 0x20, 1, 0x28, kind]].concat();
+    let own = |name: &str, number: u8, of: &str| [scalar(name, number, 11), field(6, of.as_bytes())].concat();
+    let message = [
+        field(1, b"M"),
+        field(2, &scalar("t", 1, 9)),
+        field(2, &own("m", 2, ".a.M")),
+        field(2, &own("at", 3, ".google.protobuf.Timestamp")),
+    ];
+    let method = [field(1, b"Do"), field(2, b".a.M"), field(3, b".a.M"), vec![0x30, 1]].concat();
+    let service = [field(1, b"S"), field(2, &method)].concat();
+    let file = [
+        field(1, b"a.proto"),
+        field(2, b"a"),
+        field(3, b"google/protobuf/timestamp.proto"),
+        field(4, &message.concat()),
+        field(6, &service),
+        field(12, b"proto3"),
+    ];
+    let answers = [field(6, &field(1, &field(1, b"a.S"))), field(4, &field(1, &file.concat()))];
+    let framed = answers.map(|answer| [&u32::try_from(answer.len()).unwrap_or(0).to_le_bytes()[..], &answer].concat());
+    [&b"reflection\n"[..], &framed.concat()].concat()
+}
+
 /// The seeds of a target.
 pub fn of(target: &str) -> Vec<Vec<u8>> {
     let texts = |texts: &[&str]| texts.iter().map(|t| t.as_bytes().to_vec()).collect::<Vec<_>>();
@@ -114,7 +140,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "calls" => {
             let replies = b"\n== replies\n\x0a\x1c\x08\xc8\x01\x12\x13\x0a\x0ccontent-type\x12\x03x/j\x1a\x02{}\x1a\x02\x08\x00";
             let with = |text: &&str| [text.as_bytes(), replies].concat();
-            CALLS.iter().map(with).chain(texts(&CALLS)).collect()
+            CALLS.iter().map(with).chain(texts(&CALLS)).chain([reflected()]).collect()
         }
         "range" => ["bytes=0-", "bytes=3-5", "bytes=-4", "bytes= 1 - 2 ", "bytes=5-3", "items=0-1"]
             .map(|text| [&10_u64.to_le_bytes()[..], text.as_bytes()].concat())

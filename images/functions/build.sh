@@ -45,11 +45,12 @@ while [ $# -gt 0 ]; do
 done
 if [ -z "$work" ] || [ -z "$out" ] || [ -z "$names" ]; then usage; fi
 
-need_go='' need_python='' need_nodejs='' need_emulator='' need_memcached='' wheels=''
+need_go='' need_python='' need_nodejs='' need_emulator='' need_memcached='' wheels='' rusts=''
 for name in $names; do
 	case $name in
 	*/* | .*) known= ;;
 	*-go) known=$functions/$name/main.go need_go=yes ;;
+	*-rust) known=$functions/$name/src/main.rs rusts="$rusts $name" ;;
 	*-python) known=$functions/$name/server.py need_python=yes ;;
 	*-nodejs) known=$functions/$name/server.js need_nodejs=yes ;;
 	memcached) known=$here/stages/memcached.sh need_memcached=yes ;;
@@ -57,7 +58,7 @@ for name in $names; do
 	esac
 	if [ -z "$known" ] || [ ! -f "$known" ]; then
 		say "$name" "no such function"
-		echo "hint: name a folder of $functions that ends with -go, -python or -nodejs, or memcached" >&2
+		echo "hint: name a folder of $functions that ends with -go, -rust, -python or -nodejs, or memcached" >&2
 		exit 2
 	fi
 	case $name in
@@ -179,6 +180,12 @@ make_go() {
 			"$stages/root-go.inputs" "$functions/lambda-python/emulator"
 }
 
+make_rust() {
+	for name in $rusts; do
+		stage "$name" "rust-$name" rust.sh "$name" "$functions" -- "$functions/$name" "$functions/proto"
+	done
+}
+
 make_scripts() {
 	# shellcheck disable=SC2086
 	stage scripts root-scripts root.sh $script_packages -- "$here/../chrootless.sh" "=packages $script_packages"
@@ -200,7 +207,7 @@ make_scripts() {
 
 # The two chains wait for the network as much as for the processor: side by side.
 # Whatever takes long runs in the background, as traps run only during a wait.
-go_job='' script_job='' failed=''
+go_job='' script_job='' rust_job='' failed=''
 if [ -n "$need_go$need_emulator" ]; then
 	make_go &
 	go_job=$!
@@ -209,7 +216,11 @@ if [ -n "$need_python$need_nodejs$need_memcached" ]; then
 	make_scripts &
 	script_job=$!
 fi
-for job in $go_job $script_job; do
+if [ -n "$rusts" ]; then
+	make_rust &
+	rust_job=$!
+fi
+for job in $go_job $script_job $rust_job; do
 	wait "$job" || failed=yes
 done
 [ -z "$failed" ] || exit 1
@@ -220,6 +231,7 @@ for name in $names; do
 	image=$stages/image-$name
 	case $name in
 	*-go) list_inputs "$here/stages/image.sh" "$stages/go/$name" ;;
+	*-rust) list_inputs "$here/stages/image.sh" "$stages/rust-$name" ;;
 	*-python) list_inputs "$here/stages/image.sh" "$stages/base.inputs" "$stages/python.inputs" \
 		"$functions/python/serve.py" "$functions/$name" ;;
 	memcached) list_inputs "$here/stages/image.sh" "$stages/base.inputs" "$stages/memcached.inputs" ;;

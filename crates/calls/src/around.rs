@@ -24,6 +24,12 @@ pub(crate) fn check(declaration: &Declaration) -> Result<(), Complaint> {
         return Err(Complaint::new("tls", "either a certificate is given, or any is accepted")
             .hint("write `tls: {ca: FILE}` or `tls: {accept: true}`"));
     }
+    if let Some(schema) = declaration.schema.as_ref().filter(|schema| schema.reflection)
+        && (schema.protoset.is_some() || !schema.proto.is_empty())
+    {
+        let hint = "leave one of them out: what the server says of itself, or what the files say";
+        return Err(Complaint::new("schema", "`reflection` beside files").hint(hint));
+    }
     for (at, check) in declaration.checks.iter().enumerate() {
         check.check().map_err(|c| c.below(&format!("checks[{at}]")))?;
     }

@@ -62,6 +62,13 @@ pub enum Preset {
 }
 
 impl Declaration {
+    /// Whether gRPC's messages are described by the server alone: it is to be asked, or nothing is said and a call needs it.
+    #[must_use]
+    pub fn wants_reflection(&self) -> bool {
+        let grpc = self.calls.iter().any(|call| !crate::sheet::is_http(call, self));
+        grpc && self.schema.as_ref().is_none_or(|schema| schema.reflection)
+    }
+
     /// What a call is for people: its method, or the request that its preset makes.
     pub(crate) fn name_of(&self, call: &Call) -> String {
         let default = || crate::http::default_request(self.preset).unwrap_or_default().to_owned();
@@ -100,6 +107,9 @@ pub struct SchemaSource {
     /// Folders in which imports are looked up, beside those of the files.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub include: Vec<String>,
+    /// The server itself is asked, by gRPC's reflection.
+    #[serde(skip_serializing_if = "is_false")]
+    pub reflection: bool,
     /// A set of descriptors, as `protoc --descriptor_set_out --include_imports` writes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protoset: Option<String>,

@@ -22,6 +22,7 @@ mod compare;
 mod declare;
 mod encode;
 mod error;
+mod example;
 mod expect;
 mod http;
 mod judge;
@@ -31,6 +32,7 @@ pub mod oracle;
 mod path;
 mod places;
 mod read;
+pub mod reflection;
 mod rules;
 mod schema;
 mod sheet;
@@ -44,6 +46,7 @@ pub use declare::{
     Call, Check, Cloud, Declaration, EventMode, ExpectFailure, Health, Level, Preset, Ready, SchemaSource, Times, Tls,
 };
 pub use error::{CallsError, Source};
+pub use example::Method;
 pub use expect::{Expect, StatusRule, Unordered};
 pub use judge::{CallKind, Judged, Reason, Verdict};
 pub use load::{Counted, LoadReplies};

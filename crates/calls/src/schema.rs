@@ -97,10 +97,20 @@ impl Schema {
         Ok(Self { pool })
     }
 
+    pub(crate) fn of(pool: DescriptorPool) -> Self {
+        Self { pool }
+    }
+
     /// As an encoded `FileDescriptorSet`.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         self.pool.encode_to_vec()
+    }
+
+    /// Its files, each an encoded `FileDescriptorProto`.
+    #[must_use]
+    pub fn files(&self) -> Vec<Vec<u8>> {
+        self.pool.files().map(|file| file.encode_to_vec()).collect()
     }
 
     /// All methods, as `package.Service/Method`.
@@ -110,6 +120,10 @@ impl Schema {
             let name = service.full_name().to_owned();
             service.methods().map(move |method| format!("{name}/{}", method.name())).collect::<Vec<_>>()
         })
+    }
+
+    pub(crate) fn services(&self) -> impl Iterator<Item = prost_reflect::ServiceDescriptor> + '_ {
+        self.pool.services()
     }
 
     /// The method of a name with a slash or a dot before the last word.

@@ -16,9 +16,13 @@ use crate::encode::{self, request_values};
 use crate::error::{CallsError, Complaint, Source};
 use crate::expect::Expect;
 use crate::http;
+use crate::rules::Compiled;
 use crate::schema::Schema;
 use crate::template::{Template, Values};
 use crate::wire::{self, CallList};
+
+const NO_SCHEMA: &str =
+    "name a .proto or a protoset in `schema`, or have the server asked by reflection (`futon describe`)";
 
 /// Most calls of a run: their replies are kept.
 const MOST: u64 = 1_000_000;
@@ -38,6 +42,8 @@ pub struct Options {
     pub source: Source,
     /// A schema from elsewhere, where the declaration names none.
     pub schema: Option<Schema>,
+    /// Whether a schema by reflection is yet to come: what needs it is not checked, and nothing can be encoded.
+    pub schema_later: bool,
 }
 
 /// A declaration, resolved.
@@ -90,10 +96,14 @@ impl Sheet {
                 return Err(at(Complaint::new(key, "it is of the built-in clients, and there are `calls`")));
             }
         }
+        let reflected = declaration.wants_reflection();
+        if reflected && options.schema.is_none() && !options.schema_later {
+            return Err(at(Complaint::new("schema", "nothing describes the messages of gRPC's calls").hint(NO_SCHEMA)));
+        }
         let schema = match (&declaration.schema, &options.schema) {
-            (Some(source), _) => Schema::read(source, folder)?,
-            (None, Some(schema)) => schema.clone(),
-            (None, None) => Schema::default(),
+            (_, Some(schema)) if reflected => schema.clone(),
+            (Some(source), _) if !reflected => Schema::read(source, folder)?,
+            _ => Schema::default(),
         };
         let (warmup, sequence) = order(&declaration.calls, options).map_err(at)?;
         let mut sheet = Self {
@@ -106,8 +116,10 @@ impl Sheet {
             snapshots: BTreeMap::new(),
             accept: options.accept,
         };
+        let unseen = reflected && options.schema.is_none();
         for at_call in 0..sheet.declaration.calls.len() {
-            sheet.check(at_call).map_err(|c| at(c.below(&format!("calls[{at_call}]"))))?;
+            let checked = if unseen { sheet.check_unseen(at_call) } else { sheet.check(at_call) };
+            checked.map_err(|c| at(c.below(&format!("calls[{at_call}]"))))?;
         }
         sheet.tls().map_err(at)?;
         sheet.read_snapshots()?;
@@ -119,6 +131,24 @@ impl Sheet {
         self.encode_one(at, 0)?;
         let expect = self.expectation(at, 0)?;
         check_expectation(&self.schema, call, &expect).map_err(|c| c.below("expect"))
+    }
+
+    /// What can be checked of a call before its schema is there.
+    fn check_unseen(&self, at: usize) -> Result<(), Complaint> {
+        let call = &self.declaration.calls[at];
+        if is_http(call, &self.declaration) {
+            return self.check(at);
+        }
+        if let Some(data) = &call.data {
+            request_values(0, self.seed).value(data).map_err(|c| c.below("data"))?;
+        }
+        Compiled::new(&self.expectation(at, 0)?, false).map(drop).map_err(|c| c.below("expect"))
+    }
+
+    /// Whether the schema is yet to come by reflection, and so the messages were not looked at.
+    #[must_use]
+    pub fn lacks_schema(&self) -> bool {
+        self.declaration.wants_reflection() && self.schema.services().next().is_none()
     }
 
     /// The expectation of a call with its placeholders filled in.
@@ -360,3 +390,7 @@ fn order(calls: &[Call], options: &Options) -> Result<(Vec<u32>, Vec<u32>), Comp
     let take = |count: u64| once.iter().copied().cycle().take(usize::try_from(count).unwrap_or(usize::MAX)).collect();
     Ok((take(options.warmup), take(measured)))
 }
+
+#[cfg(test)]
+#[path = "sheet_tests.rs"]
+mod tests;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futon_model::{
     Accelerator, Alarm, ClientFailure, ClientFailureKind, ClientReport, EventKind, GuestEvent, MachineKind,
-    MachineReport, Phase, PhaseCount, Plan, ShutdownReason, TOKEN_HEADER, steps,
+    MachineReport, Phase, PhaseCount, Plan, SEEN, ShutdownReason, TOKEN_HEADER, steps,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -19,6 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use futon_common::{Context, Error, Result};
 use futon_machine::{Launch, Machine, Running};
+
+/// Names a file with what a scripted guest sees of its function.
+const SEEN_FILE: &str = "FUTON_TEST_SEEN";
 
 /// What the scripted guest does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -246,7 +249,11 @@ impl Guest {
             self.event(&GuestEvent::Container { name, image, image_id, repo_digests: Vec::new() }).await?;
         }
         let wrong = matches!(self.scenario, Scenario::WrongReply | Scenario::SlowCall) && step == steps::INVOKE;
-        if step == steps::INVOKE {
+        let describes = self.plan.client.as_ref().is_some_and(|client| client.describes);
+        if step == steps::INVOKE && describes {
+            let seen = std::env::var_os(SEEN_FILE).map(std::fs::read).transpose().context(|| SEEN_FILE.into())?;
+            self.request("PUT", &format!("/{SEEN}"), &seen.unwrap_or_default()).await?;
+        } else if step == steps::INVOKE {
             let report = serde_json::to_vec(&self.client_report(wrong)).context(|| "client report".into())?;
             self.request("PUT", "/client.json", &report).await?;
         }

@@ -164,7 +164,7 @@ pub(crate) enum Verb {
         /// Time limit.
         #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
         timeout: Duration,
-        /// What must be seen: http2, http1, tcp, request METHOD /path, grpc-health [SERVICE], log REGEX.
+        /// What must be seen: http2, http1, tcp, request METHOD /path, grpc-health [SERVICE], log REGEX, listens.
         #[arg(long, default_value = "http2")]
         probe: Probe,
     },

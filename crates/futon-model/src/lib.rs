@@ -21,6 +21,7 @@ mod report;
 #[cfg(test)]
 mod report_tests;
 mod requests;
+mod seen;
 mod simulation;
 mod unready;
 mod verdict;
@@ -52,6 +53,7 @@ pub use report::{
     StepReport, Summary,
 };
 pub use requests::{ContainerRequest, EngineRequests, StartAfter, StartCondition};
+pub use seen::{LISTENING, Listener, Offers, SEEN, Seen, ServiceHealth, Speaks};
 pub use simulation::{PhaseReport, SimulationReport};
 pub use unready::{Unready, exit_words, is_loopback};
 pub use verdict::{Code, Judgement, Outcome, Proof, Verdict};

@@ -23,6 +23,8 @@ pub enum Probe {
     GrpcHealth(String),
     /// A line of the container's log matches a regular expression.
     Log(String),
+    /// Something listens on any TCP port of the container: what speaks there is then found out, and noted for the client.
+    Listens,
 }
 
 impl Probe {
@@ -45,6 +47,7 @@ impl fmt::Display for Probe {
             Self::GrpcHealth(service) if service.is_empty() => out.write_str("grpc-health"),
             Self::GrpcHealth(service) => write!(out, "grpc-health {service}"),
             Self::Log(regex) => write!(out, "log {regex}"),
+            Self::Listens => out.write_str("listens"),
         }
     }
 }
@@ -59,6 +62,7 @@ impl FromStr for Probe {
             ("http1", "") => Self::Http1,
             ("tcp", "") => Self::Tcp,
             ("tls", "") => Self::Tls,
+            ("listens", "") => Self::Listens,
             ("grpc-health", service) => Self::GrpcHealth(service.to_owned()),
             ("log", regex) if !regex.is_empty() => Self::Log(regex.to_owned()),
             ("request", rest) => match rest.split_once(' ') {
@@ -97,6 +101,7 @@ mod tests {
             "grpc-health",
             "grpc-health a.B",
             "log ready: [0-9]+",
+            "listens",
         ] {
             assert_eq!(text.parse::<Probe>().unwrap().to_string(), text);
         }

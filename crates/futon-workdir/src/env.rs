@@ -1,7 +1,7 @@
 //! `run.env`: what the run script needs to know, as assignments that any shell can read.
 
 use futon_common::{Context, Result};
-use futon_model::{ClientPlan, EngineRequests, FindPort, LoadPlan, MachineKind, Plan};
+use futon_model::{ClientPlan, EngineRequests, FindPort, LISTENING, LoadPlan, MachineKind, Plan, SEEN};
 
 use super::dir::HANDOVER;
 use super::witness::{CALLS, LOAD, REPLIES};
@@ -54,6 +54,9 @@ pub(super) fn run_env(
 
 /// The file in which the client leaves what it did.
 fn report_name(client: &ClientPlan) -> &'static str {
+    if client.describes {
+        return SEEN;
+    }
     match (&client.load, &client.declared) {
         (Some(_), _) => LOAD,
         (None, Some(_)) => REPLIES,
@@ -84,6 +87,7 @@ fn words(list: impl Iterator<Item = String>) -> String {
 /// The test client's arguments, quoted for `eval set --`.
 fn client_arguments(client: &ClientPlan, plan: &Plan) -> Result<String> {
     let mut words = match client.declared {
+        _ if client.describes => vec!["-describe".to_owned(), LISTENING.to_owned()],
         Some(_) => vec!["-calls".to_owned(), CALLS.to_owned()],
         None => vec![
             "-function-name".to_owned(),
@@ -116,7 +120,7 @@ fn client_arguments(client: &ClientPlan, plan: &Plan) -> Result<String> {
     if plan.machine.kind == MachineKind::Gem5 {
         words.push("-m5ops".into());
     }
-    if let Some(seed) = client.seed.filter(|_| client.declared.is_none()) {
+    if let Some(seed) = client.seed.filter(|_| client.declared.is_none() && !client.describes) {
         words.extend(["-seed".to_owned(), seed.to_string()]);
     }
     shlex::try_join(words.iter().map(String::as_str)).context(|| "a client argument has a NUL byte".into())
@@ -158,6 +162,17 @@ mod tests {
             assert!(env.contains(&format!("LIMIT_{name}=100{n}ms\n")), "{env}");
         }
         assert!(env.contains("-connect-timeout 1003ms -timeout 1007ms"), "{env}");
+    }
+
+    #[test]
+    fn a_run_that_looks_calls_nothing() {
+        let mut plan = plan();
+        if let Some(client) = &mut plan.client {
+            (client.describes, client.probe) = (true, futon_model::Probe::Listens);
+        }
+        let env = run_env(&plan, None, false).unwrap();
+        assert!(env.contains("REPORT=seen.json\n") && env.contains("PROBE=listens\n"), "{env}");
+        assert!(env.contains("-describe listening.json -url ") && !env.contains("-function-name"), "{env}");
     }
 
     #[test]

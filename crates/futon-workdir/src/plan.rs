@@ -9,7 +9,7 @@ use futon_common::{Context, Error, Result};
 use futon_functions::{Selection, Way, client_name, tcp_port};
 use futon_model::{
     Base, ClientPlan, Companion, FindPort, ImageReference, LoadPlan, MachineKind, MachinePlan, Plan, PlannedImage,
-    PlannedStep, ScriptKind, steps,
+    PlannedStep, Probe, ScriptKind, steps,
 };
 use image_store::{ImageConfig, ImageStore};
 use serde::Deserialize;
@@ -42,6 +42,8 @@ pub struct PlanRequest<'a> {
     pub sheet: Option<&'a Sheet>,
     /// How calls are sent where it is a load.
     pub load: Option<&'a LoadPlan>,
+    /// Whether the run is to find out what the function offers, and to call nothing.
+    pub describes: bool,
 }
 
 /// Where the guest reaches what is published on all its addresses.
@@ -67,8 +69,17 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
             (LOOPBACK.to_owned(), container_port, Some(FindPort::Container(container_port)))
         }
     };
+    // What listens may listen on any port: the container's own address reaches them all.
+    let (address, find) = match find {
+        None if request.describes && !in_network_of_machine(selection) => {
+            (LOOPBACK.to_owned(), Some(FindPort::Container(container_port)))
+        }
+        Some(_) if request.describes => (address, Some(FindPort::Container(container_port))),
+        find => (address, find),
+    };
     let client = ClientPlan {
         function_name: match request.sheet {
+            _ if request.describes => String::new(),
             Some(_) => String::new(),
             None => client_name(selection, request.client)?,
         },
@@ -84,8 +95,9 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
         container: selection.service.container.clone(),
         service: selection.service_name.clone(),
         declared: request.sheet.map(Sheet::title),
-        probe: declared::probe(hints, request.sheet),
         load: request.load.cloned(),
+        describes: request.describes,
+        probe: if request.describes { Probe::Listens } else { declared::probe(hints, request.sheet) },
     };
     // The function's first, then what it needs, each image once.
     let mut names: Vec<&ImageReference> = Vec::new();
@@ -103,8 +115,10 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
     plan.images = images;
     plan.client = Some(client);
     plan.remarks = remarks;
-    plan.checks = declared::checks(hints);
-    plan.expect_failure = declared::expected_failure(hints)?;
+    if !request.describes {
+        plan.checks = declared::checks(hints);
+        plan.expect_failure = declared::expected_failure(hints)?;
+    }
     plan.limits.stop = stop_limit(plan.limits.stop, selection);
     plan.limits.start = plan.limits.start.saturating_add(health_wait(selection, request.store)?);
     if let Some(load) = request.load {
@@ -139,6 +153,11 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
 
 /// What a load takes beside its calls.
 const LOAD_SLACK: Duration = Duration::from_secs(30);
+
+/// Whether the function's container has the machine's network, and no address of its own.
+fn in_network_of_machine(selection: &Selection) -> bool {
+    selection.service.spec.network_mode.as_deref() == Some("host")
+}
 
 /// What a stop takes beside the grace that a container has to end by itself.
 const STOP_SLACK: Duration = Duration::from_secs(20);

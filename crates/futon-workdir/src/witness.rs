@@ -6,7 +6,7 @@ use std::path::Path;
 use calls::wire::ReplyList;
 use calls::{LoadReplies, Sheet};
 use futon_common::{Context, Error, Result};
-use futon_model::{ClientReport, Event, EventKind, LoadReport, ScriptKind};
+use futon_model::{ClientReport, Event, EventKind, LoadReport, SEEN, ScriptKind, Seen};
 
 use super::declared::client_report;
 use super::dir::WorkDir;
@@ -68,6 +68,12 @@ impl WorkDir {
         let bytes = self.witnesses(events, |name| name == LOAD).pop()?;
         let replies = LoadReplies::from_bytes(&bytes).ok()?;
         super::load::load_report(&self.sheet().ok()??, &replies, plan)
+    }
+
+    /// What was seen of the function, if it came with the token.
+    #[must_use]
+    pub fn seen(&self, events: &[Event]) -> Option<Seen> {
+        serde_json::from_slice(&self.witnesses(events, |name| name == SEEN).pop()?).ok()
     }
 
     /// The client's report, if it came with the token; of declared calls, what the host makes of their replies.

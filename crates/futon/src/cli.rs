@@ -8,6 +8,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 mod calls;
+mod describe;
 mod explicit;
 mod gem5;
 mod load;
@@ -18,6 +19,7 @@ use futon_model::LoadPlan;
 use crate::commands::default_resources;
 
 pub use calls::{CallArgs, CallsCommand};
+pub use describe::{DescribeArgs, LookArgs, ScaffoldArgs};
 pub use gem5::{Gem5Args, StatsCommand};
 pub use load::LoadArgs;
 pub use on::{On, fake_is_allowed};
@@ -85,6 +87,10 @@ pub enum Command {
     Test(TestArgs),
     /// Put a load on a function: many calls at once or at given times, each reply verified
     Load(LoadArgs),
+    /// Say what a function is, and what it offers while it runs: ports, protocols, gRPC methods, health
+    Describe(Box<DescribeArgs>),
+    /// Write a compose service with a call of each of a function's methods, ready to be tested
+    Scaffold(Box<ScaffoldArgs>),
     /// Check files of declared calls
     #[command(subcommand)]
     Calls(CallsCommand),
@@ -130,6 +136,7 @@ impl Command {
             Self::Test(a) | Self::Evaluate(a) => a.output.json,
             Self::Load(a) => a.output.json,
             Self::Exec(a) => a.json,
+            Self::Describe(a) => a.json,
             Self::Resources(ResourcesCommand::List { json, .. })
             | Self::Images(ImagesCommand::List { json, .. })
             | Self::Calls(CallsCommand::Check { json, .. })
@@ -334,7 +341,7 @@ pub struct ProjectArgs {
 }
 
 /// How to invoke.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct ClientArgs {
     /// Verified invocations a function [default: 20]
     #[arg(long, short = 'n', value_name = "N")]

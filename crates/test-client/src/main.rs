@@ -59,6 +59,9 @@ async fn drive(setup: &Setup) -> Verdict {
     if let (Some(calls), Some(replies)) = (&options.calls, &options.report) {
         return declared::drive(setup, calls, replies).await;
     }
+    if let (Some(seen), Some(report)) = (&options.describe, &options.report) {
+        return declared::describe(setup, seen, report).await;
+    }
     let mut tally = Tally::new(plan.measured, plan.warmups, plan.verify);
 
     log.info("-- Invokation test --");

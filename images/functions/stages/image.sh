@@ -30,7 +30,7 @@ layer() {
 }
 
 case $name in
-*-go) layer=scratch ;;
+*-go | *-rust) layer=scratch ;;
 *-python)
 	layer scratch base
 	layer "$layer" python
@@ -51,6 +51,7 @@ mkdir -p "$root/app"
 # Files for all of a kind, then what a function has for itself.
 case $name in
 *-go) cp "$stages/go/$name" "$root/app/server" ;;
+*-rust) cp "$stages/rust-$name/$name" "$root/app/server" ;;
 *-python)
 	[ ! -d "$stages/wheels-$name" ] || cp -a "$stages/wheels-$name/." "$root"
 	case $name in
@@ -69,7 +70,7 @@ case $name in
 http-*) port=8080 entry='["python","-m","functions_framework","--target=handle","--source=/app/server.py"]' ;;
 lambda-*) port=8080 entry='["/usr/local/bin/aws-lambda-rie","python","-m","awslambdaric","server.handle"]' ;;
 memcached) port=11211 entry='["memcached","-u","nobody"]' ;;
-*-go) entry='["/app/server","-addr=0.0.0.0:50051"]' ;;
+*-go | *-rust) entry='["/app/server","-addr=0.0.0.0:50051"]' ;;
 *-python) entry='["python","/app/server.py","--addr=0.0.0.0","--port=50051"]' ;;
 *-nodejs) entry='["node","server.js","--addr=0.0.0.0","--port=50051"]' ;;
 esac

@@ -2,6 +2,7 @@
 
 mod knock;
 mod listeners;
+mod look;
 mod wait;
 mod way;
 

@@ -1,20 +1,22 @@
 //! The wait itself, and the diagnosis at its end.
 
 use std::{
+    fs,
     net::SocketAddr,
     thread,
     time::{Duration, Instant},
 };
 
-use futon_model::{GuestEvent, Probe, Unready, is_loopback};
+use futon_model::{GuestEvent, LISTENING, Probe, Seen, Unready, is_loopback};
 
 use super::{
     knock::{Answer, TICK, wants_tls},
     listeners,
+    look::look,
     way::Way,
 };
 use crate::{
-    error::{Error, Result},
+    error::{Context, Error, Result},
     report::report,
     runlog::RunLog,
 };
@@ -81,6 +83,9 @@ pub(crate) fn wait(
     let unready = follow(subject, &way, address, limit, longest.min(TICK))?;
     let took = began.elapsed();
     let Some(reason) = unready else {
+        if *probe == Probe::Listens {
+            return note(name, &Seen { listeners: look(subject, address)? }, log);
+        }
         println!("container {name} serves on port {} after {:.3} s", address.port(), took.as_secs_f64());
         return Ok(());
     };
@@ -88,6 +93,17 @@ pub(crate) fn wait(
     let waited_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     report(&GuestEvent::Unready { name: name.to_owned(), waited_ms, reason }, log);
     Err(Error::new(format!("container {name} does not serve after {:.1} s: {words}", took.as_secs_f64())))
+}
+
+/// Notes for the client what speaks on a container's ports.
+fn note(name: &str, seen: &Seen, log: &RunLog) -> Result<()> {
+    for listener in &seen.listeners {
+        let at = SocketAddr::new(listener.address, listener.port);
+        println!("container {name} listens on {at}: {}", listener.speaks.words());
+    }
+    let path = log.folder().join(LISTENING);
+    let text = serde_json::to_vec(seen).context("what was seen makes no JSON")?;
+    fs::write(&path, text).context(format_args!("cannot write {}", path.display()))
 }
 
 /// Tries until the server answers: nothing then, else the reason.
@@ -228,6 +244,20 @@ mod tests {
     fn an_http_1_server_is_named_at_the_limit() {
         let reason = followed(None, server(b"HTTP/1.1 400 Bad Request\r\n\r\n", 100)).unwrap();
         assert_eq!(reason, Unready::SpeaksHttp1 { port: 50051, line: "HTTP/1.1 400 Bad Request".into() });
+    }
+
+    #[test]
+    fn what_listens_is_noted_for_the_client() {
+        let folder = std::env::temp_dir().join(format!("futon-noted-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let log = RunLog::at(folder.join("results.log"));
+        let address = server(b"\x00\x00\x00\x04\x00\x00\x00\x00\x00", 2);
+        let mut subject = Fixed { exit: None, facts: Facts::default() };
+        wait("f", &mut subject, address, &Probe::Listens, Duration::from_secs(20), TICK, &log).unwrap();
+        let seen: Seen = serde_json::from_slice(&fs::read(folder.join(LISTENING)).unwrap()).unwrap();
+        assert_eq!((seen.listeners.len(), seen.listeners[0].reached_at), (1, Some(address)));
+        assert_eq!(seen.listeners[0].speaks, futon_model::Speaks::Http2);
+        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

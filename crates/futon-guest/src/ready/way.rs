@@ -1,6 +1,6 @@
 //! The ways in which a function may show that it serves.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, thread, time::Duration};
 
 use futon_model::{Probe, Unready, is_loopback};
 use regex_lite::Regex;
@@ -26,7 +26,11 @@ pub(super) enum Way {
     /// What is said.
     GrpcHealth(Vec<u8>),
     Log(Regex),
+    Listens,
 }
+
+/// How long the list of ports must stay as it is: a server may open several, one after the other.
+const SETTLED: Duration = Duration::from_secs(1);
 
 impl Way {
     pub(super) fn of(probe: &Probe) -> Result<Self> {
@@ -36,6 +40,7 @@ impl Way {
             Probe::Request(method, path) => Self::Request(request(method, path), format!("{method} {path}")),
             Probe::Tcp => Self::Tcp,
             Probe::Tls => Self::Tls(client_hello()),
+            Probe::Listens => Self::Listens,
             Probe::GrpcHealth(service) => Self::GrpcHealth(health_call(service)),
             Probe::Log(text) => {
                 let regex = Regex::new(text);
@@ -71,14 +76,22 @@ impl Way {
                 let facts = subject.facts()?;
                 let port = facts.port.unwrap_or_else(|| address.port());
                 let Some(listening) = facts.pid.and_then(listeners::of) else {
-                    // Of the host's network: a connection is all that can be seen.
-                    return Ok(Some(match open(address, patience) {
-                        Ok(_) => Answer::Serves,
-                        Err(error) => broken(&error),
-                    }));
+                    return Ok(Some(connects(address, patience)));
                 };
                 let serves = listening.iter().any(|at| at.port() == port && !is_loopback(at.ip()));
                 Ok(Some(if serves { Answer::Serves } else { Answer::Closed }))
+            }
+            Self::Listens => {
+                let facts = subject.facts()?;
+                let Some(listening) = facts.pid.and_then(listeners::of) else {
+                    return Ok(Some(connects(address, patience)));
+                };
+                if listening.is_empty() {
+                    return Ok(Some(Answer::Closed));
+                }
+                thread::sleep(SETTLED.min(patience));
+                let settled = facts.pid.and_then(listeners::of).is_some_and(|again| again == listening);
+                Ok(Some(if settled { Answer::Serves } else { Answer::Closed }))
             }
             Self::Log(regex) => {
                 let found = subject.log()?.lines().any(|line| regex.is_match(line));
@@ -114,7 +127,15 @@ impl Way {
     }
 }
 
-fn request(method: &str, path: &str) -> Vec<u8> {
+/// Of a container in the machine's own network: a connection is all that can be seen.
+fn connects(address: SocketAddr, patience: Duration) -> Answer {
+    match open(address, patience) {
+        Ok(_) => Answer::Serves,
+        Err(error) => broken(&error),
+    }
+}
+
+pub(super) fn request(method: &str, path: &str) -> Vec<u8> {
     format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: futon\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     )
@@ -265,6 +286,7 @@ mod tests {
             Answer::Other("what answers speaks HTTP/2 without TLS".into())
         );
         assert!(matches!(tried("tls", busy), Answer::Other(_)));
+        assert_eq!(tried("listens", b""), Answer::Serves);
         assert_eq!(tried("http2", b"\0\0\0\x04\0\0\0\0\0"), Answer::Serves);
     }
 

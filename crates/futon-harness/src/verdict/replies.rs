@@ -7,7 +7,8 @@ use super::judge::Witnesses;
 
 /// The reason why not; nothing where all are.
 pub(super) fn replies_verified(w: &Witnesses<'_>) -> Option<Verdict> {
-    let plan = w.plan.client.as_ref()?;
+    // Nothing is called where the client only looks.
+    let plan = w.plan.client.as_ref().filter(|client| !client.describes)?;
     let Some(client) = w.client else {
         return Some(verdict(Outcome::Failed, steps::INVOKE, Code::NotVerified, "the client's report did not arrive"));
     };

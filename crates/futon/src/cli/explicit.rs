@@ -34,6 +34,8 @@ fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
         Command::Test(args) | Command::Setup(args) | Command::Evaluate(args) => &mut args.machine,
         Command::Load(args) => &mut args.machine,
         Command::Exec(args) => &mut args.machine,
+        Command::Describe(args) => &mut args.look.machine,
+        Command::Scaffold(args) => &mut args.look.machine,
         Command::Shell(args) => &mut args.machine,
         Command::Warm(WarmCommand::Make(args)) => &mut args.machine,
         Command::Warm(WarmCommand::List { .. } | WarmCommand::Rm { .. })

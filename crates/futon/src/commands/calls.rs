@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use calls::{Call, Declaration, Expect, Options, Schema, SchemaSource, Sheet, Source, Tls, oracle};
 use futon_common::{Context, Error, Result};
-use futon_functions::{Compose, Declared, Selection, calls_error, client_name};
+use futon_functions::{Compose, Declared, Selection, calls_error, client_name, select};
 use futon_model::ExitCode;
 use futon_resources::find_compose;
 use futon_workdir::WorkDir;
 use futon_workdir::config::Config;
 use serde_json::{Value, json};
 
+use super::describe;
+use super::places::store;
 use super::project::read_text;
 use crate::cli::{CallArgs, CallsCommand, ClientArgs};
 use crate::ui::Ui;
@@ -36,6 +38,7 @@ pub fn given(args: &CallArgs) -> Result<Option<Declared>> {
         proto: names(&args.proto),
         include: Vec::new(),
         protoset: args.protoset.as_ref().map(|path| path.display().to_string()),
+        reflection: false,
     };
     let declared = Call {
         call: (!http).then(|| call.clone()),
@@ -78,6 +81,7 @@ pub fn sheet(
     client: &ClientArgs,
     config: &Config,
     simulated: bool,
+    reflected: Option<Schema>,
 ) -> Result<Option<Sheet>> {
     let declaration = &selection.service.hints;
     if declaration.calls.is_empty() && given.is_none() || client.client.is_some() {
@@ -114,7 +118,8 @@ pub fn sheet(
         warmup: if client.load.is_some() { 0 } else { config.client.warmup },
         accept: client.calls.accept,
         source,
-        schema: selection.relay.then(Schema::greeter).transpose().map_err(Error::infra)?,
+        schema: selection.relay.then(Schema::greeter).transpose().map_err(Error::infra)?.or(reflected),
+        schema_later: false,
     };
     Sheet::resolve(declaration.clone(), &folder, &options).map(Some).map_err(|e| calls_error(&e))
 }
@@ -158,7 +163,7 @@ pub fn calls(command: &CallsCommand, ui: &mut Ui) -> Result<ExitCode> {
         let list: Vec<Value> = found
             .iter()
             .map(|(path, name, checked)| match checked {
-                Ok(sheet) => json!({"file": path, "function": name, "ok": true, "calls": sheet.planned().0}),
+                Ok(sheet) => json!({"file": path, "function": name, "ok": true, "calls": sheet.planned().0, "schema_later": sheet.lacks_schema()}),
                 Err(error) => {
                     json!({"file": path, "function": name, "ok": false, "error": error.to_string(), "hint": error.hint_text()})
                 }
@@ -176,7 +181,9 @@ pub fn calls(command: &CallsCommand, ui: &mut Ui) -> Result<ExitCode> {
                 Ok(sheet) => {
                     let count = sheet.planned().0;
                     let calls = if count == 1 { "1 call".to_owned() } else { format!("{count} calls") };
-                    ui.line(&format!("{}{name}: {calls}, {}: fine", path.display(), sheet.title()));
+                    let later =
+                        if sheet.lacks_schema() { " (but for its messages: only the function knows them)" } else { "" };
+                    ui.line(&format!("{}{name}: {calls}, {}: fine{later}", path.display(), sheet.title()));
                 }
                 Err(error) => {
                     ui.line(&error.to_string());
@@ -190,18 +197,26 @@ pub fn calls(command: &CallsCommand, ui: &mut Ui) -> Result<ExitCode> {
     Ok(if wrong > 0 { ExitCode::Usage } else { ExitCode::Passed })
 }
 
+/// What a service is known to have said of itself.
+fn reflected(compose: &Compose, name: &str, resources: &Path) -> Option<Schema> {
+    let selection = select(compose, name).ok()?;
+    let described = describe::kept(&selection, &store(resources).ok()?, resources).ok()??;
+    described.schema(name).ok()
+}
+
 type Checked = (Option<String>, Result<Sheet>);
 
 /// What a file declares: of a compose file each service that declares calls.
 fn check(path: &Path, resources: &Path) -> Result<Vec<Checked>> {
     let text = read_text(path, "name a file of calls, or a compose file")?;
     let is_compose = text.lines().any(|line| line.starts_with("services:"));
-    let resolved = |declared: Declared| {
-        let options = Options { source: declared.source, ..Options::default() };
+    let resolved = |declared: Declared, schema: Option<Schema>| {
+        // What only the running function can say is looked at when it is tested.
+        let options = Options { source: declared.source, schema, schema_later: true, ..Options::default() };
         Sheet::resolve(declared.declaration, &declared.folder, &options).map_err(|e| calls_error(&e))
     };
     if !is_compose {
-        return Ok(vec![(None, read(path).and_then(resolved))]);
+        return Ok(vec![(None, read(path).and_then(|declared| resolved(declared, None)))]);
     }
     let compose = Compose::read(path, &find_compose(resources)?)?;
     let mut found = Vec::new();
@@ -209,7 +224,10 @@ fn check(path: &Path, resources: &Path) -> Result<Vec<Checked>> {
         let checked = match compose.declaration(name) {
             Ok(None) => continue,
             Ok(Some(declared)) if declared.declaration.calls.is_empty() => continue,
-            Ok(Some(declared)) => resolved(declared),
+            Ok(Some(declared)) => {
+                let wanted = declared.declaration.wants_reflection();
+                resolved(declared, wanted.then(|| reflected(&compose, name, resources)).flatten())
+            }
             Err(error) => Err(error),
         };
         found.push((Some(name.to_owned()), checked));

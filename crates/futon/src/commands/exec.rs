@@ -41,6 +41,7 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
         store: Some(&store),
         script: ScriptKind::Foreign,
         sheet: None,
+        describes: false,
     };
     let plan = foreign_plan(&name, &request);
     let files = named_files(&args.files)?;

@@ -4,6 +4,7 @@ mod build;
 mod calls;
 mod check;
 mod completions;
+mod describe;
 mod doctor;
 mod exec;
 mod gem5;
@@ -16,6 +17,7 @@ mod project;
 mod resources;
 mod run;
 mod rundir;
+mod scaffold;
 mod serve;
 mod setup;
 mod shell;
@@ -48,6 +50,8 @@ pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) 
         Command::Check(args) => check::check(&args, ui),
         Command::Test(args) => test::test(&args, Goal::Test, ui, cancel).await,
         Command::Load(args) => load::load(args, ui, cancel).await,
+        Command::Describe(args) => describe::describe(&args, ui, cancel).await,
+        Command::Scaffold(args) => scaffold::scaffold(&args, ui, cancel).await,
         Command::Calls(command) => calls::calls(&command, ui),
         Command::Setup(mut args) => {
             args.machine.on = On::Gem5;

@@ -133,6 +133,13 @@ pub fn checkpoints(resources: &Path) -> Result<(PathBuf, Option<PathBuf>)> {
     Ok((own.join(FOLDER), shared.map(|shared| shared.join(FOLDER))))
 }
 
+/// Folders of what functions were seen to offer: the one that is written to, and the lab's.
+pub fn descriptions(resources: &Path) -> (PathBuf, Option<PathBuf>) {
+    const FOLDER: &str = "described";
+    let (own, shared) = folders(resources);
+    (own.join(FOLDER), shared.map(|shared| shared.join(FOLDER)))
+}
+
 /// The file that keeps what a probe for KVM has found. Where it cannot be kept, the probe is merely made again.
 pub fn probe_file(resources: &Path) -> PathBuf {
     const FILE: &str = ".kvm-probe.json";

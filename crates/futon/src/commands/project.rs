@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ::calls::Sheet;
+use ::calls::{Schema, Sheet};
 use futon_common::{Context, Error, Result};
 use futon_functions::{Compose, Declared, Selection, client_name, parse_list, select};
 use futon_machine::processor_level;
@@ -17,6 +17,7 @@ use image_store::ImageStore;
 use lean_bundle::{Bundle, BundleContainer, BundleNetwork, RefusedKey, lean_networks, lean_settings};
 
 use super::calls;
+use super::describe;
 use super::machine::Prepared;
 use super::places::store;
 use crate::cli::{ClientArgs, MachineArgs, On, ProjectArgs};
@@ -38,6 +39,9 @@ pub struct Project {
     selections: Mutex<BTreeMap<String, Arc<Selection>>>,
     /// Resolved once each, by the selection's name: schemas are compiled for it.
     sheets: Mutex<BTreeMap<String, Option<Arc<Sheet>>>>,
+    /// What functions said of themselves by reflection, by the selection's name.
+    schemas: Mutex<BTreeMap<String, Schema>>,
+    resources: PathBuf,
 }
 
 impl Project {
@@ -81,6 +85,8 @@ impl Project {
             simulated,
             selections: Mutex::default(),
             sheets: Mutex::default(),
+            schemas: Mutex::default(),
+            resources: resources.to_owned(),
         })
     }
 
@@ -106,7 +112,9 @@ impl Project {
         let mut known: BTreeMap<String, &str> = BTreeMap::new();
         for name in &names {
             let selection = self.selection(name)?;
-            if self.sheet(&selection, client)?.is_none() {
+            if self.must_ask(&selection, client)? {
+                // What its calls are worth shows when the function has said what it offers.
+            } else if self.sheet(&selection, client)?.is_none() {
                 client_name(&selection, client.client.as_deref())?;
             }
             // A function's folder has its name, and so have its rows in reports.
@@ -124,14 +132,43 @@ impl Project {
 
     /// The declared calls of a function.
     fn sheet(&self, selection: &Selection, client: &ClientArgs) -> Result<Option<Arc<Sheet>>> {
+        // What is kept of it is enough.
+        self.must_ask(selection, client)?;
         let mut known = self.sheets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sheet) = known.get(&selection.name) {
             return Ok(sheet.clone());
         }
-        let made = calls::sheet(&self.compose, selection, self.given.as_ref(), client, &self.config, self.simulated)?;
+        let reflected = self.reflected(selection);
+        let (given, config) = (self.given.as_ref(), &self.config);
+        let made = calls::sheet(&self.compose, selection, given, client, config, self.simulated, reflected)?;
         let made = made.map(Arc::new);
         known.insert(selection.name.clone(), made.clone());
         Ok(made)
+    }
+
+    /// Whether the function itself is to say what its calls' messages are, and has not yet. What is kept from an earlier time is taken.
+    pub fn must_ask(&self, selection: &Selection, client: &ClientArgs) -> Result<bool> {
+        if client.client.is_some() || selection.relay || !selection.service.hints.wants_reflection() {
+            return Ok(false);
+        }
+        if self.reflected(selection).is_some() {
+            return Ok(false);
+        }
+        let kept = describe::kept(selection, &store(&self.resources)?, &self.resources)?;
+        match kept.and_then(|described| described.schema(&selection.name).ok()) {
+            Some(schema) => self.learn(selection, schema),
+            None => return Ok(true),
+        }
+        Ok(false)
+    }
+
+    /// Notes what a function said of itself.
+    pub fn learn(&self, selection: &Selection, schema: Schema) {
+        self.schemas.lock().unwrap_or_else(PoisonError::into_inner).insert(selection.name.clone(), schema);
+    }
+
+    fn reflected(&self, selection: &Selection) -> Option<Schema> {
+        self.schemas.lock().unwrap_or_else(PoisonError::into_inner).get(&selection.name).cloned()
     }
 
     /// Refuses functions that the lean guest cannot have as an engine has them, before a machine starts: nothing is wrong with them.
@@ -163,6 +200,21 @@ impl Project {
         Ok(names)
     }
 
+    /// Makes the working directory of a run that finds out what a function offers.
+    pub fn describing_directory(
+        &self,
+        name: &str,
+        dir: &Path,
+        prepared: &Prepared,
+        resources: &Path,
+        store: &Arc<ImageStore>,
+    ) -> Result<WorkDir> {
+        // Another's script knows nothing of it.
+        let template = own_template(prepared);
+        let (plan, selection) = self.describing_plan(name, prepared, Some(store))?;
+        self.directory(plan, &selection, template, None, dir, prepared, resources, Some(store))
+    }
+
     /// Makes the working directory of one function.
     pub fn working_directory(
         &self,
@@ -173,11 +225,29 @@ impl Project {
         resources: &Path,
         store: Option<&Arc<ImageStore>>,
     ) -> Result<WorkDir> {
-        let (mut plan, selection) = self.plan(name, client, prepared, store)?;
+        let (plan, selection) = self.plan(name, client, prepared, store)?;
+        self.check_template(&plan, &selection)?;
+        let sheet = self.sheet(&selection, client)?;
+        let template = self.template(prepared);
+        self.directory(plan, &selection, template, sheet.as_deref(), dir, prepared, resources, store)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "what the two kinds of runs have in common")]
+    fn directory(
+        &self,
+        mut plan: Plan,
+        selection: &Selection,
+        template: &str,
+        sheet: Option<&Sheet>,
+        dir: &Path,
+        prepared: &Prepared,
+        resources: &Path,
+        store: Option<&Arc<ImageStore>>,
+    ) -> Result<WorkDir> {
         let bundle = match (&prepared.seccomp, store) {
             (Some(profile), Some(store)) => {
                 let cpus = (super::machine::function_cpus(&self.config), self.config.machine.vcpus());
-                Some(bundle(&self.compose, &selection, store, profile, cpus)?)
+                Some(bundle(&self.compose, selection, store, profile, cpus)?)
             }
             _ => None,
         };
@@ -192,11 +262,9 @@ impl Project {
                 }
             }
         }
-        self.check_template(&plan, &selection)?;
-        let sheet = self.sheet(&selection, client)?;
         let contents = Contents {
             plan: &plan,
-            template: self.template(prepared),
+            template,
             compose: Some(&selection.compose),
             engine: Some(&selection.engine),
             // The lean guest's bundle has the files in it.
@@ -204,7 +272,7 @@ impl Project {
             tools: &tools(resources),
             files: &self.files,
             bundle: bundle.as_ref(),
-            sheet: sheet.as_deref(),
+            sheet,
         };
         WorkDir::create(dir, &contents)
     }
@@ -237,11 +305,7 @@ impl Project {
 
     /// The run script's template: the user's, else the base's own.
     fn template(&self, prepared: &Prepared) -> &str {
-        let own = match prepared.base {
-            Base::Docker => DEFAULT_TEMPLATE,
-            Base::Lean => LEAN_TEMPLATE,
-        };
-        self.template.as_ref().map_or(own, |(_, text)| text.as_str())
+        self.template.as_ref().map_or_else(|| own_template(prepared), |(_, text)| text.as_str())
     }
 
     /// The plan of one function, as far as it does not depend on where its files are.
@@ -257,22 +321,62 @@ impl Project {
         // A script that reports with the token is held to futon's steps, whoever wrote it.
         let script =
             if template.contains(futon_model::TOKEN_PLACEHOLDER) { ScriptKind::Own } else { ScriptKind::Foreign };
-        let machine = prepared.machine.report();
         let sheet = self.sheet(&selection, client)?;
         let request = PlanRequest {
+            client: client.client.as_deref(),
+            seed: client.seed,
+            sheet: sheet.as_deref(),
             load: client.load.as_ref(),
+            ..self.request(prepared, store, script)
+        };
+        let mut plan = function_plan(&selection, &request)?;
+        if sheet.is_some() && self.reflected(&selection).is_some() {
+            plan.remarks.push("schema: by reflection".to_owned());
+        }
+        Ok((plan, selection))
+    }
+
+    /// The plan of a run that calls nothing and finds out what a function offers.
+    pub fn describing_plan(
+        &self,
+        name: &str,
+        prepared: &Prepared,
+        store: Option<&Arc<ImageStore>>,
+    ) -> Result<(Plan, Arc<Selection>)> {
+        let selection = self.selection(name)?;
+        let request = PlanRequest { describes: true, ..self.request(prepared, store, ScriptKind::Own) };
+        Ok((function_plan(&selection, &request)?, selection))
+    }
+
+    fn request<'a>(
+        &'a self,
+        prepared: &Prepared,
+        store: Option<&'a Arc<ImageStore>>,
+        script: ScriptKind,
+    ) -> PlanRequest<'a> {
+        let machine = prepared.machine.report();
+        PlanRequest {
             config: &self.config,
             machine: machine.kind,
             base_image: machine.base_image,
             kernel: machine.kernel,
             base: prepared.base,
-            client: client.client.as_deref(),
-            seed: client.seed,
+            client: None,
+            seed: None,
             store: store.map(Arc::as_ref),
             script,
-            sheet: sheet.as_deref(),
-        };
-        Ok((function_plan(&selection, &request)?, selection))
+            sheet: None,
+            load: None,
+            describes: false,
+        }
+    }
+}
+
+/// futon's own template of a base's run script.
+fn own_template(prepared: &Prepared) -> &'static str {
+    match prepared.base {
+        Base::Docker => DEFAULT_TEMPLATE,
+        Base::Lean => LEAN_TEMPLATE,
     }
 }
 

@@ -43,6 +43,7 @@ pub async fn shell(args: &ShellArgs, ui: &mut Ui, cancel: CancellationToken) -> 
         store: None,
         script: ScriptKind::Foreign,
         sheet: None,
+        describes: false,
     };
     let launch = Launch {
         plan: foreign_plan("shell", &request),

@@ -20,6 +20,7 @@ use futures_util::{StreamExt, TryFutureExt, TryStreamExt, stream};
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
+use super::describe;
 use super::machine::{Prepared, Purpose, has_lean_guest, prepare};
 use super::project::{Project, missing_image, store_for};
 use super::run::run_beside;
@@ -59,8 +60,11 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
         run_folder(args.output.out.as_deref(), if args.client.load.is_some() { "futon load" } else { "futon test" })?;
     let store = Arc::new(store_for(resources, &prepared)?);
     let started = SystemTime::now();
+    let looks = describe::Looks { project: &project, prepared: &prepared, resources, store: &store, cancel: &cancel };
+    let asked = describe::ask_all(&names, &looks, &args.client, &out, ui).await?;
+    let known: Vec<String> = names.iter().filter(|name| !asked.contains_key(*name)).cloned().collect();
     let cached = if args.from_cache {
-        cached(args, &names, &project, &prepared, &store, ui, &cancel).await?
+        cached(args, &known, &project, &prepared, &store, ui, &cancel).await?
     } else {
         BTreeMap::new()
     };
@@ -68,6 +72,7 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
         args,
         project: &project,
         prepared: &prepared,
+        asked,
         cached,
         store,
         out: &out,
@@ -102,6 +107,8 @@ struct Suite<'a> {
     args: &'a TestArgs,
     project: &'a Project,
     prepared: &'a Prepared,
+    /// Reports of functions that could not be asked what they offer, by the function's name.
+    asked: BTreeMap<String, FunctionReport>,
     /// Machines that have a function's images, by the function's name.
     cached: BTreeMap<String, QemuMachine>,
     store: Arc<ImageStore>,
@@ -134,6 +141,10 @@ impl Suite<'_> {
         let called = self.project.selection(name)?.name.clone();
         if stopped || self.cancel.is_cancelled() {
             return Ok(not_run(&called, self.prepared, self.cancel.is_cancelled()));
+        }
+        if let Some(report) = self.asked.get(name) {
+            self.failed.store(true, Ordering::Relaxed);
+            return Ok(report.clone());
         }
         let dir = self.out.join(&called);
         let mut earlier = Vec::new();

@@ -7,3 +7,4 @@ mod width;
 
 pub use progress::Ui;
 pub use result::brief;
+pub use width::{columns, wrap};

@@ -43,7 +43,7 @@ fn declared_calls_pass_with_full_proof_and_a_wrong_expectation_is_named() {
 fn all_samples_pass_on_both_bases() {
     let bench = Bench::new();
     let file = crate::real::root().join("functions/samples.yaml").display().to_string();
-    let names = ["stream-go", "http-python", "lambda-python", "shop-go", "cached-go"];
+    let names = ["stream-go", "units-rust", "http-python", "lambda-python", "shop-go", "cached-go"];
     for base in ["docker", "lean"] {
         let mut arguments = names.to_vec();
         arguments.extend(["--functions", &file, "--base", base]);

@@ -98,6 +98,9 @@ pub struct Options {
     /// Make the calls of this file, which futon wrote, and no others; -report then takes what they brought, for futon to judge
     #[arg(long, value_name = "FILE", requires = "report")]
     pub calls: Option<PathBuf>,
+    /// Ask the gRPC servers of this file, which futon-guest wrote, what they offer; -report then takes what they say
+    #[arg(long, value_name = "FILE", requires = "report", conflicts_with = "calls")]
+    pub describe: Option<PathBuf>,
     /// Do not compare replies; the report then says `verified` 0
     #[arg(long, action = ArgAction::Set, default_value = "false", value_parser = boolean)]
     pub no_verify: bool,

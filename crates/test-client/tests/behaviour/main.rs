@@ -6,6 +6,7 @@ mod client;
 mod command_line;
 mod connecting;
 mod declared;
+mod describe;
 mod load;
 mod replies;
 mod server;

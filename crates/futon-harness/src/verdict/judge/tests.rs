@@ -39,6 +39,21 @@ fn a_good_run_passes_with_full_proof() {
     assert_eq!(names, ["boot", "fetch", "pull", "start", "ready", "invoke", "log", "stop", "upload", "shutdown"]);
 }
 
+/// A run that only looks makes no calls, and proves none.
+#[test]
+fn a_run_that_looks_needs_no_report_of_calls() {
+    let (mut plan, events) = (plan(), timed(good()));
+    let looked = |plan: &Plan| {
+        let logs = [LOG.to_owned()];
+        judge(&Witnesses { plan, events: &events, client: None, results_logs: &logs, native_speed: false })
+    };
+    assert_eq!(looked(&plan).verdict.code, Code::NotVerified);
+    plan.client.as_mut().unwrap().describes = true;
+    let judgement = looked(&plan);
+    assert_eq!(judgement.verdict.code, Code::AllWitnessesAgree);
+    assert!(judgement.invocations.is_none());
+}
+
 #[test]
 fn nothing_at_all_is_not_a_pass() {
     assert_ne!(judged_with(Vec::new(), None, &[]).verdict.outcome, Outcome::Passed);

@@ -1,0 +1,50 @@
+//! gRPC server reflection (grpc/grpc, src/proto/grpc/reflection): the client in the guest asks by a [`Survey`], the host makes a
+//! schema of the files that it brought.
+
+mod files;
+mod survey;
+mod wire;
+
+pub use survey::{Question, Survey};
+
+/// The methods of reflection, the newer first: version and path. Both speak the same messages.
+pub const VERSIONS: [(&str, &str); 2] = [
+    ("v1", "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"),
+    ("v1alpha", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"),
+];
+
+/// Path of the method that tells a service's health.
+pub const HEALTH: &str = "/grpc.health.v1.Health/Check";
+
+/// Services of gRPC itself begin so.
+pub const OWN: &str = "grpc.";
+
+/// Files that a reply may bring, and the schema of which all sides have already.
+const WELL_KNOWN: &str = "google/protobuf/";
+
+/// Most services of a server that are looked at.
+pub const MOST_SERVICES: usize = 256;
+/// Most files.
+pub const MOST_FILES: usize = 1024;
+/// Bytes of all files together.
+pub const MOST_BYTES: usize = 12 << 20;
+
+/// A request of `grpc.health.v1.Health/Check` as a gRPC message with its prefix.
+#[must_use]
+pub fn health_request(service: &str) -> Vec<u8> {
+    wire::framed(&wire::HealthRequest { service: service.to_owned() })
+}
+
+/// The status in a reply of `grpc.health.v1.Health/Check`.
+#[must_use]
+pub fn health_status(reply: &[u8]) -> String {
+    use prost::Message;
+    match wire::HealthReply::decode(reply).map(|reply| reply.status) {
+        Ok(0) => "UNKNOWN".to_owned(),
+        Ok(1) => "SERVING".to_owned(),
+        Ok(2) => "NOT_SERVING".to_owned(),
+        Ok(3) => "SERVICE_UNKNOWN".to_owned(),
+        Ok(other) => format!("status {other}"),
+        Err(_) => "no health message".to_owned(),
+    }
+}

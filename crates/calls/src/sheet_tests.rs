@@ -1,0 +1,49 @@
+use super::*;
+
+fn resolved(text: &str, schema: Option<Schema>, schema_later: bool) -> Result<Sheet, CallsError> {
+    let declaration = Declaration::parse(text, &Source::new("x.yaml"))?;
+    Sheet::resolve(declaration, Path::new("."), &Options { schema, schema_later, ..Options::default() })
+}
+
+fn told(text: &str, schema: Option<Schema>, later: bool) -> String {
+    let error = resolved(text, schema, later).unwrap_err();
+    format!("{error} ({})", error.hint().unwrap_or_default())
+}
+
+#[test]
+fn a_schema_by_reflection_is_wanted_taken_or_yet_to_come() {
+    let file = "syntax = \"proto3\"; package a; message M { string t = 1; } service S { rpc Get(M) returns (M); }";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.proto"), file).unwrap();
+    let source = crate::SchemaSource { proto: vec!["a.proto".into()], ..crate::SchemaSource::default() };
+    let schema = Schema::read(&source, folder.path()).unwrap();
+    let calls = "calls: [{call: a.S/Get, data: {t: x}, expect: {equals: {t: y}}}]";
+    for head in ["", "schema: {reflection: true}\n"] {
+        let text = format!("{head}{calls}");
+        let none = told(&text, None, false);
+        assert!(none.contains("nothing describes the messages") && none.contains("futon describe"), "{none}");
+        let sheet = resolved(&text, Some(schema.clone()), false).unwrap();
+        assert_eq!((sheet.declaration.wants_reflection(), sheet.encode().unwrap().calls.len()), (true, 1));
+        // Before the server was asked all else is checked.
+        assert_eq!(resolved(&text, None, true).unwrap().planned(), (1, 0));
+    }
+    let wrong = "calls: [{call: a.S/Gt, expect: {status: OK}}]";
+    let near = told(wrong, Some(schema.clone()), false);
+    assert!(near.contains("no method a.S/Gt (did you mean a.S/Get?)"), "{near}");
+    assert!(resolved(wrong, None, true).is_ok());
+    for (text, words) in [
+        ("calls: [{call: a.S/Get}]", "any reply would be right"),
+        ("calls: [{call: a.S/Get, expect: {status: NOPE}}]", "no gRPC status"),
+        ("calls: [{call: a.S/Get, data: {t: '{{x}}'}, expect: {status: OK}}]", "`calls[0].data"),
+        (
+            "schema: {reflection: true, proto: [a.proto]}\ncalls: [{call: a.S/Get, expect: {status: OK}}]",
+            "beside files",
+        ),
+    ] {
+        let error = told(text, None, true);
+        assert!(error.contains(words), "{error}");
+    }
+    // Plain HTTP needs none.
+    let http = resolved("calls: [{http: GET /, expect: {status: 200}}]", None, false).unwrap();
+    assert!(!http.declaration.wants_reflection());
+}

@@ -1,0 +1,71 @@
+//! What an image says of itself: no machine is needed for that.
+
+use futon_common::{Context, Result};
+use futon_functions::Selection;
+use image_store::{ImageConfig, ImageStore};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::stored;
+
+/// An image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Image {
+    /// Its name, whole.
+    pub name: String,
+    /// Digest of its manifest.
+    pub manifest: String,
+    /// Digest of its configuration.
+    pub config: String,
+    /// `linux/amd64`, as its configuration says.
+    pub platform: String,
+    /// Bytes of all that is pulled.
+    pub size: u64,
+    /// How many layers it has.
+    pub layers: usize,
+    /// Entry point.
+    pub entrypoint: Vec<String>,
+    /// Command.
+    pub command: Vec<String>,
+    /// User; empty: root.
+    pub user: String,
+    /// Working directory; empty: `/`.
+    pub folder: String,
+    /// Ports that it says it serves on.
+    pub ports: Vec<String>,
+}
+
+impl Image {
+    /// The image of a function, with what its service says in place of it.
+    pub fn of(selection: &Selection, store: &ImageStore) -> Result<Self> {
+        let service = &selection.service;
+        let image = stored(store, &service.image)?;
+        let name = image.reference.canonical();
+        let bytes = std::fs::read(store.blob_path(&image.config.digest))
+            .context(|| format!("cannot read the configuration of {name}"))?;
+        let run = ImageConfig::parse(&name, &bytes)?.config;
+        let document: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let word = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let platform = [word("os"), word("architecture"), word("variant")];
+        let spec = &service.spec;
+        // An entry point of the service's puts the image's command out of use.
+        let command = match (&spec.command, &spec.entrypoint) {
+            (Some(command), _) => Some(command.clone()),
+            (None, Some(_)) => None,
+            (None, None) => run.cmd,
+        };
+        Ok(Self {
+            name,
+            manifest: image.manifest.digest.to_string(),
+            config: image.config.digest.to_string(),
+            platform: platform.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("/"),
+            size: image.size(),
+            layers: image.layers.len(),
+            entrypoint: spec.entrypoint.clone().or(run.entrypoint).unwrap_or_default(),
+            command: command.unwrap_or_default(),
+            user: spec.user.clone().unwrap_or(run.user),
+            folder: spec.working_dir.clone().unwrap_or(run.working_dir),
+            ports: run.exposed_ports.into_keys().collect(),
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! The run that finds out what a function offers.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use futon_common::{Error, Result};
+use futon_harness::report::write_report;
+use futon_model::{FunctionReport, MachineKind};
+use futon_workdir::FolderLock;
+use image_store::ImageStore;
+use tokio_util::sync::CancellationToken;
+
+use super::kept::{Described, Key, keep};
+use crate::commands::machine::Prepared;
+use crate::commands::project::Project;
+use crate::commands::run::run_beside;
+use crate::ui::Ui;
+
+/// What a run showed.
+pub enum Look {
+    /// What the function offers.
+    Seen(Described),
+    /// Why it showed nothing.
+    Failed(Box<FunctionReport>),
+}
+
+/// What all looks of one call share.
+pub struct Looks<'a> {
+    /// The functions.
+    pub project: &'a Project,
+    /// Where they run.
+    pub prepared: &'a Prepared,
+    /// Where resources are.
+    pub resources: &'a Path,
+    /// Their images.
+    pub store: &'a Arc<ImageStore>,
+    /// Ends it.
+    pub cancel: &'a CancellationToken,
+}
+
+/// Runs a function once, looks at it, and keeps what was seen.
+pub async fn look(looks: &Looks<'_>, name: &str, dir: &Path, ui: &Ui) -> Result<Look> {
+    let Looks { project, prepared, resources, store, cancel } = *looks;
+    if prepared.machine.report().kind == MachineKind::Gem5 {
+        return Err(Error::usage(format!(
+            "{name}: nobody has looked yet at what it offers, and gem5 is no place for that"
+        ))
+        .hint(format!("`futon describe {name} --base lean` looks once, in QEMU, and keeps what it sees")));
+    }
+    let _lock = FolderLock::take(dir, "futon describe")?;
+    let workdir = project.describing_directory(name, dir, prepared, resources, store)?;
+    let selection = project.selection(name)?;
+    let key = Key::of(&selection, store)?;
+    let mut report = run_beside(&workdir, &*prepared.machine, Some(Arc::clone(store)), ui, cancel.clone()).await?;
+    // The disk is of no use after the run; the results stay.
+    let _ = fs::remove_file(workdir.disk());
+    if let Some(bundle) = workdir.bundle() {
+        let _ = fs::remove_file(bundle);
+    }
+    let seen = if report.verdict.is_pass() { workdir.seen(&workdir.read_events()?) } else { None };
+    let (Some(seen), Some(key)) = (seen, key) else {
+        report.remarks.push("this was the run that asks the function what it offers".to_owned());
+        if report.verdict.is_pass() {
+            return Err(Error::infra(format!("{name}: what was seen of it did not arrive"))
+                .hint(format!("{} has the run's events", report.folder)));
+        }
+        return Ok(Look::Failed(Box::new(report)));
+    };
+    let described = Described::new(&key, &selection, seen);
+    if let Err(error) = keep(&described, &key, resources) {
+        ui.line(&format!("what {name} offers is not kept: {error}"));
+    }
+    Ok(Look::Seen(described))
+}
+
+/// The report of a run that only looked, for people who want to see why it failed.
+pub fn write(folder: &Path, report: &FunctionReport, started: std::time::SystemTime) -> Result<()> {
+    let took = started.elapsed().unwrap_or_default();
+    write_report(folder, &futon_harness::report::report(vec![report.clone()], started, took))
+}
