@@ -111,6 +111,7 @@ impl LoadArgs {
         };
         TestArgs {
             names: vec![self.function],
+            all: false,
             list: None::<PathBuf>,
             all: false,
             jobs: Some(1),

@@ -143,7 +143,7 @@ pub async fn ask_all(
                 let schema = described.schema(called)?;
                 ui.line(&format!("  {called}: schema by reflection, {} methods", schema.methods().count()));
                 project.learn(&selection, schema);
-                project.names(std::slice::from_ref(name), None, client)?;
+                project.names(std::slice::from_ref(name), false, None, client)?;
             }
             Look::Failed(report) => {
                 failed.insert(name.clone(), *report);
