@@ -111,7 +111,6 @@ impl LoadArgs {
         };
         TestArgs {
             names: vec![self.function],
-            all: false,
             list: None::<PathBuf>,
             all: false,
             jobs: Some(1),
