@@ -4,6 +4,8 @@
 //! allocated for a call once all buffers have grown. What a reply should be is judged after the load, for each distinct one: by the
 //! host for declared calls, by this program for its built-in functions.
 
+#[cfg(test)]
+mod allocation_tests;
 mod driver;
 mod flight;
 mod h2;
