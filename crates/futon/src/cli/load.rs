@@ -110,7 +110,6 @@ impl LoadArgs {
             load: Some(self.how.plan()),
         };
         TestArgs {
-            all: false,
             names: vec![self.function],
             list: None::<PathBuf>,
             all: false,
