@@ -23,6 +23,8 @@ pub async fn serve(address: SocketAddr) -> io::Result<Infallible> {
             tokio::time::sleep(Duration::from_millis(50)).await;
             continue;
         };
+        // As tonic's own server does: a reply does not wait for the client's word on the one before. A client that is gone is not asked.
+        let _ = stream.set_nodelay(true);
         let service = service_fn(|request: Request<Incoming>| async {
             let codec = ProstCodec::<Answer, Ask>::default();
             Ok::<_, Infallible>(Grpc::new(codec).unary(Greeting, request).await)
