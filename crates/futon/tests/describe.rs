@@ -82,7 +82,7 @@ fn a_scaffold_passes_its_check_and_never_takes_a_files_place() {
     let (code, said) = call(&project, &seen, &scaffold);
     assert_eq!(code, Some(0), "{said}");
     let written = std::fs::read_to_string(project.path("zoo.yaml")).unwrap();
-    assert!(written.contains("schema: {\"protoset\":\"zoo.pb\"}") && project.path("zoo.pb").exists(), "{written}");
+    assert!(written.contains("schema: {protoset: zoo.pb}") && project.path("zoo.pb").exists(), "{written}");
     let (code, said) = call(&project, &seen, &["calls", "check", "zoo.yaml"]);
     assert!(code == Some(0) && said.contains("2 calls") && !said.contains("only the function"), "{said}\n{written}");
     let (code, said) = call(&project, &seen, &scaffold);

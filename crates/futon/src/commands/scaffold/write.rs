@@ -89,7 +89,7 @@ pub fn compose_file(contents: &Contents) -> String {
             }
         }
         None => {
-            lines.push(format!("      schema: {}", dollars(&json!(contents.schema).to_string())));
+            lines.push(format!("      schema: {}", schema(&contents.schema)));
             if contents.tls {
                 lines.push("      tls: {accept: true}".to_owned());
             }
@@ -103,6 +103,15 @@ pub fn compose_file(contents: &Contents) -> String {
         }
     }
     lines.join("\n") + "\n"
+}
+
+/// What describes the messages.
+fn schema(source: &SchemaSource) -> String {
+    match &source.protoset {
+        _ if source.reflection => "{reflection: true}".to_owned(),
+        Some(file) => format!("{{protoset: {}}}", scalar(file)),
+        None => format!("{{proto: [{}]}}", source.proto.iter().map(|file| scalar(file)).collect::<Vec<_>>().join(", ")),
+    }
 }
 
 fn call(method: &Method) -> Vec<String> {
