@@ -65,7 +65,10 @@ const CALLS: [&str; 4] = [
 
 /// What a server of one service answers: its name, then its file, which imports one of Google's.
 fn reflected() -> Vec<u8> {
-    let field = |tag: u8, bytes: &[u8]| [&[tag << 3 | 2, u8::try_from(bytes.len()).unwrap_or(0)], bytes].concat();
+    // Lengths of two bytes: the first says that another follows.
+    let low = |length: usize| u8::try_from(length & 0x7f).unwrap_or(0) | 0x80;
+    let high = |length: usize| u8::try_from(length >> 7).unwrap_or(0);
+    let field = |tag: u8, bytes: &[u8]| [&[tag << 3 | 2, low(bytes.len()), high(bytes.len())], bytes].concat();
     let scalar = |name: &str, number: u8, kind: u8| [field(1, name.as_bytes()), vec![0x18, number, 0x20, 1, 0x28, kind]].concat();
     let own = |name: &str, number: u8, of: &str| [scalar(name, number, 11), field(6, of.as_bytes())].concat();
     let message = [

@@ -86,6 +86,7 @@ impl Schema {
     /// # Errors
     /// It is none, or a file in it imports one that is not there.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
+        crate::reflection::known_syntaxes(bytes)?;
         let mut pool = DescriptorPool::new();
         if pool.decode_file_descriptor_set(bytes).is_err() {
             // A set that leaves out Google's well-known types.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use prost_reflect::DescriptorPool;
 
 use super::survey::head;
+use super::wire::{FileHead, FileHeads};
 use super::{MOST_BYTES, MOST_FILES};
 use crate::schema::Schema;
 use crate::text::shorten;
@@ -47,12 +48,36 @@ impl Schema {
                     remarks.push(format!("{name} imports what is not there: {}", shorten(&missing.join(", "), 200)));
                     continue;
                 }
+                if let Err(why) = known_syntax(&head(file)) {
+                    remarks.push(why);
+                    continue;
+                }
                 if let Err(error) = pool.decode_file_descriptor_proto(file) {
                     remarks.push(format!("{name} cannot be used: {}", shorten(&error.to_string(), 200)));
                 }
             }
         }
         (Self::of(pool), remarks)
+    }
+}
+
+/// Refuses a set that has a file in a language that is not known.
+pub(crate) fn known_syntaxes(set: &[u8]) -> Result<(), String> {
+    use prost::Message;
+    // What is no set is found to be none later.
+    FileHeads::decode(set).unwrap_or_default().file.iter().try_for_each(known_syntax)
+}
+
+/// Refuses a file in a language that is not known: prost-reflect panics then.
+fn known_syntax(file: &FileHead) -> Result<(), String> {
+    match file.syntax.as_deref() {
+        None | Some("proto2" | "proto3") => Ok(()),
+        Some("editions") => {
+            Err(format!("{} is written in an edition of Protocol Buffers, not in proto2 or proto3", file.name))
+        }
+        Some(other) => {
+            Err(format!("{} has the syntax {}, not proto2 or proto3", file.name, shorten(&format!("{other:?}"), 40)))
+        }
     }
 }
 
@@ -112,10 +137,16 @@ mod tests {
         let mut broken = FileDescriptorProto::decode(files(&[("y.proto", twice)])[0].as_slice()).unwrap();
         broken.service[0].method[0].input_type = Some(".y.Gone".into());
         bad.push(broken.encode_to_vec());
+        let edition =
+            FileDescriptorProto { name: Some("e.proto".into()), syntax: Some("editions".into()), ..ring.clone() };
+        let edition = FileDescriptorProto { dependency: Vec::new(), ..edition };
+        assert!(known_syntaxes(&FileDescriptorSet { file: vec![edition.clone()] }.encode_to_vec()).is_err());
+        bad.push(edition.encode_to_vec());
         bad.push(b"\x07junk".to_vec());
         let (schema, remarks) = Schema::from_files(&bad);
         assert_eq!(schema.methods().count(), 0);
-        assert!(remarks[0].starts_with("y.proto cannot be used: ") && remarks[0].contains("Gone"), "{remarks:?}");
-        assert_eq!(remarks[1..], ["files that import one another: r.proto"]);
+        assert!(remarks[0].starts_with("e.proto is written in an edition"), "{remarks:?}");
+        assert!(remarks[1].starts_with("y.proto cannot be used: ") && remarks[1].contains("Gone"), "{remarks:?}");
+        assert_eq!(remarks[2..], ["files that import one another: r.proto"]);
     }
 }

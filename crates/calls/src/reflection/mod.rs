@@ -5,6 +5,7 @@ mod files;
 mod survey;
 mod wire;
 
+pub(crate) use files::known_syntaxes;
 pub use survey::{Question, Survey};
 
 /// The methods of reflection, the newer first: version and path. Both speak the same messages.

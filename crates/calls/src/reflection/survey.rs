@@ -160,7 +160,8 @@ pub(super) mod tests {
     }
 
     fn file(name: &str, imports: &[&str]) -> Vec<u8> {
-        FileHead { name: name.into(), dependency: imports.iter().map(|i| (*i).to_owned()).collect() }.encode_to_vec()
+        FileHead { name: name.into(), dependency: imports.iter().map(|i| (*i).to_owned()).collect(), syntax: None }
+            .encode_to_vec()
     }
 
     fn services(names: &[&str]) -> Told {

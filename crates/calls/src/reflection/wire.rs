@@ -67,6 +67,15 @@ pub(super) struct FileHead {
     pub(super) name: String,
     #[prost(string, repeated, tag = "3")]
     pub(super) dependency: Vec<String>,
+    #[prost(string, optional, tag = "12")]
+    pub(super) syntax: Option<String>,
+}
+
+/// A `google.protobuf.FileDescriptorSet`.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub(super) struct FileHeads {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) file: Vec<FileHead>,
 }
 
 #[derive(Clone, PartialEq, Eq, Message)]
