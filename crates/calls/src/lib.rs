@@ -3,16 +3,7 @@
 //! [`Declaration`] is what a user writes. [`Sheet`] is that, resolved: schema read, oracles and snapshots found, the order of calls fixed.
 //! [`Sheet::encode`] gives the bytes for a client that only sends ([`wire::CallList`]); [`Sheet::judge`] takes what came back
 //! ([`wire::ReplyList`]) and says of each call whether it is right. The expected reply never leaves the judge.
-//!
-//! ```
-//! use calls::{Declaration, Options, Sheet, Source};
-//!
-//! let text = "calls: [{http: GET /, expect: {status: 200, text: hello}}]";
-//! let declaration = Declaration::parse(text, &Source::new("x.calls.yaml"))?;
-//! let sheet = Sheet::resolve(declaration, std::path::Path::new("."), &Options::default())?;
-//! assert_eq!(sheet.encode()?.sequence.len(), 1);
-//! # Ok::<(), calls::CallsError>(())
-//! ```
+#![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
 mod answer;

@@ -3,6 +3,7 @@
 //! Role: serve files, the run script and function images; take uploads and step events; tell all of it as
 //! typed events. Boundary: it judges nothing and starts nothing. The table of answers, beside those of the
 //! Python upload server, is `docs/exchange.md`.
+#![doc = include_str!("../README.md")]
 
 mod archive;
 mod body;

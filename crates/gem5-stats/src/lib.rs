@@ -2,6 +2,7 @@
 //!
 //! `text` reads the file, `names` knows what a figure is called in which version of gem5, `rows` makes rows from dumps and
 //! labels, `csv` keeps them, `chart` draws them. Nothing here knows how the simulator was run.
+#![doc = include_str!("../README.md")]
 
 mod chart;
 mod core;

@@ -2,7 +2,7 @@
 //!
 //! Role: bring images in (OCI layout, `docker save` archive, registry), name them, check them, hand out their
 //! blobs. Boundary: knows nothing of HTTP or machines; the exchange serves what it finds here.
-
+#![doc = include_str!("../README.md")]
 #![warn(missing_docs, clippy::exhaustive_enums)]
 
 mod archive;

@@ -7,7 +7,7 @@
 //! Two forms reach the simulator. The *address* form reads a 64 KiB window of physical memory through `/dev/mem`
 //! (root, any processor model, KVM too). The *instruction* form needs no privilege and works on gem5's own
 //! processor models only; under KVM it is an illegal instruction.
-
+#![doc = include_str!("../README.md")]
 #![warn(clippy::exhaustive_enums)]
 
 mod detect;
