@@ -25,7 +25,7 @@ fn a_load_is_verified_on_the_host_and_its_thresholds_decide() {
     assert_eq!((run.code, function["proof"].as_str()), (Some(0), Some("full")), "{}", run.all());
     let made = &function["load"];
     let number = |key: &str| made[key].as_u64().unwrap();
-    assert!(number("verified") > 50 && number("warmup_verified") > 0, "{made}");
+    assert!(number("verified") > 10 && number("warmup_verified") > 0, "{made}");
     assert_eq!((number("failed"), &made["is_performance"]), (0, &Value::Bool(false)), "{made}");
     assert_eq!(function["invocations"]["verified"], made["verified"], "{made}");
     let page = fs::read_to_string(bench.path("out/report.html")).unwrap();
@@ -34,14 +34,14 @@ fn a_load_is_verified_on_the_host_and_its_thresholds_decide() {
     let run = load(&bench, &["--max", "p50=1us"]);
     assert!(run.code == Some(2) && run.all().contains("--emulated"), "{}", run.all());
     // A rate, and a threshold that cannot hold.
-    let run = load(&bench, &["--rate", "20..60", "--max", "p50=1us", "--max", "max=1h", "--emulated"]);
+    let run = load(&bench, &["--rate", "5..15", "--max", "p50=1us", "--max", "max=1h", "--emulated"]);
     assert_eq!(run.code, Some(2), "an hour is no time of a threshold: {}", run.all());
-    let run = load(&bench, &["--rate", "20..60", "--max", "p50=1us", "--max", "max=100s", "--emulated"]);
+    let run = load(&bench, &["--rate", "5..15", "--max", "p50=1us", "--max", "max=100s", "--emulated"]);
     let (function, verdict) = (&run.report["functions"][0], run.verdict(0));
     assert_eq!((run.code, verdict["code"].as_str()), (Some(1), Some("threshold_exceeded")), "{}", run.all());
     let why = verdict["why"].as_str().unwrap();
     assert!(why.contains("p50 is ") && !why.contains("max is "), "{why}");
-    assert!(function["load"]["verified"].as_u64().unwrap().abs_diff(80) <= 1, "{function}");
+    assert!(function["load"]["verified"].as_u64().unwrap().abs_diff(20) <= 1, "{function}");
 }
 
 #[test]
@@ -61,5 +61,5 @@ fn a_wrong_reply_fails_a_load() {
     assert_eq!((run.code, verdict["code"].as_str()), (Some(1), Some("wrong_reply")), "{}", run.all());
     assert!(verdict["why"].as_str().unwrap().contains("y: 1"), "{verdict}");
     let count = |key: &str| made[key].as_u64().unwrap();
-    assert!(count("verified").abs_diff(count("failed")) <= 1 && count("failed") > 20, "{made}");
+    assert!(count("verified").abs_diff(count("failed")) <= 1 && count("failed") > 5, "{made}");
 }
