@@ -117,7 +117,7 @@ fn legend(report: &Report) -> Markup {
 
 fn details(f: &FunctionReport, folder: &Path) -> Markup {
     html! {
-        details open[!f.verdict.is_pass()] {
+        details open[!f.verdict.is_pass() || f.load.is_some()] {
             summary { b { (f.name) } " " (badge(f)) " " span.faint { (duration(f.duration_ms)) } }
             // Within what is folded away: a link to it unfolds it.
             p id=(f.name) {

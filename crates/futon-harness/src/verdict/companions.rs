@@ -1,6 +1,6 @@
 //! Services beside the function's that failed: often the reason why the function did.
 
-use futon_model::{Code, Companion, Event, EventKind, GuestEvent, Outcome, Verdict, exit_words, steps};
+use futon_model::{Code, Companion, Event, EventKind, GuestEvent, Outcome, ScriptKind, Verdict, exit_words, steps};
 
 use super::explain::{hint, verdict};
 use super::judge::Witnesses;
@@ -35,12 +35,19 @@ pub(super) fn companion_failed(w: &Witnesses<'_>) -> Option<Verdict> {
     })
 }
 
-/// A remark for each service beside the function's that failed although the function did not.
-pub(super) fn failed_beside(w: &Witnesses<'_>) -> Vec<String> {
+/// A remark for each service beside the function's that failed, but for the one that the verdict names.
+pub(super) fn failed_beside(w: &Witnesses<'_>, verdict: Option<&Verdict>) -> Vec<String> {
+    if w.plan.script != ScriptKind::Own {
+        return Vec::new();
+    }
     let tell = |(service, how): (&str, Option<String>)| {
         how.map(|how| format!("the service {service} {how}: uploads/companion-{service}.log"))
     };
-    w.events.iter().filter_map(|event| ended(&event.kind)).filter_map(tell).collect()
+    let named = |remark: &String| {
+        verdict.is_some_and(|v| v.code == Code::CompanionFailed && remark.starts_with(&format!("{}:", v.why)))
+    };
+    let remarks = w.events.iter().filter_map(|event| ended(&event.kind)).filter_map(tell);
+    remarks.filter(|remark| !named(remark)).collect()
 }
 
 fn failure(kind: &EventKind) -> Option<String> {
@@ -145,7 +152,7 @@ mod tests {
             with_status("restarting", None, None),
             with_status("created", None, None),
         ] {
-            assert_eq!(judged(true, Some(bad.clone())), (Code::CompanionFailed, 1), "{bad:?}");
+            assert_eq!(judged(true, Some(bad.clone())), (Code::CompanionFailed, 0), "{bad:?}");
             // A dependency of the function's: the function says whether it matters.
             assert_eq!(judged(false, Some(bad.clone())), (Code::AllWitnessesAgree, 1), "{bad:?}");
             // Without the token it is nobody's word.

@@ -33,6 +33,8 @@ pub struct Witnesses<'a> {
 pub fn judge(witnesses: &Witnesses<'_>) -> Judgement {
     let timeline = timeline(witnesses.plan, witnesses.events);
     let decided = decide(witnesses, &timeline);
+    let mut remarks = oddities(witnesses);
+    remarks.extend(failed_beside(witnesses, decided.as_ref()));
     let reached_guest =
         witnesses.events.iter().any(|e| matches!(e.kind, EventKind::RunScriptRequested { status: 200, .. }));
     let proof = match (witnesses.plan.script, reached_guest) {
@@ -61,7 +63,7 @@ pub fn judge(witnesses: &Witnesses<'_>) -> Judgement {
             latency_is_performance: witnesses.native_speed,
             first_failure: client.first_failure.clone(),
         }),
-        remarks: oddities(witnesses),
+        remarks,
     }
 }
 
@@ -230,10 +232,14 @@ fn shutdown_reason(w: &Witnesses<'_>) -> Option<ShutdownReason> {
 }
 
 fn machine_died(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
-    let (status, signal, stderr) = find(w, |e| match e {
-        EventKind::MachineExited { status, signal, stderr } => Some((*status, *signal, stderr)),
-        _ => None,
-    })?;
+    let exits = || {
+        w.events.iter().filter_map(|e| match &e.kind {
+            EventKind::MachineExited { status, signal, stderr } => Some((*status, *signal, stderr)),
+            _ => None,
+        })
+    };
+    // Of several reports the bad one counts.
+    let (status, signal, stderr) = exits().find(|(_, signal, _)| signal.is_some()).or_else(|| exits().next())?;
     let by_the_guest = shutdown_reason(w).is_some_and(|r| r != ShutdownReason::Host);
     if by_the_guest && signal.is_none() {
         return None;
@@ -463,9 +469,6 @@ fn oddities(w: &Witnesses<'_>) -> Vec<String> {
                 futon_common::text::duration(*grace_ms)
             ));
         }
-    }
-    if own {
-        remarks.extend(failed_beside(w));
     }
     if let Some(EventKind::Guest { guest: GuestEvent::ContainerState { oom_killed: true, name, .. }, .. }) =
         w.events.iter().map(|e| &e.kind).find(|e| {

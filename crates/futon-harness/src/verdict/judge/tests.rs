@@ -488,3 +488,14 @@ fn steps_out_of_order_fail() {
     kinds.splice(end + 1..end + 1, ready);
     assert_eq!(judged(kinds).verdict.code, Code::StepMissing);
 }
+
+/// Found by the properties: a good report before a bad one hid it.
+#[test]
+fn of_two_ends_of_the_machine_the_bad_one_counts() {
+    let killed = EventKind::MachineExited { status: Some(0), signal: Some(11), stderr: String::new() };
+    for at in [0, 1] {
+        let mut kinds = good();
+        kinds.insert(kinds.len() - at, killed.clone());
+        assert_eq!(judged(kinds).verdict.code, Code::MachineDied, "{at}");
+    }
+}
