@@ -178,11 +178,14 @@ fn machine_failed(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
 }
 
 fn no_run_script(w: &Witnesses<'_>) -> Option<Verdict> {
-    let status = find(w, |e| match e {
-        EventKind::RunScriptRequested { status: 200, .. } => Some(200),
-        EventKind::RunScriptRequested { status, .. } => Some(*status),
-        _ => None,
-    })?;
+    let asked = || {
+        w.events.iter().filter_map(|e| match e.kind {
+            EventKind::RunScriptRequested { status, authentic } => Some((status, authentic)),
+            _ => None,
+        })
+    };
+    // The first answer counts, and any that went to the run's own guest and was none.
+    let (status, _) = asked().find(|(status, authentic)| *authentic && *status != 200).or_else(|| asked().next())?;
     if status == 200 {
         return None;
     }

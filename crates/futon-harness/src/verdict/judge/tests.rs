@@ -489,6 +489,18 @@ fn steps_out_of_order_fail() {
     assert_eq!(judged(kinds).verdict.code, Code::StepMissing);
 }
 
+/// Found by the properties: a good answer before a bad one hid it.
+#[test]
+fn a_run_script_that_was_not_there_for_the_guest_itself_counts() {
+    let mut kinds = good();
+    kinds.insert(2, EventKind::RunScriptRequested { status: 404, authentic: true });
+    assert_eq!(judged(kinds).verdict.code, Code::NoRunScript);
+    // Somebody else's question is nobody's witness.
+    let mut kinds = good();
+    kinds.insert(2, EventKind::RunScriptRequested { status: 404, authentic: false });
+    assert_eq!(judged(kinds).verdict.code, Code::AllWitnessesAgree);
+}
+
 /// Found by the properties: a good report before a bad one hid it.
 #[test]
 fn of_two_ends_of_the_machine_the_bad_one_counts() {
