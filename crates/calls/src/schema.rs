@@ -2,11 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use prost_reflect::prost::Message;
-use prost_reflect::prost_types::{
-    DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto,
-    ServiceDescriptorProto,
-};
 use prost_reflect::{
     DescriptorPool, DynamicMessage, Kind, MessageDescriptor, MethodDescriptor, ReflectMessage, SerializeOptions,
 };
@@ -39,46 +34,6 @@ impl Schema {
             bytes.extend(compile(source, folder)?);
         }
         Self::from_bytes(&bytes).map_err(CallsError::Schema)
-    }
-
-    /// The service of a greeter, as `helloworld.proto` of many gRPC examples has it: `helloworld.Greeter/SayHello`, a name in, a message out.
-    ///
-    /// # Errors
-    /// Never, but for a fault of the encoding.
-    pub fn greeter() -> Result<Self, String> {
-        const STRING: i32 = 9;
-        const OPTIONAL: i32 = 1;
-        let text = |message: &str, field: &str, number: i32| DescriptorProto {
-            name: Some(message.to_owned()),
-            field: vec![FieldDescriptorProto {
-                name: Some(field.to_owned()),
-                number: Some(number),
-                label: Some(OPTIONAL),
-                r#type: Some(STRING),
-                ..FieldDescriptorProto::default()
-            }],
-            ..DescriptorProto::default()
-        };
-        let method = MethodDescriptorProto {
-            name: Some("SayHello".to_owned()),
-            input_type: Some(".helloworld.HelloRequest".to_owned()),
-            output_type: Some(".helloworld.HelloReply".to_owned()),
-            ..MethodDescriptorProto::default()
-        };
-        let service = ServiceDescriptorProto {
-            name: Some("Greeter".to_owned()),
-            method: vec![method],
-            ..ServiceDescriptorProto::default()
-        };
-        let file = FileDescriptorProto {
-            name: Some("helloworld.proto".to_owned()),
-            package: Some("helloworld".to_owned()),
-            message_type: vec![text("HelloRequest", "name", 1), text("HelloReply", "message", 1)],
-            service: vec![service],
-            syntax: Some("proto3".to_owned()),
-            ..FileDescriptorProto::default()
-        };
-        Self::from_bytes(&FileDescriptorSet { file: vec![file] }.encode_to_vec())
     }
 
     /// From an encoded `FileDescriptorSet`.

@@ -25,7 +25,7 @@ pub(super) fn declaration(service: &Service) -> Option<(Declaration, Option<Stri
     let (expect, remark) = match inputs(function, &words) {
         Some(inputs) => (json!({"oracle": function, "oracle_inputs": inputs}), None),
         None => (
-            json!({"status": "OK", "matches": {".message": "[^\\s]"}}),
+            json!({"status": "OK", "matches": {".text": "[^\\s]"}}),
             Some(format!(
                 "service {}: what {function} answers to the relay is not known: any text passes; `x-futon: {{calls: …}}` or --calls says what is right",
                 service.name
@@ -33,7 +33,7 @@ pub(super) fn declaration(service: &Service) -> Option<(Declaration, Option<Stri
         ),
     };
     let call = json!({
-        "call": "helloworld.Greeter/SayHello", "data": {"name": "futon {{n}}"}, "times": CALLS, "expect": expect,
+        "call": "helloworld.Greeter/SayHello", "data": {"text": "futon {{n}}"}, "times": CALLS, "expect": expect,
     });
     let call: Call = serde_json::from_value(call).ok()?;
     Some((Declaration { calls: vec![call], ..service.hints.clone() }, remark))
@@ -104,7 +104,10 @@ mod tests {
         assert_eq!(declared.calls[0].call.as_deref(), Some("helloworld.Greeter/SayHello"));
         let expect = serde_json::to_value(declared.calls[0].expect.clone().unwrap()).unwrap();
         // It can be resolved as it is.
-        let options = calls::Options { schema: Some(calls::Schema::greeter().unwrap()), ..calls::Options::default() };
+        let options = calls::Options {
+            schema: Some(calls::oracle::schema(calls::oracle::Service::HelloWorld).unwrap()),
+            ..calls::Options::default()
+        };
         assert_eq!(calls::Sheet::resolve(declared, std::path::Path::new("."), &options).unwrap().planned(), (CALLS, 0));
         Some((expect, remark.is_some()))
     }

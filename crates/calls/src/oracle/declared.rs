@@ -8,16 +8,29 @@ use prost_reflect::prost_types::{
 };
 use serde_json::json;
 
-use super::Function;
+use super::{Function, Service};
 use crate::{Call, CallsError, Declaration, Expect, Schema};
 
-/// The declaration of one call of a built-in function, and the description of its messages: one string each.
+/// The declaration of one call of a built-in function, and the description of its messages.
 ///
 /// # Errors
 /// None that can be met: the description is whole.
 pub fn declared(function: &Function, input: &str) -> Result<(Declaration, Schema), CallsError> {
-    let path = function.service.path().trim_start_matches('/');
-    let (service, method) = path.split_once('/').unwrap_or_default();
+    let call = Call {
+        call: Some(function.service.path().trim_start_matches('/').to_owned()),
+        data: Some(json!({"text": input})),
+        expect: Some(Expect { oracle: Some(function.name.to_owned()), ..Expect::default() }),
+        ..Call::default()
+    };
+    Ok((Declaration { calls: vec![call], ..Declaration::default() }, schema(function.service)?))
+}
+
+/// The description of a built-in service's messages: one string each, `text`.
+///
+/// # Errors
+/// None that can be met: the description is whole.
+pub fn schema(service: Service) -> Result<Schema, CallsError> {
+    let (service, method) = service.path().trim_start_matches('/').split_once('/').unwrap_or_default();
     let (package, service) = service.rsplit_once('.').unwrap_or_default();
     let field = FieldDescriptorProto {
         name: Some("text".into()),
@@ -49,14 +62,7 @@ pub fn declared(function: &Function, input: &str) -> Result<(Declaration, Schema
     };
     let pool = DescriptorPool::from_file_descriptor_set(FileDescriptorSet { file: vec![file] });
     let schema = pool.map_err(|error| error.to_string()).and_then(|pool| Schema::from_bytes(&pool.encode_to_vec()));
-    let call = Call {
-        call: Some(path.to_owned()),
-        data: Some(json!({"text": input})),
-        expect: Some(Expect { oracle: Some(function.name.to_owned()), ..Expect::default() }),
-        ..Call::default()
-    };
-    let declaration = Declaration { calls: vec![call], ..Declaration::default() };
-    Ok((declaration, schema.map_err(CallsError::Schema)?))
+    schema.map_err(CallsError::Schema)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod fibonacci;
 mod python;
 
 pub use catalog::{Function, Language, Service, Unknown, check_method, find, names};
-pub use declared::declared;
+pub use declared::{declared, schema};
 pub use expectation::Expectation;
 
 /// What `function` must reply to `input`.

@@ -110,6 +110,10 @@ pub fn sheet(
     let (folder, source) = given
         .or(of_file.as_ref())
         .map_or_else(|| (PathBuf::from("."), Source::default()), |at| (at.folder.clone(), at.source.clone()));
+    let schema = match selection.relay {
+        true => Some(oracle::schema(oracle::Service::HelloWorld).map_err(|e| calls_error(&e))?),
+        false => reflected,
+    };
     let options = Options {
         seed: client.seed,
         // A simulator measures as many as it was told to; else the list is made once.
@@ -118,7 +122,7 @@ pub fn sheet(
         warmup: if client.load.is_some() { 0 } else { config.client.warmup },
         accept: client.calls.accept,
         source,
-        schema: selection.relay.then(Schema::greeter).transpose().map_err(Error::infra)?.or(reflected),
+        schema,
         schema_later: false,
     };
     Sheet::resolve(declaration.clone(), &folder, &options).map(Some).map_err(|e| calls_error(&e))
