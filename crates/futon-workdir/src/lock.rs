@@ -14,7 +14,7 @@ pub const LOCK_FILE: &str = ".futon-lock";
 #[derive(Debug)]
 pub struct FolderLock {
     /// Locked; `None` on a file system without locks.
-    _file: Option<File>,
+    file: Option<File>,
 }
 
 impl FolderLock {
@@ -31,12 +31,12 @@ impl FolderLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(in_use(folder, &mut file)),
-            Err(TryLockError::Error(_)) => return Ok(Self { _file: None }),
+            Err(TryLockError::Error(_)) => return Ok(Self { file: None }),
         }
         let since = humantime::format_rfc3339_seconds(SystemTime::now());
         let holder = format!("{doing}, process {} since {since}\n", std::process::id());
         file.set_len(0).and_then(|()| file.write_all(holder.as_bytes())).context(failed)?;
-        Ok(Self { _file: Some(file) })
+        Ok(Self { file: Some(file) })
     }
 
     /// Takes the folder for reading, beside others that read. A folder that nobody has ever locked, or that cannot be locked, is free.
@@ -44,11 +44,20 @@ impl FolderLock {
     /// # Errors
     /// When another futon changes the folder.
     pub fn read(folder: &Path) -> Result<Self> {
-        let Ok(mut file) = File::open(folder.join(LOCK_FILE)) else { return Ok(Self { _file: None }) };
+        let Ok(mut file) = File::open(folder.join(LOCK_FILE)) else { return Ok(Self { file: None }) };
         match file.try_lock_shared() {
-            Ok(()) => Ok(Self { _file: Some(file) }),
+            Ok(()) => Ok(Self { file: Some(file) }),
             Err(TryLockError::WouldBlock) => Err(in_use(folder, &mut file)),
-            Err(TryLockError::Error(_)) => Ok(Self { _file: None }),
+            Err(TryLockError::Error(_)) => Ok(Self { file: None }),
+        }
+    }
+}
+
+impl Drop for FolderLock {
+    /// Closing the file is not enough: a child that this process forks just now has it, too, until it executes its program.
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            let _ = file.unlock();
         }
     }
 }
@@ -84,5 +93,15 @@ mod tests {
         assert!(error.to_string().contains("is in use"), "{error}");
         drop(readers);
         FolderLock::take(&dir, "futon build").unwrap();
+    }
+
+    #[test]
+    fn a_released_folder_is_free_though_a_child_still_has_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = FolderLock::take(folder.path(), "futon run").unwrap();
+        // As a fork leaves it that has not executed its program yet.
+        let _inherited = lock.file.as_ref().unwrap().try_clone().unwrap();
+        drop(lock);
+        FolderLock::take(folder.path(), "futon build").unwrap();
     }
 }
