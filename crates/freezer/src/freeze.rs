@@ -9,6 +9,7 @@ use nix::sys::personality::Persona;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
+use super::losses;
 use super::saved::{Area, Content, KernelCode, Mapping, Program, Range, SCRATCH, Saved, descriptors, mappings};
 use super::thread::{Interrupted, Thread, ThreadState};
 use super::{ABOUT, CONTENT, Result, failed, host};
@@ -82,7 +83,7 @@ impl Held {
             drop(held);
             std::thread::sleep(BETWEEN_TRIES);
         }
-        Err("its threads do not come to rest".into())
+        Err("its threads did not come to rest".into())
     }
 }
 
@@ -98,13 +99,14 @@ fn nothing_pending(pid: i32, thread: Thread) -> Result<bool> {
 /// Why the process cannot be frozen, by what is easily seen. `handed` as in [`freeze`].
 ///
 /// # Errors
-/// That.
+/// When it has something that cannot be carried over, or has confined itself.
 pub fn check(pid: i32, handed: &[u64]) -> Result<()> {
     let persona = fs::read_to_string(format!("/proc/{pid}/personality")).map_err(failed("its personality"))?;
     let persona = i32::from_str_radix(persona.trim(), 16).map_err(failed("its personality"))?;
     if !Persona::from_bits_retain(persona).contains(Persona::ADDR_NO_RANDOMIZE) {
         return Err("the system does not let its addresses be the same each time".into());
     }
+    losses::refuse(pid)?;
     descriptors(pid, handed).map(|_| ())
 }
 
@@ -120,11 +122,13 @@ pub fn freeze(pid: i32, folder: &Path, memory_file: &Path, handed: &[u64]) -> Re
     let memory = File::open(format!("/proc/{pid}/mem")).map_err(failed("its memory"))?;
     let mappings = mappings(pid)?;
     if mappings.iter().any(|mapping| mapping.range.begin < SCRATCH.end && SCRATCH.begin < mapping.range.end) {
-        return Err("it has something where nothing should be".into());
+        return Err("the address range for system calls is in use".into());
     }
     let kernels = KernelCode::of(&mappings, &memory)?;
     let out = File::create(folder.join(CONTENT)).map_err(failed("its contents"))?;
     let mut writer = Writer { memory: &memory, out, place: 0 };
+    let mut open = descriptors(pid, handed)?;
+    losses::find_copies(pid, &mut open)?;
     let (actions, timer_slack) = ask(held.0[0], &memory, kernels.syscall)?;
     let mut saved = Saved {
         host: host()?,
@@ -135,7 +139,7 @@ pub fn freeze(pid: i32, folder: &Path, memory_file: &Path, handed: &[u64]) -> Re
         threads: threads(&held, &memory)?,
         actions,
         timer_slack,
-        descriptors: descriptors(pid, handed)?,
+        descriptors: open,
         programs: Vec::new(),
     };
     let mut end = 0;
@@ -213,6 +217,15 @@ fn ask_with(thread: Thread, stack: u64, memory: &File, at: u64) -> Result<(Vec<(
         memory.read_exact_at(&mut action, scratch).map_err(failed("its stack"))?;
         if action != [0; ACTION] {
             actions.push((signal, hex::encode(action)));
+        }
+    }
+    for which in [libc::ITIMER_REAL, libc::ITIMER_VIRTUAL, libc::ITIMER_PROF] {
+        // struct itimerval: all zeroes where it is not set.
+        let mut timer = [1; size_of::<libc::itimerval>()];
+        thread.call(at, libc::SYS_getitimer, &[u64::from(which.cast_unsigned()), scratch])?;
+        memory.read_exact_at(&mut timer, scratch).map_err(failed("its stack"))?;
+        if timer.iter().any(|byte| *byte != 0) {
+            return Err("it has an interval timer".into());
         }
     }
     let timer_slack = thread.call(at, libc::SYS_prctl, &[u64::from(libc::PR_GET_TIMERSLACK.cast_unsigned())])?;

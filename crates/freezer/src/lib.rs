@@ -3,13 +3,16 @@
 //!
 //! What is gained: a QEMU that is continued still has the guest's code translated (`docs/decisions/frozen.md`).
 //!
-//! Carried over are memory, threads (with registers, blocked signals and restartable sequences), what is done on signals, files, `eventfd`, `signalfd`
-//! and `epoll`. Sockets that are connected to nobody are made anew; those that the process was started with are handed to the new one by
-//! number. Anything else that is open, and a signal that is pending, is a reason not to freeze. Not carried over, as a QEMU does not use them once it
-//! runs: stacks of their own for signals, lists of robust mutexes, shadow stacks.
+//! Carried over are memory, threads (with registers, blocked signals and restartable sequences), what is done on signals, files with their locks,
+//! `eventfd`, `signalfd` and `epoll`. Sockets that are connected to nobody are made anew; those that the process was started with are handed to the
+//! new one by number. Everything else that a process may have is looked for and is a reason not to freeze: other open files, other
+//! locks, timers, pending signals, filters of system calls, shadow stacks. Not carried over, as a QEMU does not use them once it
+//! runs: signal stacks and lists of robust mutexes.
 
 mod freeze;
+mod losses;
 mod saved;
+mod shim;
 mod thaw;
 mod thread;
 
@@ -21,6 +24,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use freeze::{check, freeze};
+pub use shim::{Order, run};
 pub use thaw::thaw;
 
 /// Description of a frozen process.
@@ -66,11 +70,12 @@ pub fn same_addresses() -> std::io::Result<()> {
     Ok(())
 }
 
-/// What the program in a frozen process has seen of its host: the kernel's release, and the first processor's model and flags, by
-/// which the C library has chosen its functions.
+/// What the program in a frozen process has seen of its host: the kernel's release, the boot that its clocks count from, and the first
+/// processor's model and flags, by which the C library has chosen its functions.
 fn host() -> Result<String> {
     use std::io::Read;
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").map_err(failed("kernel's release"))?;
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map_err(failed("the host's boot"))?;
     let mut text = String::new();
     // The kernel asks each processor while it writes; the first one's lines are enough.
     let file = std::fs::File::open("/proc/cpuinfo").map_err(failed("processor"))?;
@@ -78,7 +83,7 @@ fn host() -> Result<String> {
     let first = text.split("\n\n").next().unwrap_or_default();
     let seen =
         first.lines().filter(|line| ["model name", "stepping", "flags"].iter().any(|name| line.starts_with(name)));
-    Ok(format!("{}\n{}", release.trim(), seen.collect::<Vec<_>>().join("\n")))
+    Ok(format!("{}\n{}\n{}", release.trim(), boot.trim(), seen.collect::<Vec<_>>().join("\n")))
 }
 
 /// Whether a folder has a frozen process in it.

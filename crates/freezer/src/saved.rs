@@ -45,7 +45,7 @@ impl Saved {
     /// Whether the host and the libraries are those that it knew.
     pub(super) fn check(&self) -> Result<()> {
         if self.host != host()? {
-            return Err("the host's kernel or processor is another one".into());
+            return Err("the host's kernel or processor changed, or it was booted again".into());
         }
         match self.programs.iter().find(|program| Program::of(&program.path).as_ref() != Ok(*program)) {
             Some(program) => Err(format!("{} changed", program.path.display())),
@@ -129,12 +129,47 @@ pub(super) struct Descriptor {
     /// `O_…` bits.
     pub(super) flags: u64,
     pub(super) kind: Kind,
+    /// Locks of this open file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) locks: Vec<Lock>,
+}
+
+/// A lock of an open file (`F_OFD_SETLK` in fcntl(2)).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Lock {
+    /// Whether others may read meanwhile, or may not even that.
+    pub(super) exclusive: bool,
+    pub(super) begin: u64,
+    /// 0: to the file's end, wherever that is.
+    pub(super) length: u64,
+}
+
+impl Lock {
+    /// The locks in a file's `fdinfo` (proc(5)), whose lines are those of `/proc/locks`. `None`: there is one of another kind.
+    fn all(info: &str) -> Option<Vec<Self>> {
+        let lines = info.lines().filter_map(|line| line.strip_prefix("lock:"));
+        lines
+            .map(|line| {
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let ["OFDLCK", "ADVISORY", access @ ("READ" | "WRITE"), .., begin, end] = words.get(1..)? else {
+                    return None;
+                };
+                let begin: u64 = begin.parse().ok()?;
+                let length = if *end == "EOF" { 0 } else { end.parse::<u64>().ok()?.checked_sub(begin)? + 1 };
+                Some(Self { exclusive: *access == "WRITE", begin, length })
+            })
+            .collect()
+    }
 }
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Kind {
     /// Handed over by whoever starts the new process.
     Inherited,
+    /// Another descriptor of the same open file.
+    Copy {
+        of: u64,
+    },
     File {
         path: PathBuf,
         position: u64,
@@ -249,8 +284,9 @@ pub(super) fn descriptors(pid: i32, handed: &[u64]) -> Result<Vec<Descriptor>> {
             kind_of(&target_text, &info)
         };
         let kind = kind.ok_or_else(|| format!("it has {} open, which cannot be carried over", target.display()))?;
+        let locks = Lock::all(&info).ok_or_else(|| format!("it has locked {}", target.display()))?;
         let flags = field(&info, "flags:").and_then(|text| u64::from_str_radix(text, 8).ok());
-        found.push(Descriptor { number, flags: flags.ok_or("its files: no flags")?, kind });
+        found.push(Descriptor { number, flags: flags.ok_or("its files: no flags")?, kind, locks });
     }
     found.sort_by_key(|descriptor| descriptor.number);
     Ok(found)
@@ -291,6 +327,8 @@ fn kind_of(target: &str, info: &str) -> Option<Kind> {
         _ if target.starts_with('/') => {
             Kind::File { path: target.into(), position: field(info, "pos:")?.parse().ok()? }
         }
+        // A semaphore (EFD_SEMAPHORE; Linux 6.5 and later say so) counts down one by one.
+        "anon_inode:[eventfd]" if field(info, "eventfd-semaphore:").is_some_and(|is| is != "0") => return None,
         "anon_inode:[eventfd]" => Kind::Eventfd { count: hexadecimal("eventfd-count:")? },
         "anon_inode:[signalfd]" => Kind::Signalfd { mask: hexadecimal("sigmask:")? },
         "anon_inode:[eventpoll]" => {
@@ -342,6 +380,21 @@ mod tests {
     }
 
     #[test]
+    fn locks_of_open_files_are_read_and_others_refused() {
+        let info = "pos:\t0\nflags:\t02100002\nlock:\t1: OFDLCK ADVISORY  READ -1 fe:01:42 100 101\n\
+                    lock:\t2: OFDLCK  ADVISORY  WRITE -1 fe:01:42 0 EOF\n";
+        let wanted = [Lock { exclusive: false, begin: 100, length: 2 }, Lock { exclusive: true, begin: 0, length: 0 }];
+        assert_eq!(Lock::all(info).unwrap(), wanted);
+        assert_eq!(Lock::all("pos:\t0\n").unwrap(), []);
+        for other in [
+            "lock:\t1: POSIX  ADVISORY  WRITE 7 fe:01:42 0 EOF\n",
+            "lock:\t1: FLOCK  ADVISORY  WRITE 7 fe:01:42 0 EOF\n",
+        ] {
+            assert_eq!(Lock::all(other), None, "{other}");
+        }
+    }
+
+    #[test]
     fn what_the_kernel_says_of_open_files_is_read() {
         let kind = |target: &str, info: &str| kind_of(target, info);
         assert_eq!(
@@ -361,9 +414,12 @@ mod tests {
             kind("anon_inode:[eventpoll]", "tfd:        5 events:       19 data:               ab  pos:0\n"),
             Some(Kind::Epoll { watched })
         );
-        for (target, info) in
-            [("/tmp/x (deleted)", "pos:\t0\n"), ("pipe:[7]", "pos:\t0\n"), ("anon_inode:[io_uring]", "")]
-        {
+        for (target, info) in [
+            ("/tmp/x (deleted)", "pos:\t0\n"),
+            ("pipe:[7]", "pos:\t0\n"),
+            ("anon_inode:[io_uring]", ""),
+            ("anon_inode:[eventfd]", "eventfd-count: 0\neventfd-semaphore: 1\n"),
+        ] {
             assert_eq!(kind(target, info), None, "{target}");
         }
     }

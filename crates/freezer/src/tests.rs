@@ -17,7 +17,7 @@ use super::*;
 
 /// Counts in one thread, writes the count and a word in the other; answers SIGUSR1 with a mark.
 const PROGRAM: &str = r#"
-import mmap, os, select, signal, sys, threading, time
+import fcntl, mmap, os, select, signal, struct, sys, threading, time
 count = 0
 def counting():
     global count
@@ -33,10 +33,15 @@ word = os.urandom(8).hex()
 shared = mmap.mmap(os.open(sys.argv[2], os.O_RDWR), 4096)
 epoll, event = select.epoll(), os.eventfd(7) if hasattr(os, "eventfd") else None
 out = open(sys.argv[1], "w", buffering=1)
+copy = os.dup(out.fileno())
+F_OFD_SETLK = 37
+fcntl.fcntl(out, F_OFD_SETLK, struct.pack("@hhqqi4x", fcntl.F_WRLCK, 0, 100, 2, 0))
 threading.Thread(target=counting, daemon=True).start()
 while True:
     shared[0] = (shared[0] + 1) % 256
-    print(word, count, marks, sys.stdin.readline().strip() if marks else "-", file=out)
+    os.write(out.fileno(), f"{word} {count} ".encode())
+    # At the same file's same place.
+    os.write(copy, f"{marks} {sys.stdin.readline().strip() if marks else '-'}\n".encode())
     time.sleep(0.02)
 "#;
 
@@ -91,6 +96,15 @@ fn wait_for(ready: &Path) {
     }
 }
 
+/// Whether some other open file has locked this byte.
+fn is_locked(file: &Path, place: i64) -> bool {
+    let file = fs::File::options().read(true).write(true).open(file).unwrap();
+    let lock = libc::flock { l_type: libc::F_WRLCK as i16, l_whence: 0, l_start: place, l_len: 1, l_pid: 0 };
+    // SAFETY: the kernel reads a live structure.
+    let answer = unsafe { libc::fcntl(std::os::fd::AsRawFd::as_raw_fd(&file), libc::F_OFD_SETLK, &raw const lock) };
+    answer == -1
+}
+
 fn count_of(words: &[String]) -> u64 {
     words[1].parse().unwrap()
 }
@@ -125,6 +139,8 @@ fn a_process_goes_on_where_it_was_twice() {
         let pid = Pid::from_raw(child.id().cast_signed());
         thaw(pid, &order, &["python3".into(), "thawed".into()]).unwrap();
         let words = line_of(&own, |words| count_of(words) > count_of(&before) + 20);
+        // Its file is locked where the first one's was.
+        assert_eq!([99, 100, 101, 102].map(|place| is_locked(&own, place)), [false, true, true, false]);
         // Its memory is that of the first one, its other thread counts on, and its file is its own.
         assert_eq!((&words[0], words[2].as_str()), (&before[0], "0"));
         assert!(count_of(&line_of(&own, |_| true)) >= count_of(&before));
@@ -165,12 +181,16 @@ fn what_cannot_be_carried_over_is_refused() {
         "import threading\nthreading.Thread(target=lambda: [0 for _ in iter(int, 1)], daemon=True).start()",
         false,
     );
-    assert_eq!(busy, "its threads do not come to rest");
+    assert_eq!(busy, "its threads did not come to rest");
     let pipe = refused("import os; os.pipe()", false);
     assert!(pipe.starts_with("it has pipe:[") && pipe.ends_with("open, which cannot be carried over"), "{pipe}");
     let connected = "import socket\na = socket.socket(); a.bind(('127.0.0.1', 0)); a.listen()\n\
                      b = socket.create_connection(a.getsockname()); c = a.accept()";
     assert!(refused(connected, false).starts_with("it has socket:["));
+    let locked = refused("import fcntl, sys; f = open('/proc/self/exe', 'rb'); fcntl.flock(f, fcntl.LOCK_SH)", false);
+    assert!(locked.starts_with("it has locked "), "{locked}");
+    let timer = refused("import signal; signal.setitimer(signal.ITIMER_VIRTUAL, 1000)", false);
+    assert_eq!(timer, "it has an interval timer");
     let shared = refused("import mmap; m = mmap.mmap(-1, 4096)", false);
     assert!(shared.starts_with("it shares memory"), "{shared}");
 }
@@ -195,8 +215,11 @@ fn another_host_and_another_library_are_noticed() {
         end(child);
         why
     };
-    assert_eq!(refused("/host", "6.0\nmodel name: 486".into()), "the host's kernel or processor is another one");
+    assert_eq!(
+        refused("/host", "6.0\nmodel name: 486".into()),
+        "the host's kernel or processor changed, or it was booted again"
+    );
     let library = whole["programs"][0]["path"].as_str().unwrap();
     assert_eq!(refused("/programs/0/mtime_ns", 1.into()), format!("{library} changed"));
-    assert_eq!(refused("/kernel_code", "0f05".into()), "the kernel gives it other pages");
+    assert_eq!(refused("/kernel_code", "0f05".into()), "the kernel's own pages are laid out differently");
 }

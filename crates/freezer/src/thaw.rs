@@ -9,7 +9,7 @@ use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use super::saved::{Area, Content, Descriptor, KernelCode, Kind, Range, SCRATCH, Saved, mappings};
+use super::saved::{Area, Content, Descriptor, KernelCode, Kind, Lock, Range, SCRATCH, Saved, mappings};
 use super::thread::Thread;
 use super::{CONTENT, Result, Thaw, failed};
 
@@ -68,7 +68,7 @@ impl<'a> Child<'a> {
         let kernel_pages: Vec<Range> = own.iter().filter(|m| m.is_kernels()).map(|m| m.range).collect();
         let kernels = KernelCode::of(&own, &memory)?;
         if kernel_pages != saved.kernel_pages || kernels.code != saved.kernel_code {
-            return Err("the kernel gives it other pages".into());
+            return Err("the kernel's own pages are laid out differently".into());
         }
         let child = Self { main, at: kernels.syscall, memory, order };
         // While what is between the program's end and the heap's is still free.
@@ -112,7 +112,7 @@ impl<'a> Child<'a> {
     }
 
     fn open_descriptors(&self, descriptors: &[Descriptor]) -> Result<()> {
-        for Descriptor { number, flags, kind } in descriptors {
+        for Descriptor { number, flags, kind, .. } in descriptors {
             let on_exec = flags & bits(libc::O_CLOEXEC);
             let plain = flags & bits(libc::O_CLOEXEC | libc::O_NONBLOCK);
             let made = match kind {
@@ -127,6 +127,10 @@ impl<'a> Child<'a> {
                     }
                     made
                 }
+                Kind::Copy { of } => {
+                    self.call(libc::SYS_dup3, &[*of, *number, on_exec])?;
+                    continue;
+                }
                 Kind::Socket { domain, kind } => self.call(libc::SYS_socket, &[*domain, kind | plain, 0])?,
                 Kind::Eventfd { count } => self.call(libc::SYS_eventfd2, &[*count, plain])?,
                 Kind::Signalfd { mask } => {
@@ -140,6 +144,11 @@ impl<'a> Child<'a> {
                 self.call(libc::SYS_close, &[made])?;
             }
         }
+        for Descriptor { number, locks, .. } in descriptors {
+            for lock in locks {
+                self.lock(*number, lock)?;
+            }
+        }
         for Descriptor { number, kind, .. } in descriptors {
             let Kind::Epoll { watched } = kind else { continue };
             for watched in watched {
@@ -149,6 +158,17 @@ impl<'a> Child<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Takes a lock anew: the frozen process held it, the new one has opened the file itself.
+    fn lock(&self, descriptor: u64, lock: &Lock) -> Result<()> {
+        let kind = if lock.exclusive { libc::F_WRLCK } else { libc::F_RDLCK };
+        // struct flock: kind, what the place is counted from (0, the beginning), then, aligned, place, length and no process.
+        let kind = u64::from(kind.cast_unsigned());
+        let words = [kind, lock.begin, lock.length, 0].map(u64::to_ne_bytes);
+        let at = self.put(words.as_flattened())?;
+        let set = bits(libc::F_OFD_SETLK);
+        self.call(libc::SYS_fcntl, &[descriptor, set, at]).map(|_| ()).map_err(|e| format!("a file's lock: {e}"))
     }
 
     fn map(&self, areas: &[Area]) -> Result<()> {

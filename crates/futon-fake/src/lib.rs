@@ -99,9 +99,7 @@ impl Machine for FakeMachine {
             memory_mib: 0,
             base_image: "none".into(),
             kernel: "none".into(),
-            warm_base: None,
-            thawed: false,
-            cached_images: Vec::new(),
+            fork: None,
         }
     }
 

@@ -48,9 +48,7 @@ impl Machine for Gem5Machine {
                 .or(s.disk.as_ref())
                 .map_or_else(|| "none".into(), |p| p.display().to_string()),
             kernel: s.kernel.display().to_string(),
-            warm_base: None,
-            thawed: false,
-            cached_images: Vec::new(),
+            fork: None,
         }
     }
 

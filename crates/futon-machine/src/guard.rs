@@ -13,12 +13,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use freezer::Thaw;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-use nix::sys::wait::{WaitPidFlag, waitpid};
-use nix::sys::{prctl, ptrace};
 use nix::unistd::{Pid, setsid};
 use rustix::process::{PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
@@ -45,13 +43,6 @@ pub struct GuardArguments {
     /// Folders and files that the machine may write to; everywhere when absent.
     #[serde(default)]
     pub writable: Option<Vec<PathBuf>>,
-    /// Whether the machine finds everything at the same addresses each time, so that it can be frozen and thawed. No condition: where the
-    /// system refuses, it runs as ever.
-    #[serde(default)]
-    pub same_addresses: bool,
-    /// The frozen process that the machine's goes on as.
-    #[serde(default)]
-    pub thaw: Option<Thaw>,
 }
 
 /// What the guard tells futon, one JSON object a line.
@@ -107,19 +98,10 @@ pub fn run_guard(arguments: &GuardArguments) -> io::Result<()> {
     {
         return send(&control, &GuardMessage::NotStarted { why }, None);
     }
-    let mut child = match spawn(arguments) {
+    let child = match spawn(arguments) {
         Ok(child) => child,
         Err(e) => return send(&control, &GuardMessage::NotStarted { why: e.to_string() }, None),
     };
-    if let Some(order) = &arguments.thaw
-        && let Err(why) = freezer::thaw(pid_of(&child)?, order, &arguments.command)
-    {
-        // It may have ended already.
-        let _ = child.kill();
-        // Each of its threads is traced, and to be waited for.
-        while waitpid(None, Some(WaitPidFlag::__WALL)).is_ok() {}
-        return send(&control, &GuardMessage::NotStarted { why }, None);
-    }
     send(&control, &GuardMessage::Started { pid: pid_of(&child)?.as_raw() }, None)?;
     let status = watch(child, &control)?;
     let message = GuardMessage::Exited { status: status.code(), signal: status.signal() };
@@ -157,18 +139,11 @@ fn spawn(arguments: &GuardArguments) -> io::Result<Child> {
     command.args(rest).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
     let guard = nix::unistd::getpid();
     let first_foreign = arguments.last_fd.max(CONTROL_FD).cast_unsigned() + 1;
-    let (same_addresses, traced) = (arguments.same_addresses, arguments.thaw.is_some());
     // SAFETY: only async-signal-safe system calls between fork and exec.
     unsafe {
         command.pre_exec(move || {
             prctl::set_pdeathsig(Signal::SIGKILL)?;
             close_on_exec_from(first_foreign);
-            if same_addresses {
-                let _ = freezer::same_addresses();
-            }
-            if traced {
-                ptrace::traceme()?;
-            }
             // The guard may have died before the line above took effect.
             if nix::unistd::getppid() == guard { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }
         });

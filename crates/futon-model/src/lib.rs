@@ -49,8 +49,8 @@ pub use plan::{
 pub use probe::Probe;
 pub use processor::Amd64Level;
 pub use report::{
-    CompanionReport, FunctionReport, InvocationReport, MachineReport, OOPS_OF_TRANSLATOR, REPORT_SCHEMA, Report,
-    StepReport, Summary,
+    CompanionReport, ForkReport, FunctionReport, InvocationReport, MachineReport, OOPS_OF_TRANSLATOR, REPORT_SCHEMA,
+    Report, StepReport, Summary,
 };
 pub use requests::{ContainerRequest, EngineRequests, StartAfter, StartCondition};
 pub use seen::{LISTENING, Listener, Offers, SEEN, Seen, ServiceHealth, Speaks};

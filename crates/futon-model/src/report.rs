@@ -165,10 +165,18 @@ pub struct MachineReport {
     pub base_image: String,
     /// Kernel.
     pub kernel: String,
-    /// The saved machine that this one was forked from; absent: it booted from nothing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub warm_base: Option<String>,
-    /// Whether the emulator itself went on from there, with all that it had translated.
+    /// What it was forked from; absent: it booted from nothing.
+    #[serde(flatten)]
+    pub fork: Option<ForkReport>,
+}
+
+/// The fork of a warm base.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ForkReport {
+    /// The warm base.
+    pub warm_base: String,
+    /// Whether the emulator itself went on from there, with all that it had translated (`--thaw auto`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub thawed: bool,
     /// Images that were in the warm base already (`--from-cache`), as the compose file writes them.

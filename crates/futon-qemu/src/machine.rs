@@ -12,7 +12,7 @@ use freezer::Thaw;
 use futon_common::{Context, Error, Result, Setup};
 use futon_machine::process::{self, Guarded, Start};
 use futon_machine::{GuardArguments, HOST_PORT, Launch, Machine, Running, console, namespace};
-use futon_model::{Accelerator, EventKind, MachineKind, MachineReport, Network};
+use futon_model::{Accelerator, EventKind, ForkReport, MachineKind, MachineReport, Network};
 use serde_json::json;
 use tokio::process::Command;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -23,7 +23,8 @@ use super::accel::AcceleratorChoice;
 use super::args::{ConsoleTo, Memory, QemuArguments, qemu_arguments};
 use super::disk;
 use super::qmp::{self, Qmp};
-use super::warm::{DISK, FROZEN_DISK, MEMORY, STATE, WarmBase};
+use super::warm::frozen::{self, FROZEN_DISK};
+use super::warm::{DISK, MEMORY, STATE, WarmBase};
 
 /// The program.
 pub const QEMU: &str = "qemu-system-x86_64";
@@ -74,6 +75,8 @@ pub struct QemuMachine {
     pub cmdline: String,
     /// The other end of the guest's console, for `futon shell`.
     pub console: Option<std::sync::Arc<std::sync::Mutex<Option<UnixStream>>>>,
+    /// Whether QEMU is frozen with a warm base, and forks go on as that process (`--thaw auto`).
+    pub thaw: bool,
     /// The saved machine that runs are forked from; none: each boots from nothing.
     pub warm: Option<WarmBase>,
 }
@@ -112,9 +115,11 @@ impl Machine for QemuMachine {
             memory_mib: self.memory_mib,
             base_image: self.base_image.display().to_string(),
             kernel: self.kernel.display().to_string(),
-            warm_base: self.warm.as_ref().map(|warm| warm.id.clone()),
-            thawed: self.thaws(),
-            cached_images: self.warm.as_ref().map(|warm| warm.key.images()).unwrap_or_default(),
+            fork: self.warm.as_ref().map(|warm| ForkReport {
+                warm_base: warm.id.clone(),
+                thawed: self.thaws(),
+                cached_images: warm.key.images(),
+            }),
         }
     }
 
@@ -131,8 +136,8 @@ impl Machine for QemuMachine {
 
     async fn start(&self, launch: &Launch, events: UnboundedSender<EventKind>) -> Result<Box<dyn Running>> {
         let mut machine = self.clone();
-        let not_frozen = self.warm.as_ref().and_then(|warm| warm.not_frozen.as_ref());
-        let without = |why| format!("the fork translates anew, its QEMU was not frozen with the warm base: {why}");
+        let not_frozen = self.warm.as_ref().and_then(|warm| warm.not_frozen.as_ref()).filter(|_| self.freezes());
+        let without = |why| format!("a plain fork: the warm base has no frozen QEMU that can go on here: {why}");
         let mut remarks: Vec<String> = not_frozen.map(without).into_iter().collect();
         loop {
             let (memory, begin) = machine.beginning(launch);
@@ -155,7 +160,7 @@ impl Machine for QemuMachine {
             let (simpler, remark) = match &machine.warm {
                 None => return Err(failed),
                 Some(warm) if machine.thaws() => {
-                    (Some(warm.without_process()), "the frozen QEMU could not go on, so the fork translates anew")
+                    (Some(warm.without_process(failed.to_string())), "a plain fork: the frozen QEMU could not go on")
                 }
                 Some(_) => (None, "the warm base could not be forked, so the machine booted from nothing"),
             };
@@ -167,9 +172,14 @@ impl Machine for QemuMachine {
 }
 
 impl QemuMachine {
+    /// Whether QEMU is frozen with a warm base of this machine. Under KVM there is nothing to keep: it translates nothing.
+    pub(super) fn freezes(&self) -> bool {
+        self.thaw && self.accelerator.accelerator == Accelerator::Tcg
+    }
+
     /// Whether a fork goes on as the QEMU that was frozen. A shell's console is a socket, which that one did not have.
     fn thaws(&self) -> bool {
-        self.console.is_none() && self.warm.as_ref().is_some_and(WarmBase::has_process)
+        self.freezes() && self.console.is_none() && self.warm.as_ref().is_some_and(WarmBase::has_process)
     }
 
     /// The shortest way to a running guest.
@@ -237,18 +247,12 @@ impl QemuMachine {
         command.extend(qemu_arguments(&self.arguments(&boot, console_to)));
         process::record_command(&boot.folder.join("qemu.command"), &command)?;
         let log = boot.folder.join("qemu.log");
-        let thaw = match &boot.begin {
-            Begin::Thaw(order) => Some(order.clone()),
-            Begin::PowerOn | Begin::TakeOver(_) => None,
+        let command = match &boot.begin {
+            Begin::Thaw(order) => frozen::under_shim(command, Some(order.clone()))?,
+            _ if self.freezes() && matches!(boot.memory, Memory::Shared(_)) => frozen::under_shim(command, None)?,
+            Begin::PowerOn | Begin::TakeOver(_) => command,
         };
-        let arguments = GuardArguments {
-            log: log.clone(),
-            command,
-            same_addresses: self.accelerator.accelerator == Accelerator::Tcg
-                && (thaw.is_some() || matches!(boot.memory, Memory::Shared(_))),
-            thaw,
-            ..GuardArguments::default()
-        };
+        let arguments = GuardArguments { log: log.clone(), command, ..GuardArguments::default() };
         let (mut guarded, remarks) = self.start_guarded(arguments, inherited).await?;
 
         qmp_ours.set_nonblocking(true).context(|| "cannot set up QMP's socket".into())?;
@@ -270,7 +274,8 @@ impl QemuMachine {
         };
         if let Err(e) = goes_on {
             running.guarded.end().await;
-            return Err(e);
+            let said = last_lines(&log, 1);
+            return Err(if said.is_empty() { e } else { Error::infra(said).caused_by(e) });
         }
         // The receiver goes away only when the run is over.
         let _ = events.send(EventKind::MachineStarted { accelerator: self.accelerator.accelerator });

@@ -29,11 +29,24 @@ pub struct MachineConfig {
     pub memory_mib: u32,
     /// `isolated` or `host`.
     pub network: Network,
+    /// Whether forks under TCG go on as a QEMU that was frozen with the warm base.
+    pub thaw: Thaw,
+}
+
+/// When forks go on as a frozen QEMU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Thaw {
+    /// Never: forks are new processes that take over a saved state.
+    #[default]
+    Off,
+    /// Where it works.
+    Auto,
 }
 
 impl Default for MachineConfig {
     fn default() -> Self {
-        Self { vcpus: None, memory_mib: 2048, network: Network::Isolated }
+        Self { vcpus: None, memory_mib: 2048, network: Network::Isolated, thaw: Thaw::Off }
     }
 }
 

@@ -124,6 +124,9 @@ pub enum Command {
     /// Watch over a machine (used by futon itself)
     #[command(hide = true)]
     Guard(GuardArgs),
+    /// Start a process that is to be frozen or continued (used by futon itself)
+    #[command(hide = true)]
+    Shim(GuardArgs),
 }
 
 impl Command {
@@ -415,6 +418,9 @@ pub struct MachineArgs {
     /// Boot each machine from nothing instead of forking a warm base
     #[arg(long)]
     pub cold: bool,
+    /// Without KVM: freeze QEMU itself with the warm base, so that forks need not translate the guest's code again [default: off]
+    #[arg(long, value_enum, value_name = "WHEN")]
+    pub thaw: Option<ThawArg>,
     /// The simulated machine
     #[command(flatten)]
     pub gem5: Gem5Args,
@@ -469,6 +475,15 @@ pub enum BaseArg {
     Docker,
     /// futon's own kernel and initramfs, crun
     Lean,
+}
+
+/// Whether forks go on as a frozen QEMU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+pub enum ThawArg {
+    /// Where it works; forks are plain ones elsewhere
+    Auto,
+    /// Never
+    Off,
 }
 
 /// Accelerators on the command line.
@@ -652,10 +667,10 @@ pub struct ShellArgs {
     pub machine: MachineArgs,
 }
 
-/// `futon guard`.
+/// `futon guard` and `futon shim`.
 #[derive(Debug, Args)]
 pub struct GuardArgs {
-    /// What to guard, as JSON
+    /// What to start, as JSON
     pub arguments: String,
 }
 

@@ -12,9 +12,11 @@ use crate::ui::Ui;
 
 fn main() -> ExitCode {
     let cli = Cli::read();
-    // The guard must start before there is a second thread: no runtime for it.
-    if let Command::Guard(args) = &cli.command {
-        return commands::guard::guard(args);
+    // These must start before there is a second thread: no runtime for them.
+    match &cli.command {
+        Command::Guard(args) => return commands::guard::guard(args),
+        Command::Shim(args) => return commands::guard::shim(args),
+        _ => {}
     }
     commands::prepare_process();
     let mut ui = Ui::new(cli.quiet, cli.command.prints_json());

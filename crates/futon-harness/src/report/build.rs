@@ -67,7 +67,7 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
     remarks.extend(checked);
     let mut steps = judgement.steps;
     for step in steps.iter_mut().filter(|step| step.name == steps::PULL) {
-        step.cached = !meta.machine.cached_images.is_empty();
+        step.cached = meta.machine.fork.as_ref().is_some_and(|fork| !fork.cached_images.is_empty());
     }
     FunctionReport {
         name: plan.function.clone(),

@@ -142,7 +142,7 @@ fn details(f: &FunctionReport, folder: &Path) -> Markup {
                     th { "machine" }
                     td {
                         (f.machine.version) " · " (f.machine.accelerator.word()) " · " (f.machine.vcpus) " vcpu, " (f.machine.memory_mib) " MiB"
-                        @if f.machine.warm_base.is_some() { " · fork" @if f.machine.thawed { ", thawed" } }
+                        @if let Some(fork) = &f.machine.fork { " · fork" @if fork.thawed { ", thawed" } }
                     }
                 }
                 tr { th { "base image" } td { (f.machine.base_image) } }

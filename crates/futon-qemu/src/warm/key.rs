@@ -54,6 +54,9 @@ impl WarmKey {
             let digest = image.manifest.as_ref().map(ToString::to_string).unwrap_or_default();
             add(&format!("{IMAGE}{}", image.reference.written()), digest);
         }
+        if machine.freezes() {
+            add("frozen", "yes".into());
+        }
         // Under KVM the guest has seen this very processor.
         if machine.accelerator.accelerator == futon_model::Accelerator::Kvm {
             add("processor", processor());
@@ -137,6 +140,7 @@ mod tests {
                 initrd: Some(file.to_owned()),
                 cmdline: String::new(),
                 console: None,
+                thaw: false,
                 warm: None,
             };
             let tools = GuestTools { futon_guest: file.to_owned(), test_client: file.to_owned() };

@@ -18,10 +18,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
+use super::frozen::{self, FROZEN_DISK};
 use super::holes::dig_holes;
 use super::rehearsal::Rehearsal;
 use super::store::{CONSOLE, Without};
-use super::{DISK, FROZEN_DISK, MEMORY, OPEN_DISK, STATE, WarmBase, WarmKey, WarmStore};
+use super::{DISK, MEMORY, STATE, WarmBase, WarmKey, WarmStore};
 use crate::args::Memory;
 use crate::disk;
 use crate::machine::{Begin, Boot, CONSOLE_LOG, QemuMachine, RunningQemu};
@@ -37,9 +38,6 @@ const REHEARSE_PLACEHOLDER: &str = "<__REHEARSE__>";
 const SCRIPT: &str = "park.sh";
 const UPLOADS: &str = "uploads";
 const REHEARSAL: &str = "rehearsal";
-
-/// The descriptors that QEMU is started with: input and output, and QMP's socket.
-const HANDED: [u64; 4] = [0, 1, 2, 4];
 
 /// How often the guest must have asked for work before it is saved: what it still did after its boot is over by then.
 const POLLS: u32 = 8;
@@ -89,14 +87,24 @@ pub async fn make_warm(store: &WarmStore, make: &MakeWarm<'_>, say: &mut (dyn Fn
     let key = make.key()?;
     let mut folder = store.begin()?;
     let place = store.place(&key);
-    let mut made = save(&folder, make, &place, None, say).await;
+    let way = Way::of(make.machine);
+    let mut made = save(&folder, make, &place, way, say).await;
     if let Err(NotMade { again: Some(again), error }) = &made {
-        // Nobody's work was in it yet; under emulation it happens.
-        say(&format!("once more, {error}"));
+        // No function has used it yet; under emulation it happens.
+        say(&format!("retrying: {error}"));
         fs::remove_dir_all(&folder).context(|| format!("cannot remove {}", folder.display()))?;
         folder = store.begin()?;
-        let without = matches!(again, Again::WithoutRehearsal).then(|| format!("its rehearsal failed: {error}"));
-        made = save(&folder, make, &place, without, say).await;
+        made = match again {
+            Again::AsBefore => save(&folder, make, &place, way, say).await,
+            Again::WithoutRehearsal => {
+                let why = error.to_string();
+                let plain = save(&folder, make, &place, Way::Boot, say).await;
+                plain.map(|_| Without {
+                    not_frozen: make.machine.freezes().then(|| format!("its rehearsal failed: {why}")),
+                    not_rehearsed: Some(why),
+                })
+            }
+        };
     }
     let base = made.map_err(|NotMade { error, .. }| {
         let kept = (error.exit_code() != ExitCode::Interrupted).then(|| store.keep_console(&folder.join(CONSOLE)));
@@ -130,7 +138,7 @@ struct NotMade {
 enum Again {
     /// Like the first one: the guest ended before it had asked for anything, or its kernel was found in trouble when it had parked.
     AsBefore,
-    /// Without what failed in the first one.
+    /// Without the rehearsal, which failed.
     WithoutRehearsal,
 }
 
@@ -140,12 +148,45 @@ impl From<Error> for NotMade {
     }
 }
 
-/// Makes the files of a warm base that will be at `place`; with those of a frozen QEMU, unless there is a reason to do without. Returns what it does without.
+/// How a warm base is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Boot and save.
+    Boot,
+    /// Boot, rehearse a run, save.
+    Rehearse,
+    /// Boot, freeze QEMU, save: the lean guest's boot is small, and it has nothing to rehearse.
+    Freeze,
+    /// Boot and save; a new QEMU takes over, rehearses, is frozen and saved. A system's boot leaves half a buffer full of translations
+    /// that no run needs: the new QEMU has only those of the rehearsal.
+    RehearseAndFreeze,
+}
+
+impl Way {
+    fn of(machine: &QemuMachine) -> Self {
+        match (machine.has_disk, machine.freezes()) {
+            (true, true) => Self::RehearseAndFreeze,
+            (true, false) => Self::Rehearse,
+            (false, true) => Self::Freeze,
+            (false, false) => Self::Boot,
+        }
+    }
+
+    /// The same without a rehearsal.
+    fn unrehearsed(self) -> Self {
+        match self {
+            Self::Boot | Self::Rehearse => Self::Boot,
+            Self::Freeze | Self::RehearseAndFreeze => Self::Freeze,
+        }
+    }
+}
+
+/// Makes the files of a warm base that will be at `place`. Returns what it does without.
 async fn save(
     folder: &Path,
     make: &MakeWarm<'_>,
     place: &Path,
-    mut without: Option<String>,
+    way: Way,
     say: &mut (dyn FnMut(&str) + Send),
 ) -> std::result::Result<Without, NotMade> {
     let machine = make.machine;
@@ -155,78 +196,77 @@ async fn save(
     if machine.has_disk {
         disk::make_overlay(&machine.base_image, &folder.join(DISK)).await?;
     }
-    let emulated = machine.accelerator.accelerator == Accelerator::Tcg;
-    let rehearses = machine.has_disk && without.is_none();
-    // A system's boot leaves half a buffer full of translations that no run needs: a new QEMU has those of the rehearsal alone.
-    let begins_anew = rehearses && emulated;
-    let mut not_rehearsed = without.clone().filter(|_| machine.has_disk);
-    let rehearsal = folder.join(REHEARSAL);
-    let made = if rehearses { prepare(&rehearsal, make, say).await } else { None };
-    let made = made.as_ref();
-    let again_without = |NotMade { error, again }: NotMade| {
-        let again = if error.exit_code() == ExitCode::Interrupted { again } else { Some(Again::WithoutRehearsal) };
-        NotMade { error, again }
+    let mut without = Without::default();
+    let rehearsal = match way {
+        Way::Rehearse | Way::RehearseAndFreeze => prepare(&folder.join(REHEARSAL), make, say).await,
+        Way::Boot | Way::Freeze => None,
     };
+    let way = if rehearsal.is_some() { way } else { way.unrehearsed() };
+    let mut parked = boot_and_park(folder, make, rehearsal.as_ref(), way, say).await?;
 
-    say("booting");
-    let memory = Memory::Shared(memory);
-    let first = match (made, begins_anew) {
-        (None, _) => Rehearse::Never,
-        (Some(_), true) => Rehearse::Later,
-        (Some(_), false) => Rehearse::Now,
-    };
-    write_script(folder, make, first)?;
-    let parked = park(folder, make, made, Begin::PowerOn, memory.clone(), say).await;
-    let mut parked = if matches!(first, Rehearse::Now) { parked.map_err(again_without)? } else { parked? };
-    if matches!(first, Rehearse::Later) {
-        say("saving");
-        let saved = parked.write_state(folder).await;
-        parked.end().await;
-        saved?;
-        say("taking over");
-        write_script(folder, make, Rehearse::Now)?;
-        let state = Begin::TakeOver(folder.join(STATE));
-        // From here on the memory is not what was saved any more.
-        parked = park(folder, make, made, state, memory, say).await.map_err(again_without)?;
-    }
     let uploads = folder.join(CONSOLE).with_file_name(UPLOADS);
-    if rehearses {
-        not_rehearsed = match made {
-            Some(_) => super::rehearsal::failure(&uploads),
-            None => Some("its files could not be made".into()),
-        };
-    }
-    for leftover in [rehearsal, uploads] {
+    without.not_rehearsed = match way {
+        Way::Rehearse | Way::RehearseAndFreeze => super::rehearsal::failure(&uploads),
+        Way::Boot | Way::Freeze => machine.has_disk.then(|| "its files could not be made".into()),
+    };
+    for leftover in [folder.join(REHEARSAL), uploads] {
         let _ = fs::remove_dir_all(leftover);
     }
-    if emulated && without.is_none() {
-        without = freezer::check(parked.running.pid(), &HANDED).err();
-    }
-    if emulated && without.is_none() {
+    let freezes = matches!(way, Way::Freeze | Way::RehearseAndFreeze);
+    if freezes {
         say("freezing");
-        without = parked.freeze(machine, folder, place).await.err().map(|e| e.to_string());
+        let frozen = frozen::freeze(&mut parked.running, machine.has_disk, folder, place).await;
+        without.not_frozen = frozen.err().map(|e| e.to_string());
     }
-    say("saving");
-    let saved = parked.write_state(folder).await;
-    parked.end().await;
-    saved?;
+    parked.save_and_end(folder, say).await?;
     let memory = folder.join(MEMORY);
     // A file with its zeroes is as good.
     let _ = spawn_blocking(move || dig_holes(&memory)).await;
-    if emulated && without.is_none() {
+    if freezes && without.not_frozen.is_none() {
         say("trying the frozen QEMU");
         match goes_on(folder, make, say).await {
-            Ok(()) => {}
             Err(e) if e.exit_code() == ExitCode::Interrupted => return Err(e.into()),
-            Err(e) => without = Some(e.to_string()),
+            tried => without.not_frozen = tried.err().map(|e| e.to_string()),
         }
     }
-    // Some of them may have come to be, and none of them is needed.
-    let leftover = [freezer::ABOUT, freezer::CONTENT, FROZEN_DISK];
-    for name in leftover.iter().filter(|_| without.is_some()).chain([&OPEN_DISK]) {
-        let _ = fs::remove_file(folder.join(name));
+    frozen::tidy(folder, freezes && without.not_frozen.is_none());
+    Ok(without)
+}
+
+/// A machine that is as it is to be saved.
+async fn boot_and_park(
+    folder: &Path,
+    make: &MakeWarm<'_>,
+    rehearsal: Option<&Rehearsal>,
+    way: Way,
+    say: &mut (dyn FnMut(&str) + Send),
+) -> std::result::Result<Parked, NotMade> {
+    let unless_rehearsed = |NotMade { error, again }: NotMade| {
+        let again = if error.exit_code() == ExitCode::Interrupted { again } else { Some(Again::WithoutRehearsal) };
+        NotMade { error, again }
+    };
+    let memory = Memory::Shared(folder.join(MEMORY));
+    say("booting");
+    match way {
+        Way::Boot | Way::Freeze => {
+            write_script(folder, make, Rehearse::Never)?;
+            park(folder, make, rehearsal, Begin::PowerOn, memory, say).await
+        }
+        Way::Rehearse => {
+            write_script(folder, make, Rehearse::Now)?;
+            park(folder, make, rehearsal, Begin::PowerOn, memory, say).await.map_err(unless_rehearsed)
+        }
+        Way::RehearseAndFreeze => {
+            write_script(folder, make, Rehearse::Later)?;
+            let booted = park(folder, make, rehearsal, Begin::PowerOn, memory.clone(), say).await?;
+            booted.save_and_end(folder, say).await?;
+            say("taking over");
+            write_script(folder, make, Rehearse::Now)?;
+            // From here on the memory is not what was saved any more.
+            let state = Begin::TakeOver(folder.join(STATE));
+            park(folder, make, rehearsal, state, memory, say).await.map_err(unless_rehearsed)
+        }
     }
-    Ok(Without { not_frozen: without, not_rehearsed })
 }
 
 /// When the guest rehearses.
@@ -243,7 +283,7 @@ async fn prepare(folder: &Path, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) 
     let (folder, test_client) = (folder.to_owned(), make.tools.test_client.clone());
     let (images, store) = (make.images.to_owned(), make.store.clone());
     let made = spawn_blocking(move || Rehearsal::make(&folder, &test_client, &images, store.as_deref())).await;
-    match made.context(|| "the rehearsal was broken off".into()).and_then(|made| made) {
+    match made.context(|| "the rehearsal was aborted".into()).and_then(|made| made) {
         Ok(made) => Some(made),
         Err(e) => {
             say(&format!("no rehearsal: {e}"));
@@ -273,7 +313,7 @@ async fn goes_on(folder: &Path, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) 
     if make.machine.has_disk {
         disk::copy_overlay(&folder.join(FROZEN_DISK), &disk)?;
     }
-    let order = super::store::thaw(folder, folder, &disk, &trial.join(CONSOLE_LOG));
+    let order = frozen::order(folder, folder, &disk, &trial.join(CONSOLE_LOG));
     let memory = Memory::Private(folder.join(MEMORY));
     let parked = park_in(&trial, folder, make, None, Begin::Thaw(order), memory, say).await;
     let went_on = match parked {
@@ -411,22 +451,12 @@ async fn wait_for_work(
 }
 
 impl Parked {
-    /// Stops the machine and freezes QEMU. What it would write to its disk from now on goes into an overlay of its own, which forks copy.
-    async fn freeze(&mut self, machine: &QemuMachine, folder: &Path, place: &Path) -> Result<()> {
-        let qmp = &mut self.running.qmp;
-        qmp.execute("stop", &json!({})).await?;
-        if machine.has_disk {
-            let (overlay, kept) = (folder.join(OPEN_DISK), folder.join(FROZEN_DISK));
-            let order = json!({ "device": "disk0", "snapshot-file": overlay, "format": "qcow2" });
-            qmp.execute("blockdev-snapshot-sync", &order).await?;
-            disk::copy_overlay(&overlay, &kept)?;
-            disk::name_base(&kept, &place.join(DISK)).await?;
-        }
-        let (pid, folder, memory) = (self.running.pid(), folder.to_owned(), folder.join(MEMORY));
-        let freeze = move || freezer::freeze(pid, &folder, &memory, &HANDED);
-        // The thread that traces is the one that waits.
-        let frozen = spawn_blocking(freeze).await.context(|| "the freezing was broken off".into())?;
-        frozen.map_err(Error::infra)
+    /// Saves the machine's state beside its memory, and ends it.
+    async fn save_and_end(mut self, folder: &Path, say: &mut (dyn FnMut(&str) + Send)) -> Result<()> {
+        say("saving");
+        let saved = self.write_state(folder).await;
+        self.end().await;
+        saved
     }
 
     /// Stops the machine and writes what is not in the memory's file.

@@ -1,5 +1,6 @@
 //! Warm bases: a booted machine that waits for work, saved once and forked for each run.
 
+pub(crate) mod frozen;
 mod holes;
 mod key;
 mod make;
@@ -10,4 +11,4 @@ pub use key::WarmKey;
 pub use make::{MakeWarm, make_warm};
 pub use store::{WarmBase, WarmStore};
 
-pub(super) use store::{DISK, FROZEN_DISK, MEMORY, OPEN_DISK, STATE};
+pub(super) use store::{DISK, MEMORY, STATE};

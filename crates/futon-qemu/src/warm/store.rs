@@ -7,14 +7,14 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use freezer::{Moved, Thaw};
+use freezer::Thaw;
 use futon_common::{Context, Error, Result, stamp};
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Whence, lseek};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::WarmKey;
+use super::{WarmKey, frozen};
 
 /// The guest's memory.
 pub(crate) const MEMORY: &str = "memory";
@@ -22,12 +22,6 @@ pub(crate) const MEMORY: &str = "memory";
 pub(crate) const STATE: &str = "state";
 /// The disk as it was when the machine was saved.
 pub(crate) const DISK: &str = "disk.qcow2";
-
-/// What the frozen QEMU writes to from then on, when it had written nothing.
-pub(crate) const FROZEN_DISK: &str = "frozen.qcow2";
-
-/// The file that this was when QEMU was frozen.
-pub(crate) const OPEN_DISK: &str = "open.qcow2";
 
 /// The guest's console when it was made.
 pub(super) const CONSOLE: &str = "console/console.log";
@@ -113,10 +107,7 @@ impl WarmBase {
         let mut files = BTreeMap::new();
         let mut names = vec![MEMORY, STATE];
         names.extend(has_disk.then_some(DISK));
-        if freezer::is_in(folder) {
-            names.extend([freezer::ABOUT, freezer::CONTENT]);
-            names.extend(has_disk.then_some(FROZEN_DISK));
-        }
+        names.extend(frozen::files(folder, has_disk));
         for name in names {
             let path = folder.join(name);
             let (size, mtime_ns) = stamp(&path).context(|| format!("cannot look at {}", path.display()))?;
@@ -154,33 +145,44 @@ impl WarmBase {
 
     /// How the frozen QEMU goes on with a disk and a console of its own.
     pub(crate) fn thaw(&self, disk: &Path, console: &Path) -> Thaw {
-        thaw(&self.folder, &self.made_in, disk, console)
+        frozen::order(&self.folder, &self.made_in, disk, console)
     }
 
     /// Whether QEMU's process was frozen with it.
     #[must_use]
     pub fn has_process(&self) -> bool {
-        self.files.contains_key(freezer::ABOUT)
+        self.files.keys().any(|name| frozen::is_frozens(name))
     }
 
-    /// The same without that process.
-    pub(crate) fn without_process(&self) -> Self {
-        let mut base = self.clone();
-        base.files.retain(|name, _| ![freezer::ABOUT, freezer::CONTENT, FROZEN_DISK].contains(&name.as_str()));
+    /// The same without that process, and why it does without.
+    pub(crate) fn without_process(&self, why: String) -> Self {
+        let mut base = Self { not_frozen: Some(why), ..self.clone() };
+        base.files.retain(|name, _| !frozen::is_frozens(name));
         base
     }
 
-    /// What is wrong with it by sizes and time stamps.
+    /// The same, without a frozen process that cannot go on here: its forks are plain ones then.
+    fn as_it_serves_here(self) -> Self {
+        let changed = self.changed(frozen::is_frozens);
+        let problem = changed.or_else(|| self.has_process().then(|| frozen::problem(&self.folder))?);
+        match problem {
+            Some(why) => self.without_process(why),
+            None => self,
+        }
+    }
+
+    /// What is wrong with it by sizes and time stamps. A frozen process does not count: a fork can do without.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
-        let changed = self.files.iter().find_map(|(name, made)| match stamp(&self.folder.join(name)) {
+        self.changed(|name| !frozen::is_frozens(name))
+    }
+
+    /// The first of these files that is not as it was made.
+    fn changed(&self, of: impl Fn(&str) -> bool) -> Option<String> {
+        self.files.iter().filter(|(name, _)| of(name)).find_map(|(name, made)| match stamp(&self.folder.join(name)) {
             Ok((size, mtime_ns)) if (size, mtime_ns) == (made.size, made.mtime_ns) => None,
             Ok(_) => Some(format!("its {name} changed")),
             Err(e) => Some(format!("its {name}: {e}")),
-        });
-        changed.or_else(|| {
-            let frozen = self.has_process().then(|| freezer::can_go_on(&self.folder));
-            frozen?.err().map(|why| format!("its frozen QEMU cannot go on: {why}"))
         })
     }
 
@@ -204,16 +206,6 @@ impl WarmBase {
         use std::os::unix::fs::MetadataExt;
         let of = |name| fs::metadata(self.folder.join(name)).map_or(0, |m| m.blocks() * 512);
         self.files.keys().map(of).sum()
-    }
-}
-
-/// How a QEMU that was frozen in `made_in`, whose files are in `folder` now, goes on with a disk and a console of its own.
-pub(super) fn thaw(folder: &Path, made_in: &Path, disk: &Path, console: &Path) -> Thaw {
-    let kept = |name| Moved { from: made_in.join(name), to: folder.join(name), own: false };
-    let own = |name, to: &Path| Moved { from: made_in.join(name), to: to.to_owned(), own: true };
-    Thaw {
-        folder: folder.to_owned(),
-        moved: vec![kept(MEMORY), kept(DISK), own(OPEN_DISK, disk), own(CONSOLE, console)],
     }
 }
 
@@ -277,7 +269,7 @@ impl WarmStore {
         // Who was used last is kept longest.
         let now = std::time::SystemTime::now();
         let _ = File::open(base.folder.join(ABOUT)).and_then(|file| file.set_modified(now));
-        Ok(WarmBase { in_use, ..base })
+        Ok(WarmBase { in_use, ..base }.as_it_serves_here())
     }
 
     /// All warm bases, the one used last first.
@@ -289,7 +281,7 @@ impl WarmStore {
         let entries = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
         let mut found: Vec<(std::time::SystemTime, WarmBase)> = entries
             .filter_map(|entry| {
-                let base = WarmBase::read(&entry.path()).ok()?;
+                let base = WarmBase::read(&entry.path()).ok()?.as_it_serves_here();
                 Some((fs::metadata(entry.path().join(ABOUT)).ok()?.modified().ok()?, base))
             })
             .collect();

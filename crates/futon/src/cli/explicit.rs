@@ -48,6 +48,7 @@ fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
         | Command::Serve(_)
         | Command::Completions { .. }
         | Command::Guard(_)
+        | Command::Shim(_)
         | Command::Manual { .. } => return None,
     })
 }

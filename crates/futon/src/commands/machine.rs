@@ -9,11 +9,11 @@ use futon_machine::Machine;
 use futon_model::{Accelerator, Base, Network};
 use futon_qemu::{AcceleratorChoice, AcceleratorRequest, QemuMachine, choose_accelerator, qemu_version};
 use futon_resources::{FoundLean, INITRD, KERNEL, KernelUse, check_kernel, find_base, find_lean};
-use futon_workdir::config::Config;
+use futon_workdir::config::{Config, Thaw};
 use tokio_util::sync::CancellationToken;
 
 use super::warm::attach;
-use crate::cli::{Accel, BaseArg, MachineArgs, NetworkArg, On, fake_is_allowed};
+use crate::cli::{Accel, BaseArg, MachineArgs, NetworkArg, On, ThawArg, fake_is_allowed};
 use crate::ui::{Ui, brief};
 
 /// A machine that is ready, and what the plan says of it.
@@ -46,6 +46,12 @@ pub fn apply(args: &MachineArgs, config: &mut Config) {
         machine.network = match network {
             NetworkArg::Isolated => Network::Isolated,
             NetworkArg::Host => Network::Host,
+        };
+    }
+    if let Some(thaw) = args.thaw {
+        machine.thaw = match thaw {
+            ThawArg::Auto => Thaw::Auto,
+            ThawArg::Off => Thaw::Off,
         };
     }
     super::gem5::apply_machine(args, config);
@@ -168,6 +174,7 @@ pub async fn prepare_qemu(
         kernel: base.kernel,
         initrd: base.initrd,
         console: None,
+        thaw: config.machine.thaw == Thaw::Auto,
         warm: None,
     })
 }
@@ -230,6 +237,7 @@ async fn lean_qemu(
         kernel: lean.kernel.clone(),
         initrd: Some(lean.initrd.clone()),
         console: None,
+        thaw: config.machine.thaw == Thaw::Auto,
         warm: None,
     })
 }

@@ -69,6 +69,6 @@ pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) 
         Command::Manual { folder } => completions::manual(&folder),
         Command::Completions { shell } => Ok(completions::completions(shell)),
         // `main` has taken this one already.
-        Command::Guard(_) => Ok(ExitCode::Usage),
+        Command::Guard(_) | Command::Shim(_) => Ok(ExitCode::Usage),
     }
 }

@@ -352,9 +352,7 @@ mod tests {
             memory_mib: 2048,
             base_image: String::new(),
             kernel: String::new(),
-            warm_base: None,
-            thawed: false,
-            cached_images: Vec::new(),
+            fork: None,
         };
         let verdict = Verdict { outcome, step: None, code, why: why.into(), hint: None };
         without_run("f", machine, verdict)
