@@ -346,7 +346,7 @@ pub struct ProjectArgs {
 /// How to invoke.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ClientArgs {
-    /// Verified invocations a function [default: 20]
+    /// Verified invocations of each function [default: 20; declared calls: the list once]
     #[arg(long, short = 'n', value_name = "N")]
     pub invocations: Option<u64>,
     /// Warm-up invocations a function [default: 0]

@@ -124,7 +124,7 @@ pub(super) fn never_came_up(verdict: &Verdict) -> bool {
     matches!(verdict.outcome, Outcome::TimedOut | Outcome::Crashed) && verdict.step.as_deref() == Some(steps::BOOT)
 }
 
-/// Gathers function reports. `interrupted` says that somebody stopped futon before the plan was done.
+/// Gathers function reports.
 #[must_use]
 pub fn report(functions: Vec<FunctionReport>, started: SystemTime, duration: Duration) -> Report {
     let count = |wanted: &[Outcome]| functions.iter().filter(|f| wanted.contains(&f.verdict.outcome)).count();

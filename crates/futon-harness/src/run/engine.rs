@@ -207,9 +207,14 @@ async fn watch(
 }
 
 fn exchange_config(parts: &Parts<'_>, events: tokio::sync::mpsc::UnboundedSender<EventKind>) -> Result<ExchangeConfig> {
+    Ok(parts.workdir.exchange_config(new_token()?, parts.store.clone(), events))
+}
+
+/// The run's token, which no other run has had.
+fn new_token() -> Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|e| Error::infra(format!("no random bytes for the run's token: {e}")))?;
-    Ok(parts.workdir.exchange_config(hex::encode(bytes), parts.store.clone(), events))
+    Ok(hex::encode(bytes))
 }
 
 /// Everything that happened: in memory, in `events.jsonl`, and to the sink.

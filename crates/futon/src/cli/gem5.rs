@@ -18,7 +18,7 @@ pub struct Gem5Args {
     /// System to simulate: simple, skylake, or what your own script knows
     #[arg(long, default_value = "simple", value_name = "SYSTEM")]
     pub system: String,
-    /// Parameter of the system, as in l2.size=2MB (`python3 gem5/futon_gem5/tables.py` prints them all)
+    /// Parameter of the system, as in l2.size=2MiB (`python3 gem5/futon_gem5/tables.py` prints them all)
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = param)]
     pub params: Vec<String>,
     /// Core for everything but the measured invocations: atomic or kvm
@@ -76,7 +76,7 @@ fn core(text: &str) -> Result<CoreModel, String> {
 fn param(text: &str) -> Result<String, String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() && !value.is_empty() => Ok(text.to_owned()),
-        _ => Err("write it as NAME=VALUE, as in l2.size=2MB".into()),
+        _ => Err("write it as NAME=VALUE, as in l2.size=2MiB".into()),
     }
 }
 
