@@ -335,7 +335,7 @@ impl Guest {
         let answer = tokio::time::timeout(Duration::from_secs(10), talk)
             .await
             .map_err(|_| Error::infra("the exchange did not answer within 10 s"))?
-            .context(|| "the exchange broke off".into())?;
+            .context(|| "the exchange stopped".into())?;
         let text = String::from_utf8_lossy(&answer).into_owned();
         let status = text.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
         let body = text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();

@@ -24,11 +24,11 @@ pub use gem5::{Gem5Args, StatsCommand};
 pub use load::LoadArgs;
 pub use on::{On, fake_is_allowed};
 
-/// Run serverless functions under test on a virtual machine, and say with proof whether they work there.
+/// Run serverless functions on a virtual machine, and report with proof whether they work there.
 #[derive(Debug, Parser)]
 #[command(name = "futon", version, propagate_version = true, after_help = EXIT_CODES)]
 pub struct Cli {
-    /// Say only what went wrong and the result
+    /// Print only errors and the result
     #[arg(long, short, global = true)]
     pub quiet: bool,
     /// What to do
@@ -37,7 +37,7 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes:
-  0    every function passed, or the command did what was asked
+  0    every function passed, or the command succeeded
   1    a function failed
   2    the command line or a configuration file is wrong
   3    the harness, the host or the base image failed
@@ -53,7 +53,7 @@ impl Cli {
         Self::of(&Self::command().get_matches())
     }
 
-    /// The same for words that a test gives.
+    /// The same for words from a test.
     #[cfg(test)]
     pub fn read_from(words: &[&str]) -> Self {
         Self::of(&Self::command().get_matches_from(words))
@@ -66,10 +66,10 @@ impl Cli {
     }
 }
 
-/// The verbs.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Check what this machine has and lacks, and how to get it
+    /// Check this machine: what is missing, and how to get it
     Doctor(DoctorArgs),
     /// Build, list or verify the base image, kernel and guest tools
     #[command(subcommand)]
@@ -79,19 +79,19 @@ pub enum Command {
     Images(ImagesCommand),
     /// Make a working directory for one function: disk, run script, plan
     Build(BuildArgs),
-    /// Make the run that a working directory holds
+    /// Run a working directory
     Run(RunArgs),
     /// Judge the last run of a working directory
     Check(CheckArgs),
-    /// Build, run and check functions; without names, those of the list file
+    /// Build, run and check functions; without names, those in the list file
     Test(TestArgs),
-    /// Put a load on a function: many calls at once or at given times, each reply verified
+    /// Load-test a function: many calls at once or at a given rate, every reply verified
     Load(LoadArgs),
-    /// Say what a function is, and what it offers while it runs: ports, protocols, gRPC methods, health
+    /// Show what a function is, and what it offers while it runs: ports, protocols, gRPC methods, health
     Describe(Box<DescribeArgs>),
-    /// Write a compose service with a call of each of a function's methods, ready to be tested
+    /// Write a compose service that calls each of a function's methods, ready to test
     Scaffold(Box<ScaffoldArgs>),
-    /// Check files of declared calls
+    /// Check call files
     #[command(subcommand)]
     Calls(CallsCommand),
     /// Simulate functions up to their checkpoints: booted, started, warmed up (gem5)
@@ -103,11 +103,11 @@ pub enum Command {
     Stats(StatsCommand),
     /// Run any script in the guest and collect what it uploads
     Exec(ExecArgs),
-    /// Serve a folder as the exchange does: downloads and uploads
+    /// Serve a folder like the exchange does: downloads and uploads
     Serve(ServeArgs),
     /// Boot the base image and open its console
     Shell(ShellArgs),
-    /// List, make or remove warm bases: booted machines that runs are forked from
+    /// List, make or remove warm bases: booted machines from which runs are forked
     #[command(subcommand)]
     Warm(WarmCommand),
     /// Print a completion script for your shell
@@ -152,7 +152,7 @@ impl Command {
 /// Where resources are.
 #[derive(Debug, Clone, Args)]
 pub struct ResourcesArg {
-    /// Folder of base image, kernel, guest tools and function images [default: resources; of an installed futon ~/.local/share/futon]
+    /// Folder for base image, kernel, guest tools and function images [default: resources; if futon is installed, ~/.local/share/futon]
     #[arg(long, env = "RESOURCES", default_value_os_t = default_resources(), hide_default_value = true, value_name = "DIR")]
     pub resources: PathBuf,
 }
@@ -166,7 +166,7 @@ pub struct DoctorArgs {
     /// What to check for
     #[arg(long, value_enum, default_value_t = DoctorFor::Qemu, value_name = "MACHINE")]
     pub machine: DoctorFor,
-    /// Check only what is needed to build resources and images, not the resources themselves
+    /// Check only what building resources and images needs, not the resources themselves
     #[arg(long)]
     pub host_only: bool,
     /// Try KVM again even if an earlier result is known
@@ -200,10 +200,10 @@ pub enum ResourcesCommand {
         /// Virtual size of the base image's disk
         #[arg(long, default_value = DISK_SIZE, value_name = "SIZE", value_parser = disk_size)]
         disk_size: String,
-        /// Build even if all is up to date
+        /// Build even if everything is up to date
         #[arg(long)]
         force: bool,
-        /// Refresh the guest tools only
+        /// Refresh only the guest tools
         #[arg(long)]
         tools_only: bool,
     },
@@ -216,7 +216,7 @@ pub enum ResourcesCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Describe the resources as gem5 does its own (JSON, for GEM5_RESOURCE_JSON_APPEND)
+    /// Describe the resources in gem5's format (JSON, for GEM5_RESOURCE_JSON_APPEND)
     ExportGem5 {
         /// Where resources are
         #[command(flatten)]
@@ -233,7 +233,7 @@ pub enum ResourcesCommand {
     },
 }
 
-/// Virtual size of the base image's disk, where nobody wants another.
+/// Default virtual size of the base image's disk.
 pub const DISK_SIZE: &str = "8G";
 
 /// What `futon resources build` can make.
@@ -245,14 +245,14 @@ pub enum ResourcePart {
     Kernel,
     /// The lean guest's initramfs
     Lean,
-    /// Docker Compose, which reads compose files (made with any other part, too)
+    /// Docker Compose, which reads compose files (built with every other part, too)
     Compose,
 }
 
 /// `futon images …`.
 #[derive(Debug, Subcommand)]
 pub enum ImagesCommand {
-    /// Build the sample functions' images (all of functions.list without names)
+    /// Build the sample functions' images (without names, all in functions.list)
     Build {
         /// Functions
         functions: Vec<String>,
@@ -267,10 +267,10 @@ pub enum ImagesCommand {
     Add {
         /// OCI layout folder, archive file, or image name
         source: String,
-        /// Name under which guests pull it (needed for an OCI layout) [default: the name that it has]
+        /// Name under which guests pull it (needed for an OCI layout) [default: its own name]
         #[arg(long, value_name = "NAME")]
         name: Option<String>,
-        /// The registry speaks plain HTTP, or has a certificate that this machine does not trust
+        /// The registry uses plain HTTP, or a certificate that this machine does not trust
         #[arg(long)]
         insecure: bool,
         /// Where resources are
@@ -286,7 +286,7 @@ pub enum ImagesCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Show all that the store knows of an image: digests, platforms, layers, how it is run
+    /// Show what the store knows about an image: digests, platforms, layers, how it is run
     Show {
         /// Image name
         name: String,
@@ -309,7 +309,7 @@ pub enum ImagesCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Remove blobs that no image needs, and what adds that were killed have left
+    /// Remove unused blobs, and files left by interrupted adds
     Prune {
         /// Where resources are
         #[command(flatten)]
@@ -329,16 +329,16 @@ pub struct ProjectArgs {
     /// Start all services of the compose file, as `docker compose up` does; none of them may fail
     #[arg(long)]
     pub whole: bool,
-    /// Settings of the project [default: futon.toml where there is one]
+    /// Project settings [default: futon.toml if it exists]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Your own run script or template of one, in place of futon's
+    /// Your own run script or template, instead of futon's
     #[arg(long, value_name = "FILE")]
     pub template: Option<PathBuf>,
     /// Limit of a step or wait: boot, fetch, pull, start, ready, invoke, call, log, stop, upload, shutdown, run
     #[arg(long = "limit", value_name = "STEP=DURATION", value_parser = limit)]
     pub limits: Vec<(String, Duration)>,
-    /// File that the guest may fetch by its name (NAME=PATH for another name)
+    /// File that the guest can fetch by its name (NAME=PATH for a different name)
     #[arg(long = "file", value_name = "PATH")]
     pub files: Vec<String>,
 }
@@ -346,13 +346,13 @@ pub struct ProjectArgs {
 /// How to invoke.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ClientArgs {
-    /// Verified invocations of each function [default: 20; declared calls: the list once]
+    /// Verified invocations per function [default: 20; for declared calls, each call once]
     #[arg(long, short = 'n', value_name = "N")]
     pub invocations: Option<u64>,
-    /// Warm-up invocations a function [default: 0]
+    /// Warm-up invocations per function [default: 0]
     #[arg(long, short = 'w', value_name = "N")]
     pub warmup: Option<u64>,
-    /// Name by which the test client knows the function [default: service name, image's base name]
+    /// The test client's name for the function [default: service name, image's base name]
     #[arg(long, value_name = "NAME")]
     pub client: Option<String>,
     /// Method to call, by name or number [default: 0]
@@ -369,7 +369,7 @@ pub struct ClientArgs {
     pub seed: Option<u64>,
     #[command(flatten)]
     pub calls: CallArgs,
-    /// How calls are sent where it is a load (`futon load`)
+    /// How a load sends calls (`futon load`)
     #[arg(skip)]
     pub load: Option<LoadPlan>,
 }
@@ -381,22 +381,22 @@ pub struct MachineArgs {
     /// Machine to run on
     #[arg(long, default_value_t = On::Qemu, value_name = "MACHINE", value_parser = on::OnParser)]
     pub on: On,
-    /// What the guest is: Debian with the Docker Engine, or a kernel and crun alone, which boots in a second
+    /// The guest: Debian with Docker Engine, or only a kernel and crun, which boots in a second
     #[arg(long, value_enum, default_value_t = BaseArg::Docker, value_name = "BASE")]
     pub base: BaseArg,
-    /// Accelerator; auto takes KVM only if a probe boots under it
+    /// Accelerator; auto uses KVM only if a probe boots under it
     #[arg(long, value_enum, default_value_t = Accel::Auto, value_name = "ACCEL")]
     pub accel: Accel,
-    /// Virtual processors [default: 2; machines that run side by side: their part of the host's processors, 1 or 2]
+    /// Virtual processors [default: 2; machines that run side by side share the host's processors, 1 or 2 each]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub vcpus: Option<u32>,
     /// Memory of the machine, MiB [default: 2048]
     #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(128..))]
     pub memory: Option<u32>,
-    /// What the guest reaches: nothing but its exchange, or all that the host does
+    /// What the guest reaches: only its exchange, or everything that the host reaches
     #[arg(long, value_enum, value_name = "NETWORK")]
     pub network: Option<NetworkArg>,
-    /// Your own base image (raw or qcow2) in place of the one in the resources
+    /// Your own base image (raw or qcow2) instead of the one in the resources
     #[arg(long, value_name = "FILE")]
     pub base_image: Option<PathBuf>,
     /// Your own kernel (bzImage, or vmlinux with a PVH entry)
@@ -408,17 +408,17 @@ pub struct MachineArgs {
     /// Root device in the guest [default: /dev/vda, on gem5 /dev/sda]
     #[arg(long, value_name = "DEVICE")]
     pub root: Option<String>,
-    /// Kernel command line in place of the recommended one (in QEMU root= and rw are added; a kernel's panic is known by its time
+    /// Kernel command line instead of the recommended one (in QEMU root= and rw are added; futon recognises a kernel panic by its time
     /// stamp, printk.time=1)
     #[arg(long, value_name = "LINE")]
     pub cmdline: Option<String>,
     /// More kernel arguments
     #[arg(long, value_name = "LINE")]
     pub append: Option<String>,
-    /// Boot each machine from nothing instead of forking a warm base
+    /// Boot each machine from scratch instead of forking a warm base
     #[arg(long)]
     pub cold: bool,
-    /// Without KVM: freeze QEMU itself with the warm base, so that forks need not translate the guest's code again [default: off]
+    /// Without KVM: freeze QEMU itself with the warm base, so that forks keep the translated guest code [default: off]
     #[arg(long, value_enum, value_name = "WHEN")]
     pub thaw: Option<ThawArg>,
     /// The simulated machine
@@ -433,7 +433,7 @@ pub struct MachineArgs {
 /// `futon warm`.
 #[derive(Debug, Subcommand)]
 pub enum WarmCommand {
-    /// List warm bases, the one used last first
+    /// List warm bases, the most recently used first
     List {
         /// Where resources are
         #[command(flatten)]
@@ -442,7 +442,7 @@ pub enum WarmCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Make the warm base of a machine, if it is not there yet
+    /// Make the warm base of a machine if there is none yet
     Make(Box<WarmMakeArgs>),
     /// Remove warm bases; without names, all
     Rm {
@@ -457,7 +457,7 @@ pub enum WarmCommand {
 /// `futon warm make`.
 #[derive(Debug, Args)]
 pub struct WarmMakeArgs {
-    /// Make it anew even if it is there
+    /// Make it again even if it exists
     #[arg(long)]
     pub force: bool,
     /// Where resources are
@@ -489,9 +489,9 @@ pub enum ThawArg {
 /// Accelerators on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub enum Accel {
-    /// KVM where it is proved useful, else TCG
+    /// KVM if a probe shows that it helps, else TCG
     Auto,
-    /// KVM or nothing
+    /// Always KVM
     Kvm,
     /// QEMU's translator
     Tcg,
@@ -500,9 +500,9 @@ pub enum Accel {
 /// Networks on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 pub enum NetworkArg {
-    /// The exchange and nothing else
+    /// Only the exchange
     Isolated,
-    /// All that the host reaches
+    /// Everything that the host reaches
     Host,
 }
 
@@ -580,19 +580,19 @@ pub struct TestArgs {
     /// Functions: compose services, image names, or image archives, as in ./my-function.tar
     #[arg(value_name = "FUNCTION")]
     pub names: Vec<String>,
-    /// File with one function a line, used when none is named [default: functions.list beside the compose file]
+    /// File with one function per line, used if you name none [default: functions.list beside the compose file]
     #[arg(long, value_name = "FILE")]
     pub list: Option<PathBuf>,
     /// Test all services of the compose file that declare calls or that a built-in client knows
     #[arg(long, conflicts_with_all = ["names", "list", "calls", "call", "client"])]
     pub all: bool,
-    /// Machines side by side [default: as processors and free memory allow]
+    /// Number of machines side by side [default: as many as processors and free memory allow]
     #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub jobs: Option<u32>,
-    /// Try a function that does not pass again, up to N times; one that passes then is called flaky
+    /// If a function does not pass, try again up to N times; if it passes then, it is flaky
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10))]
     pub retries: u32,
-    /// Fork from machines that have pulled the function's images already, by digest; made on first use, said in the report
+    /// Fork from machines that have already pulled the function's images, by digest; they are made on first use, and the report says so
     #[arg(long)]
     pub from_cache: bool,
     /// Stop after the first function that does not pass
@@ -620,10 +620,10 @@ pub struct TestArgs {
 pub struct ExecArgs {
     /// Script: any executable text file; its exit status is the verdict (docs/scripts.md)
     pub script: PathBuf,
-    /// File that the guest may fetch by its name (NAME=PATH for another name)
+    /// File that the guest can fetch by its name (NAME=PATH for a different name)
     #[arg(long = "file", value_name = "PATH")]
     pub files: Vec<String>,
-    /// Folder that what the guest uploads is copied to [default: it stays in runs/TIME/NAME/results/uploads]
+    /// Folder to copy the guest's uploads to [default: they stay in runs/TIME/NAME/results/uploads]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     /// Limit of a wait: boot, run, shutdown
@@ -681,9 +681,9 @@ const LIMITS: [&str; 12] =
 fn limit(text: &str) -> Result<(String, Duration), String> {
     let (name, length) = text.split_once('=').ok_or("write it as STEP=DURATION, as in pull=5m")?;
     if !LIMITS.contains(&name) {
-        return Err(format!("no limit is called {name:?}; there are {}", LIMITS.join(", ")));
+        return Err(format!("there is no limit {name:?}; the limits are {}", LIMITS.join(", ")));
     }
-    let length = humantime::parse_duration(length).map_err(|e| format!("{length:?} is no duration: {e}"))?;
+    let length = humantime::parse_duration(length).map_err(|e| format!("{length:?} is not a duration: {e}"))?;
     Ok((name.to_owned(), length))
 }
 

@@ -86,7 +86,7 @@ fn a_scaffold_passes_its_check_and_never_takes_a_files_place() {
     let (code, said) = call(&project, &seen, &["calls", "check", "zoo.yaml"]);
     assert!(code == Some(0) && said.contains("2 calls") && !said.contains("only the function"), "{said}\n{written}");
     let (code, said) = call(&project, &seen, &scaffold);
-    assert!(code == Some(2) && said.contains("zoo.yaml is there already") && said.contains("--force"), "{said}");
+    assert!(code == Some(2) && said.contains("zoo.yaml already exists") && said.contains("--force"), "{said}");
     assert_eq!(call(&project, &seen, &[&scaffold[..], &["--force", "--reflection"]].concat()).0, Some(0));
     let (code, said) = call(&project, &seen, &["calls", "check", "zoo.yaml"]);
     assert!(code == Some(0) && said.contains("2 calls") && !said.contains("only the function"), "{said}");

@@ -52,13 +52,13 @@ fn every_scenario_has_its_verdict() {
 fn a_load_says_what_it_cannot_have() {
     let project = Project::new();
     for (more, words) in [
-        (&["--max", "p99=1ms"][..], "--emulated where you know"),
+        (&["--max", "p99=1ms"][..], "--emulated if you know"),
         (&["--accept"], "--accept is for single calls"),
         (&["--max", "p98=1ms"], "as in p99=20ms"),
         (&["--rate", "0"], "is no rate"),
         (&["--concurrency", "0"], "0 is not in 1..=10000"),
         (&["--emulated"], "--max"),
-        (&["--duration", "0s"], "must be more than nothing"),
+        (&["--duration", "0s"], "must be more than 0"),
     ] {
         let arguments = [&["load", "fibonacci-go", "--on", "fake"][..], more].concat();
         let output = project.futon(&arguments);

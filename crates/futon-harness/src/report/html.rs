@@ -176,7 +176,7 @@ fn invocations(calls: &InvocationReport) -> Markup {
             @if calls.failed > 0 { ", " (calls.failed) " failed" }
             @if let Some(l) = &calls.latency_ms {
                 " · p50 " (format!("{:.1}", l.p50)) " ms, p90 " (format!("{:.1}", l.p90)) " ms, p99 " (format!("{:.1}", l.p99)) " ms"
-                @if !calls.latency_is_performance { " " span.faint { "(emulated: no performance result)" } }
+                @if !calls.latency_is_performance { " " span.faint { "(emulated: not a performance result)" } }
             }
         }
     }

@@ -19,7 +19,7 @@ pub(super) fn section(load: &LoadReport) -> Markup {
     html! {
         p.title { "load: " (how(load)) }
         table {
-            tr { th { "verified" } td { (load.verified) " replies in " (format!("{:.2}", load.duration_s)) " s, " (format!("{:.1}", load.verified_per_s)) " a second" } }
+            tr { th { "verified" } td { (load.verified) " replies in " (format!("{:.2}", load.duration_s)) " s, " (format!("{:.1}", load.verified_per_s)) " per second" } }
             @if load.failed > 0 { tr { th { "failed" } td { (load.failed) @for (name, count) in &load.errors { " · " (count) " × " (name) } } } }
             @if let Some(l) = &load.latency_ms {
                 tr {
@@ -27,7 +27,7 @@ pub(super) fn section(load: &LoadReport) -> Markup {
                     td {
                         "min " (ms(l.min)) " · mean " (ms(l.mean)) " · p50 " (ms(l.p50)) " · p90 " (ms(l.p90)) " · p99 " (ms(l.p99)) " · p99.9 " (ms(l.p99_9))
                         " · p99.99 " (ms(l.p99_99)) " · max " (ms(l.max))
-                        @if !load.is_performance { " " span.faint { "(emulated: no performance result)" } }
+                        @if !load.is_performance { " " span.faint { "(emulated: not a performance result)" } }
                     }
                 }
             }
@@ -48,12 +48,12 @@ pub(super) fn section(load: &LoadReport) -> Markup {
         }
         @if load.seconds.len() > 1 {
             p.legend {
-                span.key { span.part style={ "background:" (REPLIES) } {} "replies a second" }
+                span.key { span.part style={ "background:" (REPLIES) } {} "replies per second" }
                 span.key { span.part style={ "background:" (MEDIAN) } {} "p50, ms" }
                 span.key { span.part style={ "background:" (TAIL) } {} "p99, ms" }
             }
-            (chart(&load.seconds, &[(REPLIES, &|s| s.replies_per_s)], "replies a second over the load's time"))
-            (chart(&load.seconds, &[(TAIL, &|s| s.p99), (MEDIAN, &|s| s.p50)], "latencies over the load's time, milliseconds"))
+            (chart(&load.seconds, &[(REPLIES, &|s| s.replies_per_s)], "replies per second over time"))
+            (chart(&load.seconds, &[(TAIL, &|s| s.p99), (MEDIAN, &|s| s.p50)], "latencies over time, milliseconds"))
         }
     }
 }
@@ -62,7 +62,7 @@ fn how(load: &LoadReport) -> String {
     let connections =
         if load.connections == 1 { "1 connection".to_owned() } else { format!("{} connections", load.connections) };
     match &load.rate {
-        Some(rate) => format!("{rate} calls a second, {connections}"),
+        Some(rate) => format!("{rate} calls per second, {connections}"),
         None => format!("{} calls in flight, {connections}", load.concurrency),
     }
 }
@@ -132,12 +132,12 @@ mod tests {
         let page = section(&load()).into_string();
         assert!(page.contains("32 calls in flight, 1 connection") && page.contains("1000 replies in 2.00 s"), "{page}");
         assert!(page.contains("p99 is 9.000 ms, and 5 ms is the most") && page.contains("1000 ms: holds"), "{page}");
-        assert!(page.contains("emulated: no performance result"), "{page}");
+        assert!(page.contains("emulated: not a performance result"), "{page}");
         assert_eq!((page.matches("<svg").count(), page.matches("<polyline").count()), (2, 3));
         // The last point of the replies is at the right end and at the top.
         assert!(page.contains("752.0,12.0\""), "{page}");
         let one = LoadReport { seconds: Vec::new(), rate: Some("<b>".into()), failed: 1, ..load() };
         let page = section(&one).into_string();
-        assert!(!page.contains("<svg") && page.contains("&lt;b&gt; calls a second"), "{page}");
+        assert!(!page.contains("<svg") && page.contains("&lt;b&gt; calls per second"), "{page}");
     }
 }

@@ -313,7 +313,7 @@ impl WarmStore {
                 "the warm base {id} is in a folder that you cannot write: {}",
                 base.folder.display()
             ))
-            .hint("whoever made that folder can remove it"));
+            .hint("only the folder's owner can remove it"));
         }
         if remove_unused(&base.folder)? { Ok(()) } else { Err(in_use(id)) }
     }

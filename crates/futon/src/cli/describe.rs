@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{MachineArgs, ResourcesArg, limit};
 
-/// Which function, and how it is run to be looked at.
+/// Which function, and how to run it.
 #[derive(Debug, Args)]
 pub struct LookArgs {
     /// Function: an image name, an image archive as in ./my-function.tar, or a compose service
@@ -16,7 +16,7 @@ pub struct LookArgs {
     /// Compose file with the function [default: functions.yaml, functions/functions.yaml, or futon's samples]
     #[arg(long, value_name = "FILE")]
     pub functions: Option<PathBuf>,
-    /// Limit of a step or wait, as `futon test` has it
+    /// Limit of a step or wait, as in `futon test`
     #[arg(long = "limit", value_name = "STEP=DURATION", value_parser = limit)]
     pub limits: Vec<(String, Duration)>,
     /// Where resources are
@@ -30,10 +30,10 @@ pub struct LookArgs {
 /// `futon describe`.
 #[derive(Debug, Args)]
 pub struct DescribeArgs {
-    /// Run it even if what it offers is known
+    /// Run it even if an earlier result is known
     #[arg(long)]
     pub again: bool,
-    /// Say only what the image itself says
+    /// Show only what the image itself says, without a run
     #[arg(long, conflicts_with = "again")]
     pub no_run: bool,
     /// Print JSON
@@ -47,22 +47,22 @@ pub struct DescribeArgs {
 /// `futon scaffold`.
 #[derive(Debug, Args)]
 pub struct ScaffoldArgs {
-    /// File to write, with the schema beside it [default: standard output, and the schema by reflection]
+    /// File to write, with the schema beside it [default: standard output, with the schema by reflection]
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Write over files that are there
+    /// Overwrite existing files
     #[arg(long, requires = "output")]
     pub force: bool,
-    /// Let tests ask the function for its schema, and write none beside the file
+    /// Let tests ask the function for its schema instead of writing one beside the file
     #[arg(long, conflicts_with_all = ["proto", "protoset"])]
     pub reflection: bool,
-    /// Description of the messages, for a server without reflection
+    /// .proto file with the messages, for a server without reflection
     #[arg(long, value_name = "FILE")]
     pub proto: Vec<PathBuf>,
-    /// The same as a set of descriptors
+    /// The same as a descriptor set
     #[arg(long, value_name = "FILE", conflicts_with = "proto")]
     pub protoset: Option<PathBuf>,
-    /// Run it even if what it offers is known
+    /// Run it even if an earlier result is known
     #[arg(long)]
     pub again: bool,
     /// Which function

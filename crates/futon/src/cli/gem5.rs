@@ -15,7 +15,7 @@ pub struct Gem5Args {
     /// The gem5 program [default: gem5 in the resources folder]
     #[arg(long, env = "GEM5", value_name = "FILE", hide_env_values = true)]
     pub gem5: Option<PathBuf>,
-    /// System to simulate: simple, skylake, or what your own script knows
+    /// System to simulate: simple, skylake, or one that your own script knows
     #[arg(long, default_value = "simple", value_name = "SYSTEM")]
     pub system: String,
     /// Parameter of the system, as in l2.size=2MiB (`python3 gem5/futon_gem5/tables.py` prints them all)
@@ -30,7 +30,7 @@ pub struct Gem5Args {
     /// Invocations before the function's checkpoint, on the boot core (same as --warmup)
     #[arg(long, value_name = "N")]
     pub software_warmup: Option<u64>,
-    /// Invocations on the measured core that are discarded: a restored checkpoint has cold caches
+    /// Discarded invocations on the measured core (a restored checkpoint has cold caches)
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub uarch_warmup: u64,
     /// Your own gem5 configuration script (docs/gem5.md has its contract)
@@ -39,10 +39,10 @@ pub struct Gem5Args {
     /// Seed of token, time and entropy in the guest [default: from the plan]
     #[arg(long, value_name = "SEED")]
     pub sim_seed: Option<Seed>,
-    /// Limit that the host keeps to: boot, host, progress (host time), simulated
+    /// Limit that the host enforces: boot, host, progress (host time), simulated
     #[arg(long = "watchdog", value_name = "NAME=DURATION", value_parser = watchdog)]
     pub watchdogs: Vec<(String, Duration)>,
-    /// Let gem5 write wherever you may, where the host cannot confine it
+    /// Run gem5 without confinement if the host cannot confine it: it can write wherever you can
     #[arg(long)]
     pub unconfined: bool,
 }
@@ -50,7 +50,7 @@ pub struct Gem5Args {
 /// `futon stats …`.
 #[derive(Debug, Subcommand)]
 pub enum StatsCommand {
-    /// Read a stats.txt and say what is in it
+    /// Read a stats.txt and summarise it
     Check {
         /// The file
         file: PathBuf,
@@ -68,7 +68,7 @@ pub enum StatsCommand {
 
 fn core(text: &str) -> Result<CoreModel, String> {
     match text.parse()? {
-        CoreModel::Kvm => Err("KVM executes on the host's processor: nothing could be measured".into()),
+        CoreModel::Kvm => Err("KVM runs on the host's processor, so nothing can be measured".into()),
         core => Ok(core),
     }
 }
@@ -84,8 +84,8 @@ fn watchdog(text: &str) -> Result<(String, Duration), String> {
     const NAMES: [&str; 4] = ["boot", "host", "simulated", "progress"];
     let (name, length) = text.split_once('=').ok_or("write it as NAME=DURATION, as in boot=10m")?;
     if !NAMES.contains(&name) {
-        return Err(format!("no watchdog is called {name:?}; there are {}", NAMES.join(", ")));
+        return Err(format!("there is no watchdog {name:?}; the watchdogs are {}", NAMES.join(", ")));
     }
-    let length = humantime::parse_duration(length).map_err(|e| format!("{length:?} is no duration: {e}"))?;
-    if length.is_zero() { Err("0 would strike at once".into()) } else { Ok((name.to_owned(), length)) }
+    let length = humantime::parse_duration(length).map_err(|e| format!("{length:?} is not a duration: {e}"))?;
+    if length.is_zero() { Err("0 would end the run at once".into()) } else { Ok((name.to_owned(), length)) }
 }

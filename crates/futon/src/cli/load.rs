@@ -17,7 +17,7 @@ pub struct LoadArgs {
     /// How calls are sent
     #[command(flatten)]
     pub how: LoadHow,
-    /// Name by which the test client knows the function, where it declares no calls [default: service name, image's base name]
+    /// The test client's name for the function, if it declares no calls [default: service name, image's base name]
     #[arg(long, value_name = "NAME")]
     pub client: Option<String>,
     /// Input of a built-in client's calls [default: 1]
@@ -26,7 +26,7 @@ pub struct LoadArgs {
     /// Seed of random inputs
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Declared calls that go round: the list, again and again up to so many [default: the list once]
+    /// Length of the list of declared calls: it is repeated up to this many [default: the list once]
     #[arg(long, short = 'n', value_name = "N")]
     pub invocations: Option<u64>,
     #[command(flatten)]
@@ -49,39 +49,39 @@ pub struct LoadArgs {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Load")]
 pub struct LoadHow {
-    /// Calls in flight at most, over all connections [default: one a connection; with --rate 10000]
+    /// Maximum calls in flight, over all connections [default: one per connection; with --rate 10000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub concurrency: Option<u32>,
     /// Connections
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub connections: u32,
-    /// Calls a second, at their times whatever became of those before: 500, in steps 100,200,400, or rising 100..1000
+    /// Calls per second, sent on time even if earlier ones have not ended: 500, in steps 100,200,400, or rising 100..1000
     #[arg(long, value_name = "RATE")]
     pub rate: Option<Rate>,
-    /// How long calls are sent and measured
+    /// How long to send measured calls
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = some)]
     pub duration: Duration,
-    /// How long calls are sent before
+    /// How long to send warm-up calls before that
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = humantime::parse_duration)]
     pub warmup: Duration,
-    /// A latency that must not be exceeded: mean, p50, p90, p99, p99.9, p99.99 or max, as in p99=20ms
+    /// Latency that must not be exceeded: mean, p50, p90, p99, p99.9, p99.99 or max, as in p99=20ms
     #[arg(long, value_name = "WHICH=TIME")]
     pub max: Vec<Threshold>,
-    /// Hold latencies against --max even where the machine is emulated, and they say little
+    /// Apply --max even if the machine is emulated, where latencies say little
     #[arg(long, requires = "max")]
     pub emulated: bool,
 }
 
 fn some(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err("must be more than nothing".to_owned()),
+        Ok(Duration::ZERO) => Err("must be more than 0".to_owned()),
         Ok(length) => Ok(length),
         Err(error) => Err(format!("{error}; write 500ms, 10s or 2m")),
     }
 }
 
 impl LoadHow {
-    /// The plan that the flags make.
+    /// The flags as a plan.
     pub fn plan(&self) -> LoadPlan {
         LoadPlan {
             connections: self.connections,

@@ -26,7 +26,7 @@ pub fn given(args: &CallArgs) -> Result<Option<Declared>> {
     let json = |flag: &str, text: &Option<String>| -> Result<Option<Value>> {
         let parsed = text.as_deref().map(serde_json::from_str).transpose();
         parsed.map_err(|e| {
-            Error::usage(format!("{flag}: no JSON: {e}")).hint("quote it for the shell: '{\"name\": \"x\"}'")
+            Error::usage(format!("{flag}: not JSON: {e}")).hint("quote it for the shell: '{\"name\": \"x\"}'")
         })
     };
     let (data, equals) = (json("--data", &args.data)?, json("--expect", &args.expect)?);
@@ -63,7 +63,7 @@ pub fn given(args: &CallArgs) -> Result<Option<Declared>> {
 }
 
 fn read(path: &Path) -> Result<Declared> {
-    Declared::parse(path, &read_text(path, "--calls takes a file's path")?)
+    Declared::parse(path, &read_text(path, "--calls takes a file path")?)
 }
 
 /// Puts what the flags declare into the compose file's place.
@@ -98,7 +98,7 @@ pub fn sheet(
     ] {
         if is_given {
             return Err(Error::usage(format!(
-                "{flag} is of the built-in clients, and {} declares its calls",
+                "{flag} is only for built-in clients, and {} declares its calls",
                 selection.name
             )));
         }
@@ -185,9 +185,12 @@ pub fn calls(command: &CallsCommand, ui: &mut Ui) -> Result<ExitCode> {
                 Ok(sheet) => {
                     let count = sheet.planned().0;
                     let calls = if count == 1 { "1 call".to_owned() } else { format!("{count} calls") };
-                    let later =
-                        if sheet.lacks_schema() { " (but for its messages: only the function knows them)" } else { "" };
-                    ui.line(&format!("{}{name}: {calls}, {}: fine{later}", path.display(), sheet.title()));
+                    let later = if sheet.lacks_schema() {
+                        " (messages not checked: only the running function knows them)"
+                    } else {
+                        ""
+                    };
+                    ui.line(&format!("{}{name}: {calls}, {}: ok{later}", path.display(), sheet.title()));
                 }
                 Err(error) => {
                     ui.line(&error.to_string());
@@ -212,7 +215,7 @@ type Checked = (Option<String>, Result<Sheet>);
 
 /// What a file declares: of a compose file each service that declares calls.
 fn check(path: &Path, resources: &Path) -> Result<Vec<Checked>> {
-    let text = read_text(path, "name a file of calls, or a compose file")?;
+    let text = read_text(path, "name a call file, or a compose file")?;
     let is_compose = text.lines().any(|line| line.starts_with("services:"));
     let resolved = |declared: Declared, schema: Option<Schema>| {
         // What only the running function can say is looked at when it is tested.

@@ -22,7 +22,7 @@ pub fn check(args: &CheckArgs, ui: &mut Ui) -> Result<ExitCode> {
     let path = workdir.results().join("run.json");
     let meta: RunMeta =
         std::fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok()).ok_or_else(|| {
-            Error::infra(format!("the run in {} did not end", args.dir.display())).hint("`futon run` makes it again")
+            Error::infra(format!("the run in {} did not end", args.dir.display())).hint("`futon run` repeats it")
         })?;
     let function = function_report(&workdir, &events, &meta);
     let report = report(vec![function], SystemTime::now(), meta.duration);

@@ -70,7 +70,7 @@ pub async fn doctor(args: &DoctorArgs, ui: &mut Ui) -> Result<ExitCode> {
     if missing > 0 {
         ui.line(&match Setup::here() {
             Setup::Source => {
-                format!("{missing} missing (hint: `make setup` installs programs, `make resources` builds the rest)")
+                format!("{missing} missing (hint: `make setup` installs packages, `make resources` builds the rest)")
             }
             Setup::Installed => {
                 format!("{missing} missing (hint: `futon resources build` builds resources; packages are named above)")
@@ -98,16 +98,16 @@ async fn qemu(args: &DoctorArgs, ui: &mut Ui) -> Result<Vec<Finding>> {
         Err(why) => note(
             "network namespaces",
             format!(
-                "refused ({why}): one machine at a time on the host's port {HOST_PORT}{}",
+                "not available ({why}): one machine at a time on the host's port {HOST_PORT}{}",
                 match Setup::here() {
-                    Setup::Source => "; `make setup` offers AppArmor's profile",
+                    Setup::Source => "; `make setup` offers an AppArmor profile",
                     Setup::Installed => "",
                 }
             ),
         ),
     });
     if port_is_taken() {
-        findings.push(note("port 3003", "taken by another program; only --network host and `futon serve` need it"));
+        findings.push(note("port 3003", "used by another program; only --network host and `futon serve` need it"));
     }
     if args.host_only {
         return Ok(findings);
@@ -165,9 +165,9 @@ async fn gem5(folder: &Path) -> Vec<Finding> {
         Ok(gem5) => {
             findings.push(ok("gem5", format!("{} (version {})", gem5.path.display(), gem5.version)));
             findings.push(match (gem5.kvm, Path::new("/dev/kvm").exists()) {
-                (true, true) => ok("gem5 with KVM", "--boot-cpu kvm may be tried"),
-                (true, false) => note("gem5 with KVM", "this host has no /dev/kvm; nothing needs it"),
-                (false, _) => note("gem5 with KVM", "not built in; nothing needs it"),
+                (true, true) => ok("gem5 with KVM", "you can try --boot-cpu kvm"),
+                (true, false) => note("gem5 with KVM", "this host has no /dev/kvm; futon does not need it"),
+                (false, _) => note("gem5 with KVM", "not built in; futon does not need it"),
             });
         }
         Err(e) => {
@@ -175,11 +175,11 @@ async fn gem5(folder: &Path) -> Vec<Finding> {
         }
     }
     findings.push(if confinement_works() {
-        ok("Landlock", "gem5 is confined to its run directory")
+        ok("Landlock", "gem5 is confined to its run folder")
     } else {
         missing(
             "Landlock",
-            "the kernel cannot confine gem5 (Linux 5.13, lsm=landlock); --unconfined runs it all the same",
+            "the kernel cannot confine gem5 (Linux 5.13, lsm=landlock); --unconfined runs it unconfined",
         )
     });
     for (name, part) in [("lean-kernel", "kernel"), ("lean-initrd", "lean")] {
@@ -217,12 +217,12 @@ async fn namespaces_for_recipes() -> Finding {
         Ok(output) if output.status.success() => ok(NAME, "recipes can unpack Debian roots"),
         // Where AppArmor keeps them from programs that it does not know, it knows mmdebstrap and buildah.
         Ok(_) if restricted_by_apparmor() => {
-            note(NAME, "refused to unknown programs by AppArmor; those of the recipes have a profile")
+            note(NAME, "AppArmor denies them to unknown programs; the recipes' programs have a profile")
         }
         Ok(output) => missing(
             NAME,
             format!(
-                "refused ({}): building resources and images needs them; a container without privileges, or a root entered by chroot, refuses them",
+                "not available ({}): building resources and images needs them; unprivileged containers and chroots deny them",
                 String::from_utf8_lossy(&output.stderr).trim()
             ),
         ),
@@ -258,7 +258,7 @@ fn subordinate_ids() -> Finding {
     const NAME: &str = "subordinate ids";
     let uid = nix::unistd::getuid();
     if uid.is_root() {
-        return ok(NAME, "root needs none");
+        return ok(NAME, "not needed as root");
     }
     let text = std::fs::read_to_string("/etc/subuid").unwrap_or_default();
     // Static glibc has no name service: the user's name is taken from the environment, as shells set it.

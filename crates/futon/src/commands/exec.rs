@@ -20,7 +20,7 @@ use crate::ui::Ui;
 /// Runs a script of the user's.
 pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     let resources = &args.resources.resources;
-    let script = read_text(&args.script, "name a script: any executable text file")?;
+    let script = read_text(&args.script, "name a script: any text file, with or without `#!`")?;
     let mut config = settings(None)?;
     set_limits(&mut config.limits, &args.limits);
     super::machine::apply(&args.machine, &mut config);

@@ -49,7 +49,7 @@ pub fn require_gem5_for_its_flags(args: &MachineArgs) -> Result<()> {
     ];
     match flags.iter().find(|(_, id)| args.explicit.contains(*id)) {
         Some((flag, _)) => {
-            Err(Error::usage(format!("{flag} means nothing to this machine")).hint("it goes with --on gem5"))
+            Err(Error::usage(format!("{flag} has no effect on this machine")).hint("use it with --on gem5"))
         }
         None => Ok(()),
     }
@@ -71,7 +71,7 @@ pub fn apply_client(args: &MachineArgs, client: &ClientArgs, config: &mut Config
         return Ok(());
     }
     if client.warmup.is_some() && args.gem5.software_warmup.is_some() {
-        return Err(Error::usage("--warmup and --software-warmup are the same").hint("leave one out"));
+        return Err(Error::usage("--warmup and --software-warmup mean the same").hint("leave one out"));
     }
     let settings = &mut config.client;
     if client.invocations.is_none() && settings.invocations == ClientConfig::default().invocations {
@@ -93,13 +93,13 @@ pub async fn prepare_gem5(
     let g = &args.gem5;
     if goal != Goal::Test && !g.cpu.has_cycles() {
         return Err(
-            Error::usage("only the measured cores have a checkpoint of the function").hint("--cpu timing or --cpu o3")
+            Error::usage("the function has a checkpoint only with a measured core").hint("--cpu timing or --cpu o3")
         );
     }
     if g.uarch_warmup > 0 && !g.cpu.has_cycles() {
-        return Err(Error::usage("--uarch-warmup warms nothing up on the atomic core").hint("--cpu timing or --cpu o3"));
+        return Err(Error::usage("--uarch-warmup has no effect on the atomic core").hint("--cpu timing or --cpu o3"));
     }
-    ui.start("asking gem5 what it is");
+    ui.start("asking gem5 for its version");
     let program = find_gem5(g.gem5.as_deref(), resources)?;
     let gem5 = probe_gem5(&program, resources).await;
     ui.stop();

@@ -21,7 +21,7 @@ pub async fn images(command: ImagesCommand, ui: &mut Ui, cancel: &CancellationTo
     match command {
         ImagesCommand::Build { functions, all, resources } => {
             let names = sample_names(functions, all, &resources.resources)?;
-            ui.start("function images: looking");
+            ui.start("function images: checking");
             let shown: &Ui = ui;
             let store = store_to_add_to(&resources.resources)?;
             let (folder, compose) = (own_folder(&resources.resources)?, find_compose(&resources.resources)?);
@@ -40,7 +40,7 @@ pub async fn images(command: ImagesCommand, ui: &mut Ui, cancel: &CancellationTo
             let own = own_folder(&resources.resources)?;
             if own != resources.resources {
                 let shared = resources.resources.display();
-                ui.line(&format!("{shared} cannot be written: it is in {}, for you alone", own.display()));
+                ui.line(&format!("{shared} is read-only: the image is in {}, only for you", own.display()));
             }
             Ok(ExitCode::Passed)
         }
@@ -70,7 +70,7 @@ fn sample_names(given: Vec<String>, all: bool, resources: &Path) -> Result<Vec<S
     let samples = samples()?;
     let known = |name: &String| samples.contains(name) || folder.join(name).is_dir();
     match given.iter().find(|name| !known(name)) {
-        Some(unknown) => Err(Error::usage(format!("no sample function is called {unknown:?}"))
+        Some(unknown) => Err(Error::usage(format!("there is no sample function {unknown:?}"))
             .hint(format!("there are {}", samples.join(", ")))),
         None => Ok(given),
     }
@@ -116,9 +116,8 @@ async fn add(
     // Hashing and copying would hold up the runtime.
     let adding = tokio::task::spawn_blocking(move || -> Result<Vec<image_store::Added>> {
         if path.is_dir() {
-            let name = name.ok_or_else(|| {
-                Error::usage("an OCI layout has no name of its own").hint("add --name me/function:latest")
-            })?;
+            let name = name
+                .ok_or_else(|| Error::usage("an OCI layout has no image name").hint("add --name me/function:latest"))?;
             return Ok(vec![store.add_oci_layout(&path, &name)?]);
         }
         if path.is_file() {
@@ -127,7 +126,7 @@ async fn add(
         // As skopeo and others write it.
         let written = source_text.strip_prefix("docker://").unwrap_or(&source_text);
         let reference: ImageReference = written.parse().map_err(|e: futon_model::ReferenceError| {
-            Error::usage(format!("{source_text} is no file, no folder and {e}"))
+            Error::usage(format!("{source_text} is not a file or a folder, and {e}"))
         })?;
         let progress = &mut |line: &str| _ = tell.send(line.to_owned());
         Ok(vec![store.add_registry(&reference, name.as_ref(), &registry, progress)?])
@@ -135,7 +134,7 @@ async fn add(
     while let Some(line) = told.recv().await {
         ui.update(&line);
     }
-    let added = adding.await.context(|| "adding was broken off".into());
+    let added = adding.await.context(|| "adding was interrupted".into());
     ui.stop();
     let added: Vec<_> = added??.into_iter().map(|added| added.image).collect();
     for image in &added {

@@ -13,14 +13,14 @@ use crate::ui::Ui;
 /// Puts a load on a function.
 pub async fn load(args: LoadArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     if args.machine.on == On::Gem5 {
-        return Err(Error::usage("a load takes seconds of many calls, and gem5 simulates milliseconds")
+        return Err(Error::usage("a load makes calls for seconds, and gem5 simulates only milliseconds")
             .hint("`futon test --on gem5` measures single calls, in cycles"));
     }
     if args.calls.accept {
-        return Err(Error::usage("--accept is for single calls").hint("`futon test --accept` keeps the replies"));
+        return Err(Error::usage("--accept is for single calls").hint("`futon test --accept` saves the replies"));
     }
     if args.project.template.is_some() {
-        return Err(Error::usage("--template: a load has futon's own run script"));
+        return Err(Error::usage("--template: a load uses futon's own run script"));
     }
     test(&args.test(), Goal::Test, ui, cancel).await
 }
@@ -32,6 +32,8 @@ pub fn check_thresholds(plan: &LoadPlan, prepared: &Prepared) -> Result<()> {
         return Ok(());
     }
     let (word, why) = (accelerator.word(), prepared.machine.report().accelerator_reason);
-    Err(Error::usage(format!("--max: the machine is emulated ({word}: {why}), and its latencies are no performance"))
-        .hint("leave --max out, take a machine with KVM, or say --emulated where you know what they are worth"))
+    Err(Error::usage(format!(
+        "--max: the machine is emulated ({word}: {why}), so its latencies do not measure performance"
+    ))
+    .hint("leave --max out, use a machine with KVM, or give --emulated if you know what these latencies mean"))
 }

@@ -78,7 +78,7 @@ pub fn refuse_fake() -> Result<()> {
     if fake_is_allowed() {
         return Ok(());
     }
-    Err(Error::infra("the fake machine executes nothing and proves nothing: it is for futon's own tests alone")
+    Err(Error::infra("the fake machine executes nothing and proves nothing: it is only for futon's own tests")
         .hint("`futon build` makes the working directory for a real machine"))
 }
 
@@ -138,11 +138,11 @@ pub async fn prepare_qemu(
     ui: &mut Ui,
 ) -> Result<QemuMachine> {
     if super::gem5::wanted(args) {
-        return Err(Error::usage("this command is QEMU's")
-            .hint("gem5 has `futon test`, `setup`, `evaluate`, `build`, `run` and `exec`"));
+        return Err(Error::usage("this command works only on QEMU")
+            .hint("on gem5 there are `futon test`, `setup`, `evaluate`, `build`, `run` and `exec`"));
     }
     if args.on != On::Qemu {
-        return Err(Error::usage(format!("this command does nothing on {}", args.on)).hint("leave --on out"));
+        return Err(Error::usage(format!("this command has no use on {}", args.on)).hint("leave --on out"));
     }
     if args.base == BaseArg::Lean {
         return lean_qemu(&lean(args, resources, KernelUse::LeanQemu)?, args, resources, config, purpose, ui).await;
@@ -206,7 +206,7 @@ async fn accelerator(
 /// The lean guest that the flags ask for. A kernel of the user's is looked at first: it would fail without a word.
 pub fn lean(args: &MachineArgs, resources: &Path, using: KernelUse) -> Result<FoundLean> {
     if args.base_image.is_some() {
-        return Err(Error::usage("--base-image goes with --base docker").hint("the lean guest has no disk"));
+        return Err(Error::usage("--base-image needs --base docker").hint("the lean guest has no disk"));
     }
     let lean = find_lean(resources, args.kernel.as_deref(), args.initrd.as_deref(), args.cmdline.as_deref())?;
     if let Some(kernel) = &args.kernel {

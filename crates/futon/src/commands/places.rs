@@ -22,10 +22,10 @@ pub fn own_folder(resources: &Path) -> Result<PathBuf> {
     }
     let refused = |why: String| {
         Error::infra(format!("{} cannot be written, and {why}", resources.display()))
-            .hint(format!("{VARIABLE}=DIR names a folder for images, warm bases and checkpoints"))
+            .hint(format!("set {VARIABLE}=DIR to a folder for images, warm bases and checkpoints"))
     };
     match users_folder() {
-        None => Err(refused("there is no home for a folder of your own".into())),
+        None => Err(refused("there is no home directory for your own folder".into())),
         Some(own) if can_be_made(&own) => Ok(own),
         Some(own) => Err(refused(format!("neither can {}", own.display()))),
     }
@@ -67,7 +67,7 @@ pub fn writable(resources: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::infra(format!("{} cannot be written", resources.display()))
-        .hint("--resources DIR, or RESOURCES, names a folder of your own"))
+        .hint("choose your own folder with --resources DIR or RESOURCES"))
 }
 
 /// One that is not there yet is the user's to make.

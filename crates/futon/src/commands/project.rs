@@ -64,16 +64,16 @@ impl Project {
         c.gen_type = client.gen_type.clone().unwrap_or_else(|| c.gen_type.clone());
         super::gem5::apply_client(machine, client, &mut config)?;
         if config.client.invocations == 0 {
-            return Err(Error::usage("0 invocations prove nothing").hint("-n takes a number from 1"));
+            return Err(Error::usage("0 invocations prove nothing").hint("-n takes a number of at least 1"));
         }
         let template = match &args.template {
-            Some(path) => Some((path.clone(), read_text(path, "--template takes a file's path")?)),
+            Some(path) => Some((path.clone(), read_text(path, "--template takes a file path")?)),
             None => None,
         };
         let files = named_files(&args.files)?;
         if let Some((name, _)) = files.iter().find(|(name, _)| OURS.contains(&name.as_str())) {
-            return Err(Error::usage(format!("--file {name}: the guest gets a {name} of futon's own"))
-                .hint("give it another name, as in --file my-client=PATH"));
+            return Err(Error::usage(format!("--file {name}: futon gives the guest its own {name}"))
+                .hint("use a different name, as in --file my-client=PATH"));
         }
         let simulated = machine.on == On::Gem5;
         Ok(Self {
@@ -122,9 +122,9 @@ impl Project {
                 let error = if other == name {
                     Error::usage(format!("{name} is named twice"))
                 } else {
-                    Error::usage(format!("{other} and {name} are both called {}", selection.name))
+                    Error::usage(format!("{other} and {name} both have the name {}", selection.name))
                 };
-                return Err(error.hint("test them in two calls, each with an --out of its own"));
+                return Err(error.hint("test them in two calls, each with its own --out"));
             }
         }
         Ok(names)
@@ -184,7 +184,7 @@ impl Project {
         let names: Vec<String> = self.compose.functions()?.into_iter().map(str::to_owned).collect();
         if names.is_empty() {
             return Err(Error::nothing_to_run(format!("{}: no service declares calls", self.compose.path.display()))
-                .hint("say with `x-futon` how a service is called; docs/calls.md says how"));
+                .hint("declare its calls with `x-futon`; docs/calls.md explains it"));
         }
         Ok(names)
     }
@@ -194,8 +194,8 @@ impl Project {
         let path = list.unwrap_or(&beside);
         let names = parse_list(&read_text(path, "name functions on the command line, or a list with --list FILE")?);
         if names.is_empty() {
-            return Err(Error::nothing_to_run(format!("no function is selected: {} names none", path.display()))
-                .hint("name functions on the command line, or take the # from a line of the list"));
+            return Err(Error::nothing_to_run(format!("no function is selected: {} lists none", path.display()))
+                .hint("name functions on the command line, or uncomment a line of the list"));
         }
         Ok(names)
     }
@@ -287,17 +287,15 @@ impl Project {
         let declared = plan.client.as_ref().is_some_and(|client| client.declared.is_some());
         let probed = plan.client.as_ref().is_some_and(|client| !client.probe.is_default());
         for (needed, name, what) in [
-            (!selection.handover.is_empty(), "HANDOVER", "needs files of this machine"),
-            (found, "FIND", "is called where only the engine knows"),
+            (!selection.handover.is_empty(), "HANDOVER", "needs files from the host"),
+            (found, "FIND", "has a port that only the engine knows"),
             (declared, "REPORT", "declares its calls"),
-            (probed, "PROBE", "says when it is ready"),
+            (probed, "PROBE", "declares when it is ready"),
         ] {
             if needed && !text.contains(name) {
                 let (file, function) = (path.display(), &plan.function);
-                return Err(Error::usage(format!(
-                    "{file}: {function} {what}, and the template does nothing with ${name}"
-                ))
-                .hint("see how futon's own template, test/run_test.template.sh, uses it"));
+                return Err(Error::usage(format!("{file}: {function} {what}, and the template does not use ${name}"))
+                    .hint("see how futon's own template, test/run_test.template.sh, uses it"));
             }
         }
         Ok(())
@@ -410,8 +408,9 @@ fn lean_parts(
         let place =
             service.map_or_else(|| compose.path.display().to_string(), |s| compose.project.place(s, Some(&key)));
         let of = service.map(|service| format!("service {service}: ")).unwrap_or_default();
-        Error::usage(format!("{place}: {of}key `{key}`: {why}"))
-            .hint("the docker base (--base docker) has an engine for it; docs/lean.md says what the lean guest does")
+        Error::usage(format!("{place}: {of}key `{key}`: {why}")).hint(
+            "use the docker base (--base docker), which has an engine; docs/lean.md lists what the lean guest supports",
+        )
     };
     let mut containers = Vec::new();
     for service in selection.services() {
@@ -431,7 +430,7 @@ fn lean_parts(
 /// What is said of an image that the exchange will not have.
 pub fn missing_image(image: &PlannedImage, config: &Config) -> String {
     let where_else = match config.machine.network {
-        Network::Host => "the guest asks its own registry",
+        Network::Host => "the guest asks its engine's registry",
         Network::Isolated => "the guest will not find it",
     };
     let hint = match &image.near[..] {

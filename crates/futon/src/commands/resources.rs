@@ -89,7 +89,7 @@ pub async fn first_use(folder: &std::path::Path, base: bool, ui: &mut Ui, cancel
         if part == ResourcePart::Base {
             let folder = folder.display();
             ui.line(&format!(
-                "{folder} has no base image yet: building it from Debian's packages takes some minutes, once"
+                "{folder} has no base image yet: building it from Debian's packages takes a few minutes, once"
             ));
         }
         build_part(part, folder, DISK_SIZE, false, ui, cancel).await?;
@@ -175,7 +175,7 @@ fn verify(folder: &std::path::Path, ui: &mut Ui) -> Result<ExitCode> {
             .hint("`futon resources build` makes them"));
     }
     if bad > 0 {
-        ui.line("hint: `futon resources build --force` and `futon images build` make them anew");
+        ui.line("hint: `futon resources build --force` and `futon images build` make them again");
         return Ok(ExitCode::Infra);
     }
     Ok(ExitCode::Passed)

@@ -53,7 +53,7 @@ pub fn run_folder(given: Option<&Path>, doing: &str) -> Result<RunFolder> {
     fs::create_dir_all(runs).map_err(|e| {
         Error::infra(format!("cannot make {}", runs.display()))
             .caused_by(e)
-            .hint("call futon in a folder that you may write to, or `futon test` with --out DIR")
+            .hint("run futon in a writable folder, or use `futon test` with --out DIR")
     })?;
     let stamp = humantime::format_rfc3339_seconds(SystemTime::now()).to_string().replace(':', "-");
     let folder = (1..)
@@ -61,7 +61,9 @@ pub fn run_folder(given: Option<&Path>, doing: &str) -> Result<RunFolder> {
         .find(|folder| fs::create_dir(folder).is_ok() || !folder.exists())
         .unwrap_or_else(|| runs.join(&stamp));
     fs::create_dir_all(&folder).map_err(|e| {
-        Error::infra(format!("cannot make {}", folder.display())).caused_by(e).hint("--out DIR names another folder")
+        Error::infra(format!("cannot make {}", folder.display()))
+            .caused_by(e)
+            .hint("choose another folder with --out DIR")
     })?;
     // Without a lock, where the file system has none, it is merely younger than the others.
     let in_use = File::open(&folder).ok().filter(|file| file.try_lock_shared().is_ok());

@@ -19,9 +19,11 @@ pub async fn serve(args: &ServeArgs, ui: &mut Ui, cancel: CancellationToken) -> 
         return Err(Error::usage(format!("no such folder: {}", args.dir.display())).hint("name the folder to serve"));
     }
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).map_err(|e| {
-        Error::infra(format!("cannot listen on 127.0.0.1:{}", args.port)).caused_by(e).hint("--port takes another port")
+        Error::infra(format!("cannot listen on 127.0.0.1:{}", args.port))
+            .caused_by(e)
+            .hint("choose another port with --port")
     })?;
-    let address = listener.local_addr().context(|| "cannot tell the address".into())?;
+    let address = listener.local_addr().context(|| "cannot read the socket's address".into())?;
     let (events, mut incoming) = unbounded_channel();
     let mut config = ExchangeConfig::folder(args.dir.clone(), events);
     if args.images {
@@ -38,7 +40,7 @@ pub async fn serve(args: &ServeArgs, ui: &mut Ui, cancel: CancellationToken) -> 
             ui.line(&line);
         }
     }
-    served.await.context(|| "the exchange broke off".into())?.context(|| "the exchange failed".into())?;
+    served.await.context(|| "the exchange stopped".into())?.context(|| "the exchange failed".into())?;
     Ok(ExitCode::Passed)
 }
 

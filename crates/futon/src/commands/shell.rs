@@ -56,7 +56,7 @@ pub async fn shell(args: &ShellArgs, ui: &mut Ui, cancel: CancellationToken) -> 
     let mut running = machine.start(&launch, events).await?;
     // Dropping the listener refuses the guest's request for a run script: its service ends, and the boot goes on.
     drop(running.take_listener());
-    ui.line("the guest's console; the disk is thrown away at the end; Ctrl-] ends it");
+    ui.line("the guest's console; Ctrl-] ends it; the disk is discarded then");
     let socket = console.lock().unwrap_or_else(PoisonError::into_inner).take();
     let socket = socket.ok_or_else(|| Error::infra("the machine gave no console"))?;
     let raw = RawTerminal::enter();

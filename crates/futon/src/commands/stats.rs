@@ -22,7 +22,7 @@ pub fn stats(command: &StatsCommand, ui: &mut Ui) -> Result<ExitCode> {
                 all.extend(super::gem5::read(path)?);
             }
             fs::write(output, charts_page(&all)?).context(|| format!("cannot write {}", output.display()))?;
-            ui.line(&format!("{} rows are drawn in {}", all.len(), output.display()));
+            ui.line(&format!("charts of {} rows are in {}", all.len(), output.display()));
             Ok(ExitCode::Passed)
         }
     }
@@ -45,7 +45,7 @@ fn check(path: &Path, ui: &Ui) -> Result<ExitCode> {
     .context(|| format!("cannot read {}", path.display()))?;
     let seconds = begin.elapsed().as_secs_f64();
     ui.out(&format!(
-        "{} dumps ({} broken off), {stats} statistics ({odd} not finite), {} malformed lines; {} bytes in {seconds:.2} s",
+        "{} dumps ({} truncated), {stats} statistics ({odd} not finite), {} malformed lines; {} bytes in {seconds:.2} s",
         summary.dumps, summary.broken_off, summary.malformed, summary.bytes
     ))?;
     // A file that breaks off or holds other things is told, and fails the check.

@@ -38,7 +38,7 @@ pub fn recall(dir: &Path, given: MachineArgs) -> Result<MachineArgs> {
     let malformed = |e: serde_json::Error| {
         Error::usage(format!("malformed {}", path.display()))
             .caused_by(e)
-            .hint("`futon build` makes the directory anew")
+            .hint("`futon build` makes the directory again")
     };
     let kept: Value = serde_json::from_slice(&text).map_err(malformed)?;
     let explicit = given.explicit.clone();

@@ -43,7 +43,7 @@ pub fn show(store: &ImageStore, name: &str, json: bool, ui: &Ui) -> Result<ExitC
 
 fn about(variant: &Variant, image: &StoredImage) -> String {
     let platform = variant.platform.as_deref().unwrap_or("no platform");
-    let usual = if variant.manifest == image.manifest { ", QEMU's choice without KVM" } else { "" };
+    let usual = if variant.manifest == image.manifest { ", used by QEMU without KVM" } else { "" };
     format!("{platform}: {}{usual}", variant.manifest.digest)
 }
 
@@ -54,16 +54,16 @@ pub fn remove(store: &ImageStore, names: &[String], json: bool, ui: &Ui) -> Resu
         find(store, reference)?;
         if let (false, Some(folder)) = (store.is_own(reference)?, store.kept_by_others(reference)?) {
             return Err(Error::usage(format!("{reference} is in {}, which you cannot write", folder.display()))
-                .hint("whoever made that folder can remove it; an image of yours under the same name comes first"));
+                .hint("only the folder's owner can remove it; your own image with the same name takes precedence"));
         }
     }
     let mut all = Removed { found: true, blobs: 0, bytes: 0 };
     for reference in &references {
         let removed = store.remove(reference)?;
         all = Removed { found: true, blobs: all.blobs + removed.blobs, bytes: all.bytes + removed.bytes };
-        let mut done = if removed.found { "removed" } else { "another futon has removed it" }.to_owned();
+        let mut done = if removed.found { "removed" } else { "already removed by another futon" }.to_owned();
         if let Some(folder) = store.kept_by_others(reference)? {
-            done.push_str(&format!("; {} has an image of that name, which comes in its place", folder.display()));
+            done.push_str(&format!("; the image with that name in {} takes effect now", folder.display()));
         }
         if json {
             ui.line(&format!("{reference}: {done}"));

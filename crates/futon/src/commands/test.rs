@@ -172,7 +172,7 @@ impl Suite<'_> {
             }
             function.attempts = u32::try_from(attempt).unwrap_or(u32::MAX);
             if function.is_flaky() {
-                function.remarks.push(format!("flaky: passed at attempt {attempt}; {}", earlier.join("; ")));
+                function.remarks.push(format!("flaky: passed on attempt {attempt}; {}", earlier.join("; ")));
             }
             if !function.verdict.is_pass() {
                 self.failed.store(true, Ordering::Relaxed);
@@ -230,7 +230,7 @@ async fn cached(
     cancel: &CancellationToken,
 ) -> Result<BTreeMap<String, QemuMachine>> {
     let Some(machine) = &prepared.qemu else {
-        return Err(Error::usage("--from-cache goes with the docker base on QEMU").hint("leave it out"));
+        return Err(Error::usage("--from-cache needs the docker base on QEMU").hint("leave it out"));
     };
     let mut cached = BTreeMap::new();
     for name in names {
@@ -266,7 +266,7 @@ async fn side_by_side(jobs: usize, on_qemu: bool, ui: &Ui) -> Result<usize> {
         && on_qemu
         && let Err(why) = namespace_works().await?
     {
-        ui.line(&format!("one machine at a time: the host gives no network namespace ({why})"));
+        ui.line(&format!("one machine at a time: the host provides no network namespace ({why})"));
         return Ok(1);
     }
     Ok(jobs)
@@ -299,7 +299,7 @@ fn could_not_run(name: &str, prepared: &Prepared, error: &Error) -> FunctionRepo
 /// The report of a function whose turn did not come.
 fn not_run(name: &str, prepared: &Prepared, interrupted: bool) -> FunctionReport {
     let (code, why) = if interrupted {
-        (Code::Interrupted, "interrupted before its turn")
+        (Code::Interrupted, "interrupted before it started")
     } else {
         (Code::StepFailed, "an earlier function did not pass (--fail-fast)")
     };

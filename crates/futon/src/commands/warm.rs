@@ -83,7 +83,7 @@ pub async fn attach(
         Err(e) if e.exit_code() == ExitCode::Interrupted => return Err(e),
         Err(e) => {
             let hint = e.hint_text().map_or_else(String::new, |hint| format!("; hint: {hint}"));
-            ui.line(&format!("each machine boots from nothing: {e}{hint}"));
+            ui.line(&format!("each machine boots from scratch: {e}{hint}"));
         }
     }
     Ok(())
@@ -145,16 +145,16 @@ async fn find_or_make(
         && let Ok(base) = store.find(&key)
     {
         if base.not_rehearsed.is_some() {
-            ui.line(&format!("warm base {}: forks are slower than they could be{}", base.id, lacks(&base)));
+            ui.line(&format!("warm base {}: forks are slower than usual{}", base.id, lacks(&base)));
         }
         return Ok(base);
     }
     // Looking for one makes nothing; this does.
     own_folder(resources).map_err(|e| {
         let hint = e.hint_text().unwrap_or_default().to_owned();
-        Error::infra(format!("there is no folder to keep a warm base in: {e}")).hint(hint)
+        Error::infra(format!("there is no folder for warm bases: {e}")).hint(hint)
     })?;
-    let waiting = || ui.line("waiting for another futon that makes a warm base");
+    let waiting = || ui.line("waiting for another futon to make a warm base");
     let _lock = tokio::select! {
         lock = store.lock(waiting) => lock?,
         () = cancel.cancelled() => return Err(Error::interrupted()),
@@ -176,9 +176,9 @@ async fn find_or_make(
 
 /// What to say of one whose forks are slower than they could be.
 fn lacks(base: &WarmBase) -> String {
-    let mut said = base.not_frozen.as_ref().map_or_else(String::new, |why| format!(", QEMU not frozen with it: {why}"));
+    let mut said = base.not_frozen.as_ref().map_or_else(String::new, |why| format!(", QEMU not frozen: {why}"));
     if let Some(why) = &base.not_rehearsed {
-        said.push_str(&format!(", its rehearsal failed: {why} (hint: `futon warm make --force` tries again)"));
+        said.push_str(&format!(", rehearsal failed: {why} (hint: `futon warm make --force` tries again)"));
     }
     said
 }

@@ -12,12 +12,15 @@ pub fn lines(load: &LoadReport) -> Vec<String> {
         more => format!("{more} connections"),
     };
     let how = match &load.rate {
-        Some(rate) => format!("{rate} calls a second, {connections}"),
+        Some(rate) => format!("{rate} calls per second, {connections}"),
         None => format!("{} calls in flight, {connections}", load.concurrency),
     };
     let mut lines = vec![
         format!("    {how}, {:.2} s", load.duration_s),
-        format!("    {} replies verified, {:.1} a second; {} failed", load.verified, load.verified_per_s, load.failed),
+        format!(
+            "    {} replies verified, {:.1} per second; {} failed",
+            load.verified, load.verified_per_s, load.failed
+        ),
     ];
     lines.extend(load.errors.iter().map(|(name, count)| format!("      {count} × {name}")));
     if let Some(l) = &load.latency_ms {
@@ -28,7 +31,7 @@ pub fn lines(load: &LoadReport) -> Vec<String> {
         let note = if load.is_performance {
             String::new()
         } else {
-            format!(" {FAINT}(emulated: no performance result){FAINT:#}")
+            format!(" {FAINT}(emulated: not a performance result){FAINT:#}")
         };
         lines.push(format!("    mean {:.3} ms, max {:.3} ms{note}", l.mean, l.max));
     }
@@ -57,7 +60,7 @@ mod tests {
         };
         let text = anstream::adapter::strip_str(&lines(&load).join("\n")).to_string();
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
-        assert!(text.contains("100..1000 calls a second, 4 connections") && text.contains("emulated"), "{text}");
+        assert!(text.contains("100..1000 calls per second, 4 connections") && text.contains("emulated"), "{text}");
         assert!(text.contains("own core was the limit"), "{text}");
     }
 }

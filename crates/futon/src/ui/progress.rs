@@ -165,7 +165,7 @@ impl Ui {
                     Some(status) => {
                         format!("  {function}: {name} {BAD}failed{BAD:#} with status {status} after {took}")
                     }
-                    None => format!("  {function}: {name} {BAD}was ended{BAD:#} after {took}"),
+                    None => format!("  {function}: {name} {BAD}was stopped{BAD:#} after {took}"),
                 };
                 self.line(&line);
             }
@@ -176,7 +176,7 @@ impl Ui {
                 self.line(&format!("  {function}: {phase}, from {from}"));
             }
             EventKind::LimitStruck { limit, .. } => {
-                self.line(&format!("  {function}: {BAD}limit {limit} struck{BAD:#} after {seconds:.1} s"));
+                self.line(&format!("  {function}: {BAD}limit {limit} reached{BAD:#} after {seconds:.1} s"));
             }
             _ => {}
         }

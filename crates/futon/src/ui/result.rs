@@ -86,7 +86,7 @@ fn function_lines(f: &FunctionReport, width: usize, columns: usize) -> Vec<Strin
     if let (Some(calls), None) = (&f.invocations, &f.load) {
         head.push_str(&format!("  {} of {} replies verified", calls.verified, calls.planned));
         if let Some(latency) = &calls.latency_ms {
-            let note = if calls.latency_is_performance { "" } else { ", emulated: no performance result" };
+            let note = if calls.latency_is_performance { "" } else { ", emulated: not a performance result" };
             head.push_str(&format!(" {FAINT}(p50 {:.1} ms, p99 {:.1} ms{note}){FAINT:#}", latency.p50, latency.p99));
         }
     }
@@ -114,11 +114,11 @@ fn function_lines(f: &FunctionReport, width: usize, columns: usize) -> Vec<Strin
             }
         };
         let last = |tail: &[String]| tail[tail.len().saturating_sub(TAIL_SHOWN)..].to_vec();
-        log("container.log around what looks like a crash".into(), &f.container_crash);
+        log("container.log around a possible crash".into(), &f.container_crash);
         log("last lines of container.log".into(), &last(&f.container_tail));
         log("last lines of console.log".into(), &last(&f.console_tail));
         if !f.folder.is_empty() {
-            lines.push(format!("    everything is kept in {}", f.folder));
+            lines.push(format!("    all results are in {}", f.folder));
         }
     }
     lines.extend(f.remarks.iter().map(|r| format!("    {ODD}note:{ODD:#} {r}")));
@@ -166,7 +166,8 @@ mod tests {
     #[test]
     fn a_folder_that_was_not_made_is_not_named() {
         let infra = json!({"outcome": "infra", "step": null, "code": "host_failed", "why": "no"});
-        let kept = |folder: &str| shown(&report(&infra, folder, &json!({})), 80).iter().any(|l| l.contains("kept in"));
+        let kept =
+            |folder: &str| shown(&report(&infra, folder, &json!({})), 80).iter().any(|l| l.contains("results are in"));
         assert!(!kept("") && kept("/runs/f"));
     }
 

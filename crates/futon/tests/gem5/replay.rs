@@ -103,7 +103,7 @@ fn rows_of_different_core_models_are_not_drawn_together() {
     assert!(text(&mixed).contains("different core models (o3, timing)"), "{}", text(&mixed));
     let stats = "a/fibonacci-go/results/gem5/evaluate/m5out/stats.txt";
     let checked = simulated.project.futon(&["stats", "check", stats]);
-    assert!(text(&checked).starts_with("5 dumps (0 broken off)"), "{}", text(&checked));
+    assert!(text(&checked).starts_with("5 dumps (0 truncated)"), "{}", text(&checked));
 }
 
 #[test]

@@ -151,7 +151,7 @@ pub(super) fn boolean(text: &str) -> Result<bool, String> {
 
 pub(super) fn limit(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err("must be more than nothing".to_owned()),
+        Ok(Duration::ZERO) => Err("must be more than 0".to_owned()),
         Ok(limit) => Ok(limit),
         Err(error) => Err(format!("{error}; hint: write 500ms, 10s or 2m")),
     }

@@ -103,10 +103,10 @@ impl Described {
     pub fn schema(&self, name: &str) -> Result<Schema> {
         let none = |why: &str| {
             Error::usage(format!("{name}: its calls need a schema, and {why}"))
-                .hint("--proto FILE or --protoset FILE gives one; in x-futon it is `schema: {proto: [FILE]}`")
+                .hint("give one with --proto FILE or --protoset FILE, or in x-futon with `schema: {proto: [FILE]}`")
         };
         let Some(offers) = self.listener().and_then(|listener| listener.grpc.as_ref()) else {
-            return Err(none("nothing in it was seen to speak gRPC"));
+            return Err(none("no gRPC server was found in it"));
         };
         if offers.reflection.is_none() {
             return Err(none(&format!("the server has no reflection ({})", offers.remarks.join("; "))));
@@ -141,7 +141,7 @@ pub fn find(key: &Key, resources: &Path) -> Option<Described> {
 pub fn keep(described: &Described, key: &Key, resources: &Path) -> Result<()> {
     own_folder(resources)?;
     let (own, _) = descriptions(resources);
-    let failed = || format!("cannot keep a description in {}", own.display());
+    let failed = || format!("cannot save a description in {}", own.display());
     fs::create_dir_all(&own).context(failed)?;
     let mut file = tempfile::NamedTempFile::new_in(&own).context(failed)?;
     let text = serde_json::to_vec(described).context(failed)?;
@@ -213,6 +213,6 @@ mod tests {
         assert!(none.to_string().contains("no reflection (it has no reflection v1)"), "{none}");
         assert!(none.hint_text().unwrap().contains("--proto"));
         let http = described(vec![web()]).schema("f").unwrap_err();
-        assert!(http.to_string().contains("nothing in it was seen to speak gRPC"), "{http}");
+        assert!(http.to_string().contains("no gRPC server was found in it"), "{http}");
     }
 }

@@ -43,10 +43,8 @@ pub struct Looks<'a> {
 pub async fn look(looks: &Looks<'_>, name: &str, dir: &Path, ui: &Ui) -> Result<Look> {
     let Looks { project, prepared, resources, store, cancel } = *looks;
     if prepared.machine.report().kind == MachineKind::Gem5 {
-        return Err(Error::usage(format!(
-            "{name}: nobody has looked yet at what it offers, and gem5 is no place for that"
-        ))
-        .hint(format!("`futon describe {name} --base lean` looks once, in QEMU, and keeps what it sees")));
+        return Err(Error::usage(format!("{name}: what it offers is not known yet, and gem5 cannot find out"))
+            .hint(format!("run `futon describe {name} --base lean` once, which uses QEMU and saves the result")));
     }
     let _lock = FolderLock::take(dir, "futon describe")?;
     let workdir = project.describing_directory(name, dir, prepared, resources, store)?;
@@ -60,16 +58,16 @@ pub async fn look(looks: &Looks<'_>, name: &str, dir: &Path, ui: &Ui) -> Result<
     }
     let seen = if report.verdict.is_pass() { workdir.seen(&workdir.read_events()?) } else { None };
     let (Some(seen), Some(key)) = (seen, key) else {
-        report.remarks.push("this was the run that asks the function what it offers".to_owned());
+        report.remarks.push("this run only asked the function what it offers".to_owned());
         if report.verdict.is_pass() {
-            return Err(Error::infra(format!("{name}: what was seen of it did not arrive"))
-                .hint(format!("{} has the run's events", report.folder)));
+            return Err(Error::infra(format!("{name}: the description did not arrive from the guest"))
+                .hint(format!("the run's events are in {}", report.folder)));
         }
         return Ok(Look::Failed(Box::new(report)));
     };
     let described = Described::new(&key, &selection, seen);
     if let Err(error) = keep(&described, &key, resources) {
-        ui.line(&format!("what {name} offers is not kept: {error}"));
+        ui.line(&format!("the description of {name} is not saved: {error}"));
     }
     Ok(Look::Seen(described))
 }

@@ -27,10 +27,12 @@ pub async fn scaffold(args: &ScaffoldArgs, ui: &mut Ui, cancel: CancellationToke
         Told::Seen { described, .. } => described,
         Told::Failed(report) => {
             let verdict = report.verdict;
-            let error = Error::usage(format!("{}: nothing can be written of it: {}", selection.name, verdict.why));
-            return Err(error.hint(verdict.hint.unwrap_or_else(|| format!("{} has the run's results", report.folder))));
+            let error = Error::usage(format!("{}: no calls can be written: {}", selection.name, verdict.why));
+            return Err(
+                error.hint(verdict.hint.unwrap_or_else(|| format!("the run's results are in {}", report.folder)))
+            );
         }
-        Told::Still => return Err(Error::infra("nothing was run")),
+        Told::Still => return Err(Error::infra("no run was made")),
     };
     let given = given_schema(args)?;
     let contents = contents(args, &selection.name, &described, given.as_ref(), files.as_ref())?;
@@ -65,7 +67,7 @@ impl Files {
         let there = |path: &&PathBuf| path.exists();
         match std::iter::once(&files.compose).chain(&files.protoset).find(there) {
             Some(path) if !args.force => {
-                Err(Error::usage(format!("{} is there already", path.display())).hint("--force writes over it"))
+                Err(Error::usage(format!("{} already exists", path.display())).hint("--force overwrites it"))
             }
             _ => Ok(files),
         }
@@ -107,8 +109,8 @@ fn contents(
         let seen: Vec<String> =
             described.seen.listeners.iter().map(|l| format!("port {}: {}", l.port, l.speaks.words())).collect();
         return Err(nothing(
-            &format!("nothing in it was seen to speak gRPC or HTTP ({})", seen.join("; ")),
-            "docs/calls.md says how calls are written by hand",
+            &format!("no server with gRPC or HTTP was found in it ({})", seen.join("; ")),
+            "docs/calls.md explains how to write calls by hand",
         ));
     };
     let mut contents = Contents::new(service, described, listener.port);
@@ -137,7 +139,10 @@ fn contents(
         }
     }
     if contents.methods.is_empty() {
-        return Err(nothing("its server has no service of its own", "`futon describe` shows what it offers"));
+        return Err(nothing(
+            "its server offers no service apart from reflection and health",
+            "`futon describe` shows what it offers",
+        ));
     }
     Ok(contents)
 }

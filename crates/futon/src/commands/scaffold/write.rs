@@ -59,11 +59,11 @@ pub fn compose_file(contents: &Contents) -> String {
     let mut lines = vec![
         format!("# Written by `futon scaffold` from {}, {digest}.", one_line(image)),
         "#".to_owned(),
-        "# The data are examples, each of its field's type: put in what the function takes, and what it is to"
+        "# The data are examples that fit each field's type: replace them with real requests and expected replies"
             .to_owned(),
-        "# reply (docs/calls.md). Or have the replies of now kept, and all later ones compared with them: write"
+        "# (docs/calls.md). Or save today's replies and compare later ones with them: write".to_owned(),
+        "# `expect: {snapshot: NAME}` with a different name for each call, and run `futon test` once with --accept."
             .to_owned(),
-        "# `expect: {snapshot: NAME}`, a name for each call, and run `futon test` once with --accept.".to_owned(),
         "services:".to_owned(),
         format!("  {name}:"),
         format!("    image: {}", scalar(image)),
