@@ -57,7 +57,7 @@ fn restrict(folders: &[PathBuf], log: &Path) -> Result<RulesetStatus, landlock::
 }
 
 fn unavailable(why: &str) -> String {
-    format!("this host cannot confine it to its run directory (Landlock: {why})")
+    format!("this host cannot confine it to its run folder (Landlock: {why})")
 }
 
 /// Whether this host can confine a process: the kernel has Landlock and has it switched on.

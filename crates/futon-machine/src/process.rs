@@ -63,7 +63,7 @@ pub async fn start(mut arguments: GuardArguments, inherited: Vec<OwnedFd>) -> Re
     // Of this very program, even if its file has been replaced meanwhile.
     let mut command = std::process::Command::new("/proc/self/exe");
     command.arg("guard").arg(text).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.fd_mappings(mappings).context(|| "cannot hand descriptors to the guard".into())?;
+    command.fd_mappings(mappings).context(|| "cannot pass descriptors to the guard".into())?;
     let mut command = Command::from(command);
     // A guard that does not answer may be stopped, and would never see that futon has gone. The kernel kills the process with it.
     command.kill_on_drop(true);
@@ -71,7 +71,7 @@ pub async fn start(mut arguments: GuardArguments, inherited: Vec<OwnedFd>) -> Re
 
     let (ours, answer) = tokio::task::spawn_blocking(move || handshake(ours))
         .await
-        .context(|| "the guard's handshake was broken off".into())??;
+        .context(|| "the guard ended during its handshake".into())??;
     let (pid, listener) = match answer {
         Answer::Running(pid, listener) => (pid, listener),
         Answer::Refused(why) => return Ok(Start::Refused(why)),

@@ -16,11 +16,7 @@ pub struct DigestError(String);
 
 impl fmt::Display for DigestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "not a sha256 digest: {:?} (hint: it looks like sha256: and 64 lower-case hexadecimal digits)",
-            self.0
-        )
+        write!(f, "not a sha256 digest: {:?} (hint: write sha256: and 64 lower-case hexadecimal digits)", self.0)
     }
 }
 
@@ -214,7 +210,9 @@ impl FromStr for ImageReference {
     fn from_str(text: &str) -> Result<Self, ReferenceError> {
         let bad = |why: String| ReferenceError { text: text.to_owned(), why };
         let (rest, digest) = match text.split_once('@') {
-            Some((rest, digest)) => (rest, Some(digest.parse().map_err(|_| bad("the digest is not sha256".into()))?)),
+            Some((rest, digest)) => {
+                (rest, Some(digest.parse().map_err(|_| bad("the digest is not a sha256 digest".into()))?))
+            }
             None => (text, None),
         };
         let is_registry = |first: &str| {
@@ -229,17 +227,17 @@ impl FromStr for ImageReference {
             None => (path, None),
         };
         if !is_host(registry) {
-            return Err(bad(format!("the registry {registry:?} is no host name")));
+            return Err(bad(format!("the registry {registry:?} is not a host name")));
         }
         if !path.split('/').all(is_path_part) {
             let lower = path.to_ascii_lowercase();
             return Err(bad(match lower != path && lower.split('/').all(is_path_part) {
                 true => format!("repository name ({path}) must be lowercase"),
-                false => "the repository may hold lower-case letters, digits, and . _ __ - / between them".into(),
+                false => "the repository may have lower-case letters, digits, and . _ __ - / between them".into(),
             }));
         }
         if rest.len() == 64 && rest.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
-            return Err(bad("64 hexadecimal digits are taken for an image's id, not for a name".into()));
+            return Err(bad("64 hexadecimal digits are an image id, not a name".into()));
         }
         if let Some(tag) = tag {
             let ok = !tag.is_empty()
@@ -247,7 +245,7 @@ impl FromStr for ImageReference {
                 && !tag.starts_with(['.', '-'])
                 && tag.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
             if !ok {
-                return Err(bad("the tag may hold letters, digits and . _ -, 128 at most".into()));
+                return Err(bad("the tag may have at most 128 letters, digits and . _ -".into()));
             }
         }
         let registry = if registry == "index.docker.io" { DEFAULT_REGISTRY } else { registry };

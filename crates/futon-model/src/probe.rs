@@ -67,7 +67,7 @@ impl FromStr for Probe {
             ("log", regex) if !regex.is_empty() => Self::Log(regex.to_owned()),
             ("request", rest) => match rest.split_once(' ') {
                 Some((method, path)) if path.starts_with('/') => Self::Request(method.to_owned(), path.to_owned()),
-                _ => return Err(format!("{rest:?} is no request: METHOD /path")),
+                _ => return Err(format!("{rest:?} is not a request; write METHOD /path")),
             },
             _ => return Err(format!("unknown probe {text:?}")),
         })

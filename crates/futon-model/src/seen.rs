@@ -46,9 +46,9 @@ pub enum Speaks {
     },
     /// TLS.
     Tls,
-    /// It accepts connections and says nothing.
+    /// It accepts connections and sends nothing.
     Silence,
-    /// It closes each connection without a word.
+    /// It closes each connection without an answer.
     Closes,
     /// Something else.
     Other {
@@ -65,12 +65,12 @@ impl Speaks {
     pub fn words(&self) -> String {
         match self {
             Self::Http2 => "HTTP/2".to_owned(),
-            Self::Http1 { line } => format!("HTTP/1: GET / is answered with {line}"),
+            Self::Http1 { line } => format!("HTTP/1: answers GET / with {line}"),
             Self::Tls => "TLS".to_owned(),
-            Self::Silence => "accepts connections and says nothing".to_owned(),
-            Self::Closes => "closes each connection without a word".to_owned(),
+            Self::Silence => "accepts connections and sends nothing".to_owned(),
+            Self::Closes => "closes each connection without an answer".to_owned(),
             Self::Other { said } => said.clone(),
-            Self::Loopback => "reached from within the container alone".to_owned(),
+            Self::Loopback => "reachable only from inside the container".to_owned(),
         }
     }
 }
@@ -116,6 +116,6 @@ mod tests {
         let text = r#"{"listeners":[{"address":"0.0.0.0","port":50051,"reached_at":"172.18.0.2:50051","speaks":{"protocol":"http2"},"grpc":{"is_grpc":true,"reflection":"v1","services":["a.B"],"health":[{"service":"","status":"SERVING"}]}},{"address":"::1","port":8080,"speaks":{"protocol":"loopback"}},{"address":"::","port":80,"speaks":{"protocol":"http1","line":"HTTP/1.1 200 OK"}}]}"#;
         let seen: Seen = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&seen).unwrap(), text);
-        assert_eq!(seen.listeners[2].speaks.words(), "HTTP/1: GET / is answered with HTTP/1.1 200 OK");
+        assert_eq!(seen.listeners[2].speaks.words(), "HTTP/1: answers GET / with HTTP/1.1 200 OK");
     }
 }

@@ -115,20 +115,19 @@ impl Unready {
                 text
             }
             Self::Restarts { times, status } => {
-                let last =
-                    status.map_or_else(String::new, |status| format!(", the last time with {}", exit_words(status)));
+                let last = status.map_or_else(String::new, |status| format!(", last with {}", exit_words(status)));
                 let times = if *times == 1 { "once".to_owned() } else { format!("{times} times") };
-                format!("it exits and was restarted {times}{last}")
+                format!("it keeps exiting and was restarted {times}{last}")
             }
-            Self::NotListening { port } => format!("nothing in it listens on TCP port {port}, or on any other"),
+            Self::NotListening { port } => format!("nothing in it listens on TCP port {port} or any other"),
             Self::LoopbackOnly { at } => {
-                format!("it listens on {} only, which nothing outside the container reaches", list(at))
+                format!("it listens only on {}, which cannot be reached from outside the container", list(at))
             }
             Self::OtherPort { port, at } => format!("it listens on {}, not on port {port}", list(at)),
             Self::SpeaksHttp1 { port, line } => {
                 format!("port {port} answers {line:?}: it speaks HTTP/1, and gRPC needs HTTP/2")
             }
-            Self::WantsTls { port } => format!("port {port} wants TLS"),
+            Self::WantsTls { port } => format!("port {port} expects TLS"),
             Self::Silent { port } => format!("port {port} accepts connections and does not answer"),
             Self::Closes { port } => format!("port {port} accepts connections and closes each without an answer"),
             Self::Other { port, seen } => format!("port {port}: {seen}"),
@@ -148,9 +147,9 @@ impl Unready {
                  build it for an older processor, or use KVM on a host that has the instruction"
                     .to_owned()
             }
-            Self::Exited { .. } | Self::Restarts { .. } => format!("{CONTAINER_LOG} has what the function printed"),
+            Self::Exited { .. } | Self::Restarts { .. } => format!("the function's output is in {CONTAINER_LOG}"),
             Self::NotListening { port } => format!(
-                "{CONTAINER_LOG} has what the function printed; does it serve gRPC on port {port}? \
+                "the function's output is in {CONTAINER_LOG}; does it serve gRPC on port {port}? \
                  Raise the wait with --limit ready=DURATION if it needs longer"
             ),
             Self::LoopbackOnly { at } => {
@@ -171,7 +170,7 @@ impl Unready {
                 "declare calls with `tls` (docs/calls.md), or let the function serve without it".to_owned()
             }
             Self::Silent { .. } | Self::Closes { .. } | Self::Other { .. } => {
-                format!("{CONTAINER_LOG} has what the function printed; does it serve what is called, without TLS?")
+                format!("the function's output is in {CONTAINER_LOG}; does it serve the called protocol, without TLS?")
             }
         }
     }
@@ -187,14 +186,14 @@ const ILLEGAL_INSTRUCTION: i64 = 128 + 4;
 fn not_executable(said: &str) -> &'static str {
     let said = said.to_ascii_lowercase();
     if said.contains("no such file") {
-        "the program or its interpreter is not in the image: a dynamic loader, or what the first line of a script names \
-         (a line that ends in CR LF names a program that does not exist)"
+        "the program or its interpreter is not in the image: a dynamic loader, or the program in a script's first line \
+         (if that line ends in CR LF, its name is wrong)"
     } else if said.contains("exec format") {
-        "the file is no program for this processor: another architecture, or a script without a first line such as #!/bin/sh"
+        "the file is not a program for this processor: it is for another architecture, or a script without a first line such as #!/bin/sh"
     } else if said.contains("argument list too long") {
-        "the environment and the arguments of the service are larger than the kernel allows (128 KiB for one of them)"
+        "the service's environment and arguments are larger than the kernel allows (128 KiB for each string)"
     } else {
-        "look at the entrypoint of the image and of the service"
+        "check the entrypoint of the image and of the service"
     }
 }
 
@@ -285,7 +284,7 @@ mod tests {
     #[test]
     fn listeners_are_named_and_the_hint_has_the_port() {
         let loopback = Unready::LoopbackOnly { at: vec!["127.0.0.1:50051".parse().unwrap()] };
-        assert!(loopback.words().starts_with("it listens on 127.0.0.1:50051 only"), "{}", loopback.words());
+        assert!(loopback.words().starts_with("it listens only on 127.0.0.1:50051"), "{}", loopback.words());
         assert_eq!(loopback.hint(), "let the function listen on 0.0.0.0:50051");
         let at = ["127.0.0.1:1", "0.0.0.0:8080", "[::]:9"].map(|a| a.parse().unwrap()).to_vec();
         let other = Unready::OtherPort { port: 50051, at };

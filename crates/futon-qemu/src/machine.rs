@@ -316,7 +316,7 @@ impl QemuMachine {
             match process::start(arguments.clone(), copies).await? {
                 Start::Running(guarded) => return Ok((guarded, remarks)),
                 Start::Refused(why) => remarks.push(format!(
-                    "the host gives no network namespace ({why}): the exchange uses the host's port {HOST_PORT}, one machine at a time, and the guest reaches what this host reaches"
+                    "the host provides no network namespace ({why}): the exchange uses the host's port {HOST_PORT}, one machine at a time, and the guest reaches what this host reaches"
                 )),
             }
             arguments.own_namespace = false;

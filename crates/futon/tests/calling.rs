@@ -184,7 +184,7 @@ fn resources_that_a_lab_shares_are_read_and_ones_own_go_home() {
          ! $0 images rm me/kept:v1 vhiveease/fibonacci-go:latest; $0 images show me/kept:v1
          $0 images rm vhiveease/aes-go:latest; $0 images show vhiveease/aes-go:latest",
     );
-    assert!(code == Some(0) && said.contains("resources/images has an image of that name"), "{code:?} {said}");
+    assert!(code == Some(0) && said.contains("the image with that name in resources/images"), "{code:?} {said}");
     // Elsewhere than at home.
     let (code, said) =
         with_read_only_resources(&project, "FUTON_DATA=$PWD/data $0 images add layout --name me/other:v1");

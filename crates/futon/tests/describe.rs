@@ -84,12 +84,15 @@ fn a_scaffold_passes_its_check_and_never_takes_a_files_place() {
     let written = std::fs::read_to_string(project.path("zoo.yaml")).unwrap();
     assert!(written.contains("schema: {protoset: zoo.pb}") && project.path("zoo.pb").exists(), "{written}");
     let (code, said) = call(&project, &seen, &["calls", "check", "zoo.yaml"]);
-    assert!(code == Some(0) && said.contains("2 calls") && !said.contains("only the function"), "{said}\n{written}");
+    assert!(
+        code == Some(0) && said.contains("2 calls") && !said.contains("only the running function"),
+        "{said}\n{written}"
+    );
     let (code, said) = call(&project, &seen, &scaffold);
     assert!(code == Some(2) && said.contains("zoo.yaml already exists") && said.contains("--force"), "{said}");
     assert_eq!(call(&project, &seen, &[&scaffold[..], &["--force", "--reflection"]].concat()).0, Some(0));
     let (code, said) = call(&project, &seen, &["calls", "check", "zoo.yaml"]);
-    assert!(code == Some(0) && said.contains("2 calls") && !said.contains("only the function"), "{said}");
+    assert!(code == Some(0) && said.contains("2 calls") && !said.contains("only the running function"), "{said}");
     // What the function said of itself is held against the file.
     let wrong = std::fs::read_to_string(project.path("zoo.yaml")).unwrap().replace("zoo.Zoo/Find", "zoo.Zoo/Fnd");
     project.write("wrong.yaml", &wrong);
@@ -127,7 +130,7 @@ fn calls_without_a_schema_have_the_function_asked_first() {
     );
     // One that exits fails as it would in its test.
     let (code, said) = call(&project, &seen, &["test", "aes-go", "--on", "fake:fail:ready", "--call", "a.B/C"]);
-    assert!(code == Some(1) && said.contains("never served"), "{said}");
+    assert!(code == Some(1) && said.contains("did not serve"), "{said}");
     // A working directory is made of what is known, and nothing is run for it.
     let (code, said) = call(&project, &seen, &["build", IMAGE, "--on", "fake", "--call", "zoo.Zoo/Find"]);
     assert_eq!(code, Some(0), "{said}");

@@ -55,7 +55,7 @@ fn a_load_says_what_it_cannot_have() {
         (&["--max", "p99=1ms"][..], "--emulated if you know"),
         (&["--accept"], "--accept is for single calls"),
         (&["--max", "p98=1ms"], "as in p99=20ms"),
-        (&["--rate", "0"], "is no rate"),
+        (&["--rate", "0"], "is not a rate"),
         (&["--concurrency", "0"], "0 is not in 1..=10000"),
         (&["--emulated"], "--max"),
         (&["--duration", "0s"], "must be more than 0"),
@@ -147,7 +147,9 @@ fn zero_functions_unknown_ones_and_malformed_files_are_told_apart() {
     assert!(text(&output).contains("did you mean fibonacci-go?"), "{}", text(&output));
 
     // Two of one name would share a folder.
-    for (names, why) in [(["fibonacci-go", "fibonacci-go"], "named twice"), (["me/f:v1", "me/f:v2"], "both called f")] {
+    for (names, why) in
+        [(["fibonacci-go", "fibonacci-go"], "named twice"), (["me/f:v1", "me/f:v2"], "both have the name f")]
+    {
         let output = project.futon(&["test", "--on", "fake", "--client", "fibonacci-go", names[0], names[1]]);
         assert_eq!(output.status.code(), Some(2));
         assert!(text(&output).contains(why) && text(&output).contains("hint:"), "{}", text(&output));

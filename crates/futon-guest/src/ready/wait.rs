@@ -287,7 +287,7 @@ mod tests {
     fn a_crash_loop_is_the_reason_whatever_else_is_seen() {
         let facts = Facts { restarts: 3, last_status: Some(1), ..Facts::default() };
         let reason = diagnose(&facts, Some(&[]), Some(Answer::Closed), 50000, &|| false);
-        assert_eq!(reason.words(), "it exits and was restarted 3 times, the last time with status 1");
+        assert_eq!(reason.words(), "it keeps exiting and was restarted 3 times, last with status 1");
     }
 
     #[test]

@@ -116,8 +116,8 @@ fn companions(events: &[futon_model::Event]) -> Vec<CompanionReport> {
 }
 
 /// Hint for a guest that went down and never said a word.
-const SILENT: &str = "the console is empty: has the kernel a driver for the serial port (SERIAL_8250_CONSOLE), \
-                      and its command line console=ttyS0?";
+const SILENT: &str = "the console is empty: does the kernel have a driver for the serial port (SERIAL_8250_CONSOLE), \
+                      and console=ttyS0 on its command line?";
 
 /// A guest that never came up says nothing about its function: it is counted with the host's faults.
 pub(super) fn never_came_up(verdict: &Verdict) -> bool {
@@ -162,10 +162,10 @@ fn own_cpu_ms() -> u64 {
 /// # Errors
 /// When one cannot be written.
 pub fn write_report(folder: &Path, report: &Report) -> Result<()> {
-    let json = serde_json::to_vec_pretty(report).context(|| "the report makes no JSON".into())?;
+    let json = serde_json::to_vec_pretty(report).context(|| "cannot write the report as JSON".into())?;
     write_whole(&folder.join("report.json"), &json)?;
     // Results folders are absolute.
-    let place = std::path::absolute(folder).context(|| format!("cannot tell where {} is", folder.display()))?;
+    let place = std::path::absolute(folder).context(|| format!("cannot resolve the path {}", folder.display()))?;
     write_whole(&folder.join("report.html"), html_page(report, &place).as_bytes())
 }
 

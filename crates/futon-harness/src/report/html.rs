@@ -130,7 +130,7 @@ fn details(f: &FunctionReport, folder: &Path) -> Markup {
             @if let Some(load) = &f.load { (super::load::section(load)) }
             @else if let Some(calls) = &f.invocations { (invocations(calls)) }
             @if !f.steps.is_empty() { (step_table(&f.steps)) }
-            (tail("the container's log around what looks like a crash", &f.container_crash))
+            (tail("the container's log around a possible crash", &f.container_crash))
             (tail("last lines of the container's log", &f.container_tail))
             (tail("last lines of the console", &f.console_tail))
             table {
@@ -163,7 +163,7 @@ fn code_of(f: &FunctionReport) -> String {
 
 fn proof(proof: Proof) -> &'static str {
     match proof {
-        Proof::Full => "full: every witness of futon's own run script",
+        Proof::Full => "full: all witnesses of futon's own run script",
         Proof::Log => "log: the closing line, a clean shutdown, a clean console",
         Proof::None => "none: the run did not get that far",
     }

@@ -131,7 +131,7 @@ mod tests {
     fn a_load_has_its_numbers_thresholds_and_charts() {
         let page = section(&load()).into_string();
         assert!(page.contains("32 calls in flight, 1 connection") && page.contains("1000 replies in 2.00 s"), "{page}");
-        assert!(page.contains("p99 is 9.000 ms, and 5 ms is the most") && page.contains("1000 ms: holds"), "{page}");
+        assert!(page.contains("p99 is 9.000 ms, above the limit of 5 ms") && page.contains("1000 ms: holds"), "{page}");
         assert!(page.contains("emulated: not a performance result"), "{page}");
         assert_eq!((page.matches("<svg").count(), page.matches("<polyline").count()), (2, 3));
         // The last point of the replies is at the right end and at the top.

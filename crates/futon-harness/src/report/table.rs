@@ -23,7 +23,7 @@ pub fn summary_line(report: &Report) -> String {
     let flaky = if s.flaky > 0 { format!(" ({} flaky)", s.flaky) } else { String::new() };
     let mut parts = vec![format!("{} passed{flaky}", s.passed)];
     for (count, word) in
-        [(s.failed, "failed"), (s.infra, "not judged for want of a working host or base"), (s.not_run, "not run")]
+        [(s.failed, "failed"), (s.infra, "not judged: host or base image failed"), (s.not_run, "not run")]
     {
         if count > 0 {
             parts.push(format!("{count} {word}"));

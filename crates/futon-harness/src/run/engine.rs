@@ -110,7 +110,7 @@ async fn drive(parts: Parts<'_>, journal: &mut Journal<'_>, told: &mut Told) -> 
             started.map_err(|_| EventKind::LimitStruck {
                 limit: steps::RUN.into(),
                 after_ms: millis(watched.limits.run),
-                last_seen: "the machine was being started".into(),
+                last_seen: "starting the machine".into(),
             })
         }
     };
@@ -133,7 +133,7 @@ async fn drive(parts: Parts<'_>, journal: &mut Journal<'_>, told: &mut Told) -> 
             Some(tokio::spawn(exchange::serve(listener, config, stop_exchange.clone())))
         }
         None if !parts.machine.has_exchange() => None,
-        None => return Err(Error::infra("the machine gave no socket for its exchange")),
+        None => return Err(Error::infra("the machine returned no socket for its exchange")),
     };
     drop(events);
     let slack = parts.machine.guest_first();

@@ -96,12 +96,13 @@ impl<'a> Watch<'a> {
             }
             Some(Moved::Began) => {
                 let step = self.cursor.step();
-                self.last_seen = format!("step {step} began");
+                self.last_seen = format!("step {step} started");
                 self.enter(limits.of(step) + self.slack, now);
             }
             Some(Moved::Ended) => {
                 if let EventKind::Guest { guest: GuestEvent::StepEnded { name, exit_status, .. }, .. } = event {
-                    let how = exit_status.map_or_else(|| "without a status".to_owned(), |s| format!("with status {s}"));
+                    let how =
+                        exit_status.map_or_else(|| "without exit status".to_owned(), |s| format!("with status {s}"));
                     self.last_seen = format!("step {name} ended {how}");
                 }
                 self.enter(limits.upload, now);

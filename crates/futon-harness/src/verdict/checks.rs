@@ -13,7 +13,7 @@ const LOOKED_AT: u64 = 64 << 20;
 /// Characters of a line that a remark shows.
 const SHOWN: usize = 200;
 
-const HINT: &str = "the check stands in `x-futon: checks`";
+const HINT: &str = "the check is in `x-futon: checks`";
 
 /// Where a check's file is: `console` and `container` are names of their own.
 fn path_of(check: &LogCheck, results: &Path, uploads: &Path) -> std::path::PathBuf {
@@ -49,11 +49,11 @@ fn broken(check: &LogCheck, path: &Path) -> Option<String> {
     let name = &check.file;
     let text = match std::fs::metadata(path) {
         Ok(found) if found.len() > LOOKED_AT => {
-            return Some(format!("{name} is too long to be checked: {} bytes", found.len()));
+            return Some(format!("{name} is too large to check: {} bytes", found.len()));
         }
         _ => match std::fs::read(path) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(_) => return Some(format!("{name} is not there to be checked")),
+            Err(_) => return Some(format!("{name} does not exist, so it cannot be checked")),
         },
     };
     // Lines are what people write expressions for.
@@ -61,7 +61,7 @@ fn broken(check: &LogCheck, path: &Path) -> Option<String> {
     if let Some(wanted) = &check.must_match {
         match regex(wanted) {
             Ok(regex) if regex.is_match(&text) => {}
-            Ok(_) => return Some(format!("{name} has nothing that matches /{wanted}/")),
+            Ok(_) => return Some(format!("{name} has no line that matches /{wanted}/")),
             Err(error) => return Some(format!("{name}: /{wanted}/: {error}")),
         }
     }
@@ -71,7 +71,7 @@ fn broken(check: &LogCheck, path: &Path) -> Option<String> {
                 if let Some(found) = regex.find(&text) {
                     let begin = text[..found.start()].rfind('\n').map_or(0, |at| at + 1);
                     let line: String = text[begin..].lines().next().unwrap_or_default().chars().take(SHOWN).collect();
-                    return Some(format!("{name} has what it must not have, /{unwanted}/: {}", one_line(&line)));
+                    return Some(format!("{name} must not match /{unwanted}/, but does: {}", one_line(&line)));
                 }
             }
             Err(error) => return Some(format!("{name}: /{unwanted}/: {error}")),
@@ -86,14 +86,14 @@ pub fn as_expected(expected: &ExpectedFailure, got: Verdict) -> Verdict {
     let known = &expected.why;
     match got.outcome {
         Outcome::Passed => {
-            let why = format!("it passed, and was known to fail ({known})");
+            let why = format!("it passed, but was expected to fail ({known})");
             let v = verdict(Outcome::Failed, steps::RUN, Code::PassedUnexpectedly, why);
-            hint(v, "is it mended? then take `expect_failure` out of the declaration")
+            hint(v, "if it is fixed, remove `expect_failure` from the declaration")
         }
         Outcome::Failed | Outcome::Crashed | Outcome::TimedOut if got.code == expected.code => Verdict {
             outcome: Outcome::Passed,
             code: Code::FailedAsExpected,
-            why: one_line(&format!("failed as it is known to ({known}): {}", got.why)),
+            why: one_line(&format!("failed as expected ({known}): {}", got.why)),
             hint: None,
             ..got
         },
@@ -135,15 +135,15 @@ mod tests {
         assert!(told(check("container", Some("serving$"), Some("panic"), fail)).is_empty());
         assert_eq!(
             told(check("console", Some("three"), None, fail)),
-            ["CheckFailed: console has nothing that matches /three/"]
+            ["CheckFailed: console has no line that matches /three/"]
         );
         assert_eq!(
             told(check("console", None, Some("dep[a-z]+"), CheckLevel::Warn)),
-            ["warning: console has what it must not have, /dep[a-z]+/: two deprecated"]
+            ["warning: console must not match /dep[a-z]+/, but does: two deprecated"]
         );
         assert_eq!(
             told(check("gone.log", Some("x"), None, CheckLevel::Info)),
-            ["info: gone.log is not there to be checked"]
+            ["info: gone.log does not exist, so it cannot be checked"]
         );
     }
 
@@ -155,7 +155,7 @@ mod tests {
         let known = got(Outcome::Failed, Code::WrongReply);
         assert_eq!(
             (known.outcome, known.code, known.why.as_str()),
-            (Outcome::Passed, Code::FailedAsExpected, "failed as it is known to (issue 7): w")
+            (Outcome::Passed, Code::FailedAsExpected, "failed as expected (issue 7): w")
         );
         assert_eq!(got(Outcome::Passed, Code::AllWitnessesAgree).code, Code::PassedUnexpectedly);
         assert_eq!(got(Outcome::Failed, Code::CallFailed).code, Code::CallFailed, "another failure stays one");

@@ -23,13 +23,13 @@ pub(super) fn companion_failed(w: &Witnesses<'_>) -> Option<Verdict> {
         let mut heard = w.events.iter().filter_map(|event| ended(&event.kind)).filter(|(name, _)| *name == service);
         match heard.next_back() {
             None => {
-                let why = format!("nothing was heard of the service {service} after the calls");
+                let why = format!("the guest did not report the service {service} after the calls");
                 Some(verdict(Outcome::Failed, steps::LOG, Code::StepMissing, why))
             }
             Some((_, None)) => None,
             Some((_, Some(how))) => Some(hint(
                 verdict(Outcome::Failed, steps::LOG, Code::CompanionFailed, format!("the service {service} {how}")),
-                format!("uploads/companion-{service}.log has what it printed; --whole lets none of the services fail"),
+                format!("its output is in uploads/companion-{service}.log; with --whole no service may fail"),
             )),
         }
     })
@@ -63,7 +63,7 @@ fn ended(kind: &EventKind) -> Option<(&str, Option<String>)> {
         (Some(code), _) if *code != 0 => {
             Some(format!("exited with {}{}", exit_words(*code), if *oom_killed { ", out of memory" } else { "" }))
         }
-        (None, _) if status == "restarting" => Some("exits and is started again".to_owned()),
+        (None, _) if status == "restarting" => Some("keeps exiting and restarting".to_owned()),
         (None, Some("unhealthy")) => Some("is unhealthy".to_owned()),
         // It was made and not started: what it waits for is not there.
         (None, _) if status == "created" => Some("was never started".to_owned()),
@@ -114,7 +114,7 @@ mod tests {
             "its dependency db is unhealthy: uploads/companion-db.log; look"
         );
         // What one has that is being started again.
-        assert!(hint(with_status("restarting", None, None)).contains("is started again"));
+        assert!(hint(with_status("restarting", None, None)).contains("keeps exiting and restarting"));
         for well in [companion(Some(0), None), companion(None, None), companion(None, Some("healthy"))] {
             assert_eq!(hint(well), "look");
         }

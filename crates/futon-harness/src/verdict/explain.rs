@@ -14,7 +14,7 @@ const REPLY_SHOWN: usize = 160;
 /// Characters of a reason: a status message of 10 KB says no more than its beginning, and the events have it whole.
 const WHY_SHOWN: usize = 900;
 
-const SEE_CONTAINER: &str = "container.log has what the function itself printed";
+const SEE_CONTAINER: &str = "the function's own output is in container.log";
 
 /// A verdict without a hint. What guests said is shown on one line, whatever is in it.
 pub(super) fn verdict(outcome: Outcome, step: &str, code: Code, why: impl AsRef<str>) -> Verdict {
@@ -57,9 +57,9 @@ pub(super) fn failed_step(plan: &Plan, step: &EndedStep, events: &[Event], clien
         (None, None) => "no exit status".to_owned(),
     };
     let why = format!("the step ended with {how}; {}", last_words(step));
-    let mut see = format!("results.log has all that the step {} printed", step.name);
+    let mut see = format!("the output of step {} is in results.log", step.name);
     if plan.machine.base == Base::Docker && [steps::PULL, steps::START].contains(&step.name.as_str()) {
-        see.push_str(", engine.log what the engine wrote");
+        see.push_str(", the engine's log in engine.log");
     }
     hint(verdict(Outcome::Failed, &step.name, Code::StepFailed, why), see)
 }
@@ -74,8 +74,10 @@ fn disk_full(plan: &Plan, step: &EndedStep) -> Option<Verdict> {
     let (why, help) = if plan.machine.base == Base::Lean {
         let memory = plan.machine.memory_mib;
         (
-            format!("no space left on device while {doing}: the lean guest's root lies in its memory of {memory} MiB"),
-            format!("give it more: --memory {}, or take --base docker, which has a disk", memory * 2),
+            format!(
+                "no space left on device while {doing}: the lean guest's root file system is in its memory of {memory} MiB"
+            ),
+            format!("give it more memory with --memory {}, or use --base docker, which has a disk", memory * 2),
         )
     } else {
         let why = format!("no space left on the guest's disk while {doing}: {}", last_line(&step.tail));
@@ -98,7 +100,7 @@ fn no_program(step: &EndedStep) -> Option<Verdict> {
         return None;
     }
     let why = format!("the container's program cannot be executed: {said}");
-    let help = "look at the entrypoint and the command of the image (`futon images show`) and of the service";
+    let help = "check the entrypoint and command of the image (`futon images show`) and of the service";
     Some(hint(verdict(Outcome::Failed, &step.name, Code::NotExecutable, why), help))
 }
 
@@ -116,10 +118,8 @@ fn failed_pull(plan: &Plan, step: &EndedStep, events: &[Event]) -> Option<Verdic
     Some(hint(
         v,
         match near {
-            Some(image) => format!("the store has {}; was that meant?", image.near.join(", ")),
-            None => {
-                "`futon images list` shows what is there; `futon images add` or `futon images build` adds one".into()
-            }
+            Some(image) => format!("the store has {}; did you mean that?", image.near.join(", ")),
+            None => "`futon images list` lists the images; `futon images add` or `futon images build` adds one".into(),
         },
     ))
 }
@@ -134,7 +134,7 @@ fn never_ready(plan: &Plan, step: &EndedStep, events: &[Event]) -> Verdict {
     if let Some((reason, waited_ms)) = unready {
         let waited = duration(waited_ms);
         let why = match reason {
-            Unready::Exited { .. } => format!("the container did not stay up: after {waited} {}", reason.words()),
+            Unready::Exited { .. } => format!("the container did not stay up: {} after {waited}", reason.words()),
             _ => format!("the function did not serve within {waited}: {}", reason.words()),
         };
         let outcome = if reason.code() == Code::OutOfMemory { Outcome::Crashed } else { Outcome::Failed };
@@ -143,14 +143,14 @@ fn never_ready(plan: &Plan, step: &EndedStep, events: &[Event]) -> Verdict {
     if step.timed_out {
         return timed_out(plan, step);
     }
-    let why = format!("the function never served: {}", last_line(&step.tail));
+    let why = format!("the function did not serve: {}", last_line(&step.tail));
     hint(verdict(Outcome::Failed, steps::READY, Code::NeverReady, why), SEE_CONTAINER)
 }
 
 /// What helps a function that does not come up; the guests differ in what they can execute.
 fn help_with(base: Base, reason: &Unready) -> String {
-    const NO_32_BITS: &str = "the kernel of the lean guest runs no 32-bit programs (386): --base docker does; \
-                              else the program is of another architecture, or a script without its first line";
+    const NO_32_BITS: &str = "the lean guest cannot run 32-bit programs (386), but --base docker can; \
+                              or the program is for another architecture, or it is a script without a first line such as #!/bin/sh";
     match reason {
         Unready::Exited { runtime_said: Some(said), .. }
             if base == Base::Lean && said.to_lowercase().contains("exec format error") =>
@@ -173,7 +173,7 @@ fn timed_out(plan: &Plan, step: &EndedStep) -> Verdict {
 fn last_words(step: &EndedStep) -> String {
     match last_line(&step.tail) {
         line if line.is_empty() => "it printed nothing".to_owned(),
-        line => format!("it last said: {line}"),
+        line => format!("its last output: {line}"),
     }
 }
 
@@ -203,11 +203,11 @@ pub(super) fn failed_call(plan: &Plan, failure: &ClientFailure) -> Verdict {
             let limit = humantime::format_duration(plan.limits.call);
             let why = format!("{which}: no reply within {limit} (limit call)");
             let v = verdict(Outcome::TimedOut, steps::INVOKE, Code::CallTimedOut, why);
-            hint(v, format!("{SEE_CONTAINER}; raise the wait with --limit call=DURATION"))
+            hint(v, format!("{SEE_CONTAINER}; raise the limit with --limit call=DURATION"))
         }
         ClientFailureKind::RpcError => failed_rpc(plan, failure, &which),
         ClientFailureKind::Connect => {
-            let why = format!("the client got no connection: {}", failure.message);
+            let why = format!("the client could not connect: {}", failure.message);
             hint(verdict(Outcome::Failed, steps::INVOKE, Code::CallFailed, why), SEE_CONTAINER)
         }
     }
@@ -217,9 +217,9 @@ pub(super) fn failed_call(plan: &Plan, failure: &ClientFailure) -> Verdict {
 fn failed_declared(failure: &ClientFailure, which: &str) -> Verdict {
     let why = format!("{which}: {}", failure.message);
     let (code, help) = match (failure.kind, failure.status.as_deref()) {
-        (ClientFailureKind::WrongReply, _) => (Code::WrongReply, "docs/calls.md says how replies are compared"),
+        (ClientFailureKind::WrongReply, _) => (Code::WrongReply, "docs/calls.md explains how replies are compared"),
         (_, Some("UNIMPLEMENTED")) => {
-            (Code::Unimplemented, "the function has no such method: is it the right `call`, and the right port?")
+            (Code::Unimplemented, "the function has no such method; are `call` and the port right?")
         }
         _ => (Code::CallFailed, SEE_CONTAINER),
     };
@@ -237,7 +237,7 @@ fn failed_rpc(plan: &Plan, failure: &ClientFailure, which: &str) -> Verdict {
     let mut why = format!("{which}: {status}: {said}");
     // A server that keeps to HTTP/2's SETTINGS_MAX_HEADER_LIST_SIZE resets the call, and so does the client's library.
     if said.contains("stream error") {
-        why.push_str(" (the call was reset: headers or trailers above 16 KiB, the client's limit, lead to that)");
+        why.push_str(" (the call was reset; headers or trailers above 16 KiB, the client's limit, cause that)");
     }
     let (code, help) = match status {
         "UNIMPLEMENTED" => {
@@ -248,7 +248,7 @@ fn failed_rpc(plan: &Plan, failure: &ClientFailure, which: &str) -> Verdict {
             (Code::Unimplemented, format!("{RIGHT_CLIENT}{client} --client NAME chooses another"))
         }
         "RESOURCE_EXHAUSTED" | "OUT_OF_RANGE" if said.contains("message length too large") => {
-            (Code::ReplyTooLarge, "the client takes replies of up to 4 MiB, as gRPC clients do by default".to_owned())
+            (Code::ReplyTooLarge, "the client accepts replies of up to 4 MiB, the default of gRPC clients".to_owned())
         }
         _ => (Code::CallFailed, SEE_CONTAINER.to_owned()),
     };
@@ -287,7 +287,7 @@ mod tests {
             runtime_said: Some(said.to_owned()),
         };
         let reason = of("exec `/server`: Exec format error");
-        assert!(help_with(Base::Lean, &reason).contains("no 32-bit programs (386): --base docker"));
+        assert!(help_with(Base::Lean, &reason).contains("cannot run 32-bit programs (386), but --base docker can"));
         assert_eq!(help_with(Base::Docker, &reason), reason.hint());
         let other = of("exec `/server`: Permission denied");
         assert_eq!(help_with(Base::Lean, &other), other.hint());

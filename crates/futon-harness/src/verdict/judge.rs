@@ -48,8 +48,10 @@ pub fn judge(witnesses: &Witnesses<'_>) -> Judgement {
             step: None,
             code: Code::AllWitnessesAgree,
             why: match witnesses.plan.script {
-                ScriptKind::Own => "every witness agrees".into(),
-                ScriptKind::Foreign => "the log ends with success, the guest shut down, the console is clean".into(),
+                ScriptKind::Own => "all witnesses agree".into(),
+                ScriptKind::Foreign => {
+                    "the results log ends with success, the guest shut down, the console is clean".into()
+                }
             },
             hint: None,
         }),
@@ -93,7 +95,7 @@ fn find<'a, T>(w: &Witnesses<'a>, pick: impl FnMut(&'a EventKind) -> Option<T>) 
 
 fn interrupted(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
     find(w, |e| matches!(e, EventKind::Interrupted).then_some(()))?;
-    Some(verdict(Outcome::NotRun, &timeline.last, Code::Interrupted, "interrupted before the run had ended"))
+    Some(verdict(Outcome::NotRun, &timeline.last, Code::Interrupted, "interrupted before the run ended"))
 }
 
 fn host_failed(w: &Witnesses<'_>) -> Option<Verdict> {
@@ -125,9 +127,9 @@ fn upload_failed(w: &Witnesses<'_>) -> Option<Verdict> {
         return None;
     }
     let (code, help) = if status == 507 {
-        (Code::HostDiskFull, "make room where the working directory is, or raise the upload limits")
+        (Code::HostDiskFull, "free disk space for the working directory, or raise the upload limits")
     } else {
-        (Code::HostFailed, "events.jsonl has every request")
+        (Code::HostFailed, "all requests are in events.jsonl")
     };
     Some(hint(
         verdict(
@@ -149,12 +151,12 @@ fn kernel_trouble(w: &Witnesses<'_>) -> Option<Verdict> {
     let before = timeline(w.plan, &w.events[..at]);
     let step = before.ended.into_iter().find(|step| !step.is_ok()).map_or(before.last, |step| step.name);
     let (code, help) = match alarm {
-        Alarm::KernelPanic => (Code::GuestPanic, "console.log has what the kernel said before"),
+        Alarm::KernelPanic => (Code::GuestPanic, "the kernel's earlier messages are in console.log"),
         Alarm::KernelOops if line.contains(OOPS_OF_TRANSLATOR) => (
             Code::GuestOops,
-            "console.log has the whole report; without KVM this can be QEMU's fault: try again, or give the machine one processor with --vcpus 1",
+            "the whole report is in console.log; without KVM this can be a bug of QEMU: try again, or give the machine one processor with --vcpus 1",
         ),
-        Alarm::KernelOops => (Code::GuestOops, "console.log has the whole report"),
+        Alarm::KernelOops => (Code::GuestOops, "the whole report is in console.log"),
         // Linux, mm/oom_kill.c: a control group's limit is told apart by the line's first words.
         Alarm::OutOfMemoryKill if line.contains("Memory cgroup out of memory") => {
             (Code::OutOfMemory, "the container reached its own limit: raise mem_limit of the service")
@@ -208,16 +210,18 @@ fn limit_struck(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
         steps::BOOT => (steps::BOOT, Code::NoBoot, "the guest did not ask for its run script"),
         steps::RUN => (timeline.last.as_str(), Code::RunTimedOut, "the run did not end"),
         // Also struck between two steps, and when the machine is on its way out.
-        steps::UPLOAD | steps::SHUTDOWN => (timeline.last.as_str(), Code::StepTimedOut, "nothing more was heard"),
+        steps::UPLOAD | steps::SHUTDOWN => {
+            (timeline.last.as_str(), Code::StepTimedOut, "the guest reported nothing more")
+        }
         other => (other, Code::StepTimedOut, "the step did not end"),
     };
     let help = match limit.as_str() {
         steps::BOOT => {
-            "the console's last lines say how far it came: wrong root device, missing driver, no gem5.service? \
-                        raise the wait with --limit boot=DURATION"
+            "see how far the boot came in the console's last lines: wrong root device, missing driver, no gem5.service? \
+                        Raise the limit with --limit boot=DURATION"
                 .to_owned()
         }
-        other => format!("raise the wait with --limit {other}=DURATION"),
+        other => format!("raise the limit with --limit {other}=DURATION"),
     };
     let why = format!("{what} within {limit_is} (limit {limit}); last seen: {last_seen}");
     Some(hint(verdict(Outcome::TimedOut, step, code, why), help))
@@ -248,16 +252,16 @@ fn machine_died(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
         return None;
     }
     let how = match (signal, status) {
-        (Some(signal), _) => format!("was ended by signal {signal}"),
+        (Some(signal), _) => format!("was killed by signal {signal}"),
         (None, Some(status)) => format!("exited with status {status}"),
         (None, None) => "is gone".to_owned(),
     };
-    let said = stderr.lines().last().map(|l| format!("; it last said: {l}")).unwrap_or_default();
-    let why = format!("the machine's process {how} and the guest had not shut down{said}");
+    let said = stderr.lines().last().map(|l| format!("; its last output: {l}")).unwrap_or_default();
+    let why = format!("the machine's process {how} before the guest shut down{said}");
     let see = match w.plan.machine.kind {
-        MachineKind::Qemu => "qemu.log and qemu.command have QEMU's messages and its command line",
-        MachineKind::Gem5 => "gem5/ has a folder for each gem5 process with its log and command line",
-        MachineKind::Fake => "events.jsonl has all that happened",
+        MachineKind::Qemu => "QEMU's messages are in qemu.log, its command line in qemu.command",
+        MachineKind::Gem5 => "gem5/ has a folder for each gem5 process, with its log and command line",
+        MachineKind::Fake => "all events are in events.jsonl",
     };
     Some(hint(verdict(Outcome::Infra, &timeline.last, Code::MachineDied, why), see))
 }
@@ -278,7 +282,7 @@ fn guest_stopped_early(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict
         _ => return None,
     };
     let v = verdict(Outcome::Crashed, &timeline.last, code, format!("the guest {how}"));
-    Some(hint(v, "console.log has its last words"))
+    Some(hint(v, "its last messages are in console.log"))
 }
 
 /// What only futon's own run script can prove.
@@ -300,8 +304,8 @@ fn token_given_once(w: &Witnesses<'_>) -> Option<Verdict> {
     let given = w.events.iter().filter(|e| matches!(e.kind, EventKind::RunScriptRequested { authentic: true, .. }));
     let why = match given.count() {
         1 => return None,
-        0 => "nobody saw the guest fetch its run script".to_owned(),
-        count => format!("the run's token was given out {count} times"),
+        0 => "there is no sign that the guest fetched its run script".to_owned(),
+        count => format!("the run's token was handed out {count} times"),
     };
     Some(verdict(Outcome::Failed, steps::FETCH, Code::StepMissing, why))
 }
@@ -319,7 +323,7 @@ fn in_order_to_the_end(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict
     if w.events.iter().filter_map(place).is_sorted() {
         return None;
     }
-    let why = "what the guest reported goes on after its last word, or after the machine had shut down";
+    let why = "the guest reported events after its end, or after the machine shut down";
     Some(verdict(Outcome::Failed, &timeline.last, Code::StepMissing, why))
 }
 
@@ -370,14 +374,14 @@ fn wrong_image(planned: &PlannedImage, id: &str, repo_digests: &[String]) -> Opt
         return None;
     }
     let why = format!(
-        "the plan has {} with configuration {}, the engine ran {id} ({})",
+        "planned: {} with configuration {}; the engine ran {id} ({})",
         planned.reference,
         planned.config.as_ref().map_or("none", |d| d.as_str()),
         repo_digests.join(", ")
     );
     Some(hint(
         verdict(Outcome::Failed, steps::START, Code::WrongImage, why),
-        "was the image replaced in the store after `futon build`? build again",
+        "if the image in the store was replaced after `futon build`, build again",
     ))
 }
 
@@ -396,9 +400,8 @@ fn finished_well(timeline: &Timeline) -> Option<Verdict> {
 
 fn results_log(w: &Witnesses<'_>) -> Option<Verdict> {
     if w.results_logs.is_empty() {
-        let v =
-            verdict(Outcome::Failed, steps::UPLOAD, Code::NoResultsLog, "the results log of this run did not arrive");
-        return Some(hint(v, "a run script uploads results.log before it shuts down"));
+        let v = verdict(Outcome::Failed, steps::UPLOAD, Code::NoResultsLog, "this run's results log did not arrive");
+        return Some(hint(v, "a run script must upload results.log before it shuts down"));
     }
     // Of several logs none may say that something failed.
     let bad = w.results_logs.iter().find_map(|log| {
@@ -406,14 +409,14 @@ fn results_log(w: &Witnesses<'_>) -> Option<Verdict> {
         (last != SUCCESS_LINE).then_some(last)
     })?;
     let v = verdict(Outcome::Failed, steps::UPLOAD, Code::LogSaysFailed, format!("the results log ends with {bad:?}"));
-    Some(hint(v, format!("a good log ends with the line {SUCCESS_LINE:?}")))
+    Some(hint(v, format!("after a success it ends with the line {SUCCESS_LINE:?}")))
 }
 
 fn clean_shutdown(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
     let why = if shutdown_reason(w) != Some(ShutdownReason::GuestShutdown) {
-        "nobody saw the guest shut the machine down"
+        "there is no sign that the guest shut the machine down"
     } else if find(w, |e| matches!(e, EventKind::MachineExited { .. }).then_some(())).is_none() {
-        "nobody saw the machine end"
+        "there is no sign that the machine ended"
     } else {
         return None;
     };
@@ -468,7 +471,7 @@ fn oddities(w: &Witnesses<'_>) -> Vec<String> {
             && own
         {
             remarks.push(format!(
-                "the container {name} did not stop within its grace of {} and was killed",
+                "the container {name} did not stop within its grace period of {} and was killed",
                 futon_common::text::duration(*grace_ms)
             ));
         }
@@ -481,7 +484,7 @@ fn oddities(w: &Witnesses<'_>) -> Vec<String> {
             )
         })
     {
-        remarks.push(format!("the engine says that the container {name} was ended for want of memory"));
+        remarks.push(format!("the engine reports that the container {name} was killed because memory ran out"));
     }
     remarks
 }

@@ -11,8 +11,9 @@ pub(super) fn port_taken(w: &Witnesses<'_>) -> Option<Verdict> {
         EventKind::Guest { authentic: true, guest: GuestEvent::PortTaken { port, by } } => Some((port, by)),
         _ => None,
     })?;
-    let why = format!("port {port} of the guest, on which a container's is to be published, is taken by {by}");
-    let help = "run it again; where a program of the base image listens there, publish the container's port on another";
+    let why = format!("port {port} in the guest, needed to publish a container's port, is used by {by}");
+    let help =
+        "run it again; if a program of the base image uses the port, publish the container's port on a different one";
     Some(hint(verdict(Outcome::Infra, steps::START, Code::GuestPortTaken, why), help))
 }
 

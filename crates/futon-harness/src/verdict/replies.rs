@@ -59,7 +59,7 @@ pub(crate) fn thresholds_hold(load: &LoadReport) -> Option<Verdict> {
     }
     let v = verdict(Outcome::Failed, steps::INVOKE, Code::ThresholdExceeded, exceeded.join("; "));
     Some(if load.client_saturated {
-        hint(v, "the client's own core was the limit: ask for less load, or give the machine more processors")
+        hint(v, "the client's own core was the limit: lower the load, or give the machine more processors")
     } else {
         v
     })

@@ -25,7 +25,7 @@ pub struct RateError(String);
 
 impl fmt::Display for RateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no rate: write 500, 100,200,400 or 100..1000 (calls a second)", self.0)
+        write!(f, "{:?} is not a rate: write 500, 100,200,400 or 100..1000 (calls per second)", self.0)
     }
 }
 

@@ -84,7 +84,7 @@ pub struct ThresholdError(String);
 impl fmt::Display for ThresholdError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
-        write!(f, "{:?} is no threshold: write one of {} and a time, as in p99=20ms", self.0, names.join(", "))
+        write!(f, "{:?} is not a threshold: write one of {} and a time, as in p99=20ms", self.0, names.join(", "))
     }
 }
 
@@ -96,7 +96,7 @@ impl Threshold {
     pub fn exceeded(&self, latency: &LoadLatency) -> Option<String> {
         let got = self.measure.of(latency);
         let most = self.at_most_ms();
-        (got > most).then(|| format!("{} is {got:.3} ms, and {most} ms is the most", self.measure))
+        (got > most).then(|| format!("{} is {got:.3} ms, above the limit of {most} ms", self.measure))
     }
 
     /// At most so many milliseconds.
@@ -147,7 +147,7 @@ mod tests {
         let threshold: Threshold = "p99.9=1.5ms".parse().unwrap();
         assert_eq!((threshold.measure, threshold.at_most_us), (Measure::P999, 1500));
         let latency = LoadLatency { p99_9: 1.6, ..LoadLatency::default() };
-        assert_eq!(threshold.exceeded(&latency).unwrap(), "p99.9 is 1.600 ms, and 1.5 ms is the most");
+        assert_eq!(threshold.exceeded(&latency).unwrap(), "p99.9 is 1.600 ms, above the limit of 1.5 ms");
         assert_eq!(threshold.exceeded(&LoadLatency { p99_9: 1.5, ..latency }), None);
         assert_eq!("max=2s".parse::<Threshold>().unwrap().at_most_us, 2_000_000);
         for bad in ["p99", "p98=1ms", "p99=1", "p99=0ms", "p99=-1ms", "p99=xms", "=1ms", "p99=1h"] {

@@ -370,7 +370,7 @@ async fn park_in(
     let (events, mut incoming) = unbounded_channel();
     let mut running = make.machine.boot(boot, events.clone()).await?;
     let listener =
-        running.take_listener().ok_or_else(|| Error::infra("the machine gave no socket for its exchange"))?;
+        running.take_listener().ok_or_else(|| Error::infra("the machine returned no socket for its exchange"))?;
     let mut served = BTreeMap::from([
         ("futon-guest".to_owned(), make.tools.futon_guest.clone()),
         ("test-client".to_owned(), make.tools.test_client.clone()),

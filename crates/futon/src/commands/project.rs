@@ -435,7 +435,7 @@ pub fn missing_image(image: &PlannedImage, config: &Config) -> String {
     };
     let hint = match &image.near[..] {
         [] => "`futon images add` or `futon images build`".to_owned(),
-        near => format!("the store has {}; was that meant?", near.join(", ")),
+        near => format!("the store has {}; did you mean that?", near.join(", ")),
     };
     format!("note: {} is not in the store: {where_else} (hint: {hint})", image.reference)
 }

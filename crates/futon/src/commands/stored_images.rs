@@ -98,7 +98,7 @@ fn find(store: &ImageStore, reference: &ImageReference) -> Result<StoredImage> {
         return Ok(image);
     }
     let hint = match &store.near(reference)?[..] {
-        [] => "`futon images list` shows what is there".to_owned(),
+        [] => "`futon images list` lists the images".to_owned(),
         near => format!("the store has {}", near.join(", ")),
     };
     Err(Error::usage(format!("no image {reference} in the store")).hint(hint))

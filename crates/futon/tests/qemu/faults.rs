@@ -52,10 +52,10 @@ fault_test!(out_of_memory, "fault-memory-hog", [], "crashed", Some("invoke"), 1,
 
 /// Faults of functions that do not serve, the verdict's code for each, and words of the reason.
 pub const UNREADY: [(&str, &str, &str); 7] = [
-    ("fault-loopback", "listens_on_loopback", "listens on 127.0.0.1:50051 only"),
+    ("fault-loopback", "listens_on_loopback", "listens only on 127.0.0.1:50051"),
     ("fault-other-port", "listens_on_other_port", "[::]:8080, not on port 50051"),
     ("fault-http1", "speaks_http1", "HTTP/1.1 200"),
-    ("fault-tls", "wants_tls", "wants TLS"),
+    ("fault-tls", "wants_tls", "expects TLS"),
     ("fault-silent", "answers_nothing", "does not answer"),
     ("fault-closes", "closes_connections", "closes each"),
     ("fault-restarts", "container_restarts", "was restarted"),

@@ -147,7 +147,7 @@ fn drive(setup: &Setup, plan: &LoadPlan, source: &Source) -> Result<(LoadReport,
 /// Writes what `-report` asks for: of declared calls the replies, for the host; else the report.
 fn write(setup: &Setup, source: &Source, report: &LoadReport, replies: &mut calls::LoadReplies) -> Result<(), String> {
     let Some(path) = &setup.options.report else { return Ok(()) };
-    let text = serde_json::to_string(report).map_err(|error| format!("the report makes no JSON: {error}"))?;
+    let text = serde_json::to_string(report).map_err(|error| format!("cannot write the report as JSON: {error}"))?;
     let bytes = if source.judges() {
         text.into_bytes()
     } else {

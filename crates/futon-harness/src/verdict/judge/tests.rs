@@ -72,12 +72,12 @@ fn a_function_that_does_not_serve_says_why() {
     assert_eq!((v.outcome, v.step.as_deref(), v.code), (Outcome::Failed, Some("ready"), Code::ListensOnLoopback));
     assert_eq!(
         v.why,
-        "the function did not serve within 60.1 s: it listens on 127.0.0.1:50051 only, which nothing outside the container reaches"
+        "the function did not serve within 60.1 s: it listens only on 127.0.0.1:50051, which cannot be reached from outside the container"
     );
     assert_eq!(v.hint.unwrap(), "let the function listen on 0.0.0.0:50051");
     let exit = |oom_killed| Unready::Exited { status: 137, oom_killed, kernel_said: None, runtime_said: None };
     let v = unready(exit(false));
-    assert_eq!(v.why, "the container did not stay up: after 60.1 s it exited with status 137 (SIGKILL)");
+    assert_eq!(v.why, "the container did not stay up: it exited with status 137 (SIGKILL) after 60.1 s");
     let v = unready(exit(true));
     assert_eq!((v.outcome, v.code), (Outcome::Crashed, Code::OutOfMemory));
     assert!(v.hint.unwrap().contains("mem_limit"));
@@ -177,7 +177,10 @@ fn a_kill_after_the_grace_is_a_remark() {
     kinds.insert(at, stopped);
     let judgement = judged(kinds);
     assert!(judgement.verdict.is_pass(), "{:?}", judgement.verdict);
-    assert_eq!(judgement.remarks, ["the container function did not stop within its grace of 10.0 s and was killed"]);
+    assert_eq!(
+        judgement.remarks,
+        ["the container function did not stop within its grace period of 10.0 s and was killed"]
+    );
 }
 
 #[test]

@@ -225,7 +225,7 @@ health    SERVING
 method    shop.v1.Catalogue/Get                        unary
 method    shop.v1.Catalogue/WatchEverythingThatHappens stream both ways
 note      evil \\u{1b}[31m words
-listens   0.0.0.0:8080 HTTP/1: GET / is answered with HTTP/1.1 404 Not Found
+listens   0.0.0.0:8080 HTTP/1: answers GET / with HTTP/1.1 404 Not Found
 seen      2026-01-01T00:00:00Z; --again looks anew";
         assert_eq!(wide, expected);
         for columns in [40, 80] {
