@@ -1,4 +1,4 @@
-//! The model against what Docker Compose of this machine's resources says. `futon resources build compose` brings it.
+//! The model against what Docker Compose of this machine's resources says. `futon resources build compose` installs it.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -11,7 +11,7 @@ use compose_model::{LoadError, Loader, Project};
 
 fn program() -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../resources/docker-compose");
-    assert!(path.is_file(), "{} is missing: `futon resources build compose` brings it", path.display());
+    assert!(path.is_file(), "{} is missing: `futon resources build compose` installs it", path.display());
     path
 }
 

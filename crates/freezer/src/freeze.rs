@@ -104,7 +104,7 @@ pub fn check(pid: i32, handed: &[u64]) -> Result<()> {
     let persona = fs::read_to_string(format!("/proc/{pid}/personality")).map_err(failed("its personality"))?;
     let persona = i32::from_str_radix(persona.trim(), 16).map_err(failed("its personality"))?;
     if !Persona::from_bits_retain(persona).contains(Persona::ADDR_NO_RANDOMIZE) {
-        return Err("the system does not let its addresses be the same each time".into());
+        return Err("the system does not allow a fixed address layout".into());
     }
     losses::refuse(pid)?;
     descriptors(pid, handed).map(|_| ())
@@ -181,7 +181,7 @@ fn threads(held: &Held, memory: &File) -> Result<Vec<ThreadState>> {
         let place = block.chunks(number.len()).position(|bytes| bytes == number).map(|place| place * number.len());
         // One C library keeps it at one place.
         if place.is_none() || *found.get_or_insert(place) != place {
-            return Err("its C library keeps the numbers of threads at an unknown place".into());
+            return Err("its C library keeps thread ids at an unknown place".into());
         }
         states.push(thread.state(block_at + place.unwrap_or_default() as u64)?);
     }

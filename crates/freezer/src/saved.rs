@@ -114,11 +114,11 @@ pub(super) struct KernelCode {
 
 impl KernelCode {
     pub(super) fn of(mappings: &[Mapping], memory: &File) -> Result<Self> {
-        let range = mappings.iter().find(|mapping| mapping.name == "[vdso]").ok_or("it has no vdso")?.range;
+        let range = mappings.iter().find(|mapping| mapping.name == "[vdso]").ok_or("it has no vDSO")?.range;
         let mut code = vec![0; usize::try_from(range.length()).map_err(failed("the vdso"))?];
         memory.read_exact_at(&mut code, range.begin).map_err(failed("the vdso"))?;
         let place = code.windows(SYSCALL.len()).position(|bytes| bytes == SYSCALL);
-        let place = place.ok_or("the vdso makes no system call")? as u64;
+        let place = place.ok_or("the vDSO has no system call instruction")? as u64;
         Ok(Self { code: hex::encode(code), syscall: range.begin + place })
     }
 }
@@ -229,7 +229,7 @@ impl Mapping {
 /// The areas of a process's memory without those that no process can change.
 pub(super) fn mappings(pid: i32) -> Result<Vec<Mapping>> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps")).map_err(failed("its memory"))?;
-    parse_mappings(&text).ok_or_else(|| "its memory: the kernel's list is in an unknown form".into())
+    parse_mappings(&text).ok_or_else(|| "cannot parse the kernel's list of its memory".into())
 }
 
 fn parse_mappings(text: &str) -> Option<Vec<Mapping>> {

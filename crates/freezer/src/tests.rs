@@ -176,14 +176,14 @@ fn what_cannot_be_carried_over_is_refused() {
         end(child);
         why
     };
-    assert_eq!(refused("pass", true), "the system does not let its addresses be the same each time");
+    assert_eq!(refused("pass", true), "the system does not allow a fixed address layout");
     let busy = refused(
         "import threading\nthreading.Thread(target=lambda: [0 for _ in iter(int, 1)], daemon=True).start()",
         false,
     );
     assert_eq!(busy, "its threads did not come to rest");
     let pipe = refused("import os; os.pipe()", false);
-    assert!(pipe.starts_with("it has pipe:[") && pipe.ends_with("open, which cannot be carried over"), "{pipe}");
+    assert!(pipe.starts_with("it has pipe:[") && pipe.ends_with("open, which cannot be saved"), "{pipe}");
     let connected = "import socket\na = socket.socket(); a.bind(('127.0.0.1', 0)); a.listen()\n\
                      b = socket.create_connection(a.getsockname()); c = a.accept()";
     assert!(refused(connected, false).starts_with("it has socket:["));

@@ -75,7 +75,7 @@ impl<'a> Child<'a> {
         if let Some(end) = saved.heap_end
             && child.call(libc::SYS_brk, &[end])? != end
         {
-            return Err("its heap cannot be where it was".into());
+            return Err("its heap cannot be mapped at its old address".into());
         }
         for mapping in own.iter().filter(|mapping| !mapping.is_kernels()) {
             child.call(libc::SYS_munmap, &[mapping.range.begin, mapping.range.length()])?;

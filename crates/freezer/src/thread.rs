@@ -121,7 +121,7 @@ impl Thread {
     pub(super) fn wait_for(self, signals: &[Signal]) -> Result<()> {
         match self.wait()? {
             WaitStatus::Stopped(_, signal) if signals.contains(&signal) => Ok(()),
-            other => Err(format!("a thread came to {other:?} in place of a stop")),
+            other => Err(format!("a thread came to {other:?} instead of a stop")),
         }
     }
 
@@ -137,7 +137,7 @@ impl Thread {
                 WaitStatus::PtraceEvent(_, _, PTRACE_EVENT_STOP) => return Ok(Interrupted::Yes),
                 WaitStatus::Stopped(_, signal) => ptrace::cont(self.0, signal).map_err(failed("stopping it"))?,
                 WaitStatus::Exited(..) | WaitStatus::Signaled(..) => return Ok(Interrupted::Gone),
-                other => return Err(format!("a thread came to {other:?} in place of a stop")),
+                other => return Err(format!("a thread came to {other:?} instead of a stop")),
             }
         }
     }

@@ -124,10 +124,10 @@ impl Compose {
         let spec = self.project.services.get(service);
         let image = spec.and_then(|spec| spec.image.as_deref()).ok_or_else(|| {
             self.at(service, "image", "it has no image")
-                .hint("futon builds none: give the service an `image`, and add that with `futon images add`")
+                .hint("futon does not build images: give the service an `image`, and add it with `futon images add`")
         })?;
         image.parse().map_err(|e: futon_model::ReferenceError| {
-            self.at(service, "image", &e.to_string()).hint("an image is named as in ghcr.io/me/function:v1")
+            self.at(service, "image", &e.to_string()).hint("write the image's name as in ghcr.io/me/function:v1")
         })
     }
 
@@ -160,7 +160,7 @@ impl Compose {
         let path = folder_of(&self.path).join(file);
         let text = std::fs::read_to_string(&path).map_err(|error| {
             self.at(service, "x-futon", &format!("cannot read {}: {error}", path.display()))
-                .hint("`x-futon` has keys, or names a file that has them")
+                .hint("`x-futon` must have keys, or name a file that has them")
         })?;
         Declared::parse(&path, &text).map(Some)
     }
@@ -194,19 +194,19 @@ pub fn calls_error(error: &calls::CallsError) -> Error {
 /// A refused file is the user's, a program that does not start the machine's.
 fn load_error(error: &LoadError) -> Error {
     let hint = match error {
-        LoadError::Unreadable { .. } => "name another one with --functions FILE",
+        LoadError::Unreadable { .. } => "choose another file with --functions FILE",
         LoadError::Refused { words, .. } if words.contains("remote resource is disabled") => {
-            "futon fetches no part of a compose file from a repository or registry: bring it into the folder"
+            "futon does not fetch parts of a compose file from a repository or registry: copy them into the folder"
         }
         LoadError::Refused { words, .. } if words.contains("is missing a value") => {
             "set the variable in the environment, or in the file .env beside the compose file"
         }
-        LoadError::Refused { .. } => "these are the words of Docker Compose: `docker compose config` gives them, too",
-        LoadError::TooLong { .. } => "does the file have aliases that grow without end?",
+        LoadError::Refused { .. } => "this message is from Docker Compose: `docker compose config` shows it, too",
+        LoadError::TooLong { .. } => "does the file have aliases that expand without end?",
         LoadError::NoProgram { .. } => {
-            "`futon resources build compose` brings it; it needs an x86_64 Linux with glibc 2.34 (Debian 12, Ubuntu 22.04) or newer"
+            "`futon resources build compose` installs it; it needs x86_64 Linux with glibc 2.34 (Debian 12, Ubuntu 22.04) or newer"
         }
-        _ => "`futon resources build compose --force` brings Docker Compose anew",
+        _ => "`futon resources build compose --force` installs Docker Compose again",
     };
     let host = !error.is_files_fault();
     let words = error.to_string();

@@ -122,10 +122,10 @@ impl Making<'_> {
                     Ok(Bound::Copy(path)) => value["source"] = path.into(),
                     Ok(Bound::Guests) => {
                         self.remarks
-                            .push(format!("service {name}: {} is the guest's own, not this machine's", mount.source));
+                            .push(format!("service {name}: {} is the guest's own, not the host's", mount.source));
                     }
                     Err(why) => {
-                        let hint = "futon hands copies of files and small folders to the guest";
+                        let hint = "futon copies files and small folders to the guest";
                         return Err(self.compose.at(name, "volumes", &why).hint(hint));
                     }
                 }
@@ -141,7 +141,7 @@ impl Making<'_> {
                 let object = objects.get(&file.source).cloned().unwrap_or_default();
                 let source = self.object(file, &object).map_err(|why| {
                     let why = format!("{}: {why}", file.source);
-                    self.compose.at(name, key, &why).hint("futon hands configs and secrets to the guest as files")
+                    self.compose.at(name, key, &why).hint("futon copies configs and secrets to the guest as files")
                 })?;
                 let target = match file.target.as_deref() {
                     None | Some("") => format!("{base}{}", file.source),
@@ -165,7 +165,7 @@ impl Making<'_> {
     /// A config or secret, as a file of the guest.
     fn object(&mut self, file: &ServiceFile, object: &FileObject) -> Result<String, String> {
         if object.external {
-            return Err("it is external: futon does not know what is in it".into());
+            return Err("it is external: futon does not know its content".into());
         }
         if let Some(path) = &object.file {
             return self.handover.path(Path::new(path));
@@ -178,8 +178,9 @@ impl Making<'_> {
             },
             (None, None) => return Err("it has no content".into()),
         };
-        let number =
-            |id: &Option<String>| id.as_deref().map_or(Ok(0), |id| id.parse().map_err(|_| format!("{id:?} is no id")));
+        let number = |id: &Option<String>| {
+            id.as_deref().map_or(Ok(0), |id| id.parse().map_err(|_| format!("{id:?} is not an id")))
+        };
         let (uid, gid) = (number(&file.uid)?, number(&file.gid)?);
         Ok(self.handover.text(&file.source, text, file.mode.unwrap_or(0o444), uid, gid))
     }

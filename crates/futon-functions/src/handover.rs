@@ -155,13 +155,13 @@ impl Handover {
             }
         } else if is_special(&found) {
             return Err(format!(
-                "{} is neither a file nor a folder: futon cannot hand it to the guest",
+                "{} is neither a file nor a folder: futon cannot copy it to the guest",
                 path.display()
             ));
         }
         if self.bytes > LARGEST || self.count > MOST {
             return Err(format!(
-                "{} is too large to be handed to the guest (at most {} MiB and {MOST} files)",
+                "{} is too large to copy to the guest (at most {} MiB and {MOST} files)",
                 path.display(),
                 LARGEST >> 20
             ));
@@ -177,11 +177,11 @@ impl Handover {
         let mut archive = Builder::new(out);
         archive.follow_symlinks(false);
         for (number, entry) in self.entries.iter().enumerate() {
-            let failed = || format!("cannot hand over {}", entry.name);
+            let failed = || format!("cannot copy {} to the guest", entry.name);
             folder(&mut archive, &number.to_string()).context(failed)?;
             match &entry.from {
                 Origin::Path(path) => append(&mut archive, path, &entry.name)
-                    .map_err(|e| Error::usage(format!("cannot hand {} to the guest", path.display())).caused_by(e))?,
+                    .map_err(|e| Error::usage(format!("cannot copy {} to the guest", path.display())).caused_by(e))?,
                 Origin::NewFolder => folder(&mut archive, &entry.name).context(failed)?,
                 Origin::Text { text, mode, uid, gid } => {
                     let mut header = header(EntryType::Regular, *mode, text.len() as u64);

@@ -16,7 +16,7 @@ pub(super) fn not_started(compose: &Compose, order: &[&str]) -> Vec<String> {
         for other in compose.names().filter(|other| !order.contains(other)) {
             if words.contains(other) {
                 remarks.push(format!(
-                    "service {name} names {other}, a service of this file that is not started: `depends_on` or --whole starts it"
+                    "service {name} mentions {other}, a service of this file that is not started: start it with `depends_on` or --whole"
                 ));
             }
         }

@@ -27,7 +27,7 @@ pub(super) fn declaration(service: &Service) -> Option<(Declaration, Option<Stri
         None => (
             json!({"status": "OK", "matches": {".text": "[^\\s]"}}),
             Some(format!(
-                "service {}: what {function} answers to the relay is not known: any text passes; `x-futon: {{calls: …}}` or --calls says what is right",
+                "service {}: futon does not know {function}'s answer to the relay, so any text passes; declare the correct one with `x-futon: {{calls: …}}` or --calls",
                 service.name
             )),
         ),

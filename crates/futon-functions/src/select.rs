@@ -99,7 +99,7 @@ fn of_service(compose: &Compose, name: &str) -> Result<Selection> {
     if let Some(conflict) = project.conflict(&order) {
         let (service, key) = conflict.place();
         return Err(Error::usage(format!("{}: key `{key}`: {conflict}", project.place(service, Some(key))))
-            .hint("give each container a name and a port of its own"));
+            .hint("give each container a different name and port"));
     }
     let mut remarks: Vec<String> = compose.warnings().map(str::to_owned).collect();
     let original = order.iter().map(|name| compose.service(name)).collect::<Result<Vec<_>>>()?;
@@ -185,7 +185,7 @@ fn of_image(compose: &Compose, image: &ImageReference) -> Result<Selection> {
     let project = compose_model::Project { file: compose.path.clone(), ..project };
     let made = Compose { project, whole: false, ..compose.clone() };
     let remark = format!(
-        "no service names the image {image}: defaults taken (container port {port}, host port {})",
+        "no service uses the image {image}: using defaults (container port {port}, host port {})",
         ClientDefaults::HOST_PORT,
     );
     let selection = of_service(&made, &name)?;
@@ -196,16 +196,16 @@ fn of_image(compose: &Compose, image: &ImageReference) -> Result<Selection> {
 fn check_name(compose: &Compose, name: &str) -> Result<()> {
     let reports = ["report.json", "report.html"];
     let why = if name.starts_with('.') || name.starts_with('-') {
-        "its results could not be kept under that name"
+        "its results cannot be stored under that name"
     } else if name.len() > 128 {
-        "the name is too long (at most 128 letters)"
+        "the name is too long (at most 128 bytes)"
     } else if reports.contains(&name) {
-        "the report of a run has that name"
+        "that name is reserved for a run's report"
     } else {
         return Ok(());
     };
     Err(Error::usage(format!("{}: service {name}: {why}", compose.project.place(name, None)))
-        .hint("give the service another name"))
+        .hint("rename the service"))
 }
 
 fn order_error(compose: &Compose, name: &str, error: &OrderError) -> Error {
@@ -216,7 +216,7 @@ fn order_error(compose: &Compose, name: &str, error: &OrderError) -> Error {
     };
     let place = compose.project.place(service, Some("depends_on"));
     let hint = match error {
-        OrderError::Inactive { .. } => "set COMPOSE_PROFILES, or give both services a profile in common",
+        OrderError::Inactive { .. } => "set COMPOSE_PROFILES, or give both services a common profile",
         _ => "correct the key `depends_on`",
     };
     Error::usage(format!("{place}: {error}")).hint(hint)
@@ -241,7 +241,7 @@ fn unknown(compose: &Compose, wanted: &str) -> Error {
         Some((_, name)) => format!("did you mean {name}?"),
         None if names.is_empty() => format!("{} has no service", compose.path.display()),
         None => format!(
-            "{} has: {}; an image is named with its repository, as in me/function:latest",
+            "{} has: {}; write an image's name with its repository, as in me/function:latest",
             compose.path.display(),
             names.join(", ")
         ),
@@ -265,12 +265,11 @@ pub fn client_name(selection: &Selection, forced: Option<&str>) -> Result<String
         .find(|name| calls::oracle::names().any(|known| known == **name))
         .map(|name| (*name).to_owned())
         .ok_or_else(|| {
-            Error::usage(format!("{}: the test client knows no function {:?}", selection.name, candidates[0])).hint(
-                format!(
+            Error::usage(format!("{}: the test client does not know the function {:?}", selection.name, candidates[0]))
+                .hint(format!(
                     "choose one with --client NAME or the service's key `x-futon: {{client: NAME}}`; known: {}",
                     calls::oracle::names().collect::<Vec<_>>().join(", ")
-                ),
-            )
+                ))
         })
 }
 

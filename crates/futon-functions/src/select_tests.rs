@@ -39,7 +39,7 @@ fn an_image_without_a_service_gets_defaults_and_says_so() {
     let selection = select(&compose(), "someone/aes-python:v1").unwrap();
     assert_eq!(selection.target.way, Way::Published { address: "127.0.0.1".into(), port: 50000 });
     assert!(selection.compose.contains("someone/aes-python:v1"));
-    assert!(selection.remarks[0].contains("defaults taken"));
+    assert!(selection.remarks[0].contains("using defaults"));
     assert_eq!(client_name(&selection, None).unwrap(), "aes-python");
 }
 

@@ -43,13 +43,13 @@ pub(super) fn target(compose: &Compose, service: &Service, remarks: &mut Vec<Str
     let mode = service.spec.network_mode.as_deref().unwrap_or_default();
     if mode == "none" {
         return Err(compose
-            .at(name, "network_mode", "it is none, and so nothing can call the function")
+            .at(name, "network_mode", "it is none, so the function cannot be called")
             .hint("give it a network"));
     }
     if service.spec.replicas() == 0 {
         return Err(compose
-            .at(name, service.spec.replicas_key(), "it is to have no containers, and so nothing can call the function")
-            .hint("let it have one: `scale: 1`, `replicas: 1`"));
+            .at(name, service.spec.replicas_key(), "the service has no containers, so the function cannot be called")
+            .hint("give it one: `scale: 1`, `replicas: 1`"));
     }
     let chosen = match wanted {
         Some(port) => tcp.iter().find(|p| p.target == u32::from(port)),
@@ -66,7 +66,7 @@ pub(super) fn target(compose: &Compose, service: &Service, remarks: &mut Vec<Str
     if let (Some(port), None, true) = (chosen, wanted, targets.len() > 1) {
         let list: Vec<String> = targets.iter().map(u32::to_string).collect();
         remarks.push(format!(
-            "service {name} publishes several TCP ports ({}): {} is called; `x-futon: {{port: …}}` chooses another",
+            "service {name} publishes several TCP ports ({}): futon calls {}; choose another with `x-futon: {{port: …}}`",
             list.join(", "),
             port.target,
         ));

@@ -52,7 +52,7 @@ pub fn find_gem5(given: Option<&Path>, resources: &Path) -> Result<PathBuf> {
     };
     if let Some(path) = given {
         if !path.is_file() {
-            return Err(missing(format!("gem5 missing: GEM5 names {}, which is no file", path.display())));
+            return Err(missing(format!("gem5 missing: GEM5 names {}, which is not a file", path.display())));
         }
         return std::path::absolute(path).context(|| format!("path of {}", path.display()));
     }
@@ -104,8 +104,8 @@ pub async fn probe_gem5(path: &Path, resources: &Path) -> Result<Gem5> {
     let output = tokio::time::timeout(PROBE_LIMIT, run)
         .await
         .map_err(|_| {
-            Error::infra(format!("{shown} did not say what it is within {} s", PROBE_LIMIT.as_secs()))
-                .hint("is it gem5? run it by hand with --version")
+            Error::infra(format!("{shown} did not print its version within {} s", PROBE_LIMIT.as_secs()))
+                .hint("is it gem5? Run it by hand with --version")
         })?
         .map_err(|e| Error::infra(format!("cannot start {shown}")).caused_by(e).hint("does GEM5 name a program?"))?;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -113,8 +113,8 @@ pub async fn probe_gem5(path: &Path, resources: &Path) -> Result<Gem5> {
     let Some(probe) = probe else {
         let said = String::from_utf8_lossy(&output.stderr);
         let last = said.lines().chain(text.lines()).rfind(|l| !l.trim().is_empty()).unwrap_or("nothing");
-        return Err(Error::infra(format!("{shown} is no gem5 that futon knows; it said: {}", last.trim()))
-            .hint("libraries missing? run it by hand with --version"));
+        return Err(Error::infra(format!("{shown} is not a gem5 that futon knows; its output: {}", last.trim()))
+            .hint("are libraries missing? Run it by hand with --version"));
     };
     if !probe.x86 {
         return Err(Error::infra(format!("{shown} (version {}) cannot simulate X86", probe.version))

@@ -111,7 +111,7 @@ impl CheckpointStore {
         };
         let stored: Stored = serde_json::from_slice(&text).map_err(|e| damaged(&folder, &format!("{FILE}: {e}")))?;
         if stored.schema != SCHEMA || stored.key != key {
-            return Err(damaged(&folder, &format!("{FILE} is of another checkpoint")));
+            return Err(damaged(&folder, &format!("{FILE} belongs to another checkpoint")));
         }
         for (name, (sha256, size)) in &stored.files {
             let file = folder.join(name);
@@ -199,7 +199,7 @@ impl Stored {
 
 fn damaged(folder: &Path, what: &str) -> Error {
     Error::infra(format!("the checkpoint {} is damaged: {what}", folder.display()))
-        .hint(format!("remove it, and the next run makes it anew: rm -r {}", folder.display()))
+        .hint(format!("remove it, and the next run makes it again: rm -r {}", folder.display()))
 }
 
 fn readable(folder: &Path) {

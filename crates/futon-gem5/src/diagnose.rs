@@ -51,7 +51,7 @@ pub(super) struct Process<'a> {
     pub(super) restored: bool,
 }
 
-const LOG_HINT: &str = "gem5.log and gem5.command in the phase's folder have its words and its exact command line";
+const LOG_HINT: &str = "gem5's output is in gem5.log, its command line in gem5.command, in the phase's folder";
 
 /// Says how a process ended.
 pub(super) fn diagnose(p: &Process<'_>) -> Ending {
@@ -67,8 +67,8 @@ pub(super) fn diagnose(p: &Process<'_>) -> Ending {
             Phase::Boot => Ending::Failed(Failure::new(
                 Outcome::Infra,
                 Code::NoBoot,
-                "the guest ended the simulation and had not parked",
-                "is it futon's lean guest? the console's last lines say how far it came",
+                "the guest ended the simulation without parking",
+                "is it futon's lean guest? The console's last lines show how far it came",
             )),
             Phase::Setup | Phase::Evaluate | Phase::Run => Ending::GuestShutdown,
         };
@@ -81,28 +81,28 @@ fn named_by_script(event: &SimEventKind, p: &Process<'_>) -> Option<Ending> {
     let failed = |outcome, code, why: String, hint: &str| Some(Ending::Failed(Failure::new(outcome, code, why, hint)));
     match event {
         SimEventKind::Limit { limit, ms } => {
-            let why = format!("the limit {limit} struck after {} s of simulated time", ms / 1000.0);
-            let hint = format!("is the guest waiting for something? raise it with --watchdog {limit}=DURATION");
+            let why = format!("the limit {limit} was reached after {} s of simulated time", ms / 1000.0);
+            let hint = format!("is the guest waiting for something? Raise the limit with --watchdog {limit}=DURATION");
             failed(Outcome::TimedOut, Code::RunTimedOut, why, &hint)
         }
         SimEventKind::Unknown { cause, code } => failed(
             Outcome::Infra,
             Code::UnknownExit,
             format!(
-                "gem5 left the simulation for a reason that the configuration does not know: {cause} (code {code})"
+                "gem5 left the simulation for a reason that the configuration script does not know: {cause} (code {code})"
             ),
-            "docs/gem5.md lists those it knows; a configuration of your own may take more",
+            "docs/gem5.md lists the known ones; your own configuration script can handle more",
         ),
         SimEventKind::CheckpointFailed { why } => {
-            let why = format!("the checkpoint was not written whole: {why}");
-            failed(Outcome::Infra, Code::HostDiskFull, why, "make room where the run's folder and the resources are")
+            let why = format!("the checkpoint is incomplete: {why}");
+            failed(Outcome::Infra, Code::HostDiskFull, why, "free disk space for the run's folder and the resources")
         }
         SimEventKind::End { status, why } if *status != 0 => match point(p.events) {
             Some(code) => failed(
                 Outcome::Failed,
                 Code::StepFailed,
                 format!("the guest reported failure {code} (m5 fail {code})"),
-                "results.log and the console say more; docs/gem5.md lists the codes that are no failures",
+                "see results.log and the console; docs/gem5.md lists the codes that are not failures",
             ),
             None => {
                 failed(Outcome::Infra, Code::HostFailed, format!("the configuration script ended: {why}"), LOG_HINT)
@@ -137,15 +137,15 @@ fn named_by_gem5(p: &Process<'_>) -> Option<Ending> {
             return failed(
                 Outcome::Crashed,
                 Code::ForbiddenWrite,
-                format!("the guest tried to write {path} on the host; gem5 may write below its run directory only"),
+                format!("the guest tried to write {path} on the host; gem5 may only write below its run folder"),
                 "m5 writefile takes the host's file name as its second argument: a plain name, no folders",
             );
         }
         return failed(Outcome::Infra, Code::HostFailed, format!("gem5 cannot write {path}"), LOG_HINT);
     }
     if text.contains("writefile") {
-        let why = format!("gem5 could not write a file of the guest's: {text}");
-        return failed(Outcome::Infra, Code::HostDiskFull, why, "make room where the run's folder is");
+        let why = format!("gem5 could not write a file for the guest: {text}");
+        return failed(Outcome::Infra, Code::HostDiskFull, why, "free disk space for the run's folder");
     }
     let checkpoint = text.contains("physical memory checkpoint") || text.contains("checkpoint file");
     let not_read = if checkpoint {
@@ -159,7 +159,7 @@ fn named_by_gem5(p: &Process<'_>) -> Option<Ending> {
             Outcome::Infra,
             Code::BadResource,
             why,
-            "remove it from the checkpoints; the next run makes it anew",
+            "remove it from the checkpoints; the next run makes it again",
         );
     }
     if checkpoint {
@@ -168,15 +168,15 @@ fn named_by_gem5(p: &Process<'_>) -> Option<Ending> {
             Outcome::Infra,
             Code::HostDiskFull,
             why,
-            "make room where the run's folder and the resources are",
+            "free disk space for the run's folder and the resources",
         );
     }
     if text.starts_with("could not open file") {
         let why = format!("the guest asked for its run script and gem5 could not read it: {text}");
-        return failed(Outcome::Infra, Code::NoRunScript, why, "was the payload removed while the run went on?");
+        return failed(Outcome::Infra, Code::NoRunScript, why, "was the payload removed during the run?");
     }
     if !text.is_empty() {
-        return failed(Outcome::Infra, Code::MachineDied, format!("gem5 ended itself: {text}"), LOG_HINT);
+        return failed(Outcome::Infra, Code::MachineDied, format!("gem5 ended with an error: {text}"), LOG_HINT);
     }
     let script_said = p.log.lines().rev().map(str::trim).find(|l| !l.is_empty() && !l.starts_with("futon-event"));
     if p.log.contains("Traceback (most recent call last)") || p.ended.status == Some(2) || p.log.contains("error: ") {

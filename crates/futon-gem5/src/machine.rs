@@ -97,8 +97,8 @@ impl Machine for Gem5Machine {
             remarks.extend(wrong.into_iter().map(|(path, count)| {
                 let s = if count == 1 { "" } else { "s" };
                 format!(
-                    "{path} has {count} instruction{s} that gem5 gets wrong (punpckhqdq with an operand relative to the instruction \
-                     pointer reads other memory): it may crash, or compute something else"
+                    "{path} has {count} instruction{s} that gem5 executes wrongly (punpckhqdq with an operand relative to the \
+                     instruction pointer reads other memory): it may crash or compute wrong results"
                 )
             }));
         }
@@ -140,13 +140,13 @@ impl Machine for Gem5Machine {
 fn remarks(s: &Gem5Settings) -> Vec<String> {
     let mut remarks = Vec::new();
     if s.cpus == 1 {
-        remarks.push("one core, where client and function share caches and cycles: figures for tests only".into());
+        remarks.push("one core, so client and function share caches and cycles: figures for tests only".into());
     }
     if s.unconfined {
-        remarks.push("gem5 was not confined to its run directory (--unconfined)".into());
+        remarks.push("gem5 was not confined to its run folder (--unconfined)".into());
     }
     if s.disk.is_some() && s.boot_core != BootCore::Kvm {
-        remarks.push("a disk image's Docker and systemd take hours on a simulated core; KVM makes them minutes".into());
+        remarks.push("Docker and systemd in a disk image take hours on a simulated core, minutes with KVM".into());
     }
     remarks
 }

@@ -62,7 +62,7 @@ impl Run {
             return Ok(outcomes);
         }
         // The restored guest has read it already.
-        payload::take_back(&self.payload).context(|| "cannot take the payload back".into())?;
+        payload::take_back(&self.payload).context(|| "cannot remove the payload".into())?;
         self.last(Phase::Evaluate, &restore, &with, &mut outcomes).await?;
         Ok(outcomes)
     }
@@ -77,7 +77,7 @@ impl Run {
         let (locking, locked) = (store.clone(), key.clone());
         let lock = tokio::task::spawn_blocking(move || locking.lock(&locked))
             .await
-            .context(|| "waiting for the checkpoint was broken off".into())??;
+            .context(|| "waiting for the checkpoint was interrupted".into())??;
         let folder = store.folder(&key);
         let found = match self.found(&store, &key) {
             Ok(found) => found,
@@ -230,7 +230,7 @@ impl Run {
                 Outcome::Crashed,
                 Code::GuestOops,
                 line,
-                "the checkpoint is not kept: it has that kernel in it",
+                "the checkpoint is not kept, because this kernel is in it",
             );
             self.end(&Ending::Failed(failure), Some(finished));
             return None;
@@ -245,8 +245,8 @@ impl Run {
                 Some(stored)
             }
             Err(e) => {
-                let why = format!("the checkpoint could not be kept: {e}");
-                let help = "make room where the resources are";
+                let why = format!("the checkpoint could not be stored: {e}");
+                let help = "free disk space for the resources";
                 let failure = Failure::new(Outcome::Infra, Code::HostDiskFull, why, help);
                 self.end(&Ending::Failed(failure), Some(finished));
                 None

@@ -48,7 +48,7 @@ impl Shared {
     fn script_began(&mut self) {
         self.watchdog.booted();
         if let Err(e) = payload::take_back(&self.payload) {
-            let why = format!("the payload cannot be taken back: {e}");
+            let why = format!("cannot remove the payload: {e}");
             let _ = self.events.send(EventKind::HostFailed { step: futon_model::steps::FETCH.into(), why, hint: None });
         }
     }
@@ -114,7 +114,7 @@ pub(super) async fn run(start: &Start<'_>, shared: &mut Shared) -> Result<Finish
             Outcome::Infra,
             Code::HostFailed,
             format!("the configuration script wrote a malformed event line: {why}"),
-            "docs/gem5.md has the contract of event lines",
+            "docs/gem5.md describes event lines",
         )),
         (None, None) => diagnose(&process),
     };
@@ -130,7 +130,8 @@ async fn launch(start: &Start<'_>, command: Vec<String>, log: PathBuf) -> Result
         Ok(process::Start::Running(guarded)) => Ok(guarded),
         Ok(process::Start::Refused(why)) => Err(Error::infra(format!("cannot start gem5: {why}"))),
         Err(e) if e.to_string().contains("Landlock") => {
-            Err(Error::infra(e.to_string()).hint("--unconfined runs gem5 all the same: for guests that you trust"))
+            Err(Error::infra(e.to_string())
+                .hint("--unconfined runs gem5 without confinement, for guests that you trust"))
         }
         Err(e) => Err(e),
     }
@@ -232,7 +233,7 @@ impl Heard {
 fn struck_failure(strike: &Strike, last: &str) -> Failure {
     let seconds = strike.length.as_secs();
     let limit = strike.limit;
-    let raise = format!("raise the wait with --watchdog {limit}=DURATION");
+    let raise = format!("raise the limit with --watchdog {limit}=DURATION");
     let (code, what, help) = match limit {
         "boot" => (
             Code::NoBoot,
@@ -241,7 +242,7 @@ fn struck_failure(strike: &Strike, last: &str) -> Failure {
         ),
         "progress" => (
             Code::NoProgress,
-            "no console output, event or file came of the simulation",
+            "the simulation produced no console output, event or file",
             "is the guest in an endless loop, or is the step just long? ",
         ),
         _ => (Code::RunTimedOut, "the run did not end", ""),

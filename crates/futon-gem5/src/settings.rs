@@ -136,22 +136,24 @@ impl Gem5Settings {
                 && !file.is_file()
             {
                 return Err(Error::infra(format!("{what} missing: {}", file.display()))
-                    .hint("`futon resources build kernel lean` makes kernel and initramfs, or name yours"));
+                    .hint("`futon resources build kernel lean` makes kernel and initramfs, or give yours"));
             }
         }
         if self.memory_mib > 3072 {
-            return Err(Error::usage(format!("{} MiB of memory: gem5's PC has room for 3072", self.memory_mib))
+            return Err(Error::usage(format!("{} MiB of memory: gem5's PC supports at most 3072", self.memory_mib))
                 .hint("--memory 3072"));
         }
         if self.cpus > 8 {
-            return Err(Error::usage(format!("{} cores: the configuration has 8 at most", self.cpus)).hint("--vcpus 2"));
+            return Err(
+                Error::usage(format!("{} cores: the configuration supports at most 8", self.cpus)).hint("--vcpus 2")
+            );
         }
         if self.boot_core == BootCore::Kvm && !self.gem5.kvm {
             return Err(Error::usage(format!("{} was built without KVM", self.gem5.path.display()))
-                .hint("--boot-cpu atomic needs none"));
+                .hint("--boot-cpu atomic does not need KVM"));
         }
         if self.boot_core == BootCore::Kvm && !Path::new("/dev/kvm").exists() {
-            return Err(Error::usage("this host has no /dev/kvm").hint("--boot-cpu atomic needs none"));
+            return Err(Error::usage("this host has no /dev/kvm").hint("--boot-cpu atomic does not need KVM"));
         }
         Ok(())
     }

@@ -90,7 +90,7 @@ pub async fn choose_accelerator(
             reason: format!("a probe booted under kvm in {:.1} s", Duration::from_millis(ms).as_secs_f64()),
         }),
         (Err(why), AcceleratorRequest::Kvm) => {
-            Err(Error::infra(format!("kvm was asked for, and does not work: {why}"))
+            Err(Error::infra(format!("--accel kvm was given, but KVM does not work: {why}"))
                 .hint("use --accel auto or --accel tcg; `futon doctor --probe` tries kvm again"))
         }
         (Err(why), _) => Ok(AcceleratorChoice { accelerator: Accelerator::Tcg, reason: format!("no kvm: {why}") }),
@@ -138,7 +138,7 @@ fn since_epoch(time: std::time::SystemTime) -> u64 {
 /// Boots the kernel to its first process under KVM. Milliseconds it took, or why it did not.
 async fn probe(kernel: &Path, initrd: Option<&Path>) -> Result<Result<u64, String>> {
     let Some(initrd) = initrd else {
-        return Ok(Err("no initrd of futon's to probe with".into()));
+        return Ok(Err("futon's own initrd, needed for the probe, is missing".into()));
     };
     let folder = tempfile::tempdir().context(|| "cannot make a temporary folder".into())?;
     let console = folder.path().join("console.log");
@@ -163,19 +163,19 @@ async fn probe(kernel: &Path, initrd: Option<&Path>) -> Result<Result<u64, Strin
     let guard = GuardArguments { log: log.clone(), command, ..GuardArguments::default() };
     let begin = Instant::now();
     let Start::Running(mut guarded) = process::start(guard, Vec::new()).await? else {
-        return Ok(Err("the probe could not be started".into()));
+        return Ok(Err("cannot start the probe".into()));
     };
     let ended = tokio::time::timeout(PROBE_LIMIT, guarded.ended()).await;
     let took = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
     guarded.end().await;
     Ok(match ended {
         Err(_) => Err(format!(
-            "/dev/kvm is there, but a probe that boots a kernel did not end within {} s",
+            "/dev/kvm exists, but a probe that boots a kernel did not end within {} s",
             PROBE_LIMIT.as_secs()
         )),
         Ok(_) if said(&console) => Ok(took),
         Ok(ended) => Err(format!(
-            "/dev/kvm is there, but the probe's guest did not come up (QEMU: status {:?}, signal {:?}{})",
+            "/dev/kvm exists, but the probe's guest did not come up (QEMU: status {:?}, signal {:?}{})",
             ended.status,
             ended.signal,
             std::fs::read_to_string(&log)

@@ -38,28 +38,27 @@ pub async fn probe_image(image: &Path) -> Result<String> {
     let metadata = std::fs::metadata(image).map_err(|e| {
         Error::infra(format!("base image missing: {shown}"))
             .caused_by(e)
-            .hint("`futon resources build` makes one, or name yours with --base-image")
+            .hint("`futon resources build` makes one, or give yours with --base-image")
     })?;
     if metadata.len() == 0 {
-        return Err(
-            Error::infra(format!("base image is empty: {shown}")).hint("`futon resources build --force` makes it anew")
-        );
+        return Err(Error::infra(format!("base image is empty: {shown}"))
+            .hint("`futon resources build --force` makes it again"));
     }
     let output = qemu_img(&["info", "--output=json", &image.to_string_lossy()]).await?;
     if !output.status.success() {
         return Err(Error::infra(format!("base image damaged: {shown}: {}", stderr(&output)))
-            .hint("`futon resources build --force` makes it anew"));
+            .hint("`futon resources build --force` makes it again"));
     }
     let info: Value = serde_json::from_slice(&output.stdout).context(|| format!("qemu-img info {shown}"))?;
     let format = info
         .get("format")
         .and_then(Value::as_str)
-        .ok_or_else(|| Error::infra(format!("qemu-img says no format of {shown}")))?;
+        .ok_or_else(|| Error::infra(format!("qemu-img reports no format for {shown}")))?;
     if format == "raw" && !looks_like_a_disk(image) {
         return Err(Error::infra(format!(
             "base image damaged: {shown} has neither a partition table nor a file system"
         ))
-        .hint("`futon resources build --force` makes it anew; `futon resources verify` compares all hashes"));
+        .hint("`futon resources build --force` makes it again; `futon resources verify` compares all hashes"));
     }
     Ok(format.to_owned())
 }
@@ -94,7 +93,7 @@ pub async fn make_overlay(base: &Path, overlay: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::infra(format!("cannot make the disk {}: {}", overlay.display(), stderr(&output)))
-        .hint("is there space left, and may you write there?"))
+        .hint("is there free space, and can you write there?"))
 }
 
 /// Writes down another place of the disk that a qcow2 overlay is over, where the same disk will be.
@@ -108,7 +107,7 @@ pub(super) async fn name_base(overlay: &Path, base: &Path) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    Err(Error::infra(format!("cannot write the name of its base into {shown}: {}", stderr(&output))))
+    Err(Error::infra(format!("cannot write the backing file's name into {shown}: {}", stderr(&output))))
 }
 
 /// Copies an overlay that nothing was written to.

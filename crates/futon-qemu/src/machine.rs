@@ -162,7 +162,7 @@ impl Machine for QemuMachine {
                 Some(warm) if machine.thaws() => {
                     (Some(warm.without_process(failed.to_string())), "a plain fork: the frozen QEMU could not go on")
                 }
-                Some(_) => (None, "the warm base could not be forked, so the machine booted from nothing"),
+                Some(_) => (None, "the warm base could not be forked, so the machine booted from scratch"),
             };
             remarks.push(format!("{remark}: {failed}"));
             machine.warm = simpler;
@@ -227,7 +227,7 @@ impl QemuMachine {
                 && !file.is_file()
             {
                 return Err(Error::infra(format!("{what} missing: {}", file.display()))
-                    .hint("`futon resources build` makes it, or name yours with --kernel and --initrd"));
+                    .hint("`futon resources build` makes it, or give yours with --kernel and --initrd"));
             }
         }
         let pair = || UnixStream::pair().context(|| "cannot make a socket pair".into());
@@ -322,9 +322,9 @@ impl QemuMachine {
             arguments.own_namespace = false;
         }
         let listener = namespace::listen().map_err(|e| {
-            Error::infra(format!("port {HOST_PORT} of the host is not free"))
+            Error::infra(format!("the host's port {HOST_PORT} is in use"))
                 .caused_by(e)
-                .hint("another machine or program uses it; wait for it, or run without --network host")
+                .hint("wait for the machine or program that uses it, or run without --network host")
         })?;
         match process::start(arguments, inherited).await? {
             Start::Running(mut guarded) => {

@@ -57,10 +57,10 @@ impl Qmp {
     /// Gives a command and waits for its answer.
     pub(super) async fn execute(&mut self, command: &str, arguments: &Value) -> Result<Value> {
         let line = json!({ "execute": command, "arguments": arguments }).to_string() + "\n";
-        let failed = || format!("QEMU does not take the command {command}");
+        let failed = || format!("QMP command {command} failed");
         self.write.write_all(line.as_bytes()).await.context(failed)?;
         let answer = tokio::time::timeout(ANSWER_LIMIT, self.answers.recv()).await.context(failed)?;
-        let answer = answer.ok_or_else(|| Error::infra(format!("{}: it is gone", failed())))?;
+        let answer = answer.ok_or_else(|| Error::infra(format!("{}: QEMU has ended", failed())))?;
         match answer.get("error") {
             None => Ok(answer.get("return").cloned().unwrap_or_default()),
             Some(error) => {
@@ -84,11 +84,13 @@ impl Qmp {
             match state.get("status").and_then(Value::as_str) {
                 Some("completed") => return Ok(()),
                 Some(status @ ("failed" | "cancelled")) => {
-                    let why = state.get("error-desc").and_then(Value::as_str).unwrap_or("QEMU does not say why");
-                    return Err(Error::infra(format!("the machine's state could not be moved: {status}: {why}")));
+                    let why = state.get("error-desc").and_then(Value::as_str).unwrap_or("QEMU gave no reason");
+                    return Err(Error::infra(format!("saving or loading the machine's state failed: {status}: {why}")));
                 }
                 _ if begin.elapsed() > limit => {
-                    return Err(Error::infra(format!("the machine's state was not moved within {limit:?}")));
+                    return Err(Error::infra(format!(
+                        "saving or loading the machine's state did not end within {limit:?}"
+                    )));
                 }
                 _ => tokio::time::sleep(LOOK).await,
             }

@@ -9,7 +9,7 @@ use super::build::{Built, Made, Recipe, recipe_files};
 use super::{COMPOSE, Manifest};
 
 /// What helps where it is missing or damaged.
-const HINT: &str = "`futon resources build compose` brings it";
+const HINT: &str = "`futon resources build compose` installs it";
 
 const MADE: &[Made] = &[(COMPOSE, COMPOSE)];
 const FOR_PEOPLE: &[Made] =

@@ -102,7 +102,7 @@ impl Config {
         toml::from_str(&text).map_err(|e| {
             Error::usage(format!("malformed configuration {}", path.display()))
                 .caused_by(e)
-                .hint("docs/config.md lists every key")
+                .hint("docs/config.md lists all keys")
         })
     }
 }

@@ -50,7 +50,7 @@ pub(crate) fn checks(hints: &FunctionHints) -> Vec<LogCheck> {
 pub(crate) fn expected_failure(hints: &FunctionHints) -> Result<Option<ExpectedFailure>> {
     let Some(expected) = &hints.expect_failure else { return Ok(None) };
     let code: Code = serde_json::from_value(expected.code.clone().into()).map_err(|_| {
-        Error::usage(format!("x-futon: expect_failure: {:?} is no code of a verdict", expected.code))
+        Error::usage(format!("x-futon: expect_failure: {:?} is not a verdict code", expected.code))
             .hint("docs/report.md lists the codes")
     })?;
     Ok(Some(ExpectedFailure { code, why: expected.why.clone() }))

@@ -164,15 +164,13 @@ impl WorkDir {
         {
             if !path.is_file() {
                 return Err(Error::infra(format!("guest tool missing: {}", path.display()))
-                    .hint("`futon resources build` puts it there"));
+                    .hint("`futon resources build` builds it"));
             }
             served.insert(name.to_owned(), absolute(path)?);
         }
         for (name, path) in contents.files {
             if !path.is_file() {
-                return Err(
-                    Error::usage(format!("no such file: {}", path.display())).hint("--file takes a file's path")
-                );
+                return Err(Error::usage(format!("no such file: {}", path.display())).hint("--file takes a file path"));
             }
             served.insert(name.clone(), absolute(path)?);
         }
@@ -191,8 +189,8 @@ impl WorkDir {
         let read = |name: &str| {
             let path = root.join(name);
             fs::read(&path).map_err(|e| {
-                let error =
-                    Error::usage(format!("{} is no working directory: no {name} in it", root.display())).caused_by(e);
+                let error = Error::usage(format!("{} is not a working directory: it has no {name}", root.display()))
+                    .caused_by(e);
                 // The folder of a call of `futon test` has one for each function.
                 match working_directory_in(&root) {
                     Some(inner) => error.hint(format!("{} is one", inner.display())),
@@ -329,11 +327,11 @@ fn clear(root: &Path) -> Result<()> {
     }
     if let Some(stranger) = names.iter().find(|name| !OURS.iter().any(|ours| name == ours)) {
         return Err(Error::usage(format!(
-            "{} holds {}, which is not futon's",
+            "{} contains {}, which futon did not make",
             root.display(),
             Path::new(stranger).display()
         ))
-        .hint("name another working directory (WORKING_DIR, --dir), or empty this one"));
+        .hint("choose another working directory (WORKING_DIR, --dir), or empty this one"));
     }
     for name in names.into_iter().filter(|name| name != LOCK_FILE) {
         let path = root.join(name);

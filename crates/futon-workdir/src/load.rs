@@ -53,7 +53,7 @@ fn not_judged(sheet: &Sheet, replies: &LoadReplies) -> Option<ClientFailure> {
     let beyond = replies.beyond.first()?;
     let calls: u64 = replies.beyond.iter().map(|beyond| beyond.measured + beyond.warmup).sum();
     let words = format!(
-        "{}: its replies differ too often to be kept and judged: {calls} calls have one that is not kept",
+        "{}: too many different replies to keep and judge: the replies of {calls} calls were not kept",
         sheet.name_at(beyond.place)
     );
     Some(plain(ClientFailureKind::WrongReply, words))
@@ -61,11 +61,11 @@ fn not_judged(sheet: &Sheet, replies: &LoadReplies) -> Option<ClientFailure> {
 
 fn not_made(load: &LoadReport, ended_early: Option<&str>) -> Option<ClientFailure> {
     if let Some(why) = ended_early {
-        return Some(plain(ClientFailureKind::RpcError, format!("the load ended before its time: {why}")));
+        return Some(plain(ClientFailureKind::RpcError, format!("the load ended early: {why}")));
     }
     (load.not_sent > 0).then(|| {
         let words = format!(
-            "{} calls were due and not sent: {} were in flight, the most there may be, or the server took no more",
+            "{} calls were due but not sent: {} calls, the maximum, were in flight, or the server accepted no more",
             load.not_sent, load.concurrency
         );
         plain(ClientFailureKind::RpcError, words)

@@ -68,7 +68,7 @@ fn in_use(folder: &Path, file: &mut File) -> Error {
     let _ = file.rewind().and_then(|()| file.read_to_string(&mut holder));
     let holder = if holder.trim().is_empty() { "another futon" } else { holder.trim() };
     Error::infra(format!("{} is in use: {holder}", folder.display()))
-        .hint("wait until it ends, or name another folder with --dir or --out")
+        .hint("wait until it ends, or choose another folder with --dir or --out")
 }
 
 #[cfg(test)]

@@ -63,7 +63,7 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
         Way::Assigned => (LOOPBACK.to_owned(), container_port, Some(FindPort::Published(container_port))),
         Way::Container => {
             remarks.push(format!(
-                "service {} publishes no TCP port: it is called at its container's own address, port {container_port}",
+                "service {} publishes no TCP port: futon calls its container's own address, port {container_port}",
                 selection.service_name
             ));
             (LOOPBACK.to_owned(), container_port, Some(FindPort::Container(container_port)))
@@ -141,7 +141,7 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
         .collect();
     if !plan.powers.is_empty() {
         plan.remarks.push(format!(
-            "what runs could speak for the guest ({}): the verdict rests on its honesty, too",
+            "a container could forge the guest's reports ({}): the verdict also relies on its honesty",
             plan.powers.join(", ")
         ));
     }
@@ -270,8 +270,12 @@ fn require_a_way_to_the_engine(image: &PlannedImage) -> Result<()> {
     let host = host.or_else(|_| reference.registry().trim_matches(['[', ']']).parse());
     match host {
         Ok(address) if !address.is_loopback() && reference.digest().is_some() && image.manifest.is_some() => {
-            Err(Error::usage(format!("{reference}: no engine can be led to the exchange for the address {address}"))
-                .hint("name the image by its tag alone, or its registry by a name; --base lean takes it as it is"))
+            Err(Error::usage(format!(
+                "{reference}: an engine cannot use the exchange for a registry at the address {address}"
+            ))
+            .hint(
+                "name the image by its tag only, or use a host name for the registry; --base lean accepts it as it is",
+            ))
         }
         _ => Ok(()),
     }

@@ -119,8 +119,8 @@ fn what_the_lean_guest_cannot_do_is_no_failure_of_the_function() {
                    networks: {shared: {external: true}}\n";
     project.write("functions.yaml", compose);
     for (args, place, why) in [
-        (&["test", "--base", "lean", "a"][..], "functions.yaml:9: service b: key `init`", "no init"),
-        (&["test", "--on", "gem5", "a"], "functions.yaml:9: service b: key `init`", "no init"),
+        (&["test", "--base", "lean", "a"][..], "functions.yaml:9: service b: key `init`", "does not support an init"),
+        (&["test", "--on", "gem5", "a"], "functions.yaml:9: service b: key `init`", "does not support an init"),
         (&["test", "--base", "lean", "c"], "functions.yaml: key `networks`", "external"),
     ] {
         let output = project.futon(args);

@@ -195,7 +195,7 @@ fn an_image_that_no_service_names_runs_with_defaults_and_says_so() {
     assert!(output.status.success(), "{}", text(&output));
     let (code, report) = project.fake("pass", &["me/fibonacci-go:v1"]);
     assert_eq!(code, Some(0));
-    assert!(report["functions"][0]["remarks"].to_string().contains("defaults taken"), "{report:#}");
+    assert!(report["functions"][0]["remarks"].to_string().contains("using defaults"), "{report:#}");
 }
 
 #[test]
@@ -281,7 +281,7 @@ fn a_container_that_could_speak_for_the_guest_proves_less() {
         let function = &report["functions"][0];
         assert_eq!((code, function["proof"].as_str()), (Some(0), Some(proof)), "{key}");
         let remarks = function["remarks"].to_string();
-        assert_eq!(remarks.contains("could speak for the guest"), proof == "log", "{key}: {remarks}");
+        assert_eq!(remarks.contains("could forge the guest's reports"), proof == "log", "{key}: {remarks}");
     }
 }
 

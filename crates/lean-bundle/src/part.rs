@@ -75,7 +75,7 @@ impl Making<'_> {
             Err(error @ RootfsError::Refused { .. }) => return refused(error.to_string()),
             Err(error @ RootfsError::Unsupported { .. }) => {
                 return Err(Error::usage(format!("{}: {error}", image.reference)).hint(
-                    "--base docker has an engine for it; docs/lean.md and docs/config.md say what the lean guest takes",
+                    "use --base docker, which has an engine; docs/lean.md and docs/config.md list what the lean guest supports",
                 ));
             }
             other => other.context(|| format!("cannot make the file system of {}", image.reference))?,

@@ -152,7 +152,7 @@ pub fn lean_networks(project: &Project) -> Result<BTreeMap<String, BundleNetwork
     for (name, network) in &project.networks {
         let bad = |why: String| refuse("networks", format!("network {name}: {why}"));
         if network.external {
-            return Err(bad("it is external, and nobody makes it in the guest".into()));
+            return Err(bad("it is external, and nothing creates it in the guest".into()));
         }
         if network.driver.as_deref().is_some_and(|driver| !matches!(driver, "" | "bridge" | "default")) {
             return Err(bad(format!("the driver {}", network.driver.as_deref().unwrap_or_default())));
@@ -162,11 +162,13 @@ pub fn lean_networks(project: &Project) -> Result<BTreeMap<String, BundleNetwork
         }
         let mut known = BundleNetwork { internal: network.internal, ..BundleNetwork::default() };
         if let Some(pool) = network.ipam.config.first() {
-            let address = |text: &str| text.parse::<Ipv4Addr>().map_err(|_| bad(format!("{text} is no IPv4 address")));
+            let address =
+                |text: &str| text.parse::<Ipv4Addr>().map_err(|_| bad(format!("{text} is not an IPv4 address")));
             if let Some(subnet) = &pool.subnet {
                 let parts = subnet.split_once('/').and_then(|(base, prefix)| Some((base, prefix.parse::<u8>().ok()?)));
-                let (base, prefix) =
-                    parts.filter(|(_, n)| (8..=30).contains(n)).ok_or_else(|| bad(format!("{subnet} is no range")))?;
+                let (base, prefix) = parts
+                    .filter(|(_, n)| (8..=30).contains(n))
+                    .ok_or_else(|| bad(format!("{subnet} is not an address range")))?;
                 known.subnet = Some((address(base)?, prefix));
             }
             known.gateway = pool.gateway.as_deref().map(address).transpose()?;
@@ -183,15 +185,19 @@ fn refuse(key: &str, why: impl Into<String>) -> RefusedKey {
 /// Keys and values that the lean guest has no way to do.
 fn refuse_by_name(service: &Service) -> Result<(), RefusedKey> {
     let set = |key: &str, is: bool, why: &str| if is { Err(refuse(key, why)) } else { Ok(()) };
-    set("privileged", service.privileged, "the lean guest has no privileged containers")?;
-    set("init", service.init == Some(true), "the lean guest has no init for containers")?;
+    set("privileged", service.privileged, "the lean guest does not support privileged containers")?;
+    set("init", service.init == Some(true), "the lean guest does not support an init in containers")?;
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    set("userns_mode", !matches!(text(&service.userns_mode).as_str(), "" | "host"), "there are no user namespaces")?;
-    set(service.replicas_key(), service.replicas() != 1, "the lean guest starts one container of a service")?;
+    set(
+        "userns_mode",
+        !matches!(text(&service.userns_mode).as_str(), "" | "host"),
+        "the lean guest does not support user namespaces",
+    )?;
+    set(service.replicas_key(), service.replicas() != 1, "the lean guest starts only one container per service")?;
     for key in service.keys() {
         let known = [&DONE[..], &NOTHING_TO_DO, &WITHOUT_EFFECT].iter().any(|list| list.contains(&key));
         if !known {
-            return Err(refuse(key, "the lean guest does not do it"));
+            return Err(refuse(key, "the lean guest does not support it"));
         }
     }
     if let Some(reserved) = service.deploy.as_ref().and_then(|deploy| deploy.resources.reservations.as_ref())
@@ -239,7 +245,7 @@ fn security(project: &Project, service: &Service) -> Result<(Security, Option<St
 fn limits(service: &Service) -> Result<Limits, RefusedKey> {
     let bytes = |key: &str, value: Option<i64>| match value {
         None | Some(0) => Ok(None),
-        Some(value) => u64::try_from(value).map(Some).map_err(|_| refuse(key, format!("{value} is no size"))),
+        Some(value) => u64::try_from(value).map(Some).map_err(|_| refuse(key, format!("{value} is not a size"))),
     };
     #[allow(clippy::cast_possible_truncation)]
     let nano = |cpus: Option<f64>| cpus.filter(|cpus| *cpus > 0.0).map(|cpus| (cpus * 1e9).round() as i64);
@@ -266,7 +272,10 @@ fn shm(service: &Service) -> Result<Shm, RefusedKey> {
         None | Some("" | "private" | "shareable") => {}
         Some("none") => return Ok(Shm::None),
         Some(other) => {
-            return Err(refuse("ipc", format!("{other:?}: containers share nothing but networks and volumes")));
+            return Err(refuse(
+                "ipc",
+                format!("{other:?}: in the lean guest containers share only networks and volumes"),
+            ));
         }
     }
     Ok(match service.shm_size.and_then(|bytes| u64::try_from(bytes).ok()) {
@@ -296,7 +305,7 @@ fn mounts(project: &Project, service: &Service, handover: &Handover) -> Result<V
             let object = known.get(&file.source);
             let object = object.ok_or_else(|| refuse(key, format!("there is no {} in the file", file.source)))?;
             if object.external {
-                return Err(refuse(key, format!("{} is external, and nobody makes it in the guest", file.source)));
+                return Err(refuse(key, format!("{} is external, and nothing creates it in the guest", file.source)));
             }
             let text = |text: &str| MountSource::Text { content: text.as_bytes().to_vec(), mode: file_mode(file) };
             let (source, read_only) = if let Some(path) = &object.file {
@@ -308,7 +317,7 @@ fn mounts(project: &Project, service: &Service, handover: &Handover) -> Result<V
                     .map_err(|_| refuse(key, format!("{}: the variable {variable} is not set", file.source)))?;
                 (text(&value), false)
             } else {
-                return Err(refuse(key, format!("{} has neither a file nor a content", file.source)));
+                return Err(refuse(key, format!("{} has neither a file nor content", file.source)));
             };
             let target = file.target.clone().unwrap_or_else(|| file.source.clone());
             let target = if target.starts_with('/') { target } else { format!("{folder}{target}") };
@@ -341,14 +350,14 @@ fn source(project: &Project, mount: &Mount, handover: &Handover) -> Result<Mount
             if let Some(volume) = known {
                 if volume.external {
                     return Err(bad(format!(
-                        "the volume {} is external, and nobody makes it in the guest",
+                        "the volume {} is external, and nothing creates it in the guest",
                         mount.source
                     )));
                 }
                 if !volume.driver_opts.is_empty()
                     || volume.driver.as_deref().is_some_and(|d| !matches!(d, "" | "local"))
                 {
-                    return Err(bad(format!("the volume {} wants a driver", mount.source)));
+                    return Err(bad(format!("the volume {} needs a driver", mount.source)));
                 }
             }
             let options = mount.volume.clone().unwrap_or_default();
@@ -379,7 +388,7 @@ fn source(project: &Project, mount: &Mount, handover: &Handover) -> Result<Mount
                 Some(Origin::Text { text, mode, .. }) => {
                     Ok(MountSource::Text { content: text.as_bytes().to_vec(), mode: *mode })
                 }
-                None => Err(bad(format!("the lean guest has no {} to mount", mount.source))),
+                None => Err(bad(format!("the lean guest has no {} that could be mounted", mount.source))),
             }
         }
         other => Err(bad(format!("a mount of the type {other}"))),
@@ -408,7 +417,7 @@ fn network(project: &Project, service: &Service) -> Result<ServiceNet, RefusedKe
             return Ok(ServiceNet::Service(mode["service:".len()..].to_owned()));
         }
         None | Some("" | "bridge" | "default") => {}
-        Some(other) => return Err(refuse("network_mode", format!("{other:?} is none that the lean guest has"))),
+        Some(other) => return Err(refuse("network_mode", format!("the lean guest does not support {other:?}"))),
     }
     if service.networks.is_empty() {
         return Ok(ServiceNet::default());
@@ -427,7 +436,7 @@ fn network(project: &Project, service: &Service) -> Result<ServiceNet, RefusedKe
         }
         let address = place.ipv4_address.filter(|address| !address.is_empty());
         let address =
-            address.map(|text| text.parse().map_err(|_| bad(&format!("{text} is no IPv4 address")))).transpose()?;
+            address.map(|text| text.parse().map_err(|_| bad(&format!("{text} is not an IPv4 address")))).transpose()?;
         Ok(NetworkPlace { network: name.clone(), aliases: place.aliases, address })
     });
     Ok(ServiceNet::Networks(made.collect::<Result<_, _>>()?))

@@ -200,7 +200,7 @@ fn subtree(tree: &Tree, path: &str, name: &str) -> Option<Tree> {
 /// A file or folder of the host, as it is now, for root.
 fn host(path: &Path, place: &str, sources: &mut Vec<Source>) -> Result<(), String> {
     let mut left = HOST_FOLDER_MAX;
-    copy(path, place, sources, &mut left).map_err(|why| format!("cannot hand over {}: {why}", path.display()))
+    copy(path, place, sources, &mut left).map_err(|why| format!("cannot copy {} to the guest: {why}", path.display()))
 }
 
 /// Whether a file or folder of the host can go into a bundle.
@@ -325,6 +325,6 @@ mod tests {
             matches!(&made.sources[2], Source::File { path, content, .. } if path == "fn/mounts/0/sub/f" && content == b"text")
         );
         let gone = MountSource::Host(folder.path().join("gone"));
-        assert!(plan(&mut Volumes::default(), &[], vec![mount("/c", gone)]).unwrap_err().contains("cannot hand over"));
+        assert!(plan(&mut Volumes::default(), &[], vec![mount("/c", gone)]).unwrap_err().contains("cannot copy"));
     }
 }

@@ -52,7 +52,7 @@ fn punch(file: &File, hole: &Range<u64>) -> Result<()> {
     match fallocate(file, how, begin, length) {
         // A file system without holes keeps the zeroes.
         Ok(()) | Err(Errno::EOPNOTSUPP) => Ok(()),
-        Err(e) => Err(Error::infra(format!("cannot take zeroes out of the memory's file: {e}"))),
+        Err(e) => Err(Error::infra(format!("cannot punch holes into the memory file: {e}"))),
     }
 }
 

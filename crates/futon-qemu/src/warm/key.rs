@@ -87,7 +87,7 @@ impl WarmKey {
 
 /// Path, size and time stamp of a file: its hash is in the manifest, and taking it at every run would cost seconds.
 fn place_and_stamp(file: &Path) -> Result<String> {
-    let shown = || format!("cannot look at {}", file.display());
+    let shown = || format!("cannot read the size and time stamp of {}", file.display());
     let path = std::path::absolute(file).context(shown)?;
     let (size, modified) = stamp(&path).context(shown)?;
     Ok(format!("{} {size} {modified}", path.display()))

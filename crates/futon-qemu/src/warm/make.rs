@@ -109,7 +109,7 @@ pub async fn make_warm(store: &WarmStore, make: &MakeWarm<'_>, say: &mut (dyn Fn
     let base = made.map_err(|NotMade { error, .. }| {
         let kept = (error.exit_code() != ExitCode::Interrupted).then(|| store.keep_console(&folder.join(CONSOLE)));
         match kept.flatten() {
-            Some(kept) => error.hint(format!("its console is in {}", kept.display())),
+            Some(kept) => error.hint(format!("the guest's console is in {}", kept.display())),
             None => error,
         }
     });
@@ -427,7 +427,7 @@ async fn wait_for_work(
                     // Forks of a kernel that is damaged would pass, and not say so.
                     match alarm_on(console) {
                         None => return Ok(()),
-                        Some(_) => break ("its kernel is in trouble".into(), true),
+                        Some(_) => break ("its kernel reported an error".into(), true),
                     }
                 }
             }
@@ -439,15 +439,15 @@ async fn wait_for_work(
                 );
             }
             Some(_) => {}
-            None => break ("the machine is gone".into(), true),
+            None => break ("the machine disappeared".into(), true),
         }
     };
     // What the kernel died of is not the last thing it says.
     let told = alarm_on(console).or_else(|| lines_of(console).pop());
-    let told = told.unwrap_or_else(|| "nothing on its console".into());
-    let error = Error::infra(format!("the guest does not park: {why} (console: {told})"));
+    let told = told.unwrap_or_else(|| "empty".into());
+    let error = Error::infra(format!("the guest did not park: {why} (console: {told})"));
     let again = (ended && (!asked || polls == POLLS)).then_some(Again::AsBefore);
-    Err(NotMade { error: error.hint("--cold boots each machine from nothing"), again })
+    Err(NotMade { error: error.hint("--cold boots each machine from scratch"), again })
 }
 
 impl Parked {
@@ -500,7 +500,7 @@ impl QemuMachine {
     /// Why not.
     pub fn can_fork(&self) -> std::result::Result<(), &'static str> {
         if self.network == futon_model::Network::Host {
-            return Err("its network is the host's");
+            return Err("it uses the host's network");
         }
         if self.accelerator.accelerator == Accelerator::None {
             return Err("it has no accelerator");

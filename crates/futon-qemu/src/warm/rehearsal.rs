@@ -37,7 +37,7 @@ impl Rehearsal {
         images: &[PlannedImage],
         from: Option<&ImageStore>,
     ) -> Result<Self> {
-        let failed = || format!("cannot make the rehearsal in {}", folder.display());
+        let failed = || format!("cannot prepare the rehearsal in {}", folder.display());
         std::fs::create_dir_all(folder).context(failed)?;
         let requests = folder.join("rehearsal.json");
         std::fs::write(&requests, serde_json::to_vec(&self::requests()).context(failed)?).context(failed)?;
@@ -49,7 +49,7 @@ impl Rehearsal {
         }
         store.add_docker_archive(&archive, None)?;
         for image in images {
-            let from = from.ok_or_else(|| Error::infra("there is no store to take images from"))?;
+            let from = from.ok_or_else(|| Error::infra("there is no image store"))?;
             store.adopt(from, &image.reference)?;
         }
         Ok(Self { requests, store: Arc::new(store) })
@@ -67,10 +67,10 @@ pub(super) fn text(program: &[u8]) -> std::io::Result<Vec<u8>> {
 pub(super) fn failure(uploads: &Path) -> Option<String> {
     if let Ok(log) = std::fs::read(uploads.join(LOG)) {
         let log = String::from_utf8_lossy(&log).into_owned();
-        let last = log.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("it said nothing");
+        let last = log.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or("its log is empty");
         return Some(last.chars().take(WHY).collect());
     }
-    (!uploads.join(REPORT).is_file()).then(|| "the guest sent no report of it".to_owned())
+    (!uploads.join(REPORT).is_file()).then(|| "the guest did not report the rehearsal".to_owned())
 }
 
 /// An image with one layer, which has one file, as a `docker save` archive.

@@ -110,7 +110,8 @@ impl WarmBase {
         names.extend(frozen::files(folder, has_disk));
         for name in names {
             let path = folder.join(name);
-            let (size, mtime_ns) = stamp(&path).context(|| format!("cannot look at {}", path.display()))?;
+            let (size, mtime_ns) =
+                stamp(&path).context(|| format!("cannot read the size and time stamp of {}", path.display()))?;
             let sha256 = sha256_of_data(&path).context(|| format!("cannot read {}", path.display()))?;
             files.insert(name.to_owned(), Stamp { sha256, size, mtime_ns });
         }
@@ -305,12 +306,11 @@ impl WarmStore {
     /// When there is none of that name, a futon uses it, or it cannot be removed.
     pub fn remove(&self, id: &str) -> Result<()> {
         let base = self.list().into_iter().find(|base| base.id == id);
-        let base = base.ok_or_else(|| {
-            Error::usage(format!("there is no warm base {id}")).hint("`futon warm list` says which there are")
-        })?;
+        let base = base
+            .ok_or_else(|| Error::usage(format!("there is no warm base {id}")).hint("`futon warm list` lists them"))?;
         if !self.is_own(&base) {
             return Err(Error::infra(format!(
-                "the warm base {id} is in a folder that you cannot write: {}",
+                "the warm base {id} is in a read-only folder: {}",
                 base.folder.display()
             ))
             .hint("only the folder's owner can remove it"));
@@ -389,7 +389,7 @@ fn warm_in(resources: &Path) -> PathBuf {
 
 fn in_use(id: &str) -> Error {
     Error::infra(format!("the warm base {id} is in use"))
-        .hint("a futon forks machines from it; try again when it is done")
+        .hint("another futon is forking machines from it; try again later")
 }
 
 /// Removes a warm base's folder, unless a futon uses it. Whether it is gone.

@@ -78,7 +78,7 @@ pub fn beyond_the_schema(report: &Value) -> Vec<String> {
 /// Docker Compose, which reads the compose files.
 pub fn docker_compose() -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../resources/docker-compose");
-    assert!(path.is_file(), "{} is missing: `futon resources build compose` brings it", path.display());
+    assert!(path.is_file(), "{} is missing: `futon resources build compose` installs it", path.display());
     path
 }
 

@@ -28,7 +28,7 @@ fn every_fault_has_its_verdict() {
         ("boot:stuck", &["--memory", "512", "--watchdog", "boot=1s"], ("timed_out", "boot", "no_boot"), 3, "tick tock"),
         ("boot:silent", &["--memory", "512", "--watchdog", "boot=1s"], ("timed_out", "boot", "no_boot"), 3, "empty"),
         ("boot:killed-early", &["--memory", "512"], ("infra", "boot", "machine_died"), 3, "signal 9"),
-        ("boot:disk-full", &["--memory", "512"], ("infra", "boot", "host_disk_full"), 3, "make room"),
+        ("boot:disk-full", &["--memory", "512"], ("infra", "boot", "host_disk_full"), 3, "free disk space"),
         ("boot:torn", &["--memory", "512"], ("infra", "boot", "host_disk_full"), 3, "ends early"),
         ("boot:traceback", &["--memory", "512"], ("infra", "boot", "machine_not_started"), 3, "NameError"),
     ] {
@@ -59,7 +59,7 @@ fn programs_that_gem5_gets_wrong_are_named() {
     let added = simulated.project.futon(&["images", "add", "other", "--name", "vhiveease/aes-go:latest"]);
     assert!(added.status.success(), "{}", text(&added));
     let remarks = |function: &str| simulated.test("pass", &[function]).1["functions"][0]["remarks"].to_string();
-    assert!(remarks("aes-go").contains("/server has 1 instruction that gem5 gets wrong"), "{}", remarks("aes-go"));
+    assert!(remarks("aes-go").contains("/server has 1 instruction that gem5 executes wrongly"), "{}", remarks("aes-go"));
     assert!(!remarks("fibonacci-go").contains("gets wrong"));
 }
 

@@ -165,7 +165,7 @@ fn a_warm_base_that_panics_is_tried_once_more_and_its_console_kept() {
     let run = Run::of(&command.env("RESOURCES", &resources).output().unwrap());
     let all = run.all();
     assert_eq!((&run.verdict(0)["outcome"], &run.verdict(0)["step"]), (&"crashed".into(), &"boot".into()), "{all}");
-    assert!(all.contains("once more") && all.contains("Kernel panic - not syncing"), "{all}");
+    assert!(all.contains("retrying") && all.contains("Kernel panic - not syncing"), "{all}");
     let kept = resources.join("warm/failed-console.log");
     assert!(all.contains(kept.to_str().unwrap()), "{all}");
     assert!(fs::read_to_string(&kept).unwrap().contains("Kernel panic"), "{all}");
