@@ -45,13 +45,13 @@ impl Answer {
         } else if !kind.starts_with("application/grpc") {
             return Err(reason(
                 CallKind::Protocol,
-                format!("what answers is no gRPC: HTTP status 200 with content type {kind:?}"),
+                format!("the answer is not gRPC: HTTP status 200 with content type {kind:?}"),
             ));
         } else {
             match find("grpc-status").map(|text| (text.parse::<u32>(), text)) {
                 Some((Ok(code), _)) => (code, percent_decoded(&find("grpc-message").unwrap_or_default())),
                 Some((Err(_), text)) => {
-                    return Err(reason(CallKind::Protocol, format!("grpc-status is {text:?}, no number")));
+                    return Err(reason(CallKind::Protocol, format!("grpc-status is {text:?}, not a number")));
                 }
                 None => return Err(reason(CallKind::Protocol, "the reply ended without a status (no grpc-status)")),
             }
@@ -59,13 +59,13 @@ impl Answer {
         let mut messages = Vec::new();
         for (at, bytes) in reply.messages.iter().enumerate() {
             let decoded = DynamicMessage::decode(method.output(), bytes.as_slice()).map_err(|error| {
-                let words = format!("message {} is no {}: {error}", at + 1, method.output().full_name());
+                let words = format!("message {} is not a {}: {error}", at + 1, method.output().full_name());
                 Reason { got: Some(shorten(&format!("{bytes:02x?}"), SHOWN)), ..reason(CallKind::WrongReply, words) }
             })?;
             messages.push(decoded);
         }
         if status == 0 && !method.is_server_streaming() && messages.len() != 1 {
-            let words = format!("status OK with {} messages, where one is due", messages.len());
+            let words = format!("status OK with {} messages instead of one", messages.len());
             return Err(reason(CallKind::Protocol, words));
         }
         Ok(Self { status, grpc: true, message, headers, trailers: texts(&reply.trailers), messages, body: Vec::new() })
@@ -138,11 +138,8 @@ impl Answer {
                 if values.iter().any(|value| matcher.accepts(value)) {
                     continue;
                 }
-                let got = if values.is_empty() {
-                    "it is not there".to_owned()
-                } else {
-                    format!("got {:?}", values.join(", "))
-                };
+                let got =
+                    if values.is_empty() { "it is missing".to_owned() } else { format!("got {:?}", values.join(", ")) };
                 return Err(Reason {
                     expected: Some(matcher.shown()),
                     got: Some(shorten(&values.join(", "), SHOWN)),

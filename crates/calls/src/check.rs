@@ -25,31 +25,31 @@ pub(crate) fn check_expectation(schema: &Schema, call: &Call, expect: &Expect) -
             oracle::check_input(&function, input).map_err(|why| Complaint::new("oracle_inputs", why))?;
         }
         let Some(method) = &method else {
-            return Err(Complaint::new("oracle", "oracles know gRPC's replies alone"));
+            return Err(Complaint::new("oracle", "oracles know only gRPC replies"));
         };
         if expect.oracle_inputs.is_empty() {
             only_string(&method.input()).map_err(|why| Complaint::new("oracle", why))?;
         }
     } else if !expect.oracle_inputs.is_empty() {
-        return Err(Complaint::new("oracle_inputs", "there is no `oracle` that would take them"));
+        return Err(Complaint::new("oracle_inputs", "they need an `oracle`"));
     }
     if let Some(name) = &expect.snapshot
         && (name.is_empty()
             || name.starts_with('.')
             || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)))
     {
-        return Err(Complaint::new("snapshot", format!("{name:?} is no name of a file: letters, digits, - _ .")));
+        return Err(Complaint::new("snapshot", format!("{name:?} is not a file name: use letters, digits, - _ .")));
     }
     let Some(method) = method else {
         if expect.count.is_some() || expect.each.is_some() {
-            return Err(Complaint::new("", "`count` and `each` are of gRPC's streams"));
+            return Err(Complaint::new("", "`count` and `each` are only for gRPC streams"));
         }
         return Ok(());
     };
     if (expect.count.is_some() || expect.each.is_some()) && !method.is_server_streaming() {
         return Err(Complaint::new(
             "",
-            format!("`count` and `each` are of streams, and {} replies once", method.full_name()),
+            format!("`count` and `each` are only for streams, and {} replies once", method.full_name()),
         ));
     }
     let texts =
@@ -60,7 +60,7 @@ pub(crate) fn check_expectation(schema: &Schema, call: &Call, expect: &Expect) -
     if let Some(wanted) = &expect.equals {
         let list = match (method.is_server_streaming(), wanted) {
             (true, Value::Array(list)) => list.iter().collect(),
-            (true, _) => return Err(Complaint::new("equals", "the reply is a stream: a list of messages is wanted")),
+            (true, _) => return Err(Complaint::new("equals", "the reply is a stream: give a list of messages")),
             (false, one) => vec![one],
         };
         for (at, one) in list.into_iter().enumerate() {
@@ -108,6 +108,6 @@ pub(crate) fn only_string(kind: &MessageDescriptor) -> Result<String, String> {
     let found: Vec<_> = kind.fields().filter(|f| f.kind() == Kind::String && !f.is_list() && !f.is_map()).collect();
     match &found[..] {
         [field] => Ok(field.json_name().to_owned()),
-        _ => Err(format!("{} has {} texts, and one is wanted", kind.full_name(), found.len())),
+        _ => Err(format!("{} has {} text fields, but must have one", kind.full_name(), found.len())),
     }
 }

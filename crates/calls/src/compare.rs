@@ -77,7 +77,7 @@ impl Rules {
             match got.get(key) {
                 Some(other) => self.walk(value, other, place, found),
                 None if value.is_null() || self.ignore.iter().any(|path| path.covers(place)) => {}
-                None => found.push(format!("{}: expected {}, it is not there", shown(place), short(value))),
+                None => found.push(format!("{}: expected {}, it is missing", shown(place), short(value))),
             }
             place.pop();
         }
@@ -102,7 +102,7 @@ impl Rules {
             place.push(Step::At(at));
             match got.get(at) {
                 Some(other) => self.walk(value, other, place, found),
-                None => found.push(format!("{}: expected {}, it is not there", shown(place), short(value))),
+                None => found.push(format!("{}: expected {}, it is missing", shown(place), short(value))),
             }
             place.pop();
         }
@@ -125,11 +125,11 @@ impl Rules {
         let mut taken: Vec<Option<usize>> = vec![None; got.len()];
         for (at, value) in wanted.iter().enumerate() {
             if !take(at, &fits, &mut taken, &mut vec![false; got.len()]) {
-                found.push(format!("{}: expected {} somewhere in it", shown(place), short(value)));
+                found.push(format!("{}: expected it to contain {}", shown(place), short(value)));
             }
         }
         for (value, _) in got.iter().zip(&taken).filter(|(_, taken)| taken.is_none()) {
-            found.push(format!("{}: not expected in it: {}", shown(place), short(value)));
+            found.push(format!("{}: contains unexpected {}", shown(place), short(value)));
         }
     }
 }
@@ -167,7 +167,7 @@ mod tests {
         assert!(rules.differences(&value, &value).is_empty());
         let told = |got: Value| rules.differences(&value, &got).join("; ");
         assert_eq!(told(json!({"a": [1, {"b": "y"}], "c": null})), ".a[1].b: expected \"x\", got \"y\"");
-        assert_eq!(told(json!({"a": [1], "c": null})), ".a[1]: expected {\"b\":\"x\"}, it is not there");
+        assert_eq!(told(json!({"a": [1], "c": null})), ".a[1]: expected {\"b\":\"x\"}, it is missing");
         assert_eq!(
             told(json!({"a": [1, {"b": "x"}, 2], "c": null, "d": 0})),
             ".a[2]: not expected, got 2; .d: not expected, got 0"
@@ -198,7 +198,7 @@ mod tests {
         let one = Rules { unordered: vec![path(".a")], ..Rules::default() };
         assert!(one.differences(&json!({"a": [1, 2]}), &json!({"a": [2, 1]})).is_empty());
         let told = one.differences(&json!({"a": [1, 2, 2]}), &json!({"a": [2, 1, 1]}));
-        assert_eq!(told, [".a: expected 2 somewhere in it", ".a: not expected in it: 1"]);
+        assert_eq!(told, [".a: expected it to contain 2", ".a: contains unexpected 1"]);
         assert!(!one.differences(&json!({"b": [1, 2]}), &json!({"b": [2, 1]})).is_empty());
     }
 

@@ -349,7 +349,7 @@ mod deadline {
         let text = String::deserialize(deserializer)?;
         match humantime::parse_duration(&text) {
             Ok(length) if length.as_millis() > 0 => Ok(Some(length)),
-            _ => Err(D::Error::custom(format!("{text:?} is no time; write 500ms or 2s"))),
+            _ => Err(D::Error::custom(format!("{text:?} is not a duration; write 500ms or 2s"))),
         }
     }
 }

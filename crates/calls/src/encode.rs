@@ -27,7 +27,7 @@ pub(crate) fn requests(
         (true, None) => Vec::new(),
         (true, Some(Value::Array(list))) => list,
         (false, Some(Value::Array(_))) => {
-            return Err(Complaint::new("data", "a list of messages, and the method takes one")
+            return Err(Complaint::new("data", "a list of messages, but the method takes one")
                 .hint(format!("{} is not a stream of requests", method.full_name())));
         }
         (_, None) => vec![Value::Object(serde_json::Map::new())],
@@ -48,7 +48,7 @@ pub(crate) fn grpc(call: &Call, schema: &Schema, template: &mut Template) -> Res
         ("h2c", call.h2c, "nothing: gRPC is HTTP/2"),
     ];
     if let Some((key, _, instead)) = given.iter().find(|(_, given, _)| *given) {
-        return Err(Complaint::new(*key, "it belongs to HTTP calls").hint(format!("gRPC has {instead}")));
+        return Err(Complaint::new(*key, "it is only for HTTP calls").hint(format!("gRPC has {instead}")));
     }
     // Metadata before data: the order in which random numbers are drawn.
     let mut headers = http::headers("metadata", call.metadata.iter(), template)?;
@@ -56,7 +56,7 @@ pub(crate) fn grpc(call: &Call, schema: &Schema, template: &mut Template) -> Res
         let reserved =
             header.name.starts_with("grpc-") || matches!(header.name.as_str(), "content-type" | "te" | "host");
         if reserved {
-            return Err(Complaint::new(format!("metadata.{}", header.name), "the client itself writes it"));
+            return Err(Complaint::new(format!("metadata.{}", header.name), "the client sets it itself"));
         }
         if header.name.ends_with("-bin") {
             let decoded = STANDARD.decode(&header.value).or_else(|_| STANDARD_NO_PAD.decode(&header.value));

@@ -77,7 +77,7 @@ impl CallsError {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Wrong { hint, .. } => hint.as_deref(),
-            Self::Unreadable { .. } => Some("paths start at the folder of the file that names them"),
+            Self::Unreadable { .. } => Some("relative paths start at the folder of the file that contains them"),
             Self::Schema(_) => None,
         }
     }

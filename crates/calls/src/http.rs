@@ -23,14 +23,14 @@ const METHODS: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OP
 pub(crate) fn split(text: &str) -> Result<(String, String), Complaint> {
     let wrong = |why: String| Err(Complaint::new("http", why).hint("write METHOD /path, as in GET /healthz"));
     let Some((method, path)) = text.trim().split_once(' ') else {
-        return wrong(format!("{text:?} is no request"));
+        return wrong(format!("{text:?} is not a request"));
     };
     let path = path.trim();
     if !METHODS.contains(&method) {
-        return wrong(format!("{method:?} is no method of HTTP ({})", METHODS.join(", ")));
+        return wrong(format!("{method:?} is not an HTTP method ({})", METHODS.join(", ")));
     }
     if !path.starts_with('/') || path.bytes().any(|b| b <= b' ' || b >= 0x7f || b == b'#') {
-        return wrong(format!("{path:?} is no path"));
+        return wrong(format!("{path:?} is not a path"));
     }
     Ok((method.to_owned(), path.to_owned()))
 }
@@ -47,7 +47,7 @@ pub(crate) fn headers<'a>(
         let token =
             !lower.is_empty() && lower.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
         if !token {
-            return Err(Complaint::new(format!("{key}.{name}"), "no name of a header"));
+            return Err(Complaint::new(format!("{key}.{name}"), "not a header name"));
         }
         for value in values.texts() {
             let value = template.text(&value).map_err(|c| c.below(name).below(key))?;
@@ -75,7 +75,7 @@ pub(crate) fn encode(
     if let Some(bad) =
         list.iter().find(|h| matches!(h.name.as_str(), "content-length" | "transfer-encoding" | "connection"))
     {
-        return Err(Complaint::new(format!("headers.{}", bad.name), "the client itself writes it"));
+        return Err(Complaint::new(format!("headers.{}", bad.name), "the client sets it itself"));
     }
     let given = [call.json.is_some(), call.body.is_some(), call.file.is_some(), call.event.is_some()];
     if given.iter().filter(|given| **given).count() > 1 {
@@ -108,7 +108,7 @@ pub(crate) fn encode(
 /// Headers and body of an event (CloudEvents 1.0.2, HTTP protocol binding, 3.1 and 3.2).
 fn cloud_event(event: &Cloud, headers: &mut Vec<Header>, template: &mut Template) -> Result<Vec<u8>, Complaint> {
     if event.kind.is_empty() {
-        return Err(Complaint::new("event", "an event has a `type`"));
+        return Err(Complaint::new("event", "an event needs a `type`"));
     }
     let mut fill = |key: &str, text: &str| template.text(text).map_err(|c| c.below(key).below("event"));
     let mut attributes = vec![

@@ -91,7 +91,10 @@ impl Sheet {
             None => Verdict {
                 name: String::new(),
                 took_ns: 0,
-                reason: Some(reason(CallKind::Protocol, format!("the client names call {place}, which is not there"))),
+                reason: Some(reason(
+                    CallKind::Protocol,
+                    format!("the client names call {place}, which does not exist"),
+                )),
             },
         };
         pairs.map(&mut one).collect()
@@ -230,16 +233,16 @@ impl<'a> Judge<'a> {
         let kept = if self.sheet.accept { Some(&first) } else { self.sheet.snapshots.get(name) };
         let Some(kept) = kept else {
             return Err(wrong(
-                "nothing is kept",
+                "nothing is saved",
                 &whole,
-                format!("there is no snapshot {name} yet: --accept keeps this reply"),
+                format!("there is no snapshot {name} yet: --accept saves this reply"),
             ));
         };
         let differences = looks.compiled.rules.differences(kept, &whole);
         if differences.is_empty() {
             return Ok(());
         }
-        Err(wrong(kept, &whole, format!("the reply is not the snapshot {name}: {}", differences.join("; "))))
+        Err(wrong(kept, &whole, format!("the reply differs from the snapshot {name}: {}", differences.join("; "))))
     }
 }
 

@@ -107,7 +107,7 @@ fn equal_means_every_field_with_its_default() {
             ".count: expected \"0\", got \"7\"",
         ),
         (json!({"hotelIds": ["1", "3"]}), ".room: expected {"),
-        (json!({}), ".hotelIds[0]: expected \"1\", it is not there"),
+        (json!({}), ".hotelIds[0]: expected \"1\", it is missing"),
     ] {
         let told = told(changed);
         assert!(told.contains(words), "{told}");
@@ -150,13 +150,13 @@ fn statuses_are_expected_or_wrong() {
     let of = |status: &str, messages: &[Value]| grpc(&plain, "geo.Geo/Nearby", messages, status);
     assert_eq!(why(&plain, of("0", &[json!({})])), "");
     assert_eq!(why(&plain, of("5", &[])), "expected status OK, got NOT_FOUND: no such hötel");
-    assert!(why(&plain, of("0", &[])).contains("0 messages, where one is due"));
+    assert!(why(&plain, of("0", &[])).contains("0 messages instead of one"));
     assert!(why(&plain, of("0", &[json!({}), json!({})])).contains("2 messages"));
-    assert!(why(&plain, of("x", &[])).contains("no number"));
+    assert!(why(&plain, of("x", &[])).contains("not a number"));
     let none = Reply { trailers: Vec::new(), ..of("0", &[json!({})]) };
     assert!(why(&plain, none).contains("without a status"));
     let html = Reply { headers: vec![header("content-type", "text/html")], ..of("0", &[]) };
-    assert!(why(&plain, html).contains("no gRPC"));
+    assert!(why(&plain, html).contains("not gRPC"));
     let gateway = Reply { status: 503, ..of("0", &[]) };
     assert!(why(&plain, gateway).contains("got UNAVAILABLE: HTTP status 503"));
     let missing = one("{call: geo.Geo/Nearby, expect: {status: {code: NOT_FOUND, message: '/h.tel$/'}}}");
@@ -363,7 +363,7 @@ fn invocations_and_warm_up_take_the_list_again_and_again() {
 fn what_is_wrong_in_a_declaration_has_a_place_and_a_hint() {
     for (call, words, hint) in [
         ("{call: geo.Geo/Nearbye, expect: {status: OK}}", "no method geo.Geo/Nearbye", "did you mean geo.Geo/Nearby?"),
-        ("{call: Nearby, expect: {status: OK}}", "names no method", "package.Service/Method"),
+        ("{call: Nearby, expect: {status: OK}}", "is not a method", "package.Service/Method"),
         (
             "{call: geo.Geo/Nearby, data: {latt: 1}, expect: {status: OK}}",
             "`calls[0].data.latt`: geo.Near has no field \"latt\"",
@@ -376,23 +376,23 @@ fn what_is_wrong_in_a_declaration_has_a_place_and_a_hint() {
             "calls[0].expect.equals.room.fre",
             "did you mean free?",
         ),
-        ("{call: geo.Geo/Watch, expect: {equals: {}}}", "a list of messages is wanted", ""),
+        ("{call: geo.Geo/Watch, expect: {equals: {}}}", "give a list of messages", ""),
         ("{call: geo.Geo/Nearby, expect: {count: 1}}", "replies once", ""),
-        ("{call: geo.Geo/Nearby, expect: {}}", "any reply would be right", "status: OK"),
-        ("{call: geo.Geo/Nearby}", "any reply would be right", "status: OK"),
+        ("{call: geo.Geo/Nearby, expect: {}}", "any reply would be correct", "status: OK"),
+        ("{call: geo.Geo/Nearby}", "any reply would be correct", "status: OK"),
         ("{call: geo.Geo/Nearby, expect: {text: x}}", "has 0 texts", ""),
         ("{call: geo.Geo/Say, expect: {oracle: fibonaci-go}}", "unknown function", ""),
-        ("{call: geo.Geo/Nearby, json: {}, expect: {status: OK}}", "belongs to HTTP calls", "gRPC has data"),
-        ("{call: geo.Geo/Nearby, metadata: {grpc-timeout: 1}, expect: {status: OK}}", "the client itself", ""),
+        ("{call: geo.Geo/Nearby, json: {}, expect: {status: OK}}", "only for HTTP calls", "gRPC has data"),
+        ("{call: geo.Geo/Nearby, metadata: {grpc-timeout: 1}, expect: {status: OK}}", "the client sets it itself", ""),
         ("{call: geo.Geo/Nearby, metadata: {a-bin: '%'}, expect: {status: OK}}", "no base64", ""),
-        ("{http: GET, expect: {status: 200}}", "no request", "GET /healthz"),
-        ("{http: FETCH /, expect: {status: 200}}", "no method of HTTP", ""),
+        ("{http: GET, expect: {status: 200}}", "not a request", "GET /healthz"),
+        ("{http: FETCH /, expect: {status: 200}}", "not an HTTP method", ""),
         ("{http: GET /, json: 1, body: x, expect: {status: 200}}", "only one of", ""),
-        ("{http: GET /, data: {}, expect: {status: 200}}", "belongs to gRPC calls", ""),
+        ("{http: GET /, data: {}, expect: {status: 200}}", "only for gRPC calls", ""),
         ("{http: GET /, file: none.bin, expect: {status: 200}}", "cannot read", ""),
-        ("{http: GET /, expect: {snapshot: ../x}}", "no name of a file", ""),
+        ("{http: GET /, expect: {snapshot: ../x}}", "not a file name", ""),
         ("{http: 'GET /{{m}}', expect: {status: 200}}", "unknown placeholder {{m}}", "{{rand N}}"),
-        ("{http: GET /, expect: {text: '{{rand 5}}'}}", "would draw other numbers", ""),
+        ("{http: GET /, expect: {text: '{{rand 5}}'}}", "would draw different numbers", ""),
         ("{expect: {status: 200}}", "neither `call` nor `http`", ""),
     ] {
         let error = resolved(&format!("calls:\n  - {call}"), &Options::default()).unwrap_err();
@@ -404,8 +404,8 @@ fn what_is_wrong_in_a_declaration_has_a_place_and_a_hint() {
     let told = resolved(&tls("none.pem"), &Options::default()).unwrap_err().to_string();
     assert!(told.starts_with("x.yaml:2:") && told.contains("none.pem: No such file"), "{told}");
     let told = resolved(&tls("geo.proto"), &Options::default()).unwrap_err().to_string();
-    assert!(told.contains("there is no certificate in it"), "{told}");
-    assert!(resolved("port: 1", &Options::default()).unwrap_err().to_string().contains("there is no call"));
+    assert!(told.contains("it contains no certificate"), "{told}");
+    assert!(resolved("port: 1", &Options::default()).unwrap_err().to_string().contains("it has no calls"));
 }
 
 #[test]
@@ -418,7 +418,7 @@ fn schemas_that_cannot_be_read() {
     let told = read(json!({"proto": ["bad.proto"]}));
     assert!(told.contains("bad.proto:2") && told.contains("strin"), "{told}");
     std::fs::write(folder.path().join("x.pb"), b"\xff\xff").unwrap();
-    assert!(read(json!({"protoset": "x.pb"})).contains("no set of descriptors"));
+    assert!(read(json!({"protoset": "x.pb"})).contains("not a descriptor set"));
     std::fs::create_dir(folder.path().join("sub")).unwrap();
     std::fs::write(folder.path().join("sub/a.proto"), "syntax = \"proto3\"; import \"google/protobuf/timestamp.proto\"; package p; message A { google.protobuf.Timestamp t = 1; } service S { rpc M(A) returns (A); }").unwrap();
     let source = serde_json::from_value(json!({"proto": ["sub/a.proto"], "include": ["."]})).unwrap();

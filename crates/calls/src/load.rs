@@ -59,7 +59,7 @@ impl LoadReplies {
         let list = Self::decode(bytes).map_err(|e| e.to_string())?;
         let known = list.replies.len();
         match list.counted.iter().find(|counted| counted.reply as usize >= known) {
-            Some(counted) => Err(format!("reply {} of {known} is not there", counted.reply)),
+            Some(counted) => Err(format!("reply {} of {known} is missing", counted.reply)),
             None => Ok(list),
         }
     }

@@ -97,7 +97,7 @@ impl Looks<'_> {
                 return Err(wrong(
                     &format!("{text} matches {regex}"),
                     got,
-                    format!("{text}: there is nothing that could match"),
+                    format!("{text}: there is nothing to match"),
                 ));
             }
             for (place, value) in found {
@@ -143,7 +143,7 @@ impl Looks<'_> {
         let lost = |why: String| reason(CallKind::WrongReply, why);
         let function = oracle::find(name).map_err(|e| lost(e.to_string()))?;
         let (Some(method), got) = (self.method, self.text(got)?) else {
-            return Err(lost("oracles know gRPC's replies alone".into()));
+            return Err(lost("oracles know only gRPC replies".into()));
         };
         let inputs = if inputs.is_empty() {
             let field = only_string(&method.input()).map_err(lost)?;

@@ -16,7 +16,8 @@ pub(crate) struct Path(pub(crate) Vec<Step>);
 
 impl Path {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is no path; write .field, .list[0].field, .list[*], or . for the whole");
+        let wrong =
+            || format!("{text:?} is not a path; write .field, .list[0].field, .list[*], or . for the whole reply");
         let mut steps = Vec::new();
         let mut rest = text.strip_prefix('.').ok_or_else(wrong)?;
         if rest.starts_with('.') || text.ends_with('.') && text.len() > 1 {
@@ -55,15 +56,15 @@ impl Path {
                 match step {
                     Step::Key(key) => match value.get(key).or_else(|| value.get(json_name(key))) {
                         Some(inner) => next.push((format!("{place}.{key}"), inner)),
-                        None => return Err(format!("{place}.{key} is not there")),
+                        None => return Err(format!("{place}.{key} is missing")),
                     },
                     Step::At(at) => match value.get(at) {
                         Some(inner) => next.push((format!("{place}[{at}]"), inner)),
-                        None => return Err(format!("{place}[{at}] is not there")),
+                        None => return Err(format!("{place}[{at}] is missing")),
                     },
                     Step::All => match value.as_array() {
                         Some(list) => next.extend(list.iter().enumerate().map(|(at, v)| (format!("{place}[{at}]"), v))),
-                        None => return Err(format!("{place} is no list")),
+                        None => return Err(format!("{place} is not a list")),
                     },
                 }
             }
@@ -126,10 +127,10 @@ mod tests {
         assert_eq!(texts(".hotel_ids[1]").unwrap(), [".hotel_ids[1]=\"2\""]);
         assert_eq!(texts(".rooms[*].price").unwrap(), [".rooms[0].price=1", ".rooms[1].price=2"]);
         assert_eq!(texts(".").unwrap().len(), 1);
-        assert_eq!(texts(".rooms[2]").unwrap_err(), ".rooms[2] is not there");
-        assert_eq!(texts(".hotelIds.x").unwrap_err(), ".hotelIds.x is not there");
+        assert_eq!(texts(".rooms[2]").unwrap_err(), ".rooms[2] is missing");
+        assert_eq!(texts(".hotelIds.x").unwrap_err(), ".hotelIds.x is missing");
         for wrong in ["", "a", "..a", ".a.", ".a[", ".a[x]", ".a[0]."] {
-            assert!(texts(wrong).unwrap_err().contains("is no path"), "{wrong}");
+            assert!(texts(wrong).unwrap_err().contains("is not a path"), "{wrong}");
         }
     }
 

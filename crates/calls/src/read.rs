@@ -68,13 +68,13 @@ fn readable(words: &str) -> String {
     if words.contains("did not match any variant of untagged enum StatusRule") {
         "a status is a name or number, a list of them, or {code: …, message: …}".to_owned()
     } else if words.contains("untagged enum OneOrMany") {
-        "a text is wanted, or a list of texts".to_owned()
+        "write a text or a list of texts".to_owned()
     } else if words.contains("untagged enum Scalar") {
-        "a text or a number is wanted".to_owned()
+        "write a text or a number".to_owned()
     } else if words.contains("untagged enum Unordered") {
-        "`true` is wanted, or a list of paths".to_owned()
+        "write `true` or a list of paths".to_owned()
     } else if words.contains("untagged enum Health") {
-        "`true` is wanted, or the name of a service".to_owned()
+        "write `true` or the name of a service".to_owned()
     } else {
         words.to_owned()
     }

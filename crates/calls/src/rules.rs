@@ -54,7 +54,7 @@ pub(crate) fn regex(text: &str) -> Result<Regex, Complaint> {
     regex::RegexBuilder::new(text).size_limit(REGEX_SIZE).build().map_err(|error| {
         let words = error.to_string();
         let last = words.lines().map(str::trim).rfind(|line| !line.is_empty()).unwrap_or_default().to_owned();
-        Complaint::new("", format!("no regular expression: {text:?}: {}", last.trim_start_matches("error: ")))
+        Complaint::new("", format!("not a regular expression: {text:?}: {}", last.trim_start_matches("error: ")))
     })
 }
 
@@ -84,8 +84,8 @@ impl Compiled {
     /// Checks all that can be checked without a schema. The fills of `{{n}}` are made before.
     pub(crate) fn new(expect: &Expect, http: bool) -> Result<Self, Complaint> {
         if expect.is_empty() {
-            return Err(Complaint::new("", "it is empty, and so any reply would be right")
-                .hint("say at least `status: OK`, or HTTP's `status: 200`"));
+            return Err(Complaint::new("", "it is empty, so any reply would be correct")
+                .hint("write at least `status: OK`, or for HTTP `status: 200`"));
         }
         let mut statuses = Vec::new();
         for text in expect.status.iter().flat_map(crate::expect::StatusRule::codes) {
@@ -104,7 +104,7 @@ impl Compiled {
                 ("ignore", !expect.ignore.is_empty()),
             ] {
                 if given {
-                    return Err(Complaint::new(key, "it says how `equals` is meant, and there is none"));
+                    return Err(Complaint::new(key, "it qualifies `equals`, but there is none"));
                 }
             }
         }
@@ -122,7 +122,7 @@ impl Compiled {
         };
         let tolerance = expect.tolerance.unwrap_or_default();
         if !tolerance.is_finite() || tolerance < 0.0 {
-            return Err(Complaint::new("tolerance", "a number from 0 is wanted"));
+            return Err(Complaint::new("tolerance", "write a number of at least 0"));
         }
         let rules = Rules {
             partial: expect.partial,
@@ -150,7 +150,7 @@ impl Compiled {
                 let words = errors.to_string();
                 Complaint::new(
                     format!("cel[{at}]"),
-                    format!("no expression of CEL: {}", words.lines().next().unwrap_or_default()),
+                    format!("not a CEL expression: {}", words.lines().next().unwrap_or_default()),
                 )
             })?;
             cel.push((text.clone(), program));
@@ -159,7 +159,10 @@ impl Compiled {
             None => None,
             Some(inner) => {
                 if inner.each.is_some() || inner.count.is_some() || inner.snapshot.is_some() || inner.status.is_some() {
-                    return Err(Complaint::new("each", "it speaks of one message: no status, count, snapshot or each"));
+                    return Err(Complaint::new(
+                        "each",
+                        "it is about one message: status, count, snapshot and each are not allowed",
+                    ));
                 }
                 Some(Box::new(Self::new(inner, http).map_err(|c| c.below("each"))?))
             }
@@ -188,7 +191,7 @@ fn wanted(text: &str, http: bool) -> Result<Wanted, String> {
     }
     match text.parse::<u32>() {
         Ok(status) if (100..600).contains(&status) => Ok(Wanted::Http(status)),
-        _ => Err(format!("{text:?} is no status of HTTP; write 200 or 2xx")),
+        _ => Err(format!("{text:?} is not an HTTP status; write 200 or 2xx")),
     }
 }
 
@@ -210,7 +213,7 @@ impl Scope<'_> {
         match program.execute(&context) {
             Ok(Cel::Bool(true)) => Ok(()),
             Ok(Cel::Bool(false)) => Err(format!("{text} is false")),
-            Ok(other) => Err(format!("{text} is no truth value but {}", shorten(&format!("{other:?}"), 80))),
+            Ok(other) => Err(format!("{text} is not true or false, but {}", shorten(&format!("{other:?}"), 80))),
             Err(error) => Err(format!("{text}: {}", shorten(&error.to_string(), 200))),
         }
     }
@@ -262,15 +265,15 @@ mod tests {
     #[test]
     fn what_says_nothing_or_nonsense_is_refused() {
         for (expect, http, words) in [
-            (json!({}), false, "any reply would be right"),
-            (json!({"status": "NOPE"}), false, "no gRPC status"),
-            (json!({"status": "OK"}), true, "no status of HTTP"),
-            (json!({"status": 600}), true, "no status of HTTP"),
+            (json!({}), false, "any reply would be correct"),
+            (json!({"status": "NOPE"}), false, "not a gRPC status"),
+            (json!({"status": "OK"}), true, "not an HTTP status"),
+            (json!({"status": 600}), true, "not an HTTP status"),
             (json!({"status": []}), true, "the list is empty"),
             (json!({"partial": true}), false, "there is none"),
-            (json!({"matches": {".a": "("}}), false, "no regular expression"),
-            (json!({"matches": {"a": "x"}}), false, "is no path"),
-            (json!({"cel": ["1 +"]}), false, "no expression of CEL"),
+            (json!({"matches": {".a": "("}}), false, "not a regular expression"),
+            (json!({"matches": {"a": "x"}}), false, "is not a path"),
+            (json!({"cel": ["1 +"]}), false, "not a CEL expression"),
             (json!({"equals": 1, "tolerance": -1}), false, "from 0"),
             (json!({"each": {}}), false, "any reply"),
             (json!({"each": {"count": 1}}), false, "one message"),
@@ -299,7 +302,7 @@ mod tests {
             holds(text).unwrap_or_else(|why| panic!("{why}"));
         }
         assert_eq!(holds("reply.n == 6").unwrap_err(), "reply.n == 6 is false");
-        assert!(holds("reply.n").unwrap_err().contains("no truth value"));
+        assert!(holds("reply.n").unwrap_err().contains("not true or false"));
         assert!(holds("reply.missing == 1").unwrap_err().starts_with("reply.missing == 1: "));
         assert!(holds("nobody == 1").unwrap_err().contains("nobody"));
     }

@@ -47,7 +47,7 @@ impl Schema {
             // A set that leaves out Google's well-known types.
             pool = DescriptorPool::global();
             pool.decode_file_descriptor_set(bytes).map_err(|error| {
-                format!("no set of descriptors: {error}; protoc writes a whole one with --descriptor_set_out=FILE --include_imports")
+                format!("not a descriptor set: {error}; protoc writes a complete one with --descriptor_set_out=FILE --include_imports")
             })?;
         }
         Ok(Self { pool })
@@ -87,7 +87,7 @@ impl Schema {
         let cut = name.rsplit_once('/').or_else(|| name.rsplit_once('.'));
         let Some((service, method)) = cut else {
             return Err(
-                Complaint::new("call", format!("{name:?} names no method")).hint("write package.Service/Method")
+                Complaint::new("call", format!("{name:?} is not a method")).hint("write package.Service/Method")
             );
         };
         if let Some(found) = self.pool.get_service_by_name(service)

@@ -22,7 +22,7 @@ use crate::template::{Template, Values};
 use crate::wire::{self, CallList};
 
 const NO_SCHEMA: &str =
-    "name a .proto or a protoset in `schema`, or have the server asked by reflection (`futon describe`)";
+    "give a .proto or a protoset in `schema`, or let futon ask the server by reflection (`futon describe`)";
 
 /// Most calls of a run: their replies are kept.
 const MOST: u64 = 1_000_000;
@@ -85,7 +85,7 @@ impl Sheet {
     pub fn resolve(declaration: Declaration, folder: &Path, options: &Options) -> Result<Self, CallsError> {
         let at = |complaint: Complaint| complaint.at(&options.source);
         if declaration.calls.is_empty() {
-            return Err(at(Complaint::new("calls", "there is no call")));
+            return Err(at(Complaint::new("calls", "it has no calls")));
         }
         for (key, given) in [
             ("client", declaration.client.is_some()),
@@ -93,12 +93,12 @@ impl Sheet {
             ("input", declaration.input.is_some()),
         ] {
             if given {
-                return Err(at(Complaint::new(key, "it is of the built-in clients, and there are `calls`")));
+                return Err(at(Complaint::new(key, "it is only for built-in clients, but there are `calls`")));
             }
         }
         let reflected = declaration.wants_reflection();
         if reflected && options.schema.is_none() && !options.schema_later {
-            return Err(at(Complaint::new("schema", "nothing describes the messages of gRPC's calls").hint(NO_SCHEMA)));
+            return Err(at(Complaint::new("schema", "the gRPC calls have no schema").hint(NO_SCHEMA)));
         }
         let schema = match (&declaration.schema, &options.schema) {
             (_, Some(schema)) if reflected => schema.clone(),
@@ -155,8 +155,8 @@ impl Sheet {
     pub(crate) fn expectation(&self, at: usize, n: u64) -> Result<Expect, Complaint> {
         let call = &self.declaration.calls[at];
         let Some(expect) = &call.expect else {
-            return Err(Complaint::new("expect", "it is not there, and so any reply would be right")
-                .hint("say at least `expect: {status: OK}`, or HTTP's `expect: {status: 200}`"));
+            return Err(Complaint::new("expect", "it is missing, so any reply would be correct")
+                .hint("write at least `expect: {status: OK}`, or for HTTP `expect: {status: 200}`"));
         };
         let value = serde_json::to_value(expect).map_err(|e| Complaint::new("expect", e.to_string()))?;
         let filled = Template::new(Values { n, seed: self.seed, random: false }).value(&value);
@@ -174,11 +174,13 @@ impl Sheet {
             let wrong = |why: String| Complaint::new("tls.ca", format!("{}: {why}", path.display()));
             let bytes = std::fs::read(&path).map_err(|error| wrong(error.to_string()))?;
             for certificate in CertificateDer::pem_slice_iter(&bytes) {
-                roots.push(certificate.map_err(|error| wrong(format!("no certificate in PEM: {error:?}")))?.to_vec());
+                roots
+                    .push(certificate.map_err(|error| wrong(format!("not a certificate in PEM: {error:?}")))?.to_vec());
             }
             if roots.is_empty() {
-                return Err(wrong("there is no certificate in it".to_owned())
-                    .hint("PEM begins with -----BEGIN CERTIFICATE-----"));
+                return Err(
+                    wrong("it contains no certificate".to_owned()).hint("PEM starts with -----BEGIN CERTIFICATE-----")
+                );
             }
         }
         Ok(Some(wire::Tls { roots, name }))
@@ -188,8 +190,8 @@ impl Sheet {
         let call = &self.declaration.calls[at];
         let mut template = request_values(n, self.seed);
         match (is_http(call, &self.declaration), &call.call) {
-            (true, Some(_)) => Err(Complaint::new("", "`call` is gRPC and `http` HTTP: one of them")),
-            (false, None) => Err(Complaint::new("", "neither `call` nor `http` says what to call")),
+            (true, Some(_)) => Err(Complaint::new("", "give only one of `call` (gRPC) and `http` (HTTP)")),
+            (false, None) => Err(Complaint::new("", "it has neither `call` nor `http`")),
             (true, None) => {
                 for (key, given) in [
                     ("data", call.data.is_some()),
@@ -198,7 +200,7 @@ impl Sheet {
                     ("cancel_after", call.cancel_after.is_some()),
                 ] {
                     if given {
-                        return Err(Complaint::new(key, "it belongs to gRPC calls")
+                        return Err(Complaint::new(key, "it is only for gRPC calls")
                             .hint("HTTP has headers and json, body, file or event"));
                     }
                 }
@@ -294,7 +296,7 @@ impl Sheet {
                 Err(error) => return Err(CallsError::Unreadable { path, error }),
             };
             let value = serde_json::from_str(&text)
-                .map_err(|e| CallsError::Schema(format!("{}: no JSON: {e}", path.display())))?;
+                .map_err(|e| CallsError::Schema(format!("{}: not JSON: {e}", path.display())))?;
             self.snapshots.insert(name.clone(), value);
         }
         Ok(())
@@ -350,12 +352,12 @@ impl Sheet {
     pub fn from_text(text: &str) -> Result<Self, String> {
         let kept: Kept = serde_json::from_str(text).map_err(|e| e.to_string())?;
         if kept.schema != FORM {
-            return Err(format!("its form is {:?}, not {FORM:?}", kept.schema));
+            return Err(format!("its format is {:?}, not {FORM:?}", kept.schema));
         }
         let descriptors = STANDARD.decode(&kept.descriptors).map_err(|e| e.to_string())?;
         let known = kept.declaration.calls.len();
         if kept.warmup.iter().chain(&kept.sequence).any(|at| *at as usize >= known) {
-            return Err("a call in it is not there".to_owned());
+            return Err("a call in it is missing".to_owned());
         }
         Ok(Self {
             declaration: kept.declaration,
@@ -381,7 +383,7 @@ fn order(calls: &[Call], options: &Options) -> Result<(Vec<u32>, Vec<u32>), Comp
         calls.iter().map(|call| call.times.map_or(1, std::num::NonZeroU64::get)).fold(0, u64::saturating_add);
     let measured = options.invocations.unwrap_or(whole);
     if whole > MOST || measured > MOST || options.warmup > MOST {
-        return Err(Complaint::new("calls", format!("too many calls; a run makes at most {MOST}")));
+        return Err(Complaint::new("calls", format!("too many calls; a run can make at most {MOST}")));
     }
     let mut once = Vec::new();
     for (at, call) in (0_u32..).zip(calls) {

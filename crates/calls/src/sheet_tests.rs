@@ -21,7 +21,7 @@ fn a_schema_by_reflection_is_wanted_taken_or_yet_to_come() {
     for head in ["", "schema: {reflection: true}\n"] {
         let text = format!("{head}{calls}");
         let none = told(&text, None, false);
-        assert!(none.contains("nothing describes the messages") && none.contains("futon describe"), "{none}");
+        assert!(none.contains("the gRPC calls have no schema") && none.contains("futon describe"), "{none}");
         let sheet = resolved(&text, Some(schema.clone()), false).unwrap();
         assert_eq!((sheet.declaration.wants_reflection(), sheet.encode().unwrap().calls.len()), (true, 1));
         // Before the server was asked all else is checked.
@@ -32,12 +32,12 @@ fn a_schema_by_reflection_is_wanted_taken_or_yet_to_come() {
     assert!(near.contains("no method a.S/Gt (did you mean a.S/Get?)"), "{near}");
     assert!(resolved(wrong, None, true).is_ok());
     for (text, words) in [
-        ("calls: [{call: a.S/Get}]", "any reply would be right"),
-        ("calls: [{call: a.S/Get, expect: {status: NOPE}}]", "no gRPC status"),
+        ("calls: [{call: a.S/Get}]", "any reply would be correct"),
+        ("calls: [{call: a.S/Get, expect: {status: NOPE}}]", "not a gRPC status"),
         ("calls: [{call: a.S/Get, data: {t: '{{x}}'}, expect: {status: OK}}]", "`calls[0].data"),
         (
             "schema: {reflection: true, proto: [a.proto]}\ncalls: [{call: a.S/Get, expect: {status: OK}}]",
-            "beside files",
+            "together with files",
         ),
     ] {
         let error = told(text, None, true);

@@ -42,8 +42,8 @@ impl Code {
             // Servers send numbers that gRPC does not have, too.
             Ok(number) => Ok(Self(number)),
             Err(_) => Err(match crate::error::nearest(&upper, NAMES.into_iter()) {
-                Some(name) => format!("{text:?} is no gRPC status; did you mean {name}?"),
-                None => format!("{text:?} is no gRPC status; they are {}", NAMES.join(", ")),
+                Some(name) => format!("{text:?} is not a gRPC status; did you mean {name}?"),
+                None => format!("{text:?} is not a gRPC status; they are {}", NAMES.join(", ")),
             }),
         }
     }

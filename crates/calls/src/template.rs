@@ -53,15 +53,18 @@ impl Template {
                 ["n"] => self.values.n,
                 ["seed"] => self.values.seed,
                 ["rand", _] if !self.values.random => {
-                    return Err(Complaint::new("", "an expectation cannot have {{rand}}: it would draw other numbers"));
+                    return Err(Complaint::new(
+                        "",
+                        "an expectation cannot contain {{rand}}: it would draw different numbers",
+                    ));
                 }
                 ["rand", below] => match below.parse::<u64>() {
                     Ok(below) if below > 0 => self.draw() % below,
-                    _ => return Err(Complaint::new("", format!("{{{{{name}}}}}: {below:?} is no number above 0"))),
+                    _ => return Err(Complaint::new("", format!("{{{{{name}}}}}: {below:?} is not a number above 0"))),
                 },
                 _ => {
                     return Err(Complaint::new("", format!("unknown placeholder {{{{{name}}}}}"))
-                        .hint("there are {{n}}, {{rand N}} and {{seed}}"));
+                        .hint("the placeholders are {{n}}, {{rand N}} and {{seed}}"));
                 }
             };
             out.push_str(&value.to_string());
@@ -123,6 +126,6 @@ mod tests {
         {
             assert!(filled(text, 0, true).unwrap_err().contains(words), "{text}");
         }
-        assert!(filled("{{rand 5}}", 0, false).unwrap_err().contains("other numbers"));
+        assert!(filled("{{rand 5}}", 0, false).unwrap_err().contains("different numbers"));
     }
 }

@@ -173,7 +173,7 @@ impl CallList {
         let list = Self::decode(bytes).map_err(|e| e.to_string())?;
         let known = list.calls.len();
         match list.warmup.iter().chain(&list.sequence).find(|at| **at as usize >= known) {
-            Some(at) => Err(format!("call {at} of {known} is not there")),
+            Some(at) => Err(format!("call {at} of {known} is missing")),
             None => Ok(list),
         }
     }
@@ -194,7 +194,7 @@ impl ReplyList {
         let list = Self::decode(bytes).map_err(|e| e.to_string())?;
         let known = list.replies.len();
         match list.warmup.iter().chain(&list.sequence).find(|made| made.reply as usize >= known) {
-            Some(made) => Err(format!("reply {} of {known} is not there", made.reply)),
+            Some(made) => Err(format!("reply {} of {known} is missing", made.reply)),
             None => Ok(list),
         }
     }

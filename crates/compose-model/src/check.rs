@@ -31,7 +31,7 @@ pub enum Conflict {
         second: String,
     },
     /// A port that is none.
-    #[error("service {service}: {text} is no port (1 to 65535)")]
+    #[error("service {service}: {text} is not a port (1 to 65535)")]
     NoPort {
         /// The service.
         service: String,
@@ -174,7 +174,7 @@ mod tests {
     fn ports_that_are_none() {
         for (target, published) in [(0, "1"), (70_000, ""), (1, "70000"), (1, "x"), (1, "9-3"), (1, "0-3")] {
             let words = conflict(&json!({"a": {"ports": [{"target": target, "published": published}]}}));
-            assert!(words.is_some_and(|w| w.contains("is no port")), "{target} {published}");
+            assert!(words.is_some_and(|w| w.contains("is not a port")), "{target} {published}");
         }
         assert_eq!(conflict(&json!({"a": {"ports": [{"target": 1, "published": "0"}]}})), None);
     }

@@ -52,7 +52,7 @@ pub enum LoadError {
         mib: u64,
     },
     /// Docker Compose's answer is not understood.
-    #[error("the answer of Docker Compose about {} is not understood: {why}", file.display())]
+    #[error("cannot parse Docker Compose's output for {}: {why}", file.display())]
     Nonsense {
         /// The file.
         file: PathBuf,

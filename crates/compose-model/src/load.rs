@@ -112,7 +112,7 @@ impl Loader {
                 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         };
         if let Some(odd) = names.iter().find(|name| name.is_empty() || !is_name(name)) {
-            return Err(refused(format!("{odd:?} is no name of a variable")));
+            return Err(refused(format!("{odd:?} is not a variable name")));
         }
         let environment: serde_json::Map<String, Value> = (0..)
             .zip(names)

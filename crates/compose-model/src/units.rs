@@ -14,7 +14,7 @@ pub struct GoDuration(pub Duration);
 /// # Errors
 /// What is wrong with the text.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no length of time (as in 1m30s)");
+    let wrong = || format!("{text:?} is not a duration (as in 1m30s)");
     if text == "0" {
         return Ok(Duration::ZERO);
     }
@@ -81,7 +81,7 @@ where
         None => Ok(None),
         Some(Either::Number(number)) => Ok(Some(number)),
         Some(Either::Text(text)) => {
-            text.parse().map(Some).map_err(|_| D::Error::custom(format!("{text:?} is no number")))
+            text.parse().map(Some).map_err(|_| D::Error::custom(format!("{text:?} is not a number")))
         }
     }
 }

@@ -97,7 +97,11 @@ fn compare(what: &str, cases: &[Case]) {
             refused += usize::from(theirs.refused.is_some());
             paths += theirs.lines.len();
             // The signs of overlays, which docs/lean.md names.
-            if ours.refused.as_ref().is_some_and(|why| why.starts_with(BY_NAME) && why.contains("overlayfs's own")) {
+            if ours
+                .refused
+                .as_ref()
+                .is_some_and(|why| why.starts_with(BY_NAME) && why.contains("which belongs to overlayfs"))
+            {
                 by_name += 1;
                 continue;
             }

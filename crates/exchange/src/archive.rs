@@ -46,8 +46,9 @@ async fn find(state: &State, name: &str) -> Result<(Vec<Piece>, Digest), Refusal
             Refusal::not_found(format!("no image {reference} in futon's store (hint: futon images add)"))
         })?;
         let pieces = pieces(&store, &image, &reference);
-        let pieces = pieces
-            .map_err(|e| broken(format!("image {reference} is damaged: {e} (hint: futon images add it again)")))?;
+        let pieces = pieces.map_err(|e| {
+            broken(format!("image {reference} is damaged: {e} (hint: add it again with futon images add)"))
+        })?;
         Ok((pieces, image.manifest.digest))
     });
     work.await.unwrap_or_else(|e| Err(broken(e.to_string())))

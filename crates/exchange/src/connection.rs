@@ -50,7 +50,7 @@ impl Inbound {
         loop {
             let frame = match timeout(self.idle, body.frame()).await {
                 Err(_) => {
-                    let why = format!("nothing came for {} s, after {} bytes", self.idle.as_secs(), self.received);
+                    let why = format!("nothing arrived for {} s, after {} bytes", self.idle.as_secs(), self.received);
                     return Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, why));
                 }
                 Ok(None) => {
@@ -166,7 +166,7 @@ impl Patient {
             self.stalled = true;
         }
         match timer.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing"))),
+            Poll::Ready(()) => Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client reads nothing"))),
             Poll::Pending => Poll::Pending,
         }
     }

@@ -31,8 +31,7 @@ impl Events {
             match self.anonymous_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spend) {
                 Err(_) => return,
                 Ok(1) => {
-                    let why =
-                        "too many requests without the token: those after this one are served and not told".to_owned();
+                    let why = "too many requests without the token: later ones are served but not reported".to_owned();
                     return self.send(EventKind::MalformedGuestEvent { authentic, why });
                 }
                 Ok(_) => {}
@@ -73,7 +72,7 @@ async fn take(state: &State, authentic: bool, inbound: &mut Inbound) -> Result<A
     for (number, line) in (1..).zip(lines) {
         match serde_json::from_slice::<GuestEvent>(line) {
             Ok(guest) => state.events.tell(authentic, EventKind::Guest { authentic, guest }),
-            Err(e) if first_bad.is_none() => first_bad = Some(format!("line {number} is no event: {e}")),
+            Err(e) if first_bad.is_none() => first_bad = Some(format!("line {number} is not an event: {e}")),
             Err(_) => {}
         }
         count = number;

@@ -82,9 +82,9 @@ async fn find(state: &Arc<State>, uri: &Uri, asker: Asker<'_>) -> Result<Found, 
         opened.map_err(|e| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("cannot look for {shown}: {e}")))?;
     let opened = opened.map_err(|error| match error {
         e if leads_out(&e) => {
-            Refusal::new(StatusCode::FORBIDDEN, format!("{shown} is a link that leads out of the served folder"))
+            Refusal::new(StatusCode::FORBIDDEN, format!("{shown} is a link that points outside the served folder"))
         }
-        e if e.kind() == io::ErrorKind::PermissionDenied => Refusal::not_found(format!("{shown} cannot be read: {e}")),
+        e if e.kind() == io::ErrorKind::PermissionDenied => Refusal::not_found(format!("cannot read {shown}: {e}")),
         _ => Refusal::not_found(format!("no file {shown}")),
     })?;
     match opened {

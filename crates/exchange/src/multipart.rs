@@ -123,7 +123,7 @@ impl<'a, S: Pieces> Form<'a, S> {
                 return Ok(header.slice(line + 2..));
             }
             if self.data.len() > MAX_HEADER {
-                return Err(Refusal::bad("a part of the form has an endless header"));
+                return Err(Refusal::bad("a part of the form has a header that is too long"));
             }
             self.more().await?;
         }

@@ -64,7 +64,7 @@ pub(super) fn plain(name: &str) -> Result<(), Refusal> {
         return if name.starts_with(PARTIAL_PREFIX) {
             Err(Refusal::new(
                 StatusCode::FORBIDDEN,
-                format!("names that begin with {PARTIAL_PREFIX} are the exchange's own"),
+                format!("names that begin with {PARTIAL_PREFIX} are reserved for the exchange"),
             ))
         } else {
             Ok(())

@@ -116,7 +116,7 @@ async fn receive(
             while let Some(piece) = form.next_piece().await? {
                 other_bytes += piece.len();
                 if other_bytes > OTHER_FIELDS {
-                    let why = format!("more than {OTHER_FIELDS} bytes in fields that are not called \"files\" {HINT}");
+                    let why = format!("more than {OTHER_FIELDS} bytes in fields not named \"files\" {HINT}");
                     return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why));
                 }
             }
@@ -140,7 +140,7 @@ async fn receive(
 /// Refuses the one name that no guest may store: nobody replaces a run's script.
 fn checked(state: &State, name: String) -> Result<String, Refusal> {
     if name == SCRIPT_NAME && state.script_is_reserved() {
-        return Err(Refusal::new(StatusCode::FORBIDDEN, "run.sh is the run's own (hint: upload under another name)"));
+        return Err(Refusal::new(StatusCode::FORBIDDEN, "run.sh is reserved for the run (hint: use a different name)"));
     }
     Ok(name)
 }

@@ -73,12 +73,12 @@ impl Charge {
     }
 
     fn too_large(&self) -> Refusal {
-        let why = format!("larger than {} bytes, the most one file may have", self.account.quota.file_bytes);
+        let why = format!("larger than {} bytes, the limit for one file", self.account.quota.file_bytes);
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why)
     }
 
     fn too_much(&self) -> Refusal {
-        let why = format!("more than {} bytes in all, the most this sender may upload", self.account.quota.total_bytes);
+        let why = format!("more than {} bytes in total, the limit for this sender", self.account.quota.total_bytes);
         Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, why)
     }
 }

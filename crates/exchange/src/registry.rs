@@ -203,12 +203,15 @@ impl Lookup<'_> {
     fn serve(&self, descriptor: &Descriptor, media_type: &str) -> Result<Answer, Problem> {
         let path = self.store.blob_path(&descriptor.digest);
         let broken = |why: String| {
-            Problem::broken(format!("blob {}: {why} (hint: futon images add it again)", descriptor.digest))
+            Problem::broken(format!(
+                "blob {}: {why} (hint: add the image again with futon images add)",
+                descriptor.digest
+            ))
         };
         let file = File::open(&path).map_err(|e| broken(e.to_string()))?;
         let size = file.metadata().map_err(|e| broken(e.to_string()))?.len();
         if size != descriptor.size {
-            return Err(broken(format!("{size} bytes on disk, {} recorded", descriptor.size)));
+            return Err(broken(format!("{size} bytes on disk instead of {}", descriptor.size)));
         }
         let tag = format!("\"{}\"", descriptor.digest);
         let mut answer = serve(file, &About { size, modified: None, tag: Some(tag), media_type }, self.headers);

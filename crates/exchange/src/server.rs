@@ -110,7 +110,7 @@ async fn connection(stream: TcpStream, state: Arc<State>, usage: Arc<Usage>, ent
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection to the exchange broke off");
+        tracing::debug!(%error, "a connection to the exchange broke");
     }
 }
 

@@ -61,10 +61,7 @@ impl Attempt {
 impl Drop for Attempt {
     fn drop(&mut self) {
         if !self.done {
-            self.tell(
-                StatusCode::BAD_REQUEST.as_u16(),
-                "the connection broke off before the file was whole".to_owned(),
-            );
+            self.tell(StatusCode::BAD_REQUEST.as_u16(), "the connection broke before the file was complete".to_owned());
         }
     }
 }

@@ -164,7 +164,7 @@ mod tests {
         let grpc = json!({"target": 50051, "published": "50000", "protocol": "tcp"});
         let (target, remarks) = of(json!({"ports": [udp, metrics, grpc]}), None);
         assert_eq!(target.unwrap().way, published("127.0.0.1", 9090));
-        assert!(remarks[0].contains("9090 is called") && remarks[0].contains("x-futon"), "{remarks:?}");
+        assert!(remarks[0].contains("futon calls 9090") && remarks[0].contains("x-futon"), "{remarks:?}");
         let (target, remarks) = of(json!({"ports": [udp, metrics, grpc]}), Some(50051));
         assert_eq!((target.unwrap().way, remarks.len()), (published("127.0.0.1", 50000), 0));
         let (target, _) = of(json!({"ports": [udp]}), None);

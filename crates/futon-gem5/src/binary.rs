@@ -150,7 +150,7 @@ mod tests {
     async fn what_is_no_gem5_for_x86_is_named() {
         let folder = tempfile::tempdir().unwrap();
         for (text, why) in [
-            ("echo hello", "is no gem5 that futon knows; it said: hello"),
+            ("echo hello", "is not a gem5 that futon knows; its output: hello"),
             ("echo 'error while loading shared libraries' >&2; exit 127", "shared libraries"),
             (
                 r#"echo 'futon-event: {"event":"probe","version":"24.0","x86":false,"kvm":false,"ruby":false}'"#,

@@ -137,7 +137,7 @@ fn number(text: &str) -> Result<u64> {
         Some(digits) => u64::from_str_radix(digits, 16),
         None => text.parse(),
     };
-    parsed.context(format_args!("{text:?} is no number"))
+    parsed.context(format_args!("{text:?} is not a number"))
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ pub async fn probe_image(image: &Path) -> Result<String> {
         return Err(Error::infra(format!(
             "base image damaged: {shown} has neither a partition table nor a file system"
         ))
-        .hint("`futon resources build --force` makes it again; `futon resources verify` compares all hashes"));
+        .hint("`futon resources build --force` makes it again; `futon resources verify` checks all hashes"));
     }
     Ok(format.to_owned())
 }

@@ -153,7 +153,7 @@ fn lock(resources: &Path, progress: &mut (dyn FnMut(&str) + Send)) -> Result<Fil
     let failed = || format!("cannot lock {}", path.display());
     let file = File::options().create(true).append(true).open(&path).context(failed)?;
     if file.try_lock().is_err() {
-        progress("waiting for another futon that builds resources here");
+        progress("waiting for another futon to build resources here");
         file.lock().context(failed)?;
     }
     Ok(file)
@@ -220,7 +220,7 @@ pub(crate) async fn run_recipe(
         command.pre_exec(|| nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGTERM).map_err(Into::into));
     }
     let mut child = command.spawn().context(|| format!("cannot run {name}"))?;
-    let stderr = child.stderr.take().ok_or_else(|| Error::infra(format!("{name} has no output")))?;
+    let stderr = child.stderr.take().ok_or_else(|| Error::infra(format!("{name} has no output pipe")))?;
     let mut lines = BufReader::new(stderr).split(b'\n');
     let mut tail: Vec<String> = Vec::new();
     loop {

@@ -44,7 +44,8 @@ pub fn find_compose(resources: &Path) -> Result<PathBuf> {
     match Manifest::read(resources)?.check(resources, COMPOSE) {
         Some(problem) => Err(Error::infra(format!("{}: {problem}", path.display())).hint(HINT)),
         None if !path.is_file() => {
-            Err(Error::infra(format!("{} is missing: it reads the compose file", path.display())).hint(HINT))
+            Err(Error::infra(format!("{} is missing: futon needs it to read the compose file", path.display()))
+                .hint(HINT))
         }
         None => Ok(path),
     }

@@ -26,7 +26,7 @@ const ENTRIES: [(&str, &str, &str, &str); 3] = [
         "lean-initrd",
         "futon-lean-initramfs",
         "file",
-        "futon's lean guest: an initramfs (docs/gem5.md says how it is handed over)",
+        "futon's lean guest: an initramfs (docs/gem5.md explains how to use it)",
     ),
     (
         BASE_IMAGE,

@@ -66,8 +66,8 @@ const VERSION_BEGINS: &[u8] = b"Linux version ";
 pub fn check_kernel(path: &Path, to_be_used_for: KernelUse) -> Result<KernelCheck> {
     let bytes = fs::read(path).context(|| format!("cannot read the kernel {}", path.display()))?;
     if let Err(why) = elf_x86_64(&bytes) {
-        return Err(Error::usage(format!("{} is no kernel that can be used here: {why}", path.display()))
-            .hint("the lean guest takes an uncompressed x86-64 vmlinux; `futon resources build kernel` makes one"));
+        return Err(Error::usage(format!("{} cannot be used as kernel: {why}", path.display()))
+            .hint("the lean guest needs an uncompressed x86-64 vmlinux; `futon resources build kernel` makes one"));
     }
     let version = memchr::memmem::find_iter(&bytes, VERSION_BEGINS).find_map(|at| version(&bytes[at..]));
     let configuration = configuration(&bytes);
@@ -86,7 +86,7 @@ impl KernelCheck {
         }
         let options: Vec<String> = self.missing.iter().map(|name| format!("CONFIG_{name}")).collect();
         Err(Error::usage(format!("the kernel {} was built without {}", path.display(), options.join(", ")))
-            .hint("images/kernel/lean.config says what each is for; modules will not do, they cannot be loaded"))
+            .hint("images/kernel/lean.config says what each option is for; build them in, because the lean guest loads no modules"))
     }
 }
 
@@ -98,13 +98,13 @@ fn elf_x86_64(bytes: &[u8]) -> Result<(), String> {
         );
     }
     if bytes.get(..4) != Some(b"\x7fELF") {
-        return Err("it is no ELF file".into());
+        return Err("it is not an ELF file".into());
     }
     if bytes.get(4..6) != Some(&[2, 1]) {
         return Err("it is not for 64 bits, little endian".into());
     }
     if bytes.get(16..18) != Some(&[2, 0]) {
-        return Err("it is no executable".into());
+        return Err("it is not an executable".into());
     }
     if bytes.get(18..20) == Some(&[62, 0]) { Ok(()) } else { Err("it is not for x86-64".into()) }
 }
@@ -192,7 +192,7 @@ mod tests {
         bzimage[0x202..0x206].copy_from_slice(b"HdrS");
         let mut arm = elf();
         arm[18] = 0xb7;
-        for (bytes, why) in [(bzimage, "bzImage"), (vec![0; 10], "no ELF file"), (arm, "not for x86-64")] {
+        for (bytes, why) in [(bzimage, "bzImage"), (vec![0; 10], "not an ELF file"), (arm, "not for x86-64")] {
             let error = check(&bytes, KernelUse::LeanQemu).unwrap_err();
             assert!(error.to_string().contains(why), "{error}");
             assert!(error.hint_text().is_some());

@@ -117,7 +117,7 @@ pub fn find_lean(
         if given.is_file() {
             return Ok(given.to_owned());
         }
-        Err(Error::infra(format!("no such file: {}", given.display())).hint(format!("{flag} takes a file's path")))
+        Err(Error::infra(format!("no such file: {}", given.display())).hint(format!("{flag} takes a file path")))
     };
     let kernel = match kernel {
         Some(given) => own(given, "--kernel")?,

@@ -116,7 +116,7 @@ impl Manifest {
         if size != resource.size {
             return Some(Problem::Changed(format!("{size} bytes instead of {}", resource.size)));
         }
-        (mtime_ns != resource.mtime_ns).then(|| Problem::Changed("another time stamp".into()))
+        (mtime_ns != resource.mtime_ns).then(|| Problem::Changed("a different time stamp".into()))
     }
 
     /// Compares a resource with its hash.

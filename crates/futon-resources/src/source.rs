@@ -27,7 +27,7 @@ pub fn source_root() -> Result<PathBuf> {
     let above = starts.iter().flatten().flat_map(|start| start.ancestors());
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     above.chain(built).find(|folder| has_recipes(folder)).map(Path::to_owned).ok_or_else(|| {
-        Error::usage("futon's recipes (images/base/build.sh) are not to be found")
+        Error::usage("futon's recipes (images/base/build.sh) cannot be found")
             .hint("run futon inside its source folder, or set FUTON_HOME to it")
     })
 }
@@ -68,14 +68,14 @@ pub fn find_base(
                 Ok(path.to_owned())
             } else {
                 Err(Error::infra(format!("no such {name}: {}", path.display()))
-                    .hint(format!("{flag} takes a file's path")))
+                    .hint(format!("{flag} takes a file path")))
             };
         }
         let path = resources.join(name);
-        let hint = format!("`futon resources build` makes it, or name yours with {flag}");
+        let hint = format!("`futon resources build` makes it, or give yours with {flag}");
         match manifest.check(resources, name) {
             Some(problem) => Err(Error::infra(format!("{}: {problem}", path.display()))
-                .hint(format!("{hint}; `futon resources verify` compares all hashes"))),
+                .hint(format!("{hint}; `futon resources verify` checks all hashes"))),
             None if !path.is_file() => Err(Error::infra(format!("{} missing", path.display())).hint(hint)),
             None => Ok(path),
         }

@@ -14,7 +14,7 @@ use super::{FUTON_GUEST, Manifest, TEST_CLIENT};
 /// # Errors
 /// When they were not built, or the folder cannot be written.
 pub fn install_tools(resources: &Path) -> Result<Vec<&'static str>> {
-    let program = std::env::current_exe().context(|| "cannot tell where futon's program is".into())?;
+    let program = std::env::current_exe().context(|| "cannot find the path of futon's program".into())?;
     let installed = installed_root();
     let beside = installed.as_deref().or_else(|| program.parent()).unwrap_or_else(|| Path::new("."));
     fs::create_dir_all(resources).context(|| format!("cannot make {}", resources.display()))?;

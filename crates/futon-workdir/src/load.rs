@@ -190,7 +190,7 @@ mod tests {
         let message = client.first_failure.unwrap().message;
         assert_eq!(
             message,
-            "GET /: its replies differ too often to be kept and judged: 42 calls have one that is not kept"
+            "GET /: too many different replies to keep and judge: the replies of 42 calls were not kept"
         );
         let none = LoadReplies { not_connected: "nobody there".into(), ..LoadReplies::default() };
         let (client, load) = judged(&none);

@@ -69,7 +69,7 @@ fn a_function_is_described_once_and_again_when_asked() {
 fn a_function_that_does_not_come_up_is_told_with_its_reason() {
     let project = Project::new();
     let (code, said) = call(&project, &json!({}), &["describe", IMAGE, "--on", "fake:fail:ready"]);
-    assert!(code == Some(1) && said.contains("failed    the function never served"), "{said}");
+    assert!(code == Some(1) && said.contains("failed    the function did not serve"), "{said}");
     let (code, said) = call(&project, &json!({}), &["describe", "me/gone:v1", "--on", "fake"]);
     assert!(code == Some(2) && said.contains("no image me/gone:v1 in the store"), "{said}");
 }

@@ -36,7 +36,7 @@ pub(super) fn stage(
 ) -> Result<Vec<StoredImage>, StoreError> {
     let Some(manifest) = tar.read("manifest.json")? else {
         let Some(entries) = layout::entries(tar)? else {
-            let why = "neither manifest.json nor index.json is in it (hint: make it with docker save, or skopeo copy … oci-archive:)";
+            let why = "it contains neither manifest.json nor index.json (hint: make it with docker save, or skopeo copy … oci-archive:)";
             return Err(tar.lacks(why));
         };
         return stage_layout(tar, &entries, staging, name, added);
@@ -44,10 +44,7 @@ pub(super) fn stage(
     // With a manifest.json an engine looks at nothing else; the index only tells how the manifests were written.
     let entries = layout::entries(tar).ok().flatten();
     let saved: Option<Vec<Saved>> = first_value(&manifest).map_err(|e| {
-        StoreError::not_an_image(
-            tar.describe(),
-            format!("its manifest.json is not readable: {e} (hint: save it again)"),
-        )
+        StoreError::not_an_image(tar.describe(), format!("cannot read its manifest.json: {e} (hint: save it again)"))
     })?;
     let saved = saved.unwrap_or_default();
     let mut images = Vec::new();
@@ -70,7 +67,8 @@ fn choose<'s>(
         for image in saved {
             let names: Result<Vec<ImageReference>, ReferenceError> =
                 image.repo_tags.iter().map(|t| t.parse()).collect();
-            let names = names.map_err(|e| StoreError::not_an_image(tar.describe(), format!("a name in it is {e}")))?;
+            let names =
+                names.map_err(|e| StoreError::not_an_image(tar.describe(), format!("it contains a bad name: {e}")))?;
             if let Some(untagged) = names.iter().find(|name| name.is_bare()) {
                 // The engine's words.
                 let why = format!("invalid tag \"{untagged}\" (hint: give a name: --name NAME[:TAG])");
@@ -82,7 +80,7 @@ fn choose<'s>(
             all.push((image, names));
         }
         if all.is_empty() {
-            return Err(StoreError::not_an_image(tar.describe(), "it holds no image"));
+            return Err(StoreError::not_an_image(tar.describe(), "it contains no image"));
         }
         return Ok(all);
     };
@@ -94,7 +92,7 @@ fn choose<'s>(
         _ => {
             let held: Vec<&str> = saved.iter().flat_map(|s| &s.repo_tags).map(String::as_str).collect();
             let why = format!(
-                "it holds {} images and none is named {name} (hint: they are {})",
+                "it contains {} images, none of them named {name} (hint: they are {})",
                 saved.len(),
                 held.join(", ")
             );
@@ -104,7 +102,7 @@ fn choose<'s>(
 }
 
 fn nameless(tar: &Tar) -> StoreError {
-    StoreError::not_an_image(tar.describe(), "it names no image (hint: give a name: --name NAME[:TAG])")
+    StoreError::not_an_image(tar.describe(), "its image has no name (hint: give a name: --name NAME[:TAG])")
 }
 
 fn stage_layout(

@@ -175,13 +175,12 @@ impl ImageConfig {
     /// # Errors
     /// It is not one that an engine takes, or it is for another platform.
     pub fn parse(what: &str, bytes: &[u8]) -> Result<Self, StoreError> {
-        let unreadable = |why: String| {
-            StoreError::not_an_image(what, format!("its configuration is not one that an engine reads: {why}"))
-        };
+        let unreadable =
+            |why: String| StoreError::not_an_image(what, format!("an engine cannot read its configuration: {why}"));
         let config: Self = document(bytes).and_then(Self::deserialize).map_err(|e| unreadable(e.to_string()))?;
         let steps = config.history.iter().flatten().filter_map(|step| step.created.as_ref());
         if let Some(wrong) = config.created.iter().chain(steps).find(|time| !time.is_one()) {
-            return Err(unreadable(format!("{:?} is no time as in 2026-01-31T12:00:00Z", wrong.0)));
+            return Err(unreadable(format!("{:?} is not a time as in 2026-01-31T12:00:00Z", wrong.0)));
         }
         if config.rootfs.is_none() {
             return Err(StoreError::not_an_image(what, "invalid image JSON, no RootFS key"));

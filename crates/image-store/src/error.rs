@@ -72,7 +72,7 @@ pub enum StoreError {
         offered: String,
     },
     /// A part of an image is not where it should be.
-    #[error("{what}: {blob} is missing from it (hint: {again})")]
+    #[error("{what}: it lacks {blob} (hint: {again})")]
     Missing {
         /// File or folder.
         what: String,
@@ -83,7 +83,7 @@ pub enum StoreError {
     },
     /// Another process removed what an add relied on, again and again.
     #[error(
-        "blobs vanished from {} while images were added (hint: another process removes images; try again when it is done)",
+        "blobs vanished from {} while images were added (hint: another process is removing images; try again when it is done)",
         path.display()
     )]
     Changed {

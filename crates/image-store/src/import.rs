@@ -32,7 +32,7 @@ pub(super) fn in_skopeo_folder(digest: &Digest) -> String {
 pub(super) const USUAL: Amd64Level = Amd64Level::V3;
 
 /// What helps where layers are not those of the configuration.
-const NOT_OF_ONE: &str = "layers and configuration are not of one image; make it again";
+const NOT_OF_ONE: &str = "layers and configuration do not belong to one image; make it again";
 
 /// What an import takes and from where.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl<S: Source> Import<'_, S> {
             }
         }
         let Some(Variant { manifest, config, layers, .. }) = variants.first().cloned() else {
-            return Err(lacking.unwrap_or_else(|| StoreError::not_an_image(what, "it holds no image")));
+            return Err(lacking.unwrap_or_else(|| StoreError::not_an_image(what, "it contains no image")));
         };
         let index = match self.index {
             Some((descriptor, bytes)) => {
@@ -208,7 +208,7 @@ fn does_not_unpack(what: &str, number: usize, fault: &std::io::Error) -> StoreEr
     let why = if is_cut(fault) {
         "unexpected end: it is cut short".to_owned()
     } else {
-        format!("it does not unpack: {fault}")
+        format!("it cannot be unpacked: {fault}")
     };
     StoreError::not_an_image(what, format!("{why} (hint: make the image again)"))
 }

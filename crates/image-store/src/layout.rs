@@ -33,7 +33,7 @@ pub(super) fn find<'s, S: Source>(
     let what = source.describe();
     let named: Vec<IndexEntry> = entries.iter().filter(|e| is_named(e, reference)).cloned().collect();
     match if named.is_empty() { entries } else { &named } {
-        [] => Err(StoreError::not_an_image(what, "the layout holds no image")),
+        [] => Err(StoreError::not_an_image(what, "the layout contains no image")),
         [one] => open(source, one),
         // Of several without a platform none is meant more than the others.
         several if several.iter().all(|e| e.platform.is_none()) => Err(not_offered(&what, several)),
@@ -69,7 +69,7 @@ pub(super) fn open<'s, S: Source>(source: &'s S, entry: &IndexEntry) -> Result<I
             }
         }
     }
-    Err(StoreError::not_an_image(what, "an index that leads to an index, and so on, and to no image"))
+    Err(StoreError::not_an_image(what, "nested indexes that lead to no image"))
 }
 
 /// True when an entry leads to an index.

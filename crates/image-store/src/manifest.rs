@@ -102,7 +102,7 @@ impl Document {
         let raw: Raw = serde_json::from_slice(bytes)
             .map_err(|e| StoreError::not_an_image(what, format!("not an image manifest: {e}")))?;
         if raw.schema_version == Some(1) {
-            let hint = "manifest of Docker's schema 1, which no engine pulls any more (hint: push the image again with a current engine)";
+            let hint = "manifest of Docker's schema 1, which engines no longer pull (hint: push the image again with a current engine)";
             return Err(StoreError::not_an_image(what, hint));
         }
         let or = |default: &str| if raw.media_type.is_empty() { default.to_owned() } else { raw.media_type.clone() };
@@ -166,7 +166,7 @@ pub(super) fn check_depth(what: &str, layers: usize) -> Result<(), StoreError> {
         return Ok(());
     }
     let why = format!(
-        "max depth exceeded: it has {layers} layers, and an engine takes {MAX_LAYERS} (hint: build it with fewer steps, or in stages)"
+        "max depth exceeded: it has {layers} layers, but an engine accepts at most {MAX_LAYERS} (hint: build it with fewer steps, or in stages)"
     );
     Err(StoreError::not_an_image(what, why))
 }
@@ -180,7 +180,7 @@ fn artifact(what: &str, artifact_type: &str, config: &str) -> StoreError {
         let comma = if artifact_type.is_empty() { "" } else { "," };
         why += &format!("{comma} unsupported media type {config} of its configuration");
     }
-    why += " (hint: name the image itself; this is something that is kept beside images)";
+    why += " (hint: give the name of the image itself; this is an artifact stored beside images)";
     StoreError::not_an_image(what, why)
 }
 

@@ -158,7 +158,7 @@ impl Names {
             Err(e) => return Err(StoreError::io("read", path)(e)),
         };
         let bad = |why: String| StoreError::Names { path: path.to_owned(), why };
-        let names: Self = serde_json::from_slice(&text).map_err(|e| bad(format!("not a names file of futon: {e}")))?;
+        let names: Self = serde_json::from_slice(&text).map_err(|e| bad(format!("not futon's names file: {e}")))?;
         if names.schema == SCHEMA {
             Ok(names)
         } else {

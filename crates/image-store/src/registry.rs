@@ -132,7 +132,7 @@ pub(super) fn fetch(
         run(reference, options, &copy, progress)?;
         let folder = Folder(folder);
         let bytes =
-            folder.read("manifest.json")?.ok_or_else(|| StoreError::not_an_image(&what, "skopeo left no manifest"))?;
+            folder.read("manifest.json")?.ok_or_else(|| StoreError::not_an_image(&what, "skopeo wrote no manifest"))?;
         check_manifest(&what, &descriptor.digest, &bytes)?;
         let manifest = descriptor.digest.clone();
         images.push((platform, descriptor, Fresh { folder, manifest }));
@@ -219,7 +219,7 @@ fn watch(child: &mut Child, limit: Duration, progress: &mut dyn FnMut(&str)) -> 
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break,
             Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
                 let last = stderr.lines().last().unwrap_or("nothing").to_owned();
-                return Err(format!("skopeo did not end within {} s; last it said: {last}", limit.as_secs()));
+                return Err(format!("skopeo did not end within {} s; its last output: {last}", limit.as_secs()));
             }
         }
     }
@@ -229,7 +229,7 @@ fn watch(child: &mut Child, limit: Duration, progress: &mut dyn FnMut(&str)) -> 
 
 /// skopeo's last words, with what the user can do.
 fn explain(stderr: &str) -> String {
-    let last = stderr.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("skopeo failed and said nothing");
+    let last = stderr.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("skopeo failed without a message");
     // Its log lines look like `time="…" level=fatal msg="…"`.
     let said = last.split_once("msg=").map_or(last, |(_, said)| said.trim_matches('"')).replace("\\\"", "\"");
     let has = |words: &[&str]| words.iter().any(|w| stderr.contains(w));
@@ -294,6 +294,6 @@ mod tests {
         let network = explain("time=\"x\" level=fatal msg=\"dial tcp: lookup y: no such host\"\n");
         assert!(network.starts_with("dial tcp") && network.contains("docker save"), "{network}");
         assert!(explain("level=fatal msg=\"reading manifest: manifest unknown\"").contains("no such image"));
-        assert!(explain("").contains("said nothing"));
+        assert!(explain("").contains("without a message"));
     }
 }

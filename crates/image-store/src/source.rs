@@ -125,7 +125,7 @@ const MEMBERS_MAX: usize = 100_000;
 const SPECIAL_MAX: u64 = 1 << 20;
 
 pub(super) fn too_large(what: &str, error: &io::Error) -> StoreError {
-    StoreError::not_an_image(what, format!("{error}, the most that futon takes (hint: docs/config.md has the limits)"))
+    StoreError::not_an_image(what, format!("{error}, futon's limit (hint: docs/config.md lists the limits)"))
 }
 
 fn cut(what: &str) -> StoreError {
@@ -243,7 +243,7 @@ impl Source for Tar {
                 }
             }
         }
-        Err(StoreError::not_an_image(self.describe(), format!("{name} is a link that leads nowhere")))
+        Err(StoreError::not_an_image(self.describe(), format!("{name} is a dangling link")))
     }
 }
 

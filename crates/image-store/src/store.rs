@@ -230,10 +230,10 @@ impl ImageStore {
         Err(StoreError::Missing {
             what: reference.to_string(),
             blob: format!(
-                "the image of {platform}, which an engine takes by this digest on a processor with {},",
+                "the image for {platform}, which an engine chooses for this digest on a processor with {},",
                 self.level
             ),
-            again: "name it by its tag, or add it with all its platforms",
+            again: "use its tag instead, or add it with all its platforms",
         })
     }
 
@@ -410,7 +410,7 @@ fn has_its_digest(image: &StoredImage) -> Result<(), StoreError> {
         Some(named) if image.pinned(named).is_none() => Err(StoreError::not_an_image(
             image.reference.to_string(),
             format!(
-                "the digest of the image is {}, not that in its name (hint: leave it out of the name)",
+                "the image's digest is {}, not the one in its name (hint: leave the digest out of the name)",
                 image.manifest.digest
             ),
         )),

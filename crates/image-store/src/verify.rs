@@ -70,7 +70,7 @@ impl ImageStore {
         match (found == descriptor.digest, size == descriptor.size) {
             (true, true) => Ok(size),
             (false, _) => Err(format!("{} hashes to {found}", path.display())),
-            (true, false) => Err(format!("{} is {size} bytes long, {} are recorded", path.display(), descriptor.size)),
+            (true, false) => Err(format!("{} is {size} bytes long instead of {}", path.display(), descriptor.size)),
         }
     }
 }

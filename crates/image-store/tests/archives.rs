@@ -62,7 +62,7 @@ fn a_digest_in_a_name_is_the_images_own() {
     let wrong = format!("a/b@sha256:{}", "a".repeat(64));
     for (tag, name) in [(wrong.as_str(), None), ("a/b:1", Some(wrong.as_str()))] {
         let said = bench.refusal(&saved(&config, &[plain.clone()], &json!([tag])), name);
-        assert!(said.starts_with(&wrong) && said.contains("hint: leave it out"), "{said}");
+        assert!(said.starts_with(&wrong) && said.contains("hint: leave the digest out"), "{said}");
     }
     let archive = saved(&config, &[plain], &json!(["a/b:1"]));
     let digest = bench.add(&archive, None).unwrap()[0].image.manifest.digest.to_string();
@@ -115,13 +115,13 @@ fn a_fault_behind_a_layers_content_is_passed_over_and_one_within_it_is_refused()
     let mut within = [gzip(&plain[..half]), gzip(&plain[half..])].concat();
     let at = gzip(&plain[..half]).len() - 8;
     within[at] ^= 1;
-    for (faulty, words) in [(within, "does not unpack"), (packed[..end - 20].to_vec(), "cut short")] {
+    for (faulty, words) in [(within, "cannot be unpacked"), (packed[..end - 20].to_vec(), "cut short")] {
         let error = Bench::new().refusal(&saved(&config, &[faulty], &json!(["x/y:1"])), None);
         assert!(error.contains(words), "{error}");
     }
     // In a layout a layer is what its digest says: nothing else can be kept in its place.
     let made = image_of(config, &[changed(end - 8)], &json!({}));
-    assert!(Bench::new().layout(&made.blobs, &[made.manifest]).unwrap_err().to_string().contains("does not unpack"));
+    assert!(Bench::new().layout(&made.blobs, &[made.manifest]).unwrap_err().to_string().contains("cannot be unpacked"));
 }
 
 #[test]
@@ -203,14 +203,14 @@ fn null_and_absent_are_empty_and_a_text_for_a_list_is_refused() {
     let bench = Bench::new();
     let error =
         bench.refusal(&saved_with(&whole, std::slice::from_ref(&one), json!({"Layers": "0/layer.tar"})), Some("x"));
-    assert!(error.contains("manifest.json is not readable"), "{error}");
+    assert!(error.contains("cannot read its manifest.json"), "{error}");
     let error = bench.refusal(&saved(br#"{"os":"linux"}"#, std::slice::from_ref(&one), &json!(["x:1"])), None);
     assert!(error.contains("no RootFS key"), "{error}");
     let error = bench.refusal(&saved(&whole, std::slice::from_ref(&one), &json!(null)), None);
-    assert!(error.contains("names no image") && error.contains("--name"), "{error}");
+    assert!(error.contains("its image has no name") && error.contains("--name"), "{error}");
     let error = bench.refusal(&saved(&whole, &[one], &json!(["Case/Upper:latest"])), None);
     assert!(error.contains("repository name (Upper) must be lowercase"), "{error}");
-    assert!(bench.refusal(&tar_of(&[("manifest.json", b"null")]), None).contains("holds no image"));
+    assert!(bench.refusal(&tar_of(&[("manifest.json", b"null")]), None).contains("contains no image"));
 }
 
 #[test]
@@ -427,7 +427,7 @@ fn of_an_index_what_is_there_is_taken() {
         let store = ImageStore::open(bench.store.folder()).unwrap().for_processor(Amd64Level::V3);
         let error = store.resolve(&by_index).unwrap_err().to_string();
         assert!(
-            error.contains("which an engine takes by this digest") && error.contains("hint: name it by its tag"),
+            error.contains("which an engine chooses for this digest") && error.contains("hint: use its tag instead"),
             "{error}"
         );
     }

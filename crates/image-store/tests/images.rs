@@ -105,7 +105,7 @@ fn the_old_docker_archive_keeps_its_image_id() {
     assert!(store.verify().unwrap().problems.is_empty());
     write(&manifest("null"), &two);
     let error = store.add_docker_archive(&at("saved.tar"), None).unwrap_err().to_string();
-    assert!(error.contains("names no image") && error.contains("hint:"), "{error}");
+    assert!(error.contains("its image has no name") && error.contains("hint:"), "{error}");
     write(&manifest("null"), &layer("b", "not two"));
     let error = store.add_docker_archive(&at("saved.tar"), Some(&name("w"))).unwrap_err().to_string();
     assert!(error.contains("invalid diffID for layer 1: expected"), "{error}");

@@ -45,7 +45,7 @@ impl Schema {
                 let missing: Vec<&str> =
                     imports.iter().map(String::as_str).filter(|name| pool.get_file_by_name(name).is_none()).collect();
                 if !missing.is_empty() {
-                    remarks.push(format!("{name} imports what is not there: {}", shorten(&missing.join(", "), 200)));
+                    remarks.push(format!("{name} imports a missing file: {}", shorten(&missing.join(", "), 200)));
                     continue;
                 }
                 if let Err(why) = known_syntax(&head(file)) {
@@ -128,7 +128,7 @@ mod tests {
         let only =
             |keep: &str| -> Vec<Vec<u8>> { whole.iter().filter(|file| head(file).name == keep).cloned().collect() };
         let (schema, remarks) = Schema::from_files(&only("a.proto"));
-        assert_eq!((schema.methods().count(), remarks), (0, vec!["a.proto imports what is not there: z.proto".into()]));
+        assert_eq!((schema.methods().count(), remarks), (0, vec!["a.proto imports a missing file: z.proto".into()]));
         let mut bad = only("z.proto");
         let mut ring = FileDescriptorProto { name: Some("r.proto".into()), ..FileDescriptorProto::default() };
         ring.dependency = vec!["r.proto".into()];

@@ -75,7 +75,7 @@ impl Survey {
     pub fn take(&mut self, question: &Question, answer: &[u8]) {
         let told = match Response::decode(answer) {
             Ok(response) => response.told,
-            Err(error) => return self.remark(&format!("an answer of its reflection is no message: {error}")),
+            Err(error) => return self.remark(&format!("cannot parse a reflection answer: {error}")),
         };
         match (question, told) {
             (Question::Services, Some(Told::Services(list))) => {
@@ -94,7 +94,7 @@ impl Survey {
                 };
                 self.remark(&format!("it does not give {what}: {} (code {})", error.message, error.code));
             }
-            (_, Some(Told::Services(_)) | None) => self.remark("an answer of its reflection is to no question"),
+            (_, Some(Told::Services(_)) | None) => self.remark("a reflection answer matches no question"),
         }
     }
 
@@ -106,7 +106,7 @@ impl Survey {
         self.bytes += file.len();
         if self.files.len() >= MOST_FILES || self.bytes > MOST_BYTES {
             return self.remark(&format!(
-                "it has more files than are taken: {MOST_FILES}, and {} MiB together",
+                "it has too many files: the limit is {MOST_FILES}, and {} MiB together",
                 MOST_BYTES >> 20
             ));
         }

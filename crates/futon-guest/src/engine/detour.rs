@@ -104,7 +104,7 @@ fn apart(registry: &str) -> Result<(&str, u16)> {
 }
 
 fn port(text: Option<&str>) -> Result<u16> {
-    text.map_or(Ok(HTTP), |text| text.parse().context(format_args!("{text} is no port")))
+    text.map_or(Ok(HTTP), |text| text.parse().context(format_args!("{text} is not a port")))
 }
 
 fn lead(listener: &TcpListener, exchange: SocketAddr, over: &AtomicBool) {

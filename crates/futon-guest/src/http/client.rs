@@ -217,7 +217,7 @@ fn parse_head(head: &[u8], method: &str) -> io::Result<(u16, Framing)> {
     } else if value("transfer-encoding").is_some_and(|coding| coding.ends_with("chunked")) {
         Framing::Chunked { left: 0, first: true }
     } else if let Some(length) = value("content-length") {
-        Framing::Length(length.parse().map_err(|_| invalid(format!("{length:?} is no length")))?)
+        Framing::Length(length.parse().map_err(|_| invalid(format!("{length:?} is not a length")))?)
     } else {
         Framing::Close
     };

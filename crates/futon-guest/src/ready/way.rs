@@ -44,7 +44,7 @@ impl Way {
             Probe::GrpcHealth(service) => Self::GrpcHealth(health_call(service)),
             Probe::Log(text) => {
                 let regex = Regex::new(text);
-                Self::Log(regex.map_err(|e| Error::new(format!("no regular expression: {text:?}: {e}")))?)
+                Self::Log(regex.map_err(|e| Error::new(format!("not a regular expression: {text:?}: {e}")))?)
             }
         })
     }

@@ -115,7 +115,7 @@ fn lean_refuses_a_kernel_that_cannot_work() {
     let kernel = bench.path("vmlinux");
     let run = bench.test(&["fibonacci-go", "--base", "lean", "--kernel", kernel.to_str().unwrap()]);
     assert_eq!(run.code, Some(2), "{}", run.all());
-    assert!(run.stderr.contains("no ELF file"), "{}", run.all());
+    assert!(run.stderr.contains("not an ELF file"), "{}", run.all());
 }
 
 /// Without a serial port nobody can say what went wrong; that much can be said.

@@ -54,7 +54,7 @@ impl Bounds {
 }
 
 fn too_large(what: &str) -> Fault {
-    Fault::Unsupported(format!("it has {what}, the most that futon takes"))
+    Fault::Unsupported(format!("it has {what}, futon's limit"))
 }
 
 #[cfg(test)]

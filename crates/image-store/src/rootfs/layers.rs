@@ -132,7 +132,12 @@ impl Read for Reader<'_> {
         let read = match data {
             _ if most == 0 => 0,
             Some(piece) => match self.file.read_at(&mut buffer[..most], piece.from + (self.at - piece.at))? {
-                0 => return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a layer is shorter than it says")),
+                0 => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::UnexpectedEof,
+                        "a layer is shorter than its recorded size",
+                    ));
+                }
                 read => read,
             },
             None => {
@@ -166,9 +171,7 @@ fn uncompressed(mut file: File, bounds: &mut Bounds) -> Result<File, Fault> {
             Err(error) if is_cut(&error) => return Err(Fault::cut()),
             Err(error) if is_too_large(&error) => {
                 let most = words(UNPACKED_MAX);
-                return Err(Fault::Unsupported(format!(
-                    "the image unpacks to more than {most}, the most that futon takes"
-                )));
+                return Err(Fault::Unsupported(format!("the image unpacks to more than {most}, futon's limit")));
             }
             // What is wrong is wrong with the content.
             Err(error) => return Err(Fault::Refused(format!("{compression:?}: {error}").to_lowercase())),

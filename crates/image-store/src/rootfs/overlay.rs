@@ -64,7 +64,7 @@ pub(super) fn merge(layers: &[Disk], bounds: &mut Bounds) -> Result<Tree, Fault>
 fn require_plain(path: &[u8], inode: &Inode) -> Result<(), Fault> {
     let refused = |name: &[u8]| {
         let (path, name) = (String::from_utf8_lossy(path), String::from_utf8_lossy(name));
-        Fault::Unsupported(format!("/{path} has the attribute {name}, which is overlayfs's own"))
+        Fault::Unsupported(format!("/{path} has the attribute {name}, which belongs to overlayfs"))
     };
     if let Some(name) = ELSEWHERE.into_iter().find(|name| inode.xattrs.contains_key(*name)) {
         return Err(refused(name));

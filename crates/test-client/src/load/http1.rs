@@ -217,7 +217,7 @@ impl Http1 {
             Part::ChunkSize
         } else if let Some(length) = value("content-length") {
             let length = std::str::from_utf8(length).ok().and_then(|text| text.trim().parse().ok());
-            match length.ok_or("the server's content-length is no number")? {
+            match length.ok_or("the server's content-length is not a number")? {
                 0 => Part::Head,
                 length => Part::Length(length),
             }

@@ -44,7 +44,7 @@ impl Source {
             None => Self::built_in(setup),
         };
         if source.list.sequence.is_empty() {
-            return Err("there is no call to make".to_owned());
+            return Err("there are no calls to make".to_owned());
         }
         let http1 = |call: &Call| call.protocol() == Protocol::Http1;
         if source.list.calls.iter().any(http1) && !source.list.calls.iter().all(http1) {
@@ -157,7 +157,7 @@ fn wrong(reply: &Reply, wanted: &Expectation) -> Option<ClientFailure> {
         _ => return Some(rpc(None, "the reply ended without a status (no grpc-status)".to_owned())),
     }
     let [message] = &reply.messages[..] else {
-        return Some(rpc(None, format!("{} messages, where one is due", reply.messages.len())));
+        return Some(rpc(None, format!("{} messages instead of one", reply.messages.len())));
     };
     let text = match Answer::decode(message.as_slice()) {
         Ok(answer) => answer.text,
