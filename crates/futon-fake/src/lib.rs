@@ -72,7 +72,7 @@ impl FromStr for Scenario {
             "no-log" => Self::NoLog,
             "forge" => Self::Forge,
             _ => {
-                return Err(Error::usage(format!("the fake machine knows no scenario {text:?}")).hint(
+                return Err(Error::usage(format!("the fake machine has no scenario {text:?}")).hint(
                     "pass, no-boot, fail:STEP, hang:STEP, power-off:STEP, panic:STEP, killed:STEP, wrong-reply, slow-call, wrong-image, no-log, forge",
                 ));
             }

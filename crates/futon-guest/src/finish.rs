@@ -44,7 +44,7 @@ fn keep_journal(folder: &Path) {
         .context(format_args!("cannot write {}", file.display()))
         .and_then(|()| transfer::put(&Exchange::find()?, &file, JOURNAL));
     if let Err(error) = kept {
-        println!("futon: the engine's journal is not kept: {error}");
+        println!("futon: the engine's journal is not saved: {error}");
     }
 }
 

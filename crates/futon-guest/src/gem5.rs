@@ -56,7 +56,7 @@ pub(crate) fn mark(points: &[i32], log: &RunLog) {
     }
     match M5::open() {
         Ok(m5) => points.iter().for_each(|point| m5.fail(0, *point)),
-        Err(error) => drop(log.line(&format!("futon: the simulator could not be told of {points:?}: {error}"))),
+        Err(error) => drop(log.line(&format!("futon: cannot report {points:?} to the simulator: {error}"))),
     }
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn append_event(outlet: &dyn Outlet, folder: &Path, token: Option<&st
 /// What the exchange would give, the payload has brought.
 pub(crate) fn get(names: &[String], folder: &Path) -> Result<()> {
     match names.iter().find(|name| !folder.join(name).is_file()) {
-        Some(name) => Err(Error::new(format!("the simulator's payload has brought no {name}"))),
+        Some(name) => Err(Error::new(format!("the simulator's payload has no {name}"))),
         None => Ok(()),
     }
 }
@@ -178,7 +178,7 @@ mod tests {
         fs::write(folder.join("run.env"), "").unwrap();
         get(&["run.env".to_owned()], &folder).unwrap();
         let error = get(&["run.env".to_owned(), "x".to_owned()], &folder).unwrap_err();
-        assert_eq!(error.to_string(), "the simulator's payload has brought no x");
+        assert_eq!(error.to_string(), "the simulator's payload has no x");
         fs::remove_dir_all(&folder).unwrap();
     }
 

@@ -193,6 +193,6 @@ fn save(file: &Path, log: &RunLog, write: impl FnOnce(&mut dyn Write) -> Result<
 }
 
 fn own_name(file: &Path) -> Result<String> {
-    let name = file.file_name().ok_or_else(|| Error::new(format!("{} names no file", file.display())))?;
+    let name = file.file_name().ok_or_else(|| Error::new(format!("{} has no file name", file.display())))?;
     Ok(name.to_string_lossy().into_owned())
 }

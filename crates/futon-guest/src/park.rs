@@ -54,7 +54,7 @@ pub(crate) fn park() -> Result<Infallible> {
             let partial = path.with_extension("part");
             let mut file = service::create_script(&partial)?;
             wake(&response);
-            let length = io::copy(&mut response.body, &mut file).context("the run script broke off")?;
+            let length = io::copy(&mut response.body, &mut file).context("fetching the run script was interrupted")?;
             drop(file);
             fs::rename(&partial, &path).context("cannot store the run script")?;
             println!("futon: run script of {length} bytes from {}/run.sh", exchange.target());
@@ -81,7 +81,7 @@ fn wake(answer: &Response) {
     }
     let Some(pool) = answer.header(ENTROPY_HEADER).and_then(pool_of) else { return };
     if let Err(error) = renew(&pool) {
-        println!("futon: the random numbers are not renewed: {error}");
+        println!("futon: the random number generator is not reseeded: {error}");
     }
 }
 

@@ -55,7 +55,7 @@ fn are_free(ports: &[u16], log: &RunLog) -> Result<()> {
         if let Some((port, by)) = taken(&text, ports) {
             report(&GuestEvent::PortTaken { port, by: by.to_owned() }, log);
             return Err(Error::new(format!(
-                "port {port} of the guest is taken by {by}: the container's cannot be published"
+                "port {port} in the guest is used by {by}: the container's port cannot be published"
             )));
         }
     }
@@ -70,8 +70,8 @@ fn taken(table: &str, ports: &[u16]) -> Option<(u16, &'static str)> {
         let port = u16::from_str_radix(local.rsplit_once(':')?.1, 16).ok()?;
         let by = match state {
             "0A" => "a program that listens there",
-            "06" => "a connection of the guest's that has just ended",
-            _ => "a connection of the guest's",
+            "06" => "a connection in the guest that has just ended",
+            _ => "a connection in the guest",
         };
         ports.contains(&port).then_some((port, by))
     })
@@ -88,9 +88,9 @@ mod tests {
 
     #[test]
     fn sockets_that_hold_a_port() {
-        assert_eq!(taken(TABLE, &[50000]), Some((50000, "a connection of the guest's that has just ended")));
+        assert_eq!(taken(TABLE, &[50000]), Some((50000, "a connection in the guest that has just ended")));
         assert_eq!(taken(TABLE, &[22]), Some((22, "a program that listens there")));
-        assert_eq!(taken(TABLE, &[50001]), Some((50001, "a connection of the guest's")));
+        assert_eq!(taken(TABLE, &[50001]), Some((50001, "a connection in the guest")));
         assert_eq!(taken(TABLE, &[3003, 80]), None, "the other side's port");
         assert_eq!(taken("garbage\n x\n", &[1]), None);
     }

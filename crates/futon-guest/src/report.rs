@@ -31,7 +31,7 @@ enum Outcome {
 pub(crate) fn report(event: &GuestEvent, log: &RunLog) {
     if gem5::is_wanted() {
         if let Err(error) = write_out(event, log) {
-            drop(log.line(&format!("futon: an event could not be reported: {error}")));
+            drop(log.line(&format!("futon: cannot report an event: {error}")));
         }
         return;
     }
@@ -47,7 +47,7 @@ pub(crate) fn report(event: &GuestEvent, log: &RunLog) {
         Outcome::Delivered => {}
         // A marker that cannot be made costs one request per event.
         Outcome::NotOffered => drop(fs::write(marker, "")),
-        Outcome::Failed(why) => drop(log.line(&format!("futon: an event could not be reported: {why}"))),
+        Outcome::Failed(why) => drop(log.line(&format!("futon: cannot report an event: {why}"))),
     }
 }
 

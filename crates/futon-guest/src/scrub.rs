@@ -26,7 +26,7 @@ pub(crate) fn scrub() -> Result<()> {
     let size = free()?.min(MOST);
     let Some(length) = NonZeroUsize::new(size) else { return Ok(()) };
     let page = sysconf(SysconfVar::PAGE_SIZE).context(WHAT)?.and_then(|size| usize::try_from(size).ok());
-    let page = page.ok_or_else(|| Error::new("the system has no size of a page"))?;
+    let page = page.ok_or_else(|| Error::new("the system reports no page size"))?;
     // SAFETY: nothing is mapped over: the kernel chooses the place.
     let memory =
         unsafe { mmap_anonymous(None, length, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_PRIVATE) }
@@ -79,7 +79,7 @@ impl Processors {
 fn free() -> Result<usize> {
     const FILE: &str = "/proc/meminfo";
     let text = fs::read_to_string(FILE).context(format_args!("cannot read {FILE}"))?;
-    free_in(&text).ok_or_else(|| Error::new(format!("{FILE} does not say how much is free")))
+    free_in(&text).ok_or_else(|| Error::new(format!("{FILE} does not say how much memory is free")))
 }
 
 fn free_in(meminfo: &str) -> Option<usize> {

@@ -127,7 +127,7 @@ fn fetch(from: &Target, path: &Path, left: Duration) -> Result<u64> {
     }
     let partial = path.with_extension("part");
     let mut file = create_script(&partial)?;
-    let length = io::copy(&mut response.body, &mut file).context("the run script broke off")?;
+    let length = io::copy(&mut response.body, &mut file).context("fetching the run script was interrupted")?;
     drop(file);
     fs::rename(&partial, path).context("cannot store the run script")?;
     Ok(length)

@@ -66,7 +66,7 @@ impl End {
                 Some(signal) => format!("ended by signal {signal}"),
                 None => format!("exit status {}", code_of(*status)),
             },
-            Self::Limit(limit) => format!("time limit of {} struck", humantime::format_duration(*limit)),
+            Self::Limit(limit) => format!("time limit of {} reached", humantime::format_duration(*limit)),
             Self::NotStarted(why) => format!("not started: {why}"),
         }
     }

@@ -40,7 +40,7 @@ enum Fetched {
 pub(crate) fn get(exchange: &Exchange, name: &str, folder: &Path) -> Result<()> {
     let last = name.rsplit('/').next().unwrap_or(name);
     if matches!(last, "" | "." | "..") {
-        return Err(Error::new(format!("{name:?} names no file")));
+        return Err(Error::new(format!("{name:?} is not a file name")));
     }
     let path: String = name.split('/').flat_map(|part| ["/".to_owned(), percent_encode(part)]).collect();
     let goal = folder.join(last);

@@ -52,7 +52,7 @@ fn unpack_all(archive: &mut dyn Read, folder: &Path) -> Result<u64> {
     let mut folders = Vec::new();
     let mut length = 0;
     for entry in archive.entries().context("the archive")? {
-        let mut entry = entry.context("the archive broke off")?;
+        let mut entry = entry.context("the archive ended early")?;
         let path = target.path_of(&entry.path_bytes())?;
         length += entry.size();
         let made = target.make(&mut entry, &path).context(format_args!("cannot unpack {}", path.display()))?;
@@ -123,7 +123,7 @@ impl Target {
     fn path_of(&self, name: &[u8]) -> Result<PathBuf> {
         let name = Path::new(OsStr::from_bytes(name));
         if name.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
-            return Err(Error::new(format!("{} leads out of the archive", name.display())));
+            return Err(Error::new(format!("{} points outside the archive", name.display())));
         }
         Ok(self.folder.join(name))
     }
@@ -173,7 +173,7 @@ impl Target {
                 mknod(path, SFlag::S_IFIFO, Mode::from_bits_truncate(mode), 0).map_err(io::Error::from)?;
             }
             EntryType::XGlobalHeader => return Ok(Made::Other),
-            other => return Err(Error::new(format!("entries of type {other:?} are not known"))),
+            other => return Err(Error::new(format!("entries of type {other:?} are not supported"))),
         }
         if owned {
             lchown(path, Some(uid), Some(gid))?;
@@ -200,7 +200,7 @@ impl Target {
 
     fn device(&self, entry: &Entry<'_, impl Read>, path: &Path, kind: SFlag, mode: u32) -> Result<()> {
         if !self.root {
-            return Err(Error::new("only root makes devices"));
+            return Err(Error::new("only root can make devices"));
         }
         let major = entry.header().device_major()?.unwrap_or(0);
         let minor = entry.header().device_minor()?.unwrap_or(0);

@@ -88,7 +88,7 @@ fn cpi_chart(rows: &[Row]) -> Chart {
     let all = || series.iter().flat_map(|(_, points)| points);
     let title = "CPI per invocation".to_owned();
     if series.is_empty() {
-        let note = "No row has a CPI: only the timing and O3 cores count cycles that mean something.".into();
+        let note = "No row has a CPI: only the timing and O3 cores count meaningful cycles.".into();
         return Chart { title, note, svg: empty() };
     }
     let top = all().map(|p| p.1).fold(0.0, f64::max);
@@ -135,7 +135,7 @@ fn cpi_chart(rows: &[Row]) -> Chart {
         series.iter().zip(COLOURS.iter().cycle()).map(|((name, _), colour)| (*name, *colour)).collect();
     legend(&mut svg, &names);
     svg.push_str("</svg>");
-    let note = "Active cycles of the function's core alone; discarded warm-up invocations are not shown.".into();
+    let note = "Active cycles of the function's core only, without discarded warm-up invocations.".into();
     Chart { title, note, svg }
 }
 
@@ -155,7 +155,7 @@ fn instructions_chart(rows: &[Row]) -> Chart {
     }
     let ticks = ticks(bars.iter().map(|b| b.3).fold(0.0, f64::max));
     let axis = Axis { most: ticks.last().copied().unwrap_or(1.0) };
-    let mut svg = frame(&ticks, &axis, "million instructions an invocation", 0);
+    let mut svg = frame(&ticks, &axis, "million instructions per invocation", 0);
     let count = f64::from(u32::try_from(bars.len()).unwrap_or(1));
     let slot = (WIDTH - LEFT - RIGHT) / count;
     let thick = (slot * 0.6).min(90.0);
@@ -190,8 +190,7 @@ fn instructions_chart(rows: &[Row]) -> Chart {
         middle += slot;
     }
     svg.push_str("</svg>");
-    let note =
-        "Mean over the measured invocations, on the function's core; the line spans the least and the most.".into();
+    let note = "Mean over the measured invocations, on the function's core; the line spans minimum and maximum.".into();
     Chart { title, note, svg }
 }
 

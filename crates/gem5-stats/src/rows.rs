@@ -154,7 +154,7 @@ pub fn comparable(rows: &[Row]) -> Result<()> {
         return Ok(());
     }
     Err(Error::usage(format!("rows of different core models ({}) cannot be compared", cores.join(", ")))
-        .hint("each model counts cycles in its own way; compare rows with the same value in the column core"))
+        .hint("each model counts cycles differently; compare rows with the same value in the column core"))
 }
 
 /// The figures of one dump, of which the best source was taken.

@@ -51,7 +51,7 @@ impl fmt::Display for Error {
                 "cannot {what}: {source}; hint: be root, and boot with iomem=relaxed where the kernel restricts /dev/mem"
             ),
             Self::Lock(source) => write!(f, "cannot lock the transfer buffer in memory: {source}"),
-            Self::Name(name) => write!(f, "{name:?} is no name for a file on the host: it must be one plain component"),
+            Self::Name(name) => write!(f, "{name:?} is not a file name for the host: it must be one plain component"),
             Self::Short { expected, got } => {
                 write!(f, "the simulator moved {got} of {expected} bytes")
             }

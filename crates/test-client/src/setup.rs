@@ -136,7 +136,7 @@ fn check_load(options: &Options) -> Result<(), String> {
         let set =
             [("-rate", flags.rate.is_some()), ("-concurrency", flags.concurrency.is_some()), ("-json", flags.json)];
         return match set.iter().find(|(_, given)| *given) {
-            Some((name, _)) => Err(format!("{name} goes with -load")),
+            Some((name, _)) => Err(format!("{name} needs -load")),
             None => Ok(()),
         };
     }
@@ -145,10 +145,10 @@ fn check_load(options: &Options) -> Result<(), String> {
         ("-m5ops", options.m5ops, "a simulator measures single calls"),
         ("-serve", options.serve, "one of both"),
         ("-w", options.w > 0, "its warm-up is a time: -warmup 2s"),
-        ("-delay", options.delay > 0, "calls a second are given by -rate"),
+        ("-delay", options.delay > 0, "-rate sets the calls per second"),
     ];
     match refused.iter().find(|(_, given, _)| *given) {
-        Some((name, _, why)) => Err(format!("{name} does not go with -load: {why}")),
+        Some((name, _, why)) => Err(format!("{name} cannot be used with -load: {why}")),
         None => Ok(()),
     }
 }
@@ -167,7 +167,7 @@ fn check_report_path(path: &Path) -> Result<(), String> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = folder.unwrap_or_else(|| Path::new("."));
     if path.file_name().is_none() || path.is_dir() {
-        return Err(format!("-report {} is no file name", path.display()));
+        return Err(format!("-report {} is not a file name", path.display()));
     }
     if !folder.is_dir() {
         return Err(format!("-report {}: no folder {}", path.display(), folder.display()));

@@ -221,7 +221,7 @@ impl Engine {
 
     /// The engine's settings.
     pub(crate) fn info(&self) -> Result<Info> {
-        self.object("/info")?.ok_or_else(|| Error::new("the engine gives no information about itself"))
+        self.object("/info")?.ok_or_else(|| Error::new("the engine reports no information about itself"))
     }
 
     /// A container by its name, if there is one.
@@ -251,7 +251,7 @@ impl Engine {
     pub(crate) fn load_image(&self, archive: &mut dyn Read, say: &mut dyn FnMut(&str)) -> Result<()> {
         let request = Request::post("/images/load?quiet=1", Payload::Chunked(archive))
             .header("Content-Type", "application/x-tar");
-        follow(http::send(&self.target, LONG, request).context("the archive did not get through")?, say)
+        follow(http::send(&self.target, LONG, request).context("sending the archive failed")?, say)
     }
 
     /// A container's log so far, both streams, in the engine's frames.
@@ -361,13 +361,14 @@ fn follow(mut response: Response, say: &mut dyn FnMut(&str)) -> Result<()> {
     let mut line = Vec::new();
     loop {
         line.clear();
-        if lines.by_ref().take(LARGEST).read_until(b'\n', &mut line).context("the engine broke off")? == 0 {
+        if lines.by_ref().take(LARGEST).read_until(b'\n', &mut line).context("the engine ended its answer early")? == 0
+        {
             return Ok(());
         }
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let progress: Progress = serde_json::from_slice(&line).context("the engine's progress makes no sense")?;
+        let progress: Progress = serde_json::from_slice(&line).context("cannot parse the engine's progress")?;
         if let Some(error) = progress.error {
             return Err(Error::new(error.trim().to_owned()));
         }

@@ -49,7 +49,7 @@ impl Detour {
         let literal = host.parse::<IpAddr>().ok();
         let address = match literal {
             Some(address) if address.is_loopback() => address,
-            Some(address) => return Err(Error::new(format!("{address} is not this machine's"))),
+            Some(address) => return Err(Error::new(format!("{address} is not an address of this machine"))),
             None => Ipv4Addr::LOCALHOST.into(),
         };
         let address = SocketAddr::new(address, port);
@@ -93,8 +93,8 @@ impl Drop for Detour {
 /// Host and port of a registry's name.
 fn apart(registry: &str) -> Result<(&str, u16)> {
     if let Some(rest) = registry.strip_prefix('[') {
-        let (host, rest) = rest.split_once(']').ok_or_else(|| Error::new(format!("{registry} is no registry")))?;
-        host.parse::<Ipv6Addr>().context(format_args!("{registry} is no registry"))?;
+        let (host, rest) = rest.split_once(']').ok_or_else(|| Error::new(format!("{registry} is not a registry")))?;
+        host.parse::<Ipv6Addr>().context(format_args!("{registry} is not a registry"))?;
         return Ok((host, port(rest.strip_prefix(':'))?));
     }
     match registry.split_once(':') {

@@ -26,7 +26,7 @@ pub(crate) fn write_log(engine: &Engine, name: &str, limit: u64, out: &mut dyn W
         }
         answer => answer?,
     };
-    let written = copy_frames(&mut stream, out, limit).context(format!("the log of {name} broke off"))?;
+    let written = copy_frames(&mut stream, out, limit).context(format!("the log of {name} ended early"))?;
     if written == limit {
         writeln!(out, "\n[cut by futon after {limit} bytes]").context(format_args!("the log of {name}"))?;
     }
@@ -63,7 +63,7 @@ const KILLED: i64 = 128 + 9;
 
 /// Says that a container did not end within its grace and was killed.
 pub(crate) fn report_kill(name: &str, took: Duration, grace: Duration, log: &RunLog) {
-    println!("container {name}: did not stop within its grace of {}, killed", humantime::format_duration(grace));
+    println!("container {name}: did not stop within its grace period of {}, killed", humantime::format_duration(grace));
     let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     report(&GuestEvent::Stopped { name: name.to_owned(), took_ms: ms(took), grace_ms: ms(grace), killed: true }, log);
 }

@@ -58,7 +58,7 @@ impl<'e> Mirror<'e> {
         while !engine.info()?.has_mirror(base) {
             if began.elapsed() > LIMIT {
                 return Err(Error::new(format!(
-                    "the engine does not take {base} for a mirror; hint: journalctl -u docker"
+                    "the engine does not use {base} as mirror; hint: journalctl -u docker"
                 )));
             }
             thread::sleep(PAUSE);
@@ -90,8 +90,8 @@ impl Drop for Mirror<'_> {
 /// Has the engine read its settings.
 fn reload() -> Result<()> {
     let text = fs::read_to_string(PID_FILE).context(format_args!("cannot read {PID_FILE}"))?;
-    let pid: i32 = text.trim().parse().context(format_args!("{PID_FILE} holds no number"))?;
-    kill(Pid::from_raw(pid), Signal::SIGHUP).context("cannot tell the engine to read its settings")
+    let pid: i32 = text.trim().parse().context(format_args!("{PID_FILE} contains no number"))?;
+    kill(Pid::from_raw(pid), Signal::SIGHUP).context("cannot make the engine reload its settings")
 }
 
 /// An engine's settings with one more mirror, which is asked first, or with those alone that they name.

@@ -136,7 +136,7 @@ fn pull_by_digest(engine: &Engine, exchange: &Exchange, address: SocketAddr, ref
     let registry = reference.registry();
     let unled = || {
         format!(
-            "{registry} cannot be led to the exchange, and no archive has a digest (hint: name the image by its tag)"
+            "the engine cannot use the exchange for {registry}, and an archive has no digest (hint: use the image's tag)"
         )
     };
     if reference.is_default_registry() {

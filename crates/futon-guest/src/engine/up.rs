@@ -13,7 +13,7 @@ use crate::error::{Context, Result};
 pub(crate) fn up(engine: &Engine, file: &Path, start: bool) -> Result<()> {
     let shown = file.display();
     let text = fs::read(file).context(format_args!("cannot read {shown}"))?;
-    let requests: EngineRequests = serde_json::from_slice(&text).context(format_args!("{shown} makes no sense"))?;
+    let requests: EngineRequests = serde_json::from_slice(&text).context(format_args!("cannot parse {shown}"))?;
     let mut begin = Instant::now();
     let mut done = |what: &str, name: &str| {
         println!("{what} after {:.2} s: {name}", begin.elapsed().as_secs_f64());

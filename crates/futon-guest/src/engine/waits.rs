@@ -39,7 +39,7 @@ fn wait_for(engine: &Engine, after: &StartAfter) -> Result<()> {
                 match health {
                     _ if over => {
                         return Err(Error::new(format!(
-                            "its dependency {service} exited with status {} and cannot get healthy (container {name})",
+                            "its dependency {service} exited with status {} and cannot become healthy (container {name})",
                             state.exit_code
                         )));
                     }
@@ -49,7 +49,7 @@ fn wait_for(engine: &Engine, after: &StartAfter) -> Result<()> {
                     }
                     None | Some("none") => {
                         return Err(Error::new(format!(
-                            "its dependency {service} has no healthcheck and cannot get healthy (container {name})"
+                            "its dependency {service} has no healthcheck and cannot become healthy (container {name})"
                         )));
                     }
                     Some(_) => {}

@@ -50,7 +50,7 @@ impl<R: BufRead> Body<R> {
         let line = self.line()?;
         let digits = line.split(';').next().unwrap_or_default().trim();
         let size = u64::from_str_radix(digits, 16)
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{digits:?} is no chunk size")))?;
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("{digits:?} is not a chunk size")))?;
         if size == 0 {
             while !self.line()?.is_empty() {}
         }

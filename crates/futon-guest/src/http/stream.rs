@@ -52,7 +52,7 @@ impl Stream {
     fn next_wait(&self) -> io::Result<Duration> {
         let left = self.end.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "the request's time limit struck"));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "the request's time limit was reached"));
         }
         Ok(left.min(self.io).max(Duration::from_millis(1)))
     }

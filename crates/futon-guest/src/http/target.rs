@@ -24,7 +24,7 @@ impl Target {
     /// Reads `http://ADDRESS[:PORT][/]`; `_gateway` stands for the default route's gateway.
     pub(crate) fn parse(url: &str) -> Result<Self> {
         let wrong =
-            |why: &str| Error::new(format!("{url:?} is no exchange address: {why}; hint: http://10.0.2.2:3003"));
+            |why: &str| Error::new(format!("{url:?} is not an exchange address: {why}; hint: http://10.0.2.2:3003"));
         let rest = url.strip_prefix("http://").ok_or_else(|| wrong("it does not start with http://"))?;
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         if authority.contains('/') {

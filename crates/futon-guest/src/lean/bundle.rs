@@ -24,7 +24,7 @@ pub(super) fn read() -> Result<LeanBundle> {
         return Ok(bundle);
     }
     Err(Error::new(format!(
-        "the bundle has the form {:?}, not {:?}; hint: `futon resources build lean` makes a guest that fits this futon",
+        "the bundle has the format {:?}, not {:?}; hint: `futon resources build lean` makes a guest that fits this futon",
         bundle.schema,
         LeanBundle::SCHEMA
     )))

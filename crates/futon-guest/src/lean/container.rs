@@ -73,7 +73,7 @@ fn start_one(container: &LeanContainer) -> Result<()> {
     BufReader::new(said).read_line(&mut line).context("the supervisor")?;
     match line.trim() {
         "started" => {}
-        "" => return Err(Error::new("the supervisor ended without a word")),
+        "" => return Err(Error::new("the supervisor ended without a report")),
         other => return Err(Error::new(other.strip_prefix("failed: ").unwrap_or(other))),
     }
     if let Some(check) = &container.check {
@@ -313,7 +313,7 @@ pub(super) fn stop(name: &str, log: &RunLog) -> Result<()> {
 /// Why a container was killed.
 fn signal_words(signal: i32) -> String {
     match Signal::try_from(signal) {
-        _ if signal == 0 => "its stop signal is none that exists".to_owned(),
+        _ if signal == 0 => "its stop signal does not exist".to_owned(),
         Ok(signal) => format!("{signal} did not end it"),
         Err(_) => format!("signal {signal} did not end it"),
     }
@@ -439,6 +439,6 @@ mod tests {
     fn a_kill_says_why() {
         assert_eq!(signal_words(15), "SIGTERM did not end it");
         assert_eq!(signal_words(37), "signal 37 did not end it");
-        assert_eq!(signal_words(0), "its stop signal is none that exists");
+        assert_eq!(signal_words(0), "its stop signal does not exist");
     }
 }

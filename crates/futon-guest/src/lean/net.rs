@@ -85,7 +85,7 @@ pub(super) fn connect(bundle: &LeanBundle, container: &LeanContainer, number: us
                 .with_number(libc::IFLA_MASTER, cable.bridge)
                 .with_kind("veth", &Body::peer(&other_end));
             // The socket is still one of the guest's own network.
-            kernel.create(libc::RTM_NEWLINK, &made).context("cannot make its cable")?;
+            kernel.create(libc::RTM_NEWLINK, &made).context("cannot make its veth pair")?;
         }
         configure_inside(&cables)
     });
@@ -153,7 +153,7 @@ fn index(name: &str) -> Result<u32> {
 }
 
 fn up(kernel: &Netlink, name: &str) -> Result<()> {
-    kernel.change_link(&Body::link(index(name)?, true)).context(format_args!("cannot switch {name} on"))
+    kernel.change_link(&Body::link(index(name)?, true)).context(format_args!("cannot bring {name} up"))
 }
 
 fn add_address(kernel: &Netlink, name: &str, address: Ipv4Addr, prefix: u8) -> Result<()> {

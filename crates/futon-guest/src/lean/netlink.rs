@@ -141,7 +141,7 @@ impl Netlink {
         match error_in(&answer[..got]) {
             Some(0) => Ok(()),
             Some(error) => Err(std::io::Error::from_raw_os_error(error).into()),
-            None => Err(Error::new("the kernel's answer makes no sense")),
+            None => Err(Error::new("cannot parse the kernel's answer")),
         }
     }
 }

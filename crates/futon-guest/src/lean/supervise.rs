@@ -121,7 +121,7 @@ fn stay(container: &LeanContainer, record: &Record, mut pid: Pid) -> Result<()> 
                 let _ = fs::OpenOptions::new()
                     .append(true)
                     .open(record.log())
-                    .and_then(|mut log| writeln!(log, "futon: not started again: {error}"));
+                    .and_then(|mut log| writeln!(log, "futon: not restarted: {error}"));
                 return record.set_end(&end);
             }
         }

@@ -139,7 +139,7 @@ fn meaning(said: &[u8]) -> Answer {
         return Answer::Tls;
     }
     let shown = &said[..said.len().min(40)];
-    Answer::Other(format!("what answers does not speak HTTP/2: it said {:?}", String::from_utf8_lossy(shown)))
+    Answer::Other(format!("the server does not speak HTTP/2: it sent {:?}", String::from_utf8_lossy(shown)))
 }
 
 /// A SETTINGS frame of the whole connection that is no acknowledgement: three bytes length, type, flags, four bytes stream.

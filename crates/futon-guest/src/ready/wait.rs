@@ -102,7 +102,7 @@ fn note(name: &str, seen: &Seen, log: &RunLog) -> Result<()> {
         println!("container {name} listens on {at}: {}", listener.speaks.words());
     }
     let path = log.folder().join(LISTENING);
-    let text = serde_json::to_vec(seen).context("what was seen makes no JSON")?;
+    let text = serde_json::to_vec(seen).context("cannot write the observations as JSON")?;
     fs::write(&path, text).context(format_args!("cannot write {}", path.display()))
 }
 

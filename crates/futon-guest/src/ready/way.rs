@@ -66,8 +66,8 @@ impl Way {
                 let answer = knock(address, words, first_words, patience, &mut || Ok(subject.exit()?.is_none()))?;
                 Ok(answer.map(|answer| match answer {
                     Answer::Tls => Answer::Serves,
-                    Answer::Serves => Answer::Other("what answers speaks HTTP/2 without TLS".into()),
-                    Answer::Http1(said) => Answer::Other(format!("what answers speaks no TLS: it said {said:?}")),
+                    Answer::Serves => Answer::Other("the server speaks HTTP/2 without TLS".into()),
+                    Answer::Http1(said) => Answer::Other(format!("the server does not speak TLS: it sent {said:?}")),
                     other => other,
                 }))
             }
@@ -108,10 +108,10 @@ impl Way {
                 if status.len() == 3 && status.starts_with('2') {
                     Answer::Serves
                 } else {
-                    Answer::Other(format!("{line} is answered with {said}"))
+                    Answer::Other(format!("the answer to {line} is {said}"))
                 }
             }
-            (_, Answer::Serves) => Answer::Other("what answers speaks HTTP/2, not HTTP/1".into()),
+            (_, Answer::Serves) => Answer::Other("the server speaks HTTP/2, not HTTP/1".into()),
             (_, other) => other,
         }
     }
@@ -202,7 +202,7 @@ fn health(said: &[u8], over: bool) -> Option<Answer> {
 }
 
 fn no_health() -> Answer {
-    Answer::Other("it gives no health: has it the service grpc.health.v1.Health?".into())
+    Answer::Other("it reports no health: does it have the service grpc.health.v1.Health?".into())
 }
 
 /// What the frames say: a message of stream 1, or its end without one.
@@ -274,17 +274,14 @@ mod tests {
         assert_eq!(tried("request GET /healthz", fine), Answer::Serves);
         assert_eq!(
             tried("request GET /healthz", busy),
-            Answer::Other("GET /healthz is answered with HTTP/1.1 503 Service Unavailable".into())
+            Answer::Other("the answer to GET /healthz is HTTP/1.1 503 Service Unavailable".into())
         );
         assert!(matches!(tried("http1", b"\0\0\0\x04\0\0\0\0\0"), Answer::Other(_)));
         assert_eq!(tried("log ^ready: [0-9]+$", b""), Answer::Serves);
         assert!(matches!(tried("log ^y", b""), Answer::Other(_)));
         assert_eq!(tried("tcp", b""), Answer::Serves);
         assert_eq!(tried("tls", b"\x16\x03\x03\x00\x7a\x02\0\0\0\0"), Answer::Serves);
-        assert_eq!(
-            tried("tls", b"\0\0\0\x04\0\0\0\0\0"),
-            Answer::Other("what answers speaks HTTP/2 without TLS".into())
-        );
+        assert_eq!(tried("tls", b"\0\0\0\x04\0\0\0\0\0"), Answer::Other("the server speaks HTTP/2 without TLS".into()));
         assert!(matches!(tried("tls", busy), Answer::Other(_)));
         assert_eq!(tried("listens", b""), Answer::Serves);
         assert_eq!(tried("http2", b"\0\0\0\x04\0\0\0\0\0"), Answer::Serves);

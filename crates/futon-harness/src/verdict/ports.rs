@@ -29,7 +29,7 @@ mod tests {
     fn a_clash_is_the_harnesss_and_nobody_can_forge_one() {
         let plan = plan();
         let outcome = |authentic| {
-            let taken = GuestEvent::PortTaken { port: 50000, by: "a connection of the guest's".into() };
+            let taken = GuestEvent::PortTaken { port: 50000, by: "a connection in the guest".into() };
             let events = [Event { at_ms: 1, kind: EventKind::Guest { authentic, guest: taken } }];
             judge(&Witnesses { plan: &plan, events: &events, client: None, results_logs: &[], native_speed: false })
                 .verdict

@@ -68,7 +68,7 @@ fn words(offers: &Offers) -> String {
     match &offers.reflection {
         Some(version) => format!("{} services by reflection {version}", offers.services.len()),
         None if offers.is_grpc => "gRPC without reflection".to_owned(),
-        None => "HTTP/2, and no gRPC".to_owned(),
+        None => "HTTP/2, but not gRPC".to_owned(),
     }
 }
 
@@ -122,7 +122,7 @@ impl Asked {
                 _ if first && status(&reply) == Some(UNIMPLEMENTED) => return Ok(false),
                 why if first => return Err(why),
                 // What was told before is of use.
-                why => survey.remark(&format!("it left questions unanswered: {why}")),
+                why => survey.remark(&format!("it did not answer all questions: {why}")),
             }
         }
     }
@@ -174,7 +174,7 @@ fn failure(reply: &Reply) -> String {
     match status(reply) {
         _ if reply.broken() != Broken::Whole || reply.local_status != 0 => reply.words.clone(),
         Some(status) => format!("status {status} {}", message.unwrap_or_default()).trim_end().to_owned(),
-        None if !speaks_grpc(reply) => format!("HTTP status {} and no gRPC", reply.status),
+        None if !speaks_grpc(reply) => format!("HTTP status {}, not gRPC", reply.status),
         None => "a reply without a status".to_owned(),
     }
 }

@@ -108,7 +108,10 @@ async fn messages(body: Incoming, call: &Call, reply: &mut Reply) -> Result<(), 
 fn next_message(buffer: &mut BytesMut) -> Result<Option<Vec<u8>>, Failed> {
     let Some(&[flag, a, b, c, d]) = buffer.first_chunk() else { return Ok(None) };
     if flag != 0 {
-        return Err((Broken::Protocol, format!("a message has the flag {flag}: compressed, and none was asked for")));
+        return Err((
+            Broken::Protocol,
+            format!("a message has the flag {flag}: compressed, but compression was not requested"),
+        ));
     }
     let length = u32::from_be_bytes([a, b, c, d]) as usize;
     if length > LARGEST_MESSAGE {
@@ -138,7 +141,7 @@ fn rest(buffer: &BytesMut) -> Result<(), Failed> {
     if buffer.is_empty() {
         return Ok(());
     }
-    Err((Broken::Protocol, format!("the reply ended within a message: {} bytes of one are there", buffer.len())))
+    Err((Broken::Protocol, format!("the reply ended within a message, after {} bytes of it", buffer.len())))
 }
 
 /// The body of what is no gRPC; a page of HTML says more than a status.

@@ -50,7 +50,7 @@ impl Replies {
         if self.kept <= KEPT {
             return reply;
         }
-        broken(Broken::TooLong, format!("the replies of all calls are larger than {} MiB in sum", KEPT >> 20))
+        broken(Broken::TooLong, format!("the replies of all calls are larger than {} MiB in total", KEPT >> 20))
     }
 
     /// All of them.

@@ -26,13 +26,13 @@ pub fn parse(url: &str, port: &str) -> Result<SocketAddr, String> {
         "" | "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
         _ => host.parse().map_err(|_not_an_address| {
             format!(
-                "-url '{url}' is no IP address; hint: names other than localhost cannot be \
+                "-url '{url}' is not an IP address; hint: names other than localhost cannot be \
                      resolved here, give the address alone, without scheme or port"
             )
         })?,
     };
     match port.parse() {
-        Ok(0) | Err(_) => Err(format!("-port '{port}' is no port; hint: 1 to 65535")),
+        Ok(0) | Err(_) => Err(format!("-port '{port}' is not a port; hint: 1 to 65535")),
         Ok(port) => Ok(SocketAddr::new(ip, port)),
     }
 }

@@ -103,7 +103,7 @@ impl Transport for Client {
     async fn call(&mut self, text: &str, limit: Duration) -> Result<Reply, CallError> {
         if self.sender.is_closed() {
             self.sender = try_once(tcp(self.address), limit).await.map_err(|reason| {
-                let message = format!("connection lost, and not to be had again: {reason}");
+                let message = format!("connection lost, and reconnecting failed: {reason}");
                 CallError::Status { code: name(Code::Unavailable), message }
             })?;
         }

@@ -222,7 +222,7 @@ impl<'a> Driver<'a> {
             let times = if renewed.0 == recorder.answered { renewed.1 + 1 } else { 0 };
             *renewed = (recorder.answered, times);
             if times > RENEWED {
-                self.ended = Some(format!("the connection is lost again and again: {why}"));
+                self.ended = Some(format!("the connection keeps breaking: {why}"));
                 return;
             }
             let opened = Socket::connect(self.target, RECONNECT);
@@ -233,7 +233,7 @@ impl<'a> Driver<'a> {
             match waited {
                 Ok(new) => (*socket, self.blocked[number]) = (new, false),
                 Err(again) => {
-                    self.ended = Some(format!("the connection was lost ({why}) and is not to be had again: {again}"));
+                    self.ended = Some(format!("the connection was lost ({why}), and reconnecting failed: {again}"));
                     return;
                 }
             }

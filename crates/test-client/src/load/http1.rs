@@ -119,7 +119,7 @@ impl Http1 {
         let mut used = 0;
         while let Some(rest) = bytes.get(used..).filter(|rest| !rest.is_empty()) {
             if self.current.is_none() {
-                return Err("the server speaks without being asked".to_owned());
+                return Err("the server sent data without a request".to_owned());
             }
             let Some(step) = self.step(rest)? else { break };
             used += step;
@@ -159,7 +159,7 @@ impl Http1 {
                     2
                 }
                 [b'\r'] => return Ok(None),
-                _ => return Err("the server sent a chunk that is longer than it said".to_owned()),
+                _ => return Err("the server sent a chunk longer than its size".to_owned()),
             },
             Part::ChunkSize => match parse_chunk_size(rest) {
                 Ok(Status::Complete((taken, size))) => {

@@ -87,8 +87,8 @@ fn what_is_cut_off_or_no_http_is_said() {
         ("SSH-2.0-x\r\n", "does not speak HTTP"),
         ("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "not a number"),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "without a size"),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc", "longer than it said"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab", "without being asked"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc", "longer than its size"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab", "without a request"),
     ] {
         let error = taken("GET", answer).unwrap_err();
         assert!(error.contains(words), "{answer}: {error}");

@@ -14,7 +14,7 @@ pub fn summary(report: &LoadReport, judged: bool) -> String {
     let connections =
         if report.connections == 1 { "1 connection".to_owned() } else { format!("{} connections", report.connections) };
     let how = match &report.rate {
-        Some(rate) => format!("open loop, {rate} calls a second over {connections}"),
+        Some(rate) => format!("open loop, {rate} calls per second over {connections}"),
         None => format!("closed loop, {} in flight over {connections}", report.concurrency),
     };
     line("load", format!("{}: {how}, {:.2} s", report.function, report.duration_s));

@@ -48,7 +48,7 @@ impl Source {
         }
         let http1 = |call: &Call| call.protocol() == Protocol::Http1;
         if source.list.calls.iter().any(http1) && !source.list.calls.iter().all(http1) {
-            return Err("a load has calls of HTTP/1.1 or of HTTP/2 (gRPC), not of both".to_owned());
+            return Err("a load makes either HTTP/1.1 or HTTP/2 (gRPC) calls, not both".to_owned());
         }
         Ok(source)
     }
@@ -161,7 +161,7 @@ fn wrong(reply: &Reply, wanted: &Expectation) -> Option<ClientFailure> {
     };
     let text = match Answer::decode(message.as_slice()) {
         Ok(answer) => answer.text,
-        Err(error) => return Some(rpc(None, format!("the reply is no message: {error}"))),
+        Err(error) => return Some(rpc(None, format!("cannot parse the reply: {error}"))),
     };
     if wanted.accepts(&text) {
         return None;

@@ -87,7 +87,7 @@ fn a_server_that_dies_ends_the_load_and_one_that_never_was_is_status_3() {
     let server = Server::start(|path, call, text| if call == 30 { Deed::Die } else { fibonacci(path, call, text) });
     let (report, code, _) = load(server.port, "-concurrency 4 -duration 20s");
     assert_eq!(code, 1, "{report}");
-    assert!(report["ended_early"].as_str().unwrap().contains("not to be had again"), "{report}");
+    assert!(report["ended_early"].as_str().unwrap().contains("reconnecting failed"), "{report}");
     assert!(
         report["errors"]["UNAVAILABLE"].as_u64().unwrap() >= 1 && report["duration_s"].as_f64().unwrap() < 15.0,
         "{report}"

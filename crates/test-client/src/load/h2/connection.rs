@@ -106,7 +106,7 @@ impl Http2 {
         let id = self.next_id;
         self.next_id += 2;
         if self.next_id > WINDOW - 2 {
-            self.leaving = Some("all numbers of streams are used".to_owned());
+            self.leaving = Some("all stream ids are used".to_owned());
         }
         self.request_block.clear();
         if let Some(size) = self.announce.take() {

@@ -229,9 +229,9 @@ fn what_is_no_http2_is_said() {
     for (bytes, words) in [
         (frame(kind::DATA, 0, 1, &[0; 16_385]), "a frame of 16385 bytes"),
         (frame(kind::DATA, flag::PADDED, 1, &[5, 0]), "more padding"),
-        (frame(kind::CONTINUATION, 0, 1, HEAD), "CONTINUATION of nothing"),
+        (frame(kind::CONTINUATION, 0, 1, HEAD), "CONTINUATION without headers"),
         ([frame(kind::HEADERS, 0, 1, HEAD), frame(kind::PING, 0, 0, &[0; 8])].concat(), "in the middle of headers"),
-        (frame(kind::HEADERS, flag::END_HEADERS, 1, b"\xff\xff"), "headers that are none"),
+        (frame(kind::HEADERS, flag::END_HEADERS, 1, b"\xff\xff"), "malformed headers"),
         (frame(kind::PUSH_PROMISE, 0, 1, &[0; 8]), "pushes"),
         (frame(kind::PING, 0, 0, b"1"), "too short"),
         (frame(kind::WINDOW_UPDATE, 0, 0, b"1"), "too short"),

@@ -29,7 +29,7 @@ impl Http2 {
                 return Err("the server does not speak HTTP/2".to_owned());
             }
             if frame.length > LARGEST {
-                return Err(format!("the server sent a frame of {} bytes, {LARGEST} is the most", frame.length));
+                return Err(format!("the server sent a frame of {} bytes; the limit is {LARGEST}", frame.length));
             }
             let payload = used + HEADER;
             let Some(payload) = bytes.get(payload..payload + frame.length) else { break };
@@ -62,7 +62,7 @@ impl Http2 {
             }
             kind::CONTINUATION => {
                 let Some((stream, flags)) = self.unfinished else {
-                    return Err("the server sent a CONTINUATION of nothing".to_owned());
+                    return Err("the server sent a CONTINUATION without headers".to_owned());
                 };
                 self.block.extend_from_slice(payload);
                 if self.block.len() > 1 << 20 {
@@ -106,7 +106,7 @@ impl Http2 {
                     self.go_on();
                 }
             }
-            kind::PUSH_PROMISE => return Err("the server pushes, which it was told not to".to_owned()),
+            kind::PUSH_PROMISE => return Err("the server pushes although push is disabled".to_owned()),
             // PRIORITY, and whatever else there will be.
             _ => {}
         }
@@ -185,7 +185,7 @@ impl Http2 {
         };
         match decoded {
             Ok(()) => {}
-            Err(Bad::Malformed) => return Err("the server sent headers that are none".to_owned()),
+            Err(Bad::Malformed) => return Err("the server sent malformed headers".to_owned()),
             Err(Bad::TooLong) => {
                 let words = "headers of more than 16384 bytes, the limit".to_owned();
                 self.give_up(id, &Fate::Broken(Broken::Protocol, words), now, done);
