@@ -14,7 +14,7 @@ const FOLDER: &str = "/run/futon";
 /// Version of Compose that the labels name.
 const COMPOSE_VERSION: &str = "2.26.1-4";
 
-/// The requests that bring the services of the guest's file up, for `futon-guest up`: networks, volumes, then the containers in the order in
+/// The requests that start the services of the guest's file, for `futon-guest up`: networks, volumes, then the containers in the order in
 /// which they start.
 ///
 /// # Errors
@@ -71,7 +71,7 @@ fn network_request(network: &Network, mut labels: Value) -> Result<Value, String
     Ok(request)
 }
 
-/// One container: its name, the body of the request that creates it, and what is waited for before it starts.
+/// One container: its name, the body of the request that creates it, and the conditions to wait for before it starts.
 fn container(project: &Project, name: &str, service: &Service) -> Result<ContainerRequest, String> {
     let mut body = Map::new();
     let mut host = Map::new();
@@ -198,7 +198,7 @@ fn key_of(
         "memswap_limit" => of_host("MemorySwap", json!(service.memswap_limit)),
         "pids_limit" => of_host("PidsLimit", json!(service.pids_limit)),
         "oom_score_adj" => of_host("OomScoreAdj", json!(service.oom_score_adj)),
-        // What is read elsewhere, and what changes nothing.
+        // Keys that are read elsewhere, and keys without effect.
         "image" | "container_name" | "labels" | "networks" | "depends_on" | "scale" | "pull_policy" => {}
         other => return Err(format!("key {other}")),
     }
@@ -288,7 +288,7 @@ fn mounts(project: &Project, service: &Service, host: &mut Map<String, Value>) -
     Ok(())
 }
 
-/// The short form, which makes a folder that is not there.
+/// The short form, which creates a missing folder.
 fn bind_text(mount: &Mount) -> String {
     let bind = mount.bind.as_ref();
     let mut options = vec![if mount.read_only { "ro" } else { "rw" }];

@@ -1,5 +1,5 @@
 //! The compose file that the guest gets: a service and what it needs, with nothing left to look up. Variables, `env_file`, `extends` and the
-//! like are resolved; files of the host are copies in the guest; what would build or wait for the host is gone.
+//! like are resolved; files of the host are copies in the guest; keys for building and for the host are removed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,21 +14,21 @@ use super::handover::{Bound, Handover};
 /// Keys of a service that mean nothing in the guest.
 const LEFT_OUT: [&str; 8] = ["attach", "build", "configs", "develop", "env_file", "extends", "profiles", "secrets"];
 
-/// The file, as a model, with what it needs of the host.
+/// The file, as a model, with the files that it needs from the host.
 #[derive(Debug)]
 pub(super) struct GuestFile {
     /// The services of the closure alone.
     pub(super) project: Project,
     /// Files of the host.
     pub(super) handover: Handover,
-    /// What is worth saying.
+    /// Remarks.
     pub(super) remarks: Vec<String>,
 }
 
 /// Makes the guest's file of the services `names`.
 ///
 /// # Errors
-/// When a file that a service needs is not there or cannot be handed over.
+/// When a file that a service needs is missing or cannot be copied.
 pub(super) fn guest_file(compose: &Compose, names: &[&str]) -> Result<GuestFile> {
     let mut made =
         Making { compose, handover: Handover::default(), remarks: Vec::new(), variables: compose.variables(names)? };
@@ -65,7 +65,7 @@ pub(super) fn guest_file(compose: &Compose, names: &[&str]) -> Result<GuestFile>
     Ok(GuestFile { project: guests, handover: made.handover, remarks: made.remarks })
 }
 
-/// The file's text: JSON is YAML, and a dollar sign is a dollar sign.
+/// The file's text: JSON is YAML; dollar signs are not variables here.
 pub(super) fn text(project: &Project) -> String {
     let document = compose_model::escape(Value::Object(project.raw.clone()));
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();

@@ -19,7 +19,7 @@ const LARGEST: u64 = 64 << 20;
 /// Files and folders.
 const MOST: usize = 10_000;
 
-/// Folders of a machine, not of a project: a container that mounts one of them gets the guest's own.
+/// System folders: a container that mounts one of them gets the guest's own.
 const OF_MACHINES: [&str; 12] =
     ["/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run", "/sbin", "/sys", "/usr", "/var"];
 
@@ -46,7 +46,7 @@ pub struct Entry {
 pub enum Origin {
     /// A file or a folder with all in it.
     Path(PathBuf),
-    /// A folder that was not there: the engine would make it.
+    /// A missing folder: the engine would create it.
     NewFolder,
     /// A text of the compose file or of a variable.
     Text {
@@ -61,7 +61,7 @@ pub enum Origin {
     },
 }
 
-/// What becomes of a bind mount's source.
+/// How a bind mount's source is provided in the guest.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Bound {
     /// A copy, at this path in the guest.
@@ -71,7 +71,7 @@ pub(super) enum Bound {
 }
 
 impl Handover {
-    /// Whether there is nothing to hand over.
+    /// Whether there is nothing to copy.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -90,10 +90,10 @@ impl Handover {
         self.entries.iter().find(|entry| entry.name == name).map(|entry| &entry.from)
     }
 
-    /// Takes a bind mount's source of the host. `project` is the compose file's folder.
+    /// Adds a bind mount's source on the host. `project` is the compose file's folder.
     ///
     /// # Errors
-    /// Why it cannot be handed over.
+    /// Why it cannot be copied.
     pub(super) fn bind(&mut self, source: &Path, project: &Path, make: bool) -> Result<Bound, String> {
         let ours = source.starts_with(project) && source != Path::new("/");
         let machines = source == Path::new("/") || OF_MACHINES.iter().any(|folder| source.starts_with(folder));
@@ -112,25 +112,25 @@ impl Handover {
         }
     }
 
-    /// Takes a file or a folder; the result is its path in the guest.
+    /// Adds a file or a folder; the result is its path in the guest.
     pub(super) fn path(&mut self, source: &Path) -> Result<String, String> {
         if let Some(known) = self.known.get(source) {
             return Ok(known.clone());
         }
-        // A mount's source that is a link is what it leads to; links in a folder stay links.
+        // If a mount's source is a link, its target is copied; links in a folder stay links.
         let real = fs::canonicalize(source).map_err(|e| format!("{}: {e}", source.display()))?;
         self.measure(&real)?;
         Ok(self.add(source, Origin::Path(source.to_owned())))
     }
 
-    /// Takes a text; the result is its path in the guest.
+    /// Adds a text; the result is its path in the guest.
     pub(super) fn text(&mut self, name: &str, text: String, mode: u32, uid: u64, gid: u64) -> String {
         self.add(Path::new(name), Origin::Text { text, mode, uid, gid })
     }
 
     fn add(&mut self, source: &Path, from: Origin) -> String {
         let base = source.file_name().map_or_else(|| "folder".into(), |name| name.to_string_lossy().into_owned());
-        // A name that every shell and tool takes.
+        // A name that every shell and tool accepts.
         let safe = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_') { c } else { '_' };
         let name = format!("{}/{}", self.entries.len(), base.chars().map(safe).collect::<String>());
         let path = format!("{GUEST_FOLDER}/{name}");
@@ -147,7 +147,7 @@ impl Handover {
         self.count += 1;
         if found.is_file() {
             self.bytes += found.len();
-            // What cannot be read is said now.
+            // Report unreadable files now.
             fs::File::open(path).map_err(failed)?;
         } else if found.is_dir() {
             for entry in fs::read_dir(path).map_err(failed)? {
@@ -172,7 +172,7 @@ impl Handover {
     /// Writes the archive of all copies.
     ///
     /// # Errors
-    /// When a file cannot be read any more, or `out` takes no more.
+    /// When a file can no longer be read, or `out` cannot be written.
     pub fn write(&self, out: impl Write) -> Result<()> {
         let mut archive = Builder::new(out);
         archive.follow_symlinks(false);

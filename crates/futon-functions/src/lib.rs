@@ -1,6 +1,6 @@
 //! What to test: compose files and function lists.
 //!
-//! A compose file is read once, by Docker Compose; a [`Selection`] is all that follows from it for one function.
+//! Docker Compose reads a compose file once; a [`Selection`] holds everything that it means for one function.
 
 mod compose;
 mod engine;

@@ -1,4 +1,4 @@
-//! `functions.list`: one name a line, `#` begins a comment line.
+//! `functions.list`: one name per line; `#` begins a comment line.
 
 /// Names in a list file, in order. Blank lines and lines that start with `#` are left out.
 #[must_use]

@@ -1,5 +1,5 @@
-//! Services that a function seems to call and that nothing starts: `docker compose up fn` leaves them out without a word, and the function
-//! fails on a name that nobody has.
+//! Services that a function seems to call but that nothing starts: `docker compose up fn` leaves them out silently, and the function
+//! fails to resolve their names.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use compose_model::Service;
 
 use super::Compose;
 
-/// A remark for each service of the file that those which run name in their arguments or environment, and that is not started.
+/// A remark for each service of the file that is not started although a running one names it in its arguments or environment.
 pub(super) fn not_started(compose: &Compose, order: &[&str]) -> Vec<String> {
     let mut remarks = Vec::new();
     for &name in order {
@@ -24,7 +24,7 @@ pub(super) fn not_started(compose: &Compose, order: &[&str]) -> Vec<String> {
     remarks
 }
 
-/// What may be the name of a host: the arguments and values of a service, taken apart at what no name has.
+/// Possible host names: the arguments and values of a service, split at characters that names do not have.
 fn words(service: &Service) -> BTreeSet<&str> {
     let lists = [service.entrypoint.as_ref(), service.command.as_ref()];
     // The first word is the program.

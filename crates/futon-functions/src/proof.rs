@@ -1,5 +1,5 @@
-//! What of a compose file leaves a verdict its full proof: a list of what is understood and harmless. A container that has anything else
-//! might do in the guest what the run script does, and so speak for it; then the verdict rests on the container's honesty, too.
+//! The parts of a compose file that keep a verdict's proof full: a list of what is understood and harmless. A container with anything else
+//! might be able to act like the run script and forge its reports; then the verdict also relies on the container's honesty.
 //!
 //! The list does not depend on the base.
 
@@ -88,10 +88,10 @@ const CAPABILITIES: [&str; 14] = [
 /// Networks of these drivers are the engine's own.
 const NETWORK_DRIVERS: [&str; 3] = ["", "default", "bridge"];
 
-/// Drivers that keep a container's log where the engine finds it.
+/// Drivers that keep a container's log where the engine can read it.
 const LOG_DRIVERS: [&str; 3] = ["", "json-file", "local"];
 
-/// What of a service is not on the list, each as `KEY` or `KEY VALUE`. `is_copy` tells of a bind mount whether futon hands a copy over.
+/// The parts of a service that are not on the list, each as `KEY` or `KEY VALUE`. `is_copy`: whether futon copies a bind mount's source.
 pub(super) fn beyond(
     project: &Project,
     service: &Service,
@@ -156,7 +156,7 @@ fn takes_privileges(option: &str) -> bool {
     matches!(option, "no-new-privileges" | "no-new-privileges:true" | "no-new-privileges=true")
 }
 
-/// Another service of the file: it is looked at itself.
+/// Another service of the file: it is checked itself.
 fn of_service(mode: &str) -> bool {
     mode.starts_with("service:")
 }

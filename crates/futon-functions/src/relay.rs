@@ -1,5 +1,5 @@
-//! vSwarm's relay: a server in front of a function, which calls it with an input of its own and answers with that function's text. What a
-//! right answer is follows from the relay's arguments, so that its compose files can be tested as they are.
+//! vSwarm's relay: a server in front of a function, which calls the function with its own input and answers with the function's text. The
+//! relay's arguments determine the correct answer, so its compose files can be tested unchanged.
 
 use calls::{Call, Declaration};
 use futon_model::ImageReference;
@@ -11,10 +11,10 @@ use super::Service;
 const IMAGE: &str = "relay";
 /// Calls of a test.
 const CALLS: u64 = 20;
-/// Largest bound of inputs that are all taken for possible.
+/// Largest upper bound for which all inputs are tried.
 const MOST: u64 = 1000;
 
-/// What a relay is asked and must answer; and what is worth saying of it. Nothing for other services.
+/// The calls to a relay and their expected answers, and a remark if needed. Nothing for other services.
 pub(super) fn declaration(service: &Service) -> Option<(Declaration, Option<String>)> {
     if !is_relay(&service.image) {
         return None;
@@ -76,7 +76,7 @@ fn inputs(function: &str, words: &[&str]) -> Option<Vec<String>> {
     }
 }
 
-/// A flag's value, as Go's package `flag` reads it; of several the last.
+/// A flag's value, as Go's package `flag` reads it; the last if there are several.
 fn flag<'a>(words: &[&'a str], name: &str) -> Option<&'a str> {
     let mut found = None;
     let mut rest = words.iter();

@@ -1,4 +1,4 @@
-//! From names on the command line to functions: a compose service, or an image that no service names.
+//! Turns names on the command line into functions: a compose service, or an image that no service uses.
 
 use compose_model::OrderError;
 use futon_common::{Error, Result};
@@ -13,7 +13,7 @@ use super::proof::beyond;
 use super::target::{Target, target};
 use super::{Compose, Service};
 
-/// What is taken for an image that no service names.
+/// Defaults for an image that no service uses.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientDefaults;
 
@@ -26,7 +26,7 @@ impl ClientDefaults {
     pub const CONTAINER: &str = "function";
 }
 
-/// One function to test, with all that follows from its compose file.
+/// One function to test, with everything that its compose file means for it.
 #[derive(Debug, Clone)]
 pub struct Selection {
     /// Name in reports, and of the folder of results.
@@ -43,7 +43,7 @@ pub struct Selection {
     pub whole: bool,
     /// The guest's compose file as a model: these services alone, paths of the host replaced by those of copies in the guest.
     pub project: compose_model::Project,
-    /// Files of the host that the guest gets copies of.
+    /// Host files that are copied to the guest.
     pub handover: Handover,
     /// Where the function is called.
     pub target: Target,
@@ -51,13 +51,13 @@ pub struct Selection {
     pub published: Vec<u16>,
     /// Compose file for the guest.
     pub compose: String,
-    /// The same services as requests to the engine, or why they must be left to `docker compose`.
+    /// The same services as requests to the engine, or why `docker compose` must start them.
     pub engine: Result<futon_model::EngineRequests, String>,
-    /// What lets a container speak for the guest, by service and key.
+    /// What lets a container forge the guest's reports, by service and key.
     pub powers: Vec<String>,
     /// Whether it is vSwarm's relay, whose calls follow from its arguments.
     pub relay: bool,
-    /// Defaults taken, and what the user should know; for the report.
+    /// Defaults used and other remarks, for the report.
     pub remarks: Vec<String>,
 }
 
@@ -72,7 +72,7 @@ impl Selection {
 /// Finds the function that `wanted` names: a service of the compose file, else an image.
 ///
 /// # Errors
-/// When it is neither, or what the service needs cannot be done; says where in the file.
+/// When it is neither, or futon cannot provide what the service needs; with the place in the file.
 pub fn select(compose: &Compose, wanted: &str) -> Result<Selection> {
     if let Some((name, _)) = compose.project.services.get_key_value(wanted) {
         return of_service(compose, name);
@@ -80,7 +80,7 @@ pub fn select(compose: &Compose, wanted: &str) -> Result<Selection> {
     // A bare word is far more often a mistyped service than an image of Docker's own library.
     let image = match wanted.parse::<ImageReference>() {
         Ok(image) if wanted.contains(['/', ':', '@']) => image,
-        // With a slash it was meant as an image: why it is none helps more than the names of functions.
+        // With a slash it was meant as an image: the reason why it is not one helps more than the names of functions.
         Err(error) if wanted.contains(['/', ':', '@']) => return Err(error.into()),
         _ => return Err(unknown(compose, wanted)),
     };
@@ -157,13 +157,13 @@ fn of_service(compose: &Compose, name: &str) -> Result<Selection> {
     })
 }
 
-/// The port of the kind of function that a service says it is.
+/// The port of the service's preset.
 fn preset_port(service: &Service) -> Option<u16> {
     let environment = |name: &str| service.spec.raw.get("environment")?.get(name)?.as_str().map(str::to_owned);
     service.hints.preset.map(|preset| preset.port(environment))
 }
 
-/// An image that no service names runs as a service of futon's own.
+/// An image that no service uses runs as a service that futon defines.
 fn of_image(compose: &Compose, image: &ImageReference) -> Result<Selection> {
     let name = image.base_name().to_owned();
     let declared = compose.declared.as_ref();
@@ -192,7 +192,7 @@ fn of_image(compose: &Compose, image: &ImageReference) -> Result<Selection> {
     Ok(Selection { remarks: std::iter::once(remark).chain(selection.remarks).collect(), ..selection })
 }
 
-/// A function's folder of results has its name, beside the reports.
+/// A function's results folder has its name and is beside the reports.
 fn check_name(compose: &Compose, name: &str) -> Result<()> {
     let reports = ["report.json", "report.html"];
     let why = if name.starts_with('.') || name.starts_with('-') {
@@ -222,7 +222,7 @@ fn order_error(compose: &Compose, name: &str, error: &OrderError) -> Error {
     Error::usage(format!("{place}: {error}")).hint(hint)
 }
 
-/// All ports of the guest that the containers will take, TCP.
+/// All TCP ports of the guest that the containers will use.
 fn published(services: &[Service]) -> Vec<u16> {
     let ports = services.iter().flat_map(|service| &service.spec.ports);
     let mut list: Vec<u16> = ports

@@ -5,14 +5,14 @@ use futon_common::Result;
 
 use super::{ClientDefaults, Compose, Service};
 
-/// Where the client goes.
+/// Where the client connects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// How it gets there.
     pub way: Way,
     /// Port in the container.
     pub container_port: u16,
-    /// Whether the file names that port; else it is the image's, or the default.
+    /// Whether the file gives that port; else it is the image's, or the default.
     pub named: bool,
 }
 
@@ -32,7 +32,7 @@ pub enum Way {
     Container,
 }
 
-/// Finds where a function is called; what is worth saying goes to `remarks`.
+/// Finds where a function is called, and adds remarks.
 ///
 /// # Errors
 /// When nothing can reach it.
@@ -93,7 +93,7 @@ pub(super) fn target(compose: &Compose, service: &Service, remarks: &mut Vec<Str
     Ok(Target { way, container_port: number(port), named: true })
 }
 
-/// Whether a service has networks, and none with a way out.
+/// Whether a service has only internal networks.
 fn only_internal(compose: &Compose, service: &Service) -> bool {
     let internal = |name: &String| compose.project.networks.get(name).is_some_and(|network| network.internal);
     service.spec.network_mode.is_none()
@@ -101,7 +101,7 @@ fn only_internal(compose: &Compose, service: &Service) -> bool {
         && service.spec.networks.keys().all(internal)
 }
 
-/// The address by which a client in the guest reaches what listens on `host_ip`.
+/// The address with which a client in the guest reaches a listener on `host_ip`.
 pub(crate) fn address(host_ip: &str) -> &str {
     match host_ip {
         "" | "0.0.0.0" => "127.0.0.1",

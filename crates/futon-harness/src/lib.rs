@@ -1,6 +1,6 @@
-//! The story of a run: a machine and its exchange give one stream of events, the verdict follows from it, the report tells it.
+//! One run: a machine and its exchange produce one stream of events; the verdict is derived from it, and the report shows it.
 //!
-//! Nothing here prints or exits; the program `futon` does.
+//! Nothing here prints or exits; only the program `futon` does.
 
 pub mod report;
 pub mod run;

@@ -1,4 +1,4 @@
-//! Which accelerator: chosen by a probe that boots, not by the look of `/dev/kvm`.
+//! Chooses the accelerator with a probe that boots; the existence of `/dev/kvm` is not enough.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,16 +16,16 @@ use super::machine::QEMU;
 /// What the user wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum AcceleratorRequest {
-    /// KVM where a probe proves it useful, else TCG.
+    /// KVM if a probe shows that it helps, else TCG.
     #[default]
     Auto,
-    /// KVM or nothing.
+    /// Always KVM.
     Kvm,
     /// TCG.
     Tcg,
 }
 
-/// What was chosen, and why.
+/// The choice, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceleratorChoice {
     /// The accelerator.
@@ -34,23 +34,23 @@ pub struct AcceleratorChoice {
     pub reason: String,
 }
 
-/// A working KVM takes a kernel to its first process in about a second; TCG needs two to four on a slow host.
-/// What takes longer than this is not worth having.
+/// A working KVM boots a kernel to its first process in about a second; TCG needs two to four on a slow host.
+/// A KVM slower than this does not help.
 const PROBE_LIMIT: Duration = Duration::from_secs(5);
 
 /// What the guest prints when it has booted for the probe.
 const PROBE_WORD: &str = "futon-probe: ok";
 
-/// What probes have found, kept for the next run: one result for each kernel and initrd, since both bases may be used in turn.
+/// Results of probes, kept for the next run: one per kernel and initrd, because both bases may be used in turn.
 #[derive(Debug, Serialize, Deserialize)]
 struct Probes {
-    /// QEMU's version and the host's boot: what was found before one of them changed says nothing.
+    /// QEMU's version and the host's boot: results from before a change of either are invalid.
     host: String,
     kvm: BTreeMap<String, Result<u64, String>>,
 }
 
 impl Probes {
-    /// What the file has of this host.
+    /// The file's results for this host.
     fn read(cache: &Path, host: String) -> Self {
         let known = std::fs::read(cache).ok().and_then(|text| serde_json::from_slice::<Self>(&text).ok());
         known.filter(|known| known.host == host).unwrap_or_else(|| Self { host, kvm: BTreeMap::new() })
@@ -65,7 +65,7 @@ impl Probes {
     }
 }
 
-/// Chooses the accelerator. What the probe found is kept in `cache` for each kernel and initrd, and found anew when QEMU's version or the
+/// Chooses the accelerator. The probe's result is kept in `cache` for each kernel and initrd; the probe runs again when QEMU's version or the
 /// host's boot changes.
 ///
 /// # Errors
@@ -205,7 +205,7 @@ mod tests {
         let known = Probes::read(&cache, host()).kvm;
         assert_eq!((known.get("docker"), known.get("lean")), (Some(&docker), Some(&lean)));
         assert!(Probes::read(&cache, "8.2 boot-2".into()).kvm.is_empty());
-        // What an older futon wrote, and what was cut.
+        // Files from an older futon, and truncated ones.
         std::fs::write(&cache, r#"{"key": "8.2 boot-1 1 2", "kvm": {"Ok": 9}}"#).unwrap();
         assert!(Probes::read(&cache, host()).kvm.is_empty());
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use futon_model::{Accelerator, LeanBundle};
 
-/// What the command line is made of.
+/// The inputs of the command line.
 #[derive(Debug, Clone)]
 pub struct QemuArguments {
     /// Name of the function, for the process title.
@@ -17,7 +17,7 @@ pub struct QemuArguments {
     pub memory_mib: u32,
     /// Kernel, bzImage or a vmlinux with a PVH entry.
     pub kernel: PathBuf,
-    /// Initrd, where the kernel needs one.
+    /// Initrd, if the kernel needs one.
     pub initrd: Option<PathBuf>,
     /// Kernel command line.
     pub cmdline: String,
@@ -31,7 +31,7 @@ pub struct QemuArguments {
     pub qmp_fd: Option<i32>,
     /// Where the guest's memory is.
     pub memory: Memory,
-    /// Whether the machine waits for the state of another, which comes by QMP.
+    /// Whether the machine waits for another machine's state, given by QMP.
     pub incoming: bool,
 }
 
@@ -40,9 +40,9 @@ pub struct QemuArguments {
 pub enum Memory {
     /// In QEMU's own memory.
     Own,
-    /// In a file, which holds it when QEMU is gone.
+    /// In a file, which keeps it after QEMU has ended.
     Shared(PathBuf),
-    /// As a file has it; what the guest writes is QEMU's own.
+    /// Mapped privately from a file: the guest's writes stay in QEMU.
     Private(PathBuf),
 }
 
@@ -92,7 +92,7 @@ pub fn qemu_arguments(a: &QemuArguments) -> Vec<String> {
         let device = format!("virtio-blk-pci,drive=bundle0,serial={}", LeanBundle::DISK_SERIAL);
         push(&["-drive", &drive, "-device", &device]);
     }
-    // The accelerator's probe, which nobody speaks with, has none of these.
+    // The accelerator's probe has none of these: nothing talks to it.
     if a.qmp_fd.is_some() {
         push(&["-netdev", "user,id=net0", "-device", "virtio-net-pci,netdev=net0,romfile="]);
         push(&["-object", "rng-random,id=rng0,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=rng0"]);
@@ -131,7 +131,7 @@ fn path(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Doubles commas, as QEMU's option parser wants them.
+/// Doubles commas, as QEMU's option parser requires.
 fn escape(file: &Path) -> String {
     path(file).replace(',', ",,")
 }

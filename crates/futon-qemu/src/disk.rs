@@ -64,7 +64,7 @@ pub async fn probe_image(image: &Path) -> Result<String> {
 }
 
 /// Whether a raw image begins as a disk does: a partition table, or one of the file systems that Linux boots from.
-/// qemu-img takes anything for a raw image.
+/// qemu-img accepts anything as a raw image.
 fn looks_like_a_disk(image: &Path) -> bool {
     const MARKS: [(u64, &[u8]); 4] = [
         (510, &[0x55, 0xAA]),  // MBR, and the one that GPT keeps for protection
@@ -79,7 +79,7 @@ fn looks_like_a_disk(image: &Path) -> bool {
     })
 }
 
-/// Makes a qcow2 overlay over a base image, which is not written then or later.
+/// Makes a qcow2 overlay over a base image, which is never written.
 ///
 /// # Errors
 /// As [`probe_image`], and when the overlay cannot be made.
@@ -96,10 +96,10 @@ pub async fn make_overlay(base: &Path, overlay: &Path) -> Result<()> {
         .hint("is there free space, and can you write there?"))
 }
 
-/// Writes down another place of the disk that a qcow2 overlay is over, where the same disk will be.
+/// Changes the backing file's path in a qcow2 overlay to where the same disk will be.
 ///
 /// # Errors
-/// When qemu-img does not.
+/// When qemu-img fails.
 pub(super) async fn name_base(overlay: &Path, base: &Path) -> Result<()> {
     let shown = overlay.to_string_lossy();
     let output =
@@ -110,7 +110,7 @@ pub(super) async fn name_base(overlay: &Path, base: &Path) -> Result<()> {
     Err(Error::infra(format!("cannot write the backing file's name into {shown}: {}", stderr(&output))))
 }
 
-/// Copies an overlay that nothing was written to.
+/// Copies an empty overlay.
 ///
 /// # Errors
 /// When it cannot be read, or the copy cannot be written.

@@ -1,4 +1,4 @@
-//! The QEMU machine: started under guard, heard by QMP, its console followed.
+//! The QEMU machine: started under guard, watched by QMP and its console.
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -99,7 +99,7 @@ pub(super) enum Begin {
     PowerOn,
     /// A new QEMU takes over a state.
     TakeOver(PathBuf),
-    /// A QEMU that was frozen goes on, with all that it has translated.
+    /// A frozen QEMU continues, with its translated code.
     Thaw(Thaw),
 }
 
@@ -182,7 +182,7 @@ impl QemuMachine {
         self.freezes() && self.console.is_none() && self.warm.as_ref().is_some_and(WarmBase::has_process)
     }
 
-    /// The shortest way to a running guest.
+    /// The fastest way to a running guest.
     fn beginning(&self, launch: &Launch) -> (Memory, Begin) {
         let Some(warm) = &self.warm else { return (Memory::Own, Begin::PowerOn) };
         let begin = if self.thaws() {
@@ -211,7 +211,7 @@ impl QemuMachine {
             initrd: self.initrd.clone(),
             cmdline: self.cmdline.clone(),
             disk: self.has_disk.then(|| boot.disk.to_owned()),
-            // A fork has the devices of the machine that was saved, which knew of no bundle: its guest fetches it from the exchange.
+            // A fork has the saved machine's devices, without a bundle drive: its guest fetches the bundle from the exchange.
             bundle: boot.bundle.map(Path::to_owned).filter(|_| !self.has_disk && boot.memory == Memory::Own),
             console,
             qmp_fd: Some(4),
@@ -257,13 +257,13 @@ impl QemuMachine {
 
         qmp_ours.set_nonblocking(true).context(|| "cannot set up QMP's socket".into())?;
         let qmp_ours = tokio::net::UnixStream::from_std(qmp_ours).context(|| "cannot set up QMP's socket".into())?;
-        // What a machine says that turns out not to have taken over is not the run's.
+        // Events of a machine that failed to take over do not belong to the run.
         let (said, mut hears) = unbounded_channel();
         let (mut qmp, heard) = qmp::connect(qmp_ours, said);
         let listener = guarded.listener.take();
         let ended = guarded.ended();
         if !matches!(boot.begin, Begin::Thaw(_)) {
-            // A QEMU that ends at once says why in its log, and that is what its end is told with.
+            // A QEMU that ends at once gives the reason in its log, which is reported with its end.
             let _ = qmp.negotiate().await;
         }
         let mut running = RunningQemu { guarded, listener, qmp, watcher: None, remarks, instead: None };
@@ -289,7 +289,7 @@ impl QemuMachine {
         let follower = tokio::spawn(console::follow(console_log, events.clone(), stop.clone()));
         running.watcher = Some(tokio::spawn(async move {
             let ended = ended.await;
-            // First all that the machine said, then its end: the run stops listening there.
+            // First everything that the machine reported, then its end, where the run stops listening.
             let _ = heard.await;
             let _ = passing.await;
             stop.cancel();
@@ -351,7 +351,7 @@ pub(super) struct RunningQemu {
     pub(super) qmp: Qmp,
     watcher: Option<JoinHandle<()>>,
     remarks: Vec<String>,
-    /// The report of the machine that was started, which may be a simpler one than was planned.
+    /// The report of the machine that was started, which may be simpler than planned.
     instead: Option<MachineReport>,
 }
 
@@ -364,7 +364,7 @@ impl RunningQemu {
         self.guarded.pid
     }
 
-    /// Has a machine that waits take over a saved state, and run on.
+    /// Makes a waiting machine take over a saved state and run.
     async fn take_over(&mut self, state: &Path) -> Result<()> {
         let quoted =
             shlex::try_quote(&state.to_string_lossy()).context(|| "the path has a NUL byte".into())?.into_owned();
@@ -392,7 +392,7 @@ impl Running for RunningQemu {
     async fn end(&mut self) {
         self.guarded.end().await;
         if let Some(watcher) = self.watcher.take() {
-            // It ends when the guard's socket does; a limit all the same.
+            // It ends when the guard's socket closes; still, wait with a limit.
             let _ = tokio::time::timeout(Duration::from_secs(5), watcher).await;
         }
     }

@@ -40,7 +40,7 @@ pub(super) fn connect(socket: UnixStream, events: UnboundedSender<EventKind>) ->
                 // The receiver goes away only when the run is over.
                 let _ = events.send(EventKind::MachineShutdown { reason });
             } else if message.get("return").is_some() || message.get("error").is_some() {
-                // Nobody may be waiting for it any more.
+                // The waiter may be gone.
                 let _ = tell.send(message);
             }
         }
@@ -49,12 +49,12 @@ pub(super) fn connect(socket: UnixStream, events: UnboundedSender<EventKind>) ->
 }
 
 impl Qmp {
-    /// Leaves the negotiation that every connection begins with.
+    /// Ends the negotiation that begins every connection.
     pub(super) async fn negotiate(&mut self) -> Result<()> {
         self.execute("qmp_capabilities", &json!({})).await.map(|_| ())
     }
 
-    /// Gives a command and waits for its answer.
+    /// Sends a command and waits for its answer.
     pub(super) async fn execute(&mut self, command: &str, arguments: &Value) -> Result<Value> {
         let line = json!({ "execute": command, "arguments": arguments }).to_string() + "\n";
         let failed = || format!("QMP command {command} failed");
@@ -70,7 +70,7 @@ impl Qmp {
         }
     }
 
-    /// Has memory that is a file left out of what is saved or loaded.
+    /// Excludes file-backed memory from saving and loading.
     pub(super) async fn ignore_shared_memory(&mut self) -> Result<()> {
         let capability = json!({ "capabilities": [{ "capability": "x-ignore-shared", "state": true }] });
         self.execute("migrate-set-capabilities", &capability).await.map(|_| ())

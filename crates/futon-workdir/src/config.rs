@@ -23,7 +23,7 @@ pub struct Config {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct MachineConfig {
-    /// Virtual processors; [`MachineConfig::vcpus`] says how many where nothing is said.
+    /// Virtual processors; [`MachineConfig::vcpus`] has the default.
     pub vcpus: Option<u32>,
     /// Memory, MiB.
     pub memory_mib: u32,
@@ -51,7 +51,7 @@ impl Default for MachineConfig {
 }
 
 impl MachineConfig {
-    /// Virtual processors of a machine where nothing is said, as the documented flow has.
+    /// Default number of virtual processors, as in the seed's documentation.
     const VCPUS: u32 = 2;
 
     /// Virtual processors.
@@ -60,8 +60,8 @@ impl MachineConfig {
         self.vcpus.unwrap_or(Self::VCPUS)
     }
 
-    /// Unless a number was given, gives each of `machines` that run side by side its part of so many processors of the host. More
-    /// virtual processors than real ones take turns, and what they say to each other costs twice what one alone needs
+    /// Unless a number was given, gives each of `machines` that run side by side its share of the host's processors. More
+    /// virtual processors than real ones take turns, and their communication costs twice what a single one needs
     /// (docs/decisions/fork.md).
     pub fn share(&mut self, processors: usize, machines: usize) {
         let part = u32::try_from(processors / machines.max(1)).unwrap_or(Self::VCPUS);
@@ -73,9 +73,9 @@ impl MachineConfig {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClientConfig {
-    /// Measured invocations a function.
+    /// Measured invocations per function.
     pub invocations: u64,
-    /// Warm-up invocations a function.
+    /// Warm-up invocations per function.
     pub warmup: u64,
     /// Method to call, by name or number.
     pub method: String,

@@ -1,4 +1,4 @@
-//! From what a service declares to what a plan has, and from the client's replies to its report.
+//! Turns a service's declaration into its part of the plan, and the client's replies into a report.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use futon_model::{
     Probe, histogram, millis, summary,
 };
 
-/// How the function is waited for: as declared, else as its preset or its first call has it.
+/// How to wait for the function: as declared, else as its preset or its first call implies.
 pub(crate) fn probe(hints: &FunctionHints, sheet: Option<&Sheet>) -> Probe {
     let by_protocol = match sheet.map(Sheet::protocol) {
         Some(_) if hints.tls.is_some() => Probe::Tls,
@@ -46,7 +46,7 @@ pub(crate) fn checks(hints: &FunctionHints) -> Vec<LogCheck> {
     hints.checks.iter().map(one).collect()
 }
 
-/// The failure that is known to come.
+/// The expected failure.
 pub(crate) fn expected_failure(hints: &FunctionHints) -> Result<Option<ExpectedFailure>> {
     let Some(expected) = &hints.expect_failure else { return Ok(None) };
     let code: Code = serde_json::from_value(expected.code.clone().into()).map_err(|_| {
@@ -56,7 +56,7 @@ pub(crate) fn expected_failure(hints: &FunctionHints) -> Result<Option<ExpectedF
     Ok(Some(ExpectedFailure { code, why: expected.why.clone() }))
 }
 
-/// What the client did, judged: the report that a built-in client writes itself.
+/// The client's calls, judged: the same report that a built-in client writes itself.
 #[must_use]
 pub fn client_report(sheet: &Sheet, replies: &ReplyList) -> ClientReport {
     let judged = sheet.judge(replies);
@@ -112,7 +112,7 @@ fn first_failure(judged: &calls::Judged, replies: &ReplyList) -> Option<ClientFa
     })
 }
 
-/// A call that went wrong, as reports have it.
+/// A failed call, in the form of reports.
 pub(crate) fn failure(
     call: u64,
     phase: Phase,

@@ -23,7 +23,7 @@ use super::witness::{CALLS, SHEET};
 /// Text in a run script's template that stands for the function image.
 pub const IMAGE_PLACEHOLDER: &str = "<__IMAGE_NAME__>";
 
-/// Text in a run script's template that stands for the limit of the step `fetch`: under it the others are fetched.
+/// Text in a run script's template that stands for the limit of the step `fetch`, in which the other files are fetched.
 const FETCH_PLACEHOLDER: &str = "<__LIMIT_FETCH__>";
 
 /// futon's own template, `test/run_test.template.sh`.
@@ -34,10 +34,10 @@ pub const LEAN_TEMPLATE: &str = include_str!("../../../test/run_lean.template.sh
 
 const EXEC_TEMPLATE: &str = include_str!("../../../test/run_exec.template.sh");
 
-/// The run script that runs a script of the user's, whose exit status is the verdict (`test/run_exec.template.sh`).
+/// The run script that runs a user's script, whose exit status is the verdict (`test/run_exec.template.sh`).
 #[must_use]
 pub fn exec_script(script: &str) -> String {
-    // No line of the script may end it.
+    // No line of the user's script may be the end marker.
     let end = format!("END-{}", &hex::encode(Sha256::digest(script))[..16]);
     EXEC_TEMPLATE.replace("<__END__>", &end).replace("<__SCRIPT__>", script.trim_end_matches('\n'))
 }
@@ -60,7 +60,7 @@ pub struct Contents<'a> {
     pub template: &'a str,
     /// Compose file for the guest.
     pub compose: Option<&'a str>,
-    /// The service as requests to the engine, or why it must be left to `docker compose`.
+    /// The service as requests to the engine, or why `docker compose` must start it.
     pub engine: Option<&'a std::result::Result<EngineRequests, String>>,
     /// Files of the host that the service needs.
     pub handover: Option<&'a Handover>,
@@ -84,7 +84,7 @@ pub struct WorkDir {
 
 /// Archive of the host's files that a service needs.
 pub(super) const HANDOVER: &str = "files.tar";
-/// Everything in a working directory that is futon's, and so may be replaced.
+/// Everything in a working directory that futon made and may replace.
 const OURS: [&str; 14] = [
     CALLS,
     SHEET,
@@ -107,7 +107,7 @@ fn working_directory_in(folder: &Path) -> Option<PathBuf> {
 }
 
 impl WorkDir {
-    /// Makes a working directory, in place of an earlier one of futon's.
+    /// Makes a working directory; replaces an earlier one.
     ///
     /// # Errors
     /// When the folder holds other things, or cannot be written.
@@ -183,7 +183,7 @@ impl WorkDir {
     /// Opens a working directory that [`create`](Self::create) has made.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is not a working directory.
     pub fn open(root: &Path) -> Result<Self> {
         let root = std::path::absolute(root).context(|| format!("path of {}", root.display()))?;
         let read = |name: &str| {
@@ -191,7 +191,7 @@ impl WorkDir {
             fs::read(&path).map_err(|e| {
                 let error = Error::usage(format!("{} is not a working directory: it has no {name}", root.display()))
                     .caused_by(e);
-                // The folder of a call of `futon test` has one for each function.
+                // The folder of a `futon test` call has one per function.
                 match working_directory_in(&root) {
                     Some(inner) => error.hint(format!("{} is one", inner.display())),
                     None => error.hint("`futon build FUNCTION` or `IMAGE_NAME=FUNCTION make build` makes one"),
@@ -228,7 +228,7 @@ impl WorkDir {
         self.root.join("disk.qcow2")
     }
 
-    /// The lean guest's bundle, where there is one.
+    /// The lean guest's bundle, if there is one.
     #[must_use]
     pub fn bundle(&self) -> Option<PathBuf> {
         self.served.get("bundle.tar").filter(|path| path.is_file()).cloned()
@@ -240,7 +240,7 @@ impl WorkDir {
         self.root.join("results")
     }
 
-    /// Folder of what the guest uploaded.
+    /// Folder of the guest's uploads.
     #[must_use]
     pub fn uploads(&self) -> PathBuf {
         self.results().join("uploads")
@@ -285,7 +285,7 @@ impl WorkDir {
             ..ExchangeConfig::run(served, self.uploads(), events)
         };
         if self.plan.script == ScriptKind::Foreign {
-            // Nobody knows the token there: what comes without it is all there is.
+            // There is no token there, so everything comes without it.
             config.limits.anonymous = config.limits.quota;
         }
         config
@@ -316,7 +316,7 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).context(|| format!("path of {}", path.display()))
 }
 
-/// Empties a folder of what futon made there. A folder with anything else in it is left alone: a mistyped
+/// Removes what futon made in a folder. A folder with anything else in it is left alone: a mistyped
 /// path must not cost anybody's files.
 fn clear(root: &Path) -> Result<()> {
     fs::create_dir_all(root).context(|| format!("cannot make {}", root.display()))?;
@@ -396,7 +396,7 @@ mod tests {
                 script.contains("LIMIT_FETCH='1500ms'\n") && script.contains("step fetch \"$LIMIT_FETCH\" -- "),
                 "{script}"
             );
-            // By hand, nobody replaces it.
+            // If the script is run by hand, nothing replaces it.
             let lines = template.lines().filter(|line| line.contains("LIMIT_FETCH") && !line.contains("step "));
             let lines = lines.collect::<Vec<_>>().join("\n");
             let output = std::process::Command::new("sh").args(["-c", &format!("{lines}\necho $LIMIT_FETCH")]).output();
@@ -418,7 +418,7 @@ mod tests {
         assert!(root.join("thesis.tex").exists());
     }
 
-    /// The part of the script that runs the user's, with the user's where it looks for it.
+    /// The part of the script that runs the user's script, which is put where it looks for it.
     fn run_exec(script: &str) -> (String, Option<i32>) {
         use std::os::unix::process::CommandExt;
         let folder = tempfile::tempdir().unwrap();

@@ -6,7 +6,7 @@ use futon_model::{ClientPlan, EngineRequests, FindPort, LISTENING, LoadPlan, Mac
 use super::dir::HANDOVER;
 use super::witness::{CALLS, LOAD, REPLIES};
 
-/// The assignments for a plan; empty for a script that is not futon's.
+/// The assignments for a plan; empty for a foreign script.
 ///
 /// # Errors
 /// When a value holds a NUL byte.
@@ -52,7 +52,7 @@ pub(super) fn run_env(
     Ok(text)
 }
 
-/// The file in which the client leaves what it did.
+/// The file in which the client reports its calls.
 fn report_name(client: &ClientPlan) -> &'static str {
     if client.describes {
         return SEEN;
@@ -72,7 +72,7 @@ pub(super) fn guest_limit(limit: std::time::Duration) -> String {
     }
 }
 
-/// What `futon-guest find` is asked for.
+/// The question for `futon-guest find`.
 fn find_words(find: FindPort) -> String {
     match find {
         FindPort::Published(port) => format!("published {port}"),
@@ -126,7 +126,7 @@ fn client_arguments(client: &ClientPlan, plan: &Plan) -> Result<String> {
     shlex::try_join(words.iter().map(String::as_str)).context(|| "a client argument has a NUL byte".into())
 }
 
-/// How the client is told of a load.
+/// The client's arguments for a load.
 fn load_arguments(load: &LoadPlan) -> Vec<String> {
     let mut words = vec!["-load".to_owned(), "-connections".into(), load.connections.to_string()];
     if let Some(concurrency) = load.concurrency {
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
     use crate::sample::plan;
 
-    /// All limits of the guest's are handed on, under their names.
+    /// All guest limits are passed on, under their names.
     #[test]
     fn every_limit_reaches_the_guest() {
         let mut plan = plan();

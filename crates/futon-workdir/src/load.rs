@@ -1,17 +1,17 @@
-//! What a load brought, judged: each distinct reply once, for all calls that it answered.
+//! Judges the replies of a load: each distinct reply once, for all calls that it answered.
 
 use calls::{CallKind, LoadReplies, Sheet};
 use futon_model::{ClientFailure, ClientFailureKind, ClientReport, LatencyMs, LoadPlan, LoadReport, Phase, PhaseCount};
 
 use crate::declared::failure;
 
-/// The client's report, as that of single calls is, and the load's own. Nothing where the client wrote none that can be read.
+/// The client's report, in the form for single calls, and the load's own. Nothing if the client wrote no readable report.
 #[must_use]
 pub fn load_report(sheet: &Sheet, replies: &LoadReplies, plan: &LoadPlan) -> Option<(ClientReport, LoadReport)> {
     let mut load: LoadReport = serde_json::from_str(&replies.report).ok()?;
     load.function = sheet.title();
     load.thresholds.clone_from(&plan.thresholds);
-    // Counts are the judge's, whatever the guest says; but calls that were due and not made failed as well.
+    // The judge counts, whatever the guest says; but calls that were due and not made also failed.
     let (not_sent, was_not_sent) = (load.not_sent, load.ended_early.clone());
     (load.verified, load.failed, load.warmup_verified, load.warmup_failed, load.not_judged) = (0, 0, 0, 0, 0);
     load.errors.clear();
@@ -48,7 +48,7 @@ pub fn load_report(sheet: &Sheet, replies: &LoadReplies, plan: &LoadPlan) -> Opt
     Some((client_report(sheet, &load), load))
 }
 
-/// Replies that nobody could judge are no right ones.
+/// Replies that could not be judged do not count as correct.
 fn not_judged(sheet: &Sheet, replies: &LoadReplies) -> Option<ClientFailure> {
     let beyond = replies.beyond.first()?;
     let calls: u64 = replies.beyond.iter().map(|beyond| beyond.measured + beyond.warmup).sum();
@@ -140,7 +140,7 @@ mod tests {
             thresholds: vec!["p99=1ms".parse().unwrap()],
             emulated: false,
         };
-        // A guest that claims what it likes is not asked.
+        // The guest's claims are ignored.
         let claimed = LoadReport { verified: 1_000_000, duration_s: 2.0, concurrency: 4, ..LoadReport::default() };
         let claimed =
             serde_json::to_value(LoadReport { not_sent: 3 * u64::from(replies.replies.len() == 3), ..claimed });

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use futon_common::{Context, Error, Result};
 
-/// The lock's file in the folder. It is never removed: a lock on a file that is gone keeps nobody out.
+/// The lock file in the folder. It is never removed: a lock on a removed file locks nothing.
 pub const LOCK_FILE: &str = ".futon-lock";
 
 /// A folder that no other futon may change while this lives. The kernel releases it, however the process ends.
@@ -18,10 +18,10 @@ pub struct FolderLock {
 }
 
 impl FolderLock {
-    /// Takes the folder, which is made when it is not there. `doing` says to others who has it, as in `futon run`.
+    /// Locks the folder and makes it if needed. `doing` tells other processes who holds it, as in `futon run`.
     ///
     /// # Errors
-    /// When another futon has the folder, or it cannot be written.
+    /// When another futon holds the folder, or it cannot be written.
     pub fn take(folder: &Path, doing: &str) -> Result<Self> {
         std::fs::create_dir_all(folder).context(|| format!("cannot make {}", folder.display()))?;
         let path = folder.join(LOCK_FILE);
@@ -39,7 +39,7 @@ impl FolderLock {
         Ok(Self { file: Some(file) })
     }
 
-    /// Takes the folder for reading, beside others that read. A folder that nobody has ever locked, or that cannot be locked, is free.
+    /// Locks the folder for reading, together with other readers. A folder that was never locked, or cannot be locked, is free.
     ///
     /// # Errors
     /// When another futon changes the folder.
@@ -54,7 +54,7 @@ impl FolderLock {
 }
 
 impl Drop for FolderLock {
-    /// Closing the file is not enough: a child that this process forks just now has it, too, until it executes its program.
+    /// Closing the file is not enough: a child that this process has just forked also has it, until it executes its program.
     fn drop(&mut self) {
         if let Some(file) = &self.file {
             let _ = file.unlock();
@@ -62,7 +62,7 @@ impl Drop for FolderLock {
     }
 }
 
-/// Says who has a folder.
+/// Says who holds a folder.
 fn in_use(folder: &Path, file: &mut File) -> Error {
     let mut holder = String::new();
     let _ = file.rewind().and_then(|()| file.read_to_string(&mut holder));
@@ -99,7 +99,7 @@ mod tests {
     fn a_released_folder_is_free_though_a_child_still_has_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let lock = FolderLock::take(folder.path(), "futon run").unwrap();
-        // As a fork leaves it that has not executed its program yet.
+        // As in a forked child that has not executed its program yet.
         let _inherited = lock.file.as_ref().unwrap().try_clone().unwrap();
         drop(lock);
         FolderLock::take(folder.path(), "futon build").unwrap();

@@ -17,10 +17,10 @@ use serde::Deserialize;
 use crate::config::Config;
 use crate::declared;
 
-/// What a plan is made from.
+/// The inputs of a plan.
 #[derive(Debug)]
 pub struct PlanRequest<'a> {
-    /// Settings: the project's, with the command line's over them.
+    /// Settings: the project's, overridden by the command line.
     pub config: &'a Config,
     /// Kind of machine.
     pub machine: MachineKind,
@@ -38,15 +38,15 @@ pub struct PlanRequest<'a> {
     pub store: Option<&'a ImageStore>,
     /// Whether the run script is the user's own.
     pub script: ScriptKind,
-    /// The declared calls, where there are some.
+    /// The declared calls, if any.
     pub sheet: Option<&'a Sheet>,
-    /// How calls are sent where it is a load.
+    /// How a load sends calls.
     pub load: Option<&'a LoadPlan>,
-    /// Whether the run is to find out what the function offers, and to call nothing.
+    /// Whether the run only finds out what the function offers, and calls nothing.
     pub describes: bool,
 }
 
-/// Where the guest reaches what is published on all its addresses.
+/// The address in the guest for ports that are published on all addresses.
 const LOOPBACK: &str = "127.0.0.1";
 
 /// Plans a function test.
@@ -69,7 +69,7 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
             (LOOPBACK.to_owned(), container_port, Some(FindPort::Container(container_port)))
         }
     };
-    // What listens may listen on any port: the container's own address reaches them all.
+    // The function may listen on any port: the container's own address reaches them all.
     let (address, find) = match find {
         None if request.describes && !in_network_of_machine(selection) => {
             (LOOPBACK.to_owned(), Some(FindPort::Container(container_port)))
@@ -122,7 +122,7 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
     plan.limits.stop = stop_limit(plan.limits.stop, selection);
     plan.limits.start = plan.limits.start.saturating_add(health_wait(selection, request.store)?);
     if let Some(load) = request.load {
-        // Its time, then the calls that are still due, then those that are under way.
+        // Its duration, then the calls that are still due, then those in flight.
         let limits = &mut plan.limits;
         let needed = load.whole().saturating_add(limits.call.saturating_mul(2)).saturating_add(LOAD_SLACK);
         limits.run = limits.run.saturating_add(needed.saturating_sub(limits.invoke));
@@ -151,7 +151,7 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
     Ok(plan)
 }
 
-/// What a load takes beside its calls.
+/// The time that a load takes besides its calls.
 const LOAD_SLACK: Duration = Duration::from_secs(30);
 
 /// Whether the function's container has the machine's network, and no address of its own.
@@ -159,17 +159,17 @@ fn in_network_of_machine(selection: &Selection) -> bool {
     selection.service.spec.network_mode.as_deref() == Some("host")
 }
 
-/// What a stop takes beside the grace that a container has to end by itself.
+/// The time that a stop takes besides the container's grace period.
 const STOP_SLACK: Duration = Duration::from_secs(20);
 
-/// The limit of the step `stop`: long enough for the grace that the service declares.
+/// The limit of the step `stop`: long enough for the grace period that the service declares.
 fn stop_limit(limit: Duration, selection: &Selection) -> Duration {
     let service = selection.project.services.get(&selection.service_name);
     let grace = service.and_then(|service| service.stop_grace_period.as_ref()).map(|grace| grace.0);
     grace.map_or(limit, |grace| limit.max(grace + STOP_SLACK))
 }
 
-/// How long dependencies may take to get healthy before an engine itself gives them up: what their healthchecks declare, one after the other.
+/// How long dependencies may take to become healthy before an engine gives up: the sum of what their healthchecks declare.
 fn health_wait(selection: &Selection, store: Option<&ImageStore>) -> Result<Duration> {
     let runs = || selection.services();
     let mut waited: Vec<&str> = Vec::new();
@@ -200,8 +200,8 @@ fn image_config(reference: &ImageReference, store: Option<&ImageStore>) -> Resul
     text.map(Some).context(|| format!("cannot read the configuration of {reference}"))
 }
 
-/// From a container's start until its healthcheck has failed often enough, with the engine's defaults: each value of the service's, else
-/// of the image's.
+/// The time from a container's start until its healthcheck has failed often enough: each value from the service, else
+/// from the image, else the engine's default.
 fn longest_wait(service: Option<&compose_model::Healthcheck>, image: Option<&image_store::Healthcheck>) -> Duration {
     const DEFAULT: Duration = Duration::from_secs(30);
     if service.is_some_and(compose_model::Healthcheck::is_off) || service.is_none() && image.is_none() {
@@ -222,7 +222,7 @@ fn longest_wait(service: Option<&compose_model::Healthcheck>, image: Option<&ima
     begin.saturating_add(interval.saturating_add(timeout).saturating_mul(retries))
 }
 
-/// Plans an arbitrary workflow: a script of the user's and nothing known about it.
+/// Plans an arbitrary workflow: a user's script about which nothing is known.
 #[must_use]
 pub fn foreign_plan(name: &str, request: &PlanRequest<'_>) -> Plan {
     Plan {
@@ -251,7 +251,7 @@ pub fn foreign_plan(name: &str, request: &PlanRequest<'_>) -> Plan {
     }
 }
 
-/// Pins an image by what the store says now. One that is not there is planned without digests: the pull will fail
+/// Pins an image to what the store has now. A missing image is planned without digests: the pull will fail
 /// in the guest, as it would in the field, and the verdict says so.
 fn planned_image(reference: &ImageReference, store: Option<&ImageStore>) -> Result<PlannedImage> {
     let absent = |near| PlannedImage { reference: reference.clone(), index: None, manifest: None, config: None, near };
@@ -262,7 +262,7 @@ fn planned_image(reference: &ImageReference, store: Option<&ImageStore>) -> Resu
     })
 }
 
-/// An engine knows a digest only of what it pulled, and a registry whose name is an address cannot be made to mean the exchange.
+/// An engine knows digests only of images that it pulled, and a registry named by an address cannot be redirected to the exchange.
 fn require_a_way_to_the_engine(image: &PlannedImage) -> Result<()> {
     let reference = &image.reference;
     let host =
@@ -281,7 +281,7 @@ fn require_a_way_to_the_engine(image: &PlannedImage) -> Result<()> {
     }
 }
 
-/// The function's port in its container: the one that the file names, else one that the image exposes, else 50051.
+/// The function's port in its container: the one in the file, else one that the image exposes, else 50051.
 fn container_port(selection: &Selection, store: Option<&ImageStore>) -> Result<u16> {
     let default = selection.target.container_port;
     if selection.target.named {
@@ -330,7 +330,7 @@ mod tests {
             let error = checked(name.clone(), true).unwrap_err();
             assert_eq!(error.exit_code(), futon_model::ExitCode::Usage);
             assert!(error.to_string().contains(registry) && error.hint_text().unwrap().contains("tag"), "{error}");
-            // What the store lacks fails in its pull, as everywhere.
+            // A missing image fails in its pull, as everywhere.
             assert!(
                 checked(name, false).is_ok() && checked(format!("{registry}/me/fn:v1"), true).is_ok(),
                 "{registry}"

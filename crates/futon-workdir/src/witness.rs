@@ -1,4 +1,4 @@
-//! What a run left in its working directory, as far as it may testify.
+//! The witnesses that a run left in its working directory.
 
 use std::fs;
 use std::path::Path;
@@ -13,15 +13,15 @@ use super::dir::WorkDir;
 
 /// Declared calls as the guest's client sends them; empty where there are none.
 pub(super) const CALLS: &str = "calls.bin";
-/// The same calls with all that is expected: of the host alone.
+/// The same calls with their expectations; only on the host.
 pub(super) const SHEET: &str = "calls.json";
-/// What a load brought, as the guest uploads it.
+/// The replies of a load, as the guest uploads them.
 pub const LOAD: &str = "load.bin";
-/// What declared calls brought, as the guest uploads it.
+/// The replies of declared calls, as the guest uploads them.
 pub const REPLIES: &str = "replies.bin";
 
 impl WorkDir {
-    /// Text of uploads that may testify: those with the token; for a foreign script all.
+    /// Text of uploads that count as witnesses: those with the token; for a foreign script all.
     #[must_use]
     pub fn witness_uploads(&self, events: &[Event], wanted: impl Fn(&str) -> bool) -> Vec<String> {
         let all = self.witnesses(events, wanted);
@@ -54,14 +54,14 @@ impl WorkDir {
             .map_err(|why| Error::infra(format!("{}: {why}", path.display())).hint("`futon build` makes it again"))
     }
 
-    /// What declared calls brought, if it came with the token.
+    /// The replies of declared calls, if they came with the token.
     #[must_use]
     pub fn replies(&self, events: &[Event]) -> Option<ReplyList> {
         let bytes = self.witnesses(events, |name| name == REPLIES).pop()?;
         ReplyList::from_bytes(&bytes).ok()
     }
 
-    /// What a load brought, judged, if it came with the token.
+    /// The replies of a load, judged, if they came with the token.
     #[must_use]
     pub fn load_report(&self, events: &[Event]) -> Option<(ClientReport, LoadReport)> {
         let plan = self.plan().client.as_ref()?.load.as_ref()?;
@@ -76,7 +76,7 @@ impl WorkDir {
         serde_json::from_slice(&self.witnesses(events, |name| name == SEEN).pop()?).ok()
     }
 
-    /// The client's report, if it came with the token; of declared calls, what the host makes of their replies.
+    /// The client's report, if it came with the token; for declared calls, the host makes it from their replies.
     #[must_use]
     pub fn client_report(&self, events: &[Event]) -> Option<ClientReport> {
         if self.plan().client.as_ref().is_some_and(|client| client.load.is_some()) {

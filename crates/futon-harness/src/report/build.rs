@@ -18,7 +18,7 @@ use super::html::html_page;
 use super::tails::{self, Tails};
 use crate::verdict::{Witnesses, as_expected, check_logs, judge, thresholds_hold};
 
-/// What is known about a run beside its events.
+/// What is known about a run besides its events.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunMeta {
     /// The machine.
@@ -91,7 +91,7 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
     }
 }
 
-/// What the guest said of the services beside the function's; the last word on each.
+/// What the guest reported about the services beside the function's; the last report on each counts.
 fn companions(events: &[futon_model::Event]) -> Vec<CompanionReport> {
     let mut found: Vec<CompanionReport> = Vec::new();
     for event in events {
@@ -115,11 +115,11 @@ fn companions(events: &[futon_model::Event]) -> Vec<CompanionReport> {
     found
 }
 
-/// Hint for a guest that went down and never said a word.
+/// Hint for a guest that went down without any output.
 const SILENT: &str = "the console is empty: does the kernel have a driver for the serial port (SERIAL_8250_CONSOLE), \
                       and console=ttyS0 on its command line?";
 
-/// A guest that never came up says nothing about its function: it is counted with the host's faults.
+/// A guest that never came up says nothing about its function: it counts as a host failure.
 pub(super) fn never_came_up(verdict: &Verdict) -> bool {
     matches!(verdict.outcome, Outcome::TimedOut | Outcome::Crashed) && verdict.step.as_deref() == Some(steps::BOOT)
 }
@@ -157,7 +157,7 @@ fn own_cpu_ms() -> u64 {
     })
 }
 
-/// Writes a report into a folder, each file whole or not at all: `report.json`, and `report.html` for people.
+/// Writes a report into a folder, each file completely or not at all: `report.json`, and `report.html` for people.
 ///
 /// # Errors
 /// When one cannot be written.

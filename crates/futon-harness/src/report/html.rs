@@ -1,4 +1,4 @@
-//! The report as one HTML page that needs nothing else: no script, no font, no picture of elsewhere.
+//! The report as one self-contained HTML page: no scripts, fonts or images from elsewhere.
 //!
 //! Whatever a guest or a compose file wrote is text here: maud escapes it.
 
@@ -26,7 +26,7 @@ const CHARTS: &str = "charts.html";
 
 const STYLE: &str = include_str!("report.css");
 
-/// The page; `folder`, an absolute path as those of the results are, is where it will lie, for its links.
+/// The page. `folder` is where it will be stored, for its links; an absolute path, as those of the results are.
 pub(super) fn html_page(report: &Report, folder: &Path) -> String {
     let longest = report.functions.iter().map(|f| f.duration_ms).max().unwrap_or(0);
     let page = html! {
@@ -70,7 +70,7 @@ fn overview(report: &Report, longest: u64) -> Markup {
     }
 }
 
-/// The word for an outcome, coloured; a pass at a later attempt is called flaky.
+/// The word for an outcome, coloured; a pass on a later attempt is flaky.
 fn badge(f: &FunctionReport) -> Markup {
     let class = match f.verdict.outcome {
         Outcome::Passed if f.is_flaky() => "odd",
@@ -83,7 +83,7 @@ fn badge(f: &FunctionReport) -> Markup {
     html! { span class={ "badge " (class) } { (word) @if f.is_flaky() { ", flaky" } } }
 }
 
-/// A step's class in the style sheet; steps of somebody else's script have none of their own.
+/// A step's class in the style sheet; steps of foreign scripts have none.
 fn class_of(step: &str) -> &str {
     const HOSTS: [&str; 3] = [steps::BOOT, steps::UPLOAD, steps::SHUTDOWN];
     if HOSTS.contains(&step) || steps::GUEST.contains(&step) { step } else { "other" }
@@ -119,7 +119,7 @@ fn details(f: &FunctionReport, folder: &Path) -> Markup {
     html! {
         details open[!f.verdict.is_pass() || f.load.is_some()] {
             summary { b { (f.name) } " " (badge(f)) " " span.faint { (duration(f.duration_ms)) } }
-            // Within what is folded away: a link to it unfolds it.
+            // Inside a folded section: a link to it unfolds the section.
             p id=(f.name) {
                 @if let Some(step) = &f.verdict.step { b { (step) ": " } }
                 (f.verdict.why)
@@ -156,7 +156,7 @@ fn details(f: &FunctionReport, folder: &Path) -> Markup {
     }
 }
 
-/// The verdict's reason for programs, as `report.json` has it.
+/// The verdict's code, as in `report.json`.
 fn code_of(f: &FunctionReport) -> String {
     serde_json::to_value(f.verdict.code).ok().and_then(|code| code.as_str().map(str::to_owned)).unwrap_or_default()
 }
@@ -182,7 +182,7 @@ fn invocations(calls: &InvocationReport) -> Markup {
     }
 }
 
-/// Steps side by side: what each took, and how it ended where not well.
+/// Steps side by side: how long each took, and how it ended if it failed.
 fn step_table(steps: &[StepReport]) -> Markup {
     html! {
         table.steps {
@@ -204,12 +204,12 @@ fn tail(title: &str, lines: &[String]) -> Markup {
     html! { @if !lines.is_empty() { p.title { (title) } pre { (lines.join("\n")) } } }
 }
 
-/// Links to what is there, as seen from the page's folder; the folder's name where they would lead nowhere.
+/// Links to existing files, relative to the page's folder; the folder's name if links would not work.
 fn files(results: &Path, folder: &Path) -> Markup {
     let link = |file: &str| {
         let path = results.join(file);
         let below = path.strip_prefix(folder).ok()?.to_str()?.to_owned();
-        // A name that would have to be escaped in an address is rare, and the folder is named all the same.
+        // Names that would need escaping in a link are rare; the folder is still named.
         let plain = below.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/".contains(&b));
         (plain && path.is_file()).then_some(below)
     };
@@ -253,7 +253,7 @@ mod tests {
         let page = html_page(&report(), Path::new("/runs/1"));
         assert!(page.starts_with("<!DOCTYPE html>"), "{page}");
         assert!(page.contains("2 functions: 1 passed, 1 failed"), "{page}");
-        // A guest's words are no markup, and what passed is folded away.
+        // A guest's text is not markup, and passed functions are folded away.
         assert!(!page.contains("<script") && page.contains("&lt;script&gt;alert(1)"), "{page}");
         assert_eq!(page.matches("<details").count(), 2);
         assert_eq!(page.matches(" open>").count(), 1, "{page}");

@@ -4,7 +4,7 @@ use futon_model::{Outcome, Report};
 
 use super::build::never_came_up;
 
-/// A report in JUnit's form: one test case a function.
+/// A report in JUnit's format: one test case per function.
 #[must_use]
 pub fn junit(report: &Report) -> String {
     let s = &report.summary;

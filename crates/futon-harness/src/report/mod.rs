@@ -1,4 +1,4 @@
-//! Reports: sinks of what happened and was judged. They never reach back into the engine.
+//! Reports: they only read events and verdicts, and never reach back into the run.
 
 mod build;
 mod html;

@@ -10,29 +10,29 @@ use futon_common::text::log_line;
 /// Last lines in a report.
 const TAIL: usize = 20;
 
-/// Of these, how many a terminal shows: a crash within them need not be shown once more.
+/// How many of these a terminal shows: a crash within them need not be shown twice.
 pub const TAIL_SHOWN: usize = 8;
 
 /// Lines before and after the one that looks like a crash.
 const BEFORE: usize = 2;
 const AFTER: usize = 9;
 
-/// Bytes of a line that are kept; the log itself has all of it.
+/// How many bytes of a line are kept; the log itself has the whole line.
 const LINE: usize = 4096;
 
-/// Words by which programs tell of a crash: Go and Rust, Python, Java and .NET, Node.js.
+/// Words with which programs report a crash: Go and Rust, Python, Java and .NET, Node.js.
 const CRASH: [&str; 4] = ["panic", "Traceback", "Exception", "Error"];
 
 /// What is shown of a log.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Tails {
-    /// The last lines that say something.
+    /// The last lines that are not empty.
     pub(super) tail: Vec<String>,
-    /// The lines around the first that has a word for a crash in it; empty where `tail` shows them.
+    /// The lines around the first one with a crash word; empty if `tail` shows them.
     pub(super) crash: Vec<String>,
 }
 
-/// Reads a log; one that is not there is empty.
+/// Reads a log; a missing one is empty.
 pub(super) fn read(path: &Path) -> Tails {
     File::open(path).map_or_else(|_| Tails::default(), |file| of(BufReader::new(file)))
 }
@@ -68,7 +68,7 @@ fn of(mut log: impl BufRead) -> Tails {
     Tails { tail: tail.into(), crash }
 }
 
-/// The next line without what steers a terminal; nothing at the end, and where the log cannot be read any further.
+/// The next line without terminal control characters; nothing at the end, or if the log cannot be read further.
 fn next_line(log: &mut impl BufRead) -> Option<String> {
     let mut bytes = Vec::new();
     if log.by_ref().take(LINE as u64).read_until(b'\n', &mut bytes).ok()? == 0 {
@@ -103,7 +103,7 @@ fn skip_line(log: &mut impl BufRead) -> usize {
     }
 }
 
-/// Whether a text has a word that no letter, digit or underscore is part of.
+/// Whether a text has the word with no letter, digit or underscore next to it.
 fn has_word(text: &str, word: &str) -> bool {
     let part = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(word).any(|(at, _)| {

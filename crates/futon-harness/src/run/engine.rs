@@ -1,4 +1,4 @@
-//! The engine of one run. It always returns a record: what goes wrong on the host is an event, too.
+//! Makes one run. It always returns a record: a failure of the host is an event, too.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::watch::{Next, Watch};
 
-/// How long the machine may take to go after it was told to.
+/// How long the machine may take to end after it was asked to.
 const GONE_LIMIT: Duration = Duration::from_secs(15);
 
 /// What a run needs.
@@ -76,7 +76,7 @@ pub async fn run(setup: RunSetup<'_>) -> RunRecord {
     RunRecord { events: journal.events, duration: begin.elapsed(), machine, remarks, simulation }
 }
 
-/// What the machine says of itself.
+/// The machine's own report.
 struct Told {
     machine: MachineReport,
     remarks: Vec<String>,
@@ -146,7 +146,7 @@ async fn drive(parts: Parts<'_>, journal: &mut Journal<'_>, told: &mut Told) -> 
     )
     .await;
     stop_exchange.cancel();
-    // Transfers that are under way when the machine is gone cannot end.
+    // Transfers in progress cannot finish once the machine has ended.
     if let Some(served) = served
         && let Ok(Ok(Err(e))) = tokio::time::timeout(Duration::from_secs(5), served).await
     {
@@ -160,7 +160,7 @@ async fn drive(parts: Parts<'_>, journal: &mut Journal<'_>, told: &mut Told) -> 
     Ok(())
 }
 
-/// Follows the run until the machine is gone.
+/// Follows the run until the machine has ended.
 async fn watch(
     mut watch: Watch<'_>,
     cancel: &CancellationToken,
@@ -193,7 +193,7 @@ async fn watch(
         journal.record(reason);
     }
     running.end().await;
-    // What the machine said on its way out belongs to the record.
+    // The machine's last output belongs to the record.
     let _ = tokio::time::timeout(GONE_LIMIT, async {
         while let Some(event) = incoming.recv().await {
             let gone = matches!(event, EventKind::MachineExited { .. });

@@ -1,4 +1,4 @@
-//! One run: a machine, its exchange, and one stream of events until the machine is gone.
+//! One run: a machine, its exchange, and one stream of events until the machine has ended.
 
 mod engine;
 mod watch;

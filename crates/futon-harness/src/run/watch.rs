@@ -1,20 +1,20 @@
-//! Which step a run is in, and when the wait for its end is over. Pure: the engine tells it what happened.
+//! Which step a run is in, and when the wait for its end is over. Pure: it is fed with events.
 
 use std::time::{Duration, Instant};
 
 use futon_model::{Alarm, Cursor, EventKind, GuestEvent, Moved, Plan, steps};
 
-/// After a panic the machine resets and ends by itself (panic=-1); if not, it is ended after this.
+/// After a panic the machine resets and so ends (panic=-1); if it does not, it is ended after this time.
 const AFTER_PANIC: Duration = Duration::from_secs(5);
 
-/// What the engine is to do after an event.
+/// What to do after an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Go on.
+    /// Continue.
     Wait,
     /// End the machine: nothing more can come of this run.
     EndMachine,
-    /// The machine is gone.
+    /// The machine has ended.
     Gone,
 }
 
@@ -23,17 +23,17 @@ pub(super) enum Next {
 pub(super) struct Watch<'a> {
     plan: &'a Plan,
     cursor: Cursor,
-    /// How much later than the guest the host strikes.
+    /// How much longer the host's limits are than the guest's.
     slack: Duration,
     begin: Instant,
     limit: Duration,
-    /// Names the limit when it is not the step's own.
+    /// The limit's name if it is not the step's own.
     limit_name: Option<&'static str>,
     run_ends: Instant,
     last_seen: String,
 }
 
-/// A limit that has struck or will.
+/// A limit that was reached or will be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Deadline {
     pub(super) at: Instant,
@@ -42,7 +42,7 @@ pub(super) struct Deadline {
 }
 
 impl<'a> Watch<'a> {
-    /// `slack`: the guest enforces its steps' limits itself and knows more when it does; the host's limits are this much longer.
+    /// `slack`: how much longer the host's limits are; the guest enforces its steps' limits itself, and then knows more.
     pub(super) fn new(plan: &'a Plan, slack: Duration, now: Instant) -> Self {
         Self {
             plan,
@@ -65,7 +65,7 @@ impl<'a> Watch<'a> {
         &self.last_seen
     }
 
-    /// The next limit to strike.
+    /// The next limit to be reached.
     pub(super) fn deadline(&self) -> Deadline {
         let at = self.begin + self.limit;
         if self.run_ends < at {
@@ -81,7 +81,7 @@ impl<'a> Watch<'a> {
         self.begin = now;
     }
 
-    /// Takes note of an event. What came without the token changes nothing.
+    /// Records an event. Events without the token change nothing.
     pub(super) fn observe(&mut self, event: &EventKind, now: Instant) -> Next {
         let limits = &self.plan.limits;
         match self.cursor.observe(event) {
@@ -106,7 +106,7 @@ impl<'a> Watch<'a> {
                     self.last_seen = format!("step {name} ended {how}");
                 }
                 self.enter(limits.upload, now);
-                // What is between two steps is short; its limit is not that of the step that is waited for.
+                // The time between two steps is short and has its own limit, not that of the next step.
                 self.limit_name = Some(steps::UPLOAD);
             }
             Some(Moved::Finished) => {
@@ -117,7 +117,7 @@ impl<'a> Watch<'a> {
         }
         match event {
             EventKind::MachineExited { .. } => return Next::Gone,
-            // A guest that does not get its script ends its service; nothing will follow.
+            // A guest without a script ends its service; nothing will follow.
             EventKind::RunScriptRequested { status: 400.., .. } => return Next::EndMachine,
             EventKind::Uploaded { name, authentic: true, .. } => self.last_seen = format!("{name} arrived"),
             EventKind::ConsoleAlarm { alarm: Alarm::KernelPanic, .. } => {
@@ -145,7 +145,7 @@ mod tests {
 
     const SLACK: Duration = Duration::from_secs(15);
 
-    /// Each limit strikes under its own name, as long after the event that begins the wait as it says.
+    /// Each limit is reached under its own name, after its own length from the event that begins the wait.
     #[test]
     fn every_limit_strikes_under_its_name() {
         let (mut plan, begin) = (plan(), Instant::now());
@@ -200,7 +200,7 @@ mod tests {
         watch.observe(&started("invoke"), later);
         assert_eq!(watch.deadline().at, later + plan.limits.invoke + SLACK);
         watch.observe(&ended("invoke", 0), later);
-        // Nothing is said of the next step yet: what is between two steps has the limit of the upload.
+        // The next step has not been reported yet: between two steps the limit `upload` applies.
         assert_eq!(
             watch.deadline(),
             Deadline { at: later + plan.limits.upload, limit: "upload".into(), length: plan.limits.upload }

@@ -1,4 +1,4 @@
-//! What a user says of the logs, and of a failure that is known to come.
+//! Checks of logs and expected failures, as the user declares them.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ const SHOWN: usize = 200;
 
 const HINT: &str = "the check is in `x-futon: checks`";
 
-/// Where a check's file is: `console` and `container` are names of their own.
+/// Where a check's file is; `console` and `container` are special names.
 fn path_of(check: &LogCheck, results: &Path, uploads: &Path) -> std::path::PathBuf {
     match check.file.as_str() {
         "console" => results.join("console.log"),
@@ -25,7 +25,7 @@ fn path_of(check: &LogCheck, results: &Path, uploads: &Path) -> std::path::PathB
     }
 }
 
-/// Holds the checks against the files of a run: the failure, where one of that level does not hold, and remarks on the others.
+/// Applies the checks to a run's files: the failure, if one of that level does not hold, and remarks on the others.
 #[must_use]
 pub fn check_logs(checks: &[LogCheck], results: &Path, uploads: &Path) -> (Option<Verdict>, Vec<String>) {
     let mut failed = None;
@@ -56,7 +56,7 @@ fn broken(check: &LogCheck, path: &Path) -> Option<String> {
             Err(_) => return Some(format!("{name} does not exist, so it cannot be checked")),
         },
     };
-    // Lines are what people write expressions for.
+    // People write expressions for single lines.
     let regex = |text: &str| RegexBuilder::new(text).multi_line(true).build();
     if let Some(wanted) = &check.must_match {
         match regex(wanted) {
@@ -80,7 +80,7 @@ fn broken(check: &LogCheck, path: &Path) -> Option<String> {
     None
 }
 
-/// The verdict where a failure is known to come: that failure is a pass, another one stays, and a pass is a failure.
+/// The verdict if a failure is expected: that failure is a pass, any other failure stays, and a pass is a failure.
 #[must_use]
 pub fn as_expected(expected: &ExpectedFailure, got: Verdict) -> Verdict {
     let known = &expected.why;

@@ -16,7 +16,7 @@ pub(super) fn with_failed_companion(verdict: Verdict, events: &[Event]) -> Verdi
     Verdict { hint: Some(hint), ..verdict }
 }
 
-/// A service that may not fail and did, or of which nothing was heard after the calls.
+/// A service that must not fail but did, or that was not reported after the calls.
 pub(super) fn companion_failed(w: &Witnesses<'_>) -> Option<Verdict> {
     w.plan.companions.iter().filter(|companion| companion.must_not_fail).find_map(|companion| {
         let Companion { service, .. } = companion;
@@ -35,7 +35,7 @@ pub(super) fn companion_failed(w: &Witnesses<'_>) -> Option<Verdict> {
     })
 }
 
-/// A remark for each service beside the function's that failed, but for the one that the verdict names.
+/// A remark for each failed service beside the function's, except the one that the verdict names.
 pub(super) fn failed_beside(w: &Witnesses<'_>, verdict: Option<&Verdict>) -> Vec<String> {
     if w.plan.script != ScriptKind::Own {
         return Vec::new();
@@ -65,7 +65,7 @@ fn ended(kind: &EventKind) -> Option<(&str, Option<String>)> {
         }
         (None, _) if status == "restarting" => Some("keeps exiting and restarting".to_owned()),
         (None, Some("unhealthy")) => Some("is unhealthy".to_owned()),
-        // It was made and not started: what it waits for is not there.
+        // It was created but not started: its dependency is missing.
         (None, _) if status == "created" => Some("was never started".to_owned()),
         _ => None,
     };
@@ -113,7 +113,7 @@ mod tests {
             hint(companion(None, Some("unhealthy"))),
             "its dependency db is unhealthy: uploads/companion-db.log; look"
         );
-        // What one has that is being started again.
+        // The state of a container that is restarting.
         assert!(hint(with_status("restarting", None, None)).contains("keeps exiting and restarting"));
         for well in [companion(Some(0), None), companion(None, None), companion(None, Some("healthy"))] {
             assert_eq!(hint(well), "look");
@@ -155,7 +155,7 @@ mod tests {
             assert_eq!(judged(true, Some(bad.clone())), (Code::CompanionFailed, 0), "{bad:?}");
             // A dependency of the function's: the function says whether it matters.
             assert_eq!(judged(false, Some(bad.clone())), (Code::AllWitnessesAgree, 1), "{bad:?}");
-            // Without the token it is nobody's word.
+            // Without the token it proves nothing.
             let EventKind::Guest { guest, .. } = bad else { unreachable!() };
             assert_eq!(judged(true, Some(EventKind::Guest { authentic: false, guest })).0, Code::StepMissing);
         }

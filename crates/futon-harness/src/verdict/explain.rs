@@ -1,4 +1,4 @@
-//! From a step that went wrong to a sentence that helps.
+//! Explains a failed step in a helpful sentence.
 
 use futon_common::text::{duration, one_line};
 use futon_model::{
@@ -8,15 +8,15 @@ use futon_model::{
 
 use super::steps::EndedStep;
 
-/// Characters of an expected or received reply that a sentence shows.
+/// How many characters of an expected or received reply a sentence shows.
 const REPLY_SHOWN: usize = 160;
 
-/// Characters of a reason: a status message of 10 KB says no more than its beginning, and the events have it whole.
+/// Maximum characters of a reason: the beginning of a 10 KB status message says enough, and the events have all of it.
 const WHY_SHOWN: usize = 900;
 
 const SEE_CONTAINER: &str = "the function's own output is in container.log";
 
-/// A verdict without a hint. What guests said is shown on one line, whatever is in it.
+/// A verdict without a hint. Text from guests is shown on one line, whatever it contains.
 pub(super) fn verdict(outcome: Outcome, step: &str, code: Code, why: impl AsRef<str>) -> Verdict {
     let why = shortened(why.as_ref(), WHY_SHOWN);
     Verdict { outcome, step: Some(step.to_owned()), code, why: one_line(&why), hint: None }
@@ -64,7 +64,7 @@ pub(super) fn failed_step(plan: &Plan, step: &EndedStep, events: &[Event], clien
     hint(verdict(Outcome::Failed, &step.name, Code::StepFailed, why), see)
 }
 
-/// A step that found no room in the guest.
+/// A step that ran out of space in the guest.
 fn disk_full(plan: &Plan, step: &EndedStep) -> Option<Verdict> {
     if !step.tail.to_ascii_lowercase().contains("no space left on device") {
         return None;
@@ -86,7 +86,7 @@ fn disk_full(plan: &Plan, step: &EndedStep) -> Option<Verdict> {
     Some(hint(verdict(Outcome::Failed, &step.name, Code::GuestDiskFull, why), help))
 }
 
-/// A container whose program the runtime did not find, or found to be none (crun's words).
+/// A container whose program the runtime did not find or could not execute (crun's messages).
 fn no_program(step: &EndedStep) -> Option<Verdict> {
     const REFUSED: [&str; 5] = [
         "executable file `",
@@ -147,7 +147,7 @@ fn never_ready(plan: &Plan, step: &EndedStep, events: &[Event]) -> Verdict {
     hint(verdict(Outcome::Failed, steps::READY, Code::NeverReady, why), SEE_CONTAINER)
 }
 
-/// What helps a function that does not come up; the guests differ in what they can execute.
+/// The hint for a function that does not come up; the guests differ in what they can execute.
 fn help_with(base: Base, reason: &Unready) -> String {
     const NO_32_BITS: &str = "the lean guest cannot run 32-bit programs (386), but --base docker can; \
                               or the program is for another architecture, or it is a script without a first line such as #!/bin/sh";
@@ -169,7 +169,7 @@ fn timed_out(plan: &Plan, step: &EndedStep) -> Verdict {
     hint(verdict(Outcome::TimedOut, &step.name, Code::StepTimedOut, why), raise)
 }
 
-/// What a step said last, as the end of a sentence.
+/// A step's last output, as the end of a sentence.
 fn last_words(step: &EndedStep) -> String {
     match last_line(&step.tail) {
         line if line.is_empty() => "it printed nothing".to_owned(),
@@ -213,7 +213,7 @@ pub(super) fn failed_call(plan: &Plan, failure: &ClientFailure) -> Verdict {
     }
 }
 
-/// A declared call whose reply is not as declared: the client's sentence says all of it.
+/// A declared call whose reply is not as declared: the client's message says everything.
 fn failed_declared(failure: &ClientFailure, which: &str) -> Verdict {
     let why = format!("{which}: {}", failure.message);
     let (code, help) = match (failure.kind, failure.status.as_deref()) {
@@ -235,7 +235,7 @@ fn failed_rpc(plan: &Plan, failure: &ClientFailure, which: &str) -> Verdict {
     let message = failure.message.as_str();
     let said = message.split_once(&format!("status {status}: ")).map_or(message, |(_, said)| said);
     let mut why = format!("{which}: {status}: {said}");
-    // A server that keeps to HTTP/2's SETTINGS_MAX_HEADER_LIST_SIZE resets the call, and so does the client's library.
+    // A server that respects HTTP/2's SETTINGS_MAX_HEADER_LIST_SIZE resets the call, and so does the client's library.
     if said.contains("stream error") {
         why.push_str(" (the call was reset; headers or trailers above 16 KiB, the client's limit, cause that)");
     }
@@ -255,7 +255,7 @@ fn failed_rpc(plan: &Plan, failure: &ClientFailure, which: &str) -> Verdict {
     hint(verdict(Outcome::Failed, steps::INVOKE, code, why), help)
 }
 
-/// The last line of a text that says something.
+/// The last non-empty line of a text.
 fn last_line(tail: &str) -> String {
     let line = tail.lines().rev().map(str::trim).find(|l| !l.is_empty()).unwrap_or_default();
     line.chars().take(400).collect()
@@ -266,7 +266,7 @@ fn quote(text: &str) -> String {
     format!("{:?}", shortened(text, REPLY_SHOWN))
 }
 
-/// The first `most` characters of a text; an ellipsis says that there were more.
+/// The first `most` characters of a text, with an ellipsis if there were more.
 fn shortened(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((at, _)) => format!("{}…", &text[..at]),

@@ -1,4 +1,4 @@
-//! The judgement. Whoever reads it for the first time: a run passes only by reaching the last line of [`decide`].
+//! The judgement. A run passes only by reaching the last line of [`decide`].
 
 use futon_model::{
     Alarm, ClientReport, Code, Event, EventKind, GuestEvent, InvocationReport, Judgement, MachineKind,
@@ -10,7 +10,7 @@ use super::explain::{failed_step, hint, verdict};
 use super::replies::replies_verified;
 use super::steps::{Timeline, is_results_log, timeline};
 
-/// The closing line of a results log that reports success, as the seed's flow has it.
+/// The closing line of a results log that reports success, as in the seed.
 const SUCCESS_LINE: &str = "SUCCESS: All commands completed successfully";
 
 /// What a verdict is made from.
@@ -22,7 +22,7 @@ pub struct Witnesses<'a> {
     pub events: &'a [Event],
     /// The client's report, if one came with the token.
     pub client: Option<&'a ClientReport>,
-    /// Results logs: those that came with the token, or all where the script knows no token.
+    /// Results logs: those that came with the token, or all if the script has no token.
     pub results_logs: &'a [String],
     /// Whether the machine's times are a host processor's, so that latencies mean something.
     pub native_speed: bool,
@@ -69,7 +69,7 @@ pub fn judge(witnesses: &Witnesses<'_>) -> Judgement {
     }
 }
 
-/// The reason why a run did not pass; nothing for a pass. The gravest and most certain causes come first.
+/// Why a run did not pass; nothing for a pass. The most serious and most certain causes come first.
 fn decide(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
     interrupted(w, timeline)
         .or_else(|| host_failed(w))
@@ -121,7 +121,7 @@ fn upload_failed(w: &Witnesses<'_>) -> Option<Verdict> {
         }
         _ => None,
     })?;
-    // A retry may have mended it.
+    // A retry may have succeeded.
     let arrived = find(w, |e| matches!(e, EventKind::Uploaded { name: n, .. } if n == name).then_some(())).is_some();
     if arrived {
         return None;
@@ -147,7 +147,7 @@ fn kernel_trouble(w: &Witnesses<'_>) -> Option<Verdict> {
         EventKind::ConsoleAlarm { alarm, line } => Some((at, *alarm, line)),
         _ => None,
     })?;
-    // The console is read a little later than the guest's reports arrive: a step that failed before the kernel's word came failed of it.
+    // The console is read a little later than the guest's reports: a step that failed just before the kernel's message failed because of it.
     let before = timeline(w.plan, &w.events[..at]);
     let step = before.ended.into_iter().find(|step| !step.is_ok()).map_or(before.last, |step| step.name);
     let (code, help) = match alarm {
@@ -166,7 +166,7 @@ fn kernel_trouble(w: &Witnesses<'_>) -> Option<Verdict> {
     Some(hint(verdict(Outcome::Crashed, &step, code, line.trim()), help))
 }
 
-/// The machine itself says what went wrong: a simulator knows more than an exit status.
+/// The machine itself reports what went wrong: a simulator knows more than an exit status.
 fn machine_failed(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
     let (outcome, code, why, help) = find(w, |e| match e {
         EventKind::MachineFailed { outcome, code, why, hint } => Some((*outcome, *code, why, hint)),
@@ -186,7 +186,7 @@ fn no_run_script(w: &Witnesses<'_>) -> Option<Verdict> {
             _ => None,
         })
     };
-    // The first answer counts, and any that went to the run's own guest and was none.
+    // The first answer counts, and any failed answer to the run's own guest.
     let (status, _) = asked().find(|(status, authentic)| *authentic && *status != 200).or_else(|| asked().next())?;
     if status == 200 {
         return None;
@@ -209,7 +209,7 @@ fn limit_struck(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
     let (step, code, what) = match limit.as_str() {
         steps::BOOT => (steps::BOOT, Code::NoBoot, "the guest did not ask for its run script"),
         steps::RUN => (timeline.last.as_str(), Code::RunTimedOut, "the run did not end"),
-        // Also struck between two steps, and when the machine is on its way out.
+        // Also reached between two steps, and while the machine shuts down.
         steps::UPLOAD | steps::SHUTDOWN => {
             (timeline.last.as_str(), Code::StepTimedOut, "the guest reported nothing more")
         }
@@ -227,7 +227,7 @@ fn limit_struck(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
     Some(hint(verdict(Outcome::TimedOut, step, code, why), help))
 }
 
-/// Why the machine stopped: of several reports the first that is not the guest's own power-off.
+/// Why the machine stopped: the first report that is not the guest's own power-off, if there are several.
 fn shutdown_reason(w: &Witnesses<'_>) -> Option<ShutdownReason> {
     let reasons = || {
         w.events.iter().filter_map(|e| match e.kind {
@@ -245,7 +245,7 @@ fn machine_died(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
             _ => None,
         })
     };
-    // Of several reports the bad one counts.
+    // If there are several reports, the bad one counts.
     let (status, signal, stderr) = exits().find(|(_, signal, _)| signal.is_some()).or_else(|| exits().next())?;
     let by_the_guest = shutdown_reason(w).is_some_and(|r| r != ShutdownReason::Host);
     if by_the_guest && signal.is_none() {
@@ -299,7 +299,7 @@ fn own_script(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
         .or_else(|| finished_well(timeline))
 }
 
-/// The run script, and with it the token, went to one reader: the guest's service.
+/// The run script, and with it the token, went to one reader only: the guest's service.
 fn token_given_once(w: &Witnesses<'_>) -> Option<Verdict> {
     let given = w.events.iter().filter(|e| matches!(e.kind, EventKind::RunScriptRequested { authentic: true, .. }));
     let why = match given.count() {

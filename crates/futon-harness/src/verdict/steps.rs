@@ -78,7 +78,7 @@ pub(super) fn timeline(plan: &Plan, events: &[Event]) -> Timeline {
                 });
             }
             GuestEvent::Finish { status } => {
-                // Of several last words a bad one counts.
+                // If the end was reported several times, a bad report counts.
                 line.finish = line.finish.filter(|before| *before != 0).or(Some(*status));
                 finished = Some(event.at_ms);
             }
@@ -90,7 +90,7 @@ pub(super) fn timeline(plan: &Plan, events: &[Event]) -> Timeline {
         _ => None,
     });
     if let Some(uploaded) = uploaded {
-        // Of a script of the user's nothing is known between its fetch and its results log.
+        // Nothing is known about a user's script between its fetch and its results log.
         let name = if plan.script == ScriptKind::Foreign { steps::SCRIPT } else { steps::UPLOAD };
         line.steps.push(host_step(name, quiet_since.map(|t| uploaded.saturating_sub(t))));
     }

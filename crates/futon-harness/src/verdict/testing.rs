@@ -1,4 +1,4 @@
-//! A good run, to be spoilt by tests.
+//! A good run, for tests to break.
 
 use futon_model::{Accelerator, ClientReport, Event, EventKind, GuestEvent, PhaseCount, ShutdownReason, steps};
 

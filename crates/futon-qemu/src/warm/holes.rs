@@ -1,4 +1,4 @@
-//! The memory's file of a warm base without its zeroes: what the guest has scrubbed or never used is not to be read from the disk in each fork.
+//! Punches holes into a warm base's memory file, so that forks do not read scrubbed or unused memory from the disk.
 
 use std::fs::File;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use nix::unistd::{Whence, lseek};
 
 use futon_common::{Context, Error, Result};
 
-/// Takes pages of nothing but zeroes out of a file, which reads as before.
+/// Replaces zero pages of a file by holes; it reads as before.
 ///
 /// # Errors
 /// When it cannot be read, or the system refuses.

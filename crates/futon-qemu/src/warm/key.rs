@@ -1,4 +1,4 @@
-//! What a warm base was made from: when any of it changes, there is another one.
+//! The inputs of a warm base: when one of them changes, a new warm base is made.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::args::qemu_arguments;
 use crate::machine::{QEMU, QemuMachine};
 
-/// Changes when futon saves or continues machines in another way.
+/// Changes when futon saves or continues machines differently.
 const FORMAT: &str = "2";
 
 /// Before an image's name in the names of parts.
@@ -24,12 +24,12 @@ pub struct WarmKey {
 }
 
 impl WarmKey {
-    /// The key of a machine with guest tools, a script that parks and images that are pulled before it does.
+    /// The key of a machine with its guest tools, its park script, and the images that it pulls before it parks.
     ///
     /// # Errors
-    /// When one of the files cannot be looked at.
+    /// When one of the files cannot be read.
     pub fn of(machine: &QemuMachine, tools: &GuestTools, script: &str, images: &[PlannedImage]) -> Result<Self> {
-        // However its files are named: from another folder it is the same machine.
+        // By absolute paths: called from another folder, it is the same machine.
         let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let (kernel, initrd) = (absolute(&machine.kernel), machine.initrd.as_deref().map(absolute));
         let machine = &QemuMachine { kernel, initrd, ..machine.clone() };
@@ -71,7 +71,7 @@ impl WarmKey {
         sha256_bytes(text.concat())[..16].to_owned()
     }
 
-    /// Images that it has pulled, as they are written.
+    /// Images that it has pulled, as the user writes them.
     #[must_use]
     pub fn images(&self) -> Vec<String> {
         self.parts.keys().filter_map(|name| name.strip_prefix(IMAGE)).map(ToOwned::to_owned).collect()

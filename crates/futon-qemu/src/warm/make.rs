@@ -30,11 +30,11 @@ use crate::machine::{Begin, Boot, CONSOLE_LOG, QemuMachine, RunningQemu};
 /// The run script that parks, `test/park.sh`.
 pub(super) const PARK_SCRIPT: &str = include_str!("../../../../test/park.sh");
 
-/// Where the script takes the images' names, and whether it rehearses a run.
+/// Placeholders in the script for the images' names, and for whether it rehearses a run.
 const IMAGES_PLACEHOLDER: &str = "<__IMAGES__>";
 const REHEARSE_PLACEHOLDER: &str = "<__REHEARSE__>";
 
-/// In the folder of a warm base in the making: the run script, and what the guest uploads and rehearses with.
+/// In the folder of an unfinished warm base: the run script, the guest's uploads and the rehearsal's files.
 const SCRIPT: &str = "park.sh";
 const UPLOADS: &str = "uploads";
 const REHEARSAL: &str = "rehearsal";
@@ -42,7 +42,7 @@ const REHEARSAL: &str = "rehearsal";
 /// How often the guest must have asked for work before it is saved: what it still did after its boot is over by then.
 const POLLS: u32 = 8;
 
-/// From an answer to the guest's question to the machine's stop: the connection is closed, the next question is not asked yet.
+/// From an answer to the guest's request to the machine's stop: the connection is closed, and the next request has not been sent.
 const AFTER_POLL: Duration = Duration::from_millis(25);
 
 /// Longest time for a rehearsal, beside the machine's own limit.
@@ -51,7 +51,7 @@ const REHEARSAL_LIMIT: Duration = Duration::from_secs(120);
 /// Longest time to write the state of the devices, some hundred KiB.
 const SAVE_LIMIT: Duration = Duration::from_secs(60);
 
-/// What is needed to make a warm base.
+/// The inputs for making a warm base.
 #[derive(Debug)]
 pub struct MakeWarm<'a> {
     /// The machine.
@@ -130,13 +130,13 @@ pub async fn make_warm(store: &WarmStore, make: &MakeWarm<'_>, say: &mut (dyn Fn
 /// Why there is no warm base.
 struct NotMade {
     error: Error,
-    /// Whether another attempt is worth while.
+    /// Whether a second attempt makes sense.
     again: Option<Again>,
 }
 
 /// How a second attempt is made.
 enum Again {
-    /// Like the first one: the guest ended before it had asked for anything, or its kernel was found in trouble when it had parked.
+    /// Like the first one: the guest ended before it asked for anything, or its kernel had reported an error when it parked.
     AsBefore,
     /// Without the rehearsal, which failed.
     WithoutRehearsal,
@@ -278,7 +278,7 @@ enum Rehearse {
     Never,
 }
 
-/// The rehearsal's files. Without them the base is colder, not worse.
+/// The rehearsal's files. Without them forks are slower, but correct.
 async fn prepare(folder: &Path, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) + Send)) -> Option<Rehearsal> {
     let (folder, test_client) = (folder.to_owned(), make.tools.test_client.clone());
     let (images, store) = (make.images.to_owned(), make.store.clone());
@@ -424,7 +424,7 @@ async fn wait_for_work(
             Some(EventKind::Parked) => {
                 polls += 1;
                 if polls == POLLS {
-                    // Forks of a kernel that is damaged would pass, and not say so.
+                    // Forks of a damaged kernel would pass silently.
                     match alarm_on(console) {
                         None => return Ok(()),
                         Some(_) => break ("its kernel reported an error".into(), true),
@@ -442,7 +442,7 @@ async fn wait_for_work(
             None => break ("the machine disappeared".into(), true),
         }
     };
-    // What the kernel died of is not the last thing it says.
+    // The cause of a kernel's death is not its last message.
     let told = alarm_on(console).or_else(|| lines_of(console).pop());
     let told = told.unwrap_or_else(|| "empty".into());
     let error = Error::infra(format!("the guest did not park: {why} (console: {told})"));
@@ -459,7 +459,7 @@ impl Parked {
         saved
     }
 
-    /// Stops the machine and writes what is not in the memory's file.
+    /// Stops the machine and writes the state that is not in the memory file.
     async fn write_state(&mut self, folder: &Path) -> Result<()> {
         let state = folder.join(STATE);
         let quoted =
@@ -469,7 +469,7 @@ impl Parked {
         qmp.ignore_shared_memory().await?;
         qmp.execute("migrate", &json!({ "uri": format!("exec:cat > {quoted}") })).await?;
         qmp.migrated(SAVE_LIMIT).await?;
-        // What answers to this is the machine's end.
+        // The answer to this is the machine's end.
         let _ = qmp.execute("quit", &json!({})).await;
         Ok(())
     }
