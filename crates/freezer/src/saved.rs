@@ -283,7 +283,7 @@ pub(super) fn descriptors(pid: i32, handed: &[u64]) -> Result<Vec<Descriptor>> {
         } else {
             kind_of(&target_text, &info)
         };
-        let kind = kind.ok_or_else(|| format!("it has {} open, which cannot be carried over", target.display()))?;
+        let kind = kind.ok_or_else(|| format!("it has {} open, which cannot be saved", target.display()))?;
         let locks = Lock::all(&info).ok_or_else(|| format!("it has locked {}", target.display()))?;
         let flags = field(&info, "flags:").and_then(|text| u64::from_str_radix(text, 8).ok());
         found.push(Descriptor { number, flags: flags.ok_or("its files: no flags")?, kind, locks });

@@ -137,7 +137,7 @@ impl Machine for QemuMachine {
     async fn start(&self, launch: &Launch, events: UnboundedSender<EventKind>) -> Result<Box<dyn Running>> {
         let mut machine = self.clone();
         let not_frozen = self.warm.as_ref().and_then(|warm| warm.not_frozen.as_ref()).filter(|_| self.freezes());
-        let without = |why| format!("a plain fork: the warm base has no frozen QEMU that can go on here: {why}");
+        let without = |why| format!("a plain fork: the warm base has no frozen QEMU that can continue here: {why}");
         let mut remarks: Vec<String> = not_frozen.map(without).into_iter().collect();
         loop {
             let (memory, begin) = machine.beginning(launch);
@@ -160,7 +160,7 @@ impl Machine for QemuMachine {
             let (simpler, remark) = match &machine.warm {
                 None => return Err(failed),
                 Some(warm) if machine.thaws() => {
-                    (Some(warm.without_process(failed.to_string())), "a plain fork: the frozen QEMU could not go on")
+                    (Some(warm.without_process(failed.to_string())), "a plain fork: the frozen QEMU could not continue")
                 }
                 Some(_) => (None, "the warm base could not be forked, so the machine booted from scratch"),
             };

@@ -96,14 +96,20 @@ fn a_frozen_qemu_stays_as_it_is_and_is_not_needed() {
     let run = test();
     assert!(machine(&run)["warm_base"].is_string() && machine(&run)["thawed"].is_null(), "{}", run.all());
     let remark = run.report["functions"][0]["remarks"][0].as_str().unwrap();
-    assert!(remark.contains("the frozen QEMU could not go on") && remark.contains("laid out differently"), "{remark}");
+    assert!(
+        remark.contains("the frozen QEMU could not continue") && remark.contains("laid out differently"),
+        "{remark}"
+    );
     // What is noticed before: it was frozen under another kernel. The base itself serves as before.
     let id = machine(&run)["warm_base"].clone();
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     change(release.trim(), &"9".repeat(release.trim().len()));
     let run = test();
     let remark = run.report["functions"][0]["remarks"][0].as_str().unwrap();
-    assert!(remark.contains("no frozen QEMU that can go on here: the host's kernel or processor changed"), "{remark}");
+    assert!(
+        remark.contains("no frozen QEMU that can continue here: the host's kernel or processor changed"),
+        "{remark}"
+    );
     assert_eq!((&machine(&run)["thawed"], &machine(&run)["warm_base"]), (&Value::Null, &id), "{}", run.all());
     bench.nothing_left();
 }
