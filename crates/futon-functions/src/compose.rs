@@ -1,4 +1,4 @@
-//! A compose file, read by Docker Compose, and what futon itself wants to know of a service.
+//! A compose file, read by Docker Compose, and futon's own settings of its services.
 
 use std::path::{Path, PathBuf};
 
@@ -7,22 +7,22 @@ use futon_model::ImageReference;
 
 use futon_common::{Error, Result};
 
-/// The project of a file that names none, in a folder whose name gives none.
+/// The project name if neither the file nor its folder gives one.
 const PROJECT: &str = "futon";
 
-/// What Compose warns of and users of futon need not hear.
+/// Warnings of Compose that futon's users do not need.
 const NO_NEWS: &str = "the attribute `version` is obsolete";
 
-/// A compose file: where it is, and what Docker Compose makes of it.
+/// A compose file: its path, and Docker Compose's result.
 #[derive(Debug, Clone)]
 pub struct Compose {
     /// Path of the file, for messages.
     pub path: PathBuf,
-    /// The whole of it.
+    /// The whole project.
     pub project: Project,
-    /// Reads it again, for what the model does not hold.
+    /// Reads it again, for parts that the model does not have.
     pub(crate) loader: Loader,
-    /// In place of the declarations of the file.
+    /// Replaces the file's declarations.
     pub(crate) declared: Option<FunctionHints>,
     /// Whether all services of the file start, not only those that a function needs.
     pub(crate) whole: bool,
@@ -43,7 +43,7 @@ pub struct Service {
     pub spec: compose_model::Service,
 }
 
-/// A declaration, and where it stands.
+/// A declaration, and where it is written.
 #[derive(Debug, Clone)]
 pub struct Declared {
     /// The declaration.
@@ -78,7 +78,7 @@ impl Compose {
     /// Reads a compose file with the Docker Compose at `program`.
     ///
     /// # Errors
-    /// When the file cannot be read or Compose refuses it; when Compose itself cannot be run, that is the machine's fault.
+    /// When the file cannot be read or Compose refuses it (the user's fault), or Compose itself cannot be run (the host's fault).
     pub fn read(path: &Path, program: &Path) -> Result<Self> {
         let loader = Loader::new(program).fallback_name(PROJECT);
         let project = loader.load(path).map_err(|e| load_error(&e))?;
@@ -90,12 +90,12 @@ impl Compose {
         self.project.services.keys().map(String::as_str)
     }
 
-    /// What Compose warned of.
+    /// Compose's warnings.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         self.project.warnings.iter().map(String::as_str).filter(|words| !words.contains(NO_NEWS))
     }
 
-    /// Names of the services that can be called: they declare calls or a client, or a built-in client knows them. Not those of profiles
+    /// Names of the services that can be called: they declare calls or a client, or a built-in client knows them. Without services of profiles
     /// that are not active.
     ///
     /// # Errors
@@ -119,7 +119,7 @@ impl Compose {
     /// The image that a service names.
     ///
     /// # Errors
-    /// When there is no such service, it names none, or the name is none.
+    /// When there is no such service, it has no image, or the image's name is invalid.
     pub fn image(&self, service: &str) -> Result<ImageReference> {
         let spec = self.project.services.get(service);
         let image = spec.and_then(|spec| spec.image.as_deref()).ok_or_else(|| {
@@ -142,7 +142,7 @@ impl Compose {
         Ok(Service { name: name.to_owned(), image, container: spec.container(&self.project.name, name), hints, spec })
     }
 
-    /// What a service declares with its key `x-futon`: there, or in the file that the key names.
+    /// A service's declaration with the key `x-futon`: in place, or in the file that the key names.
     ///
     /// # Errors
     /// When it is malformed, or there is no such file.
@@ -165,12 +165,12 @@ impl Compose {
         Declared::parse(&path, &text).map(Some)
     }
 
-    /// Puts a declaration in the place of those of the file, for whatever function is selected.
+    /// Replaces the file's declarations by this one, for any selected function.
     pub fn declare(&mut self, declaration: FunctionHints) {
         self.declared = Some(declaration);
     }
 
-    /// Starts all services of the file with whatever function is selected, as `docker compose up` does.
+    /// Starts all services of the file with any selected function, as `docker compose up` does.
     pub fn start_all(&mut self) {
         self.whole = true;
     }
@@ -181,7 +181,7 @@ impl Compose {
     }
 }
 
-/// A declaration that cannot be used is the user's mistake.
+/// An invalid declaration is the user's mistake.
 #[must_use]
 pub fn calls_error(error: &calls::CallsError) -> Error {
     let told = Error::usage(error.to_string());
@@ -191,7 +191,7 @@ pub fn calls_error(error: &calls::CallsError) -> Error {
     }
 }
 
-/// A refused file is the user's, a program that does not start the machine's.
+/// A refused file is the user's fault; a program that does not start is the host's.
 fn load_error(error: &LoadError) -> Error {
     let hint = match error {
         LoadError::Unreadable { .. } => "choose another file with --functions FILE",
@@ -217,7 +217,7 @@ fn load_error(error: &LoadError) -> Error {
 pub(super) mod tests {
     use super::*;
 
-    /// A model as Compose's canonical document has it; extensions of services are put in by the caller.
+    /// A model as in Compose's canonical document; the caller adds extensions of services.
     pub(crate) fn model(document: &serde_json::Value) -> Compose {
         let project = Project::from_json(document.to_string().as_bytes()).unwrap();
         let project = Project { file: "functions.yaml".into(), ..project };

@@ -1,5 +1,5 @@
-//! A compose service as requests to the engine's API: what `docker compose up` would ask for, without the seconds that its program takes
-//! under emulation. What is not understood here is left to `docker compose`.
+//! A compose service as requests to the engine's API: the same as from `docker compose up`, without the seconds that its program takes
+//! under emulation. Services with keys that are unknown here are left to `docker compose`.
 //!
 //! Field names: Docker Engine API 1.45, `POST /containers/create`, `/networks/create` and `/volumes/create`; how Compose 2.26 fills them, as
 //! seen with `docker inspect`.

@@ -1,4 +1,4 @@
-//! Archives that an engine loads, whoever made them: the old form (`manifest.json` alone), the OCI layout in a tar, and both in one.
+//! Archives that an engine can load, from any tool: the old format (only `manifest.json`), an OCI layout in a tar file, and both in one.
 
 use std::io::Read;
 
@@ -41,7 +41,7 @@ pub(super) fn stage(
         };
         return stage_layout(tar, &entries, staging, name, added);
     };
-    // With a manifest.json an engine looks at nothing else; the index only tells how the manifests were written.
+    // If there is a manifest.json, an engine reads nothing else; the index only shows how the manifests were written.
     let entries = layout::entries(tar).ok().flatten();
     let saved: Option<Vec<Saved>> = first_value(&manifest).map_err(|e| {
         StoreError::not_an_image(tar.describe(), format!("cannot read its manifest.json: {e} (hint: save it again)"))
@@ -56,7 +56,7 @@ pub(super) fn stage(
     Ok(images)
 }
 
-/// Which images of the archive are meant, and the names they get.
+/// Which images of the archive to take, and the names they get.
 fn choose<'s>(
     tar: &Tar,
     saved: &'s [Saved],
@@ -122,7 +122,7 @@ fn stage_layout(
     named.into_iter().map(|(entry, name)| layout::open(tar, entry)?.stage(staging, &name, added.to_owned())).collect()
 }
 
-/// Stages one image; its manifest is the archive's own where it has one, else made here.
+/// Stages one image; its manifest is the archive's own if it has one, else it is made here.
 fn stage_saved(
     tar: &Tar,
     image: &Saved,
@@ -164,7 +164,7 @@ fn stage_saved(
         let checked = check_content(&what, number, staging.open(&descriptor.digest)?, diff_id)?;
         let mut compression = checked.compression;
         if checked.fault.is_some() {
-            // The engine reads a layer as far as its content goes, and never sees what is wrong behind it. What is kept is the content.
+            // The engine reads a layer only to the end of its content, and never sees damage after it. Only the content is kept.
             let (_, content) =
                 unpacked(staging.open(&descriptor.digest)?).map_err(StoreError::io("read", file.as_ref()))?;
             let plain = staging.take(&format!("{what}: {file}"), &mut UpToFault { content, fault: None })?;
@@ -196,7 +196,7 @@ fn stage_saved(
     })
 }
 
-/// Media type of a layer. The last two are nobody's standard; an engine looks at the content.
+/// Media type of a layer. The last two are not standardised; an engine looks at the content.
 fn layer_type(compression: Compression) -> &'static str {
     match compression {
         Compression::None => media_type::OCI_LAYER,

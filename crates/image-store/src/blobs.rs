@@ -1,4 +1,4 @@
-//! Blobs: files named by their content, and the staging folder where they come to be.
+//! Blobs: files named by their content, and the staging folder where they are collected.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -16,7 +16,7 @@ use super::{Descriptor, StoreError};
 /// Copy buffer, bytes.
 const CHUNK: usize = 256 << 10;
 
-/// Where the blobs of a store lie.
+/// Where the blobs of a store are.
 pub(super) fn blob_folder(store: &Path) -> PathBuf {
     store.join("blobs/sha256")
 }
@@ -42,7 +42,7 @@ pub(super) fn digest_bytes(bytes: &[u8]) -> Result<Digest, StoreError> {
     digest_of(Sha256::new_with_prefix(bytes))
 }
 
-/// Reads all of `from` into `to`; gives the digest and the number of bytes.
+/// Copies all of `from` into `to`; returns the digest and the number of bytes.
 pub(super) fn copy_hashing(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<(Sha256, u64)> {
     let mut buffer = vec![0; CHUNK];
     let (mut hash, mut size) = (Sha256::new(), 0);
@@ -59,8 +59,8 @@ pub(super) fn copy_hashing(from: &mut dyn Read, to: &mut dyn Write) -> io::Resul
     }
 }
 
-/// A folder inside the store where one add collects its blobs. Locked while in use, removed with the value;
-/// what a killed process left is removed by the next one.
+/// A folder inside the store where one add collects its blobs. It is locked while in use and removed with the value;
+/// leftovers of a killed process are removed by the next one.
 #[derive(Debug)]
 pub(super) struct Staging {
     store: PathBuf,
@@ -70,7 +70,7 @@ pub(super) struct Staging {
 }
 
 impl Staging {
-    /// Makes a staging folder, and clears away those that nobody uses.
+    /// Makes a staging folder, and removes unused ones.
     pub fn new(store: &Path) -> Result<Self, StoreError> {
         let parent = store.join("tmp");
         let _guard = lock_store(store)?;
@@ -95,7 +95,7 @@ impl Staging {
         &self.folder
     }
 
-    /// Takes content whose digest and size are known; content that the store has is not read again.
+    /// Stages content whose digest and size are known; content that the store has is not read again.
     pub fn add(
         &mut self,
         what: &str,
@@ -108,7 +108,7 @@ impl Staging {
         self.add_anew(what, expected, open)
     }
 
-    /// The same, and what the store has does not count.
+    /// The same, but ignores whether the store already has it.
     pub fn add_anew(
         &mut self,
         what: &str,
@@ -136,7 +136,7 @@ impl Staging {
         Ok(())
     }
 
-    /// Takes content whatever its digest. The media type of the result is empty.
+    /// Stages content of any digest. The media type of the result is empty.
     pub fn take(&mut self, what: &str, content: &mut dyn Read) -> Result<Descriptor, StoreError> {
         let mut file =
             tempfile::NamedTempFile::new_in(&self.folder).map_err(StoreError::io("write in", &self.folder))?;
@@ -151,7 +151,7 @@ impl Staging {
         Ok(Descriptor { media_type: String::new(), digest, size })
     }
 
-    /// Forgets content that was taken.
+    /// Removes staged content.
     pub fn discard(&mut self, digest: &Digest) -> Result<(), StoreError> {
         if self.blobs.remove(digest.hex()) {
             let path = self.folder.join(digest.hex());
@@ -169,7 +169,7 @@ impl Staging {
         File::open(&path).map_err(StoreError::io("read", &path))
     }
 
-    /// Moves every staged blob into the store; the caller holds the store's lock. Gives the bytes that are new.
+    /// Moves every staged blob into the store; the caller holds the store's lock. Returns the number of new bytes.
     pub fn commit(&mut self) -> Result<u64, StoreError> {
         let to = blob_folder(&self.store);
         fs::create_dir_all(&to).map_err(StoreError::io("create", &to))?;
@@ -185,7 +185,7 @@ impl Staging {
 
 impl Drop for Staging {
     fn drop(&mut self) {
-        // A leftover is harmless: it is unlocked from now on, and the next add clears it away.
+        // A leftover is harmless: it is unlocked from now on, and the next add removes it.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }

@@ -10,7 +10,7 @@ use super::StoreError;
 use super::json::{object_or_default, or_default, respell, words};
 use super::platform::Platform;
 
-/// An image's configuration. `null` is the same as absent, and what futon has no use for is not kept.
+/// An image's configuration. `null` means absent, and fields that futon does not use are dropped.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ImageConfig {
     #[serde(flatten)]
@@ -25,7 +25,7 @@ pub struct ImageConfig {
     history: Vec<Option<Step>>,
 }
 
-/// One step of the image's making, of which the engine reads the time.
+/// One build step of the image; the engine reads its time.
 #[derive(Debug, Clone, Default, Deserialize)]
 struct Step {
     created: Option<GoTime>,
@@ -63,15 +63,15 @@ pub struct RunConfig {
     pub stop_signal: Option<String>,
     /// Seconds between that signal and the one that kills.
     pub stop_timeout: Option<i64>,
-    /// How the container is asked for its health.
+    /// How the container's health is checked.
     pub healthcheck: Option<Healthcheck>,
 }
 
-/// A value in which nothing is of interest.
+/// A value that is ignored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 pub struct Ignored {}
 
-/// An image's `HEALTHCHECK`. Times are nanoseconds, 0 where the default is meant.
+/// An image's `HEALTHCHECK`. Times are nanoseconds; 0 means the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Healthcheck {
@@ -128,12 +128,12 @@ fn document(bytes: &[u8]) -> serde_json::Result<Value> {
     Ok(document)
 }
 
-/// A time as Go's JSON reader takes it.
+/// A time in the format that Go's JSON reader accepts.
 #[derive(Debug, Clone, Deserialize)]
 struct GoTime(String);
 
 impl GoTime {
-    /// Whether it is one of RFC 3339, of a day that exists.
+    /// Whether it is a valid RFC 3339 time, on a day that exists.
     fn is_one(&self) -> bool {
         let Some((date, rest)) = self.0.split_at_checked(19) else { return false };
         let fraction = rest.strip_prefix('.').map(|digits| digits.trim_start_matches(|c: char| c.is_ascii_digit()));
@@ -152,7 +152,7 @@ impl GoTime {
                     && within(offset.get(..2), 24)
                     && within(offset.get(3..), 60)
             });
-        // The crate knows which days exist in years from 1970 on: one as long stands for the year.
+        // The crate only knows the days of years from 1970 on: a year of the same length replaces the given one.
         let (Some(year), Some(day)) = (date.get(..4).and_then(|year| year.parse::<u16>().ok()), date.get(4..)) else {
             return false;
         };
@@ -173,7 +173,7 @@ impl ImageConfig {
     /// Reads a configuration. `what` names it in errors.
     ///
     /// # Errors
-    /// It is not one that an engine takes, or it is for another platform.
+    /// An engine would not accept it, or it is for another platform.
     pub fn parse(what: &str, bytes: &[u8]) -> Result<Self, StoreError> {
         let unreadable =
             |why: String| StoreError::not_an_image(what, format!("an engine cannot read its configuration: {why}"));

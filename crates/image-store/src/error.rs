@@ -1,10 +1,10 @@
-//! What can go wrong with the image store, in words that say what to do.
+//! Errors of the image store, with hints.
 
 use std::path::{Path, PathBuf};
 
 use futon_model::Digest;
 
-/// Why the image store could not do what it was asked.
+/// Why the image store failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -26,10 +26,10 @@ pub enum StoreError {
     Locked {
         /// The store's folder.
         path: PathBuf,
-        /// How long was waited.
+        /// How long the process waited.
         seconds: u64,
     },
-    /// What was given is not an image that the store can keep.
+    /// The input is not an image that the store can keep.
     #[error("{what}: {why}")]
     NotAnImage {
         /// File, folder or image name.
@@ -46,7 +46,7 @@ pub enum StoreError {
         what: String,
         /// Digest that was promised.
         expected: Digest,
-        /// Digest of what is there.
+        /// Digest of the actual content.
         found: Digest,
     },
     /// The image is not made for the machine futon emulates.
@@ -71,17 +71,17 @@ pub enum StoreError {
         /// Platforms that are offered.
         offered: String,
     },
-    /// A part of an image is not where it should be.
+    /// A part of an image is missing.
     #[error("{what}: it lacks {blob} (hint: {again})")]
     Missing {
         /// File or folder.
         what: String,
         /// The part.
         blob: String,
-        /// What brings it.
+        /// How to get it.
         again: &'static str,
     },
-    /// Another process removed what an add relied on, again and again.
+    /// Another process kept removing blobs that an add relied on.
     #[error(
         "blobs vanished from {} while images were added (hint: another process is removing images; try again when it is done)",
         path.display()
@@ -109,7 +109,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// True when what was given is at fault, not this host: another copy or another name would do.
+    /// True when the input is at fault, not the host: another copy or another name would work.
     #[must_use]
     pub fn is_of_the_image(&self) -> bool {
         matches!(
@@ -128,7 +128,7 @@ impl StoreError {
         move |cause| Self::Io { action, path, cause }
     }
 
-    /// Something about `what` makes it no usable image.
+    /// `what` is not a usable image, and why.
     pub(super) fn not_an_image(what: impl Into<String>, why: impl Into<String>) -> Self {
         Self::NotAnImage { what: what.into(), why: why.into() }
     }

@@ -1,4 +1,4 @@
-//! One image from a source into a staging folder: every digest checked on the way, and that the layers are those which the
+//! Imports one image from a source into a staging folder: checks every digest, and that the layers are those which the
 //! configuration promises.
 
 use std::io::Read;
@@ -28,22 +28,22 @@ pub(super) fn in_skopeo_folder(digest: &Digest) -> String {
     digest.hex().to_owned()
 }
 
-/// The processor whose image stands for the others where no machine is named: QEMU's translator has this level.
+/// The processor level whose image is the default if no machine is given: the level of QEMU's TCG.
 pub(super) const USUAL: Amd64Level = Amd64Level::V3;
 
-/// What helps where layers are not those of the configuration.
+/// Hint for layers that do not match the configuration.
 const NOT_OF_ONE: &str = "layers and configuration do not belong to one image; make it again";
 
-/// What an import takes and from where.
+/// The inputs of an import.
 #[derive(Debug)]
 pub(super) struct Import<'a, S> {
     /// The blobs' names in a source.
     pub blob: BlobName,
     /// The index that led to the image, if any, with its content.
     pub index: Option<(Descriptor, Vec<u8>)>,
-    /// The images that one or the other processor would take, the best for the usual one first.
+    /// The images that some processor can run, the best for the default one first.
     pub candidates: Vec<Candidate<'a, S>>,
-    /// Whether the index has more than one image that some processor takes, whether or not the source holds them.
+    /// Whether the index has several images that some processor can run, even if the source lacks them.
     pub several: bool,
 }
 
@@ -59,8 +59,8 @@ pub(super) struct Candidate<'a, S> {
 }
 
 impl<S: Source> Import<'_, S> {
-    /// Stages all blobs of the image; gives what the store will remember. A source may hold some platforms only: those that it
-    /// holds whole are taken.
+    /// Stages all blobs of the image; returns the store's record of it. A source may have only some platforms: those that it
+    /// has completely are taken.
     pub fn stage(
         self,
         staging: &mut Staging,
@@ -130,7 +130,7 @@ impl<S: Source> Candidate<'_, S> {
             let named = format!("{what}: {name}");
             staging.add(&named, layer, open)?;
             if check_diff_id(&what, number, staging.open(&layer.digest)?, diff_id).is_err() {
-                // The store's own copy may have been damaged since: the source's is put in its place.
+                // The store's own copy may be damaged by now: the source's copy replaces it.
                 staging.add_anew(&named, layer, open)?;
                 check_diff_id(&what, number, staging.open(&layer.digest)?, diff_id)?;
             }
@@ -140,7 +140,7 @@ impl<S: Source> Candidate<'_, S> {
     }
 }
 
-/// Checks that a layer unpacks to what the configuration promises, without a fault. The words are the engine's.
+/// Checks that a layer unpacks, without errors, to the content that the configuration promises. The messages are the engine's.
 pub(super) fn check_diff_id(what: &str, number: usize, layer: impl Read, promised: &Digest) -> Result<(), StoreError> {
     match check_content(what, number, layer, promised)?.fault {
         Some(fault) => Err(does_not_unpack(what, number, &fault)),
@@ -148,14 +148,14 @@ pub(super) fn check_diff_id(what: &str, number: usize, layer: impl Read, promise
     }
 }
 
-/// A layer whose content is what the configuration promises.
+/// A layer whose content matches the configuration.
 pub(super) struct Checked {
     pub compression: super::Compression,
-    /// What was wrong behind the content: a checksum, a size, or that they are cut off.
+    /// Damage after the content: a wrong or missing checksum or size.
     pub fault: Option<std::io::Error>,
 }
 
-/// The same, and a fault behind the content is told, not an error.
+/// The same, but damage after the content is returned instead of an error.
 pub(super) fn check_content(
     what: &str,
     number: usize,

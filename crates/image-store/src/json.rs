@@ -24,7 +24,7 @@ where
     object.map_or_else(|| Ok(T::default()), read)
 }
 
-/// A list of words; one word stands for a list of one, as in Docker's `Cmd` and `Entrypoint`.
+/// A list of words; a single word means a list of one, as in Docker's `Cmd` and `Entrypoint`.
 pub(super) fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
@@ -40,7 +40,7 @@ pub(super) fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     }))
 }
 
-/// The first value of a document: what stands behind it is nobody's matter.
+/// The first value of a document; anything after it is ignored.
 pub(super) fn first_value<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> serde_json::Result<T> {
     T::deserialize(&mut serde_json::Deserializer::from_slice(bytes))
 }

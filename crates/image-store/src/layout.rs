@@ -11,7 +11,7 @@ use super::source::Source;
 /// Annotation that names an image of a layout.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
-/// Indexes below indexes that are followed.
+/// How many nested indexes are followed.
 pub(super) const MAX_DEPTH: usize = 4;
 
 /// The entries of a layout's `index.json`; `None` when the source is no layout.
@@ -35,7 +35,7 @@ pub(super) fn find<'s, S: Source>(
     match if named.is_empty() { entries } else { &named } {
         [] => Err(StoreError::not_an_image(what, "the layout contains no image")),
         [one] => open(source, one),
-        // Of several without a platform none is meant more than the others.
+        // Among several without a platform there is no reason to choose one.
         several if several.iter().all(|e| e.platform.is_none()) => Err(not_offered(&what, several)),
         several => {
             let (candidates, several) = choose(source, &what, several)?;
@@ -78,7 +78,7 @@ pub(super) fn is_index(entry: &IndexEntry) -> bool {
     [DOCKER_INDEX, OCI_INDEX].contains(&entry.media_type.as_str())
 }
 
-/// The images that one or the other processor would take, and whether the index has several of them.
+/// The images that some processor can run, and whether the index has several of them.
 fn choose<'s, S: Source>(
     source: &'s S,
     what: &str,
@@ -86,7 +86,7 @@ fn choose<'s, S: Source>(
 ) -> Result<(Vec<Candidate<'s, S>>, bool), StoreError> {
     let there = present(source, entries)?;
     let found = candidates(what, &there, USUAL)?;
-    // An index that leads to what is not here does not lead to what is taken.
+    // An index whose content is missing here is ignored.
     let wanted = candidates(what, entries, USUAL)?;
     let several = wanted.len() > 1 || wanted.iter().zip(&found).any(|(wanted, found)| wanted.digest != found.digest);
     let candidate =
@@ -94,7 +94,7 @@ fn choose<'s, S: Source>(
     Ok((found.into_iter().map(candidate).collect(), several))
 }
 
-/// The entries whose manifests are in the source, as an engine that loads it chooses among them; all, where none is.
+/// The entries whose manifests are in the source, as an engine chooses among them when it loads it; all, if none is.
 fn present<S: Source>(source: &S, entries: &[IndexEntry]) -> Result<Vec<IndexEntry>, StoreError> {
     let mut there = Vec::new();
     for entry in entries {
@@ -118,7 +118,7 @@ pub(super) fn with_config<'s, S: Source>(
     entries.iter().find_map(|entry| {
         let mut import = open(source, entry).ok()?;
         import.candidates.retain(has_it);
-        // It is this one, whatever the processor.
+        // This one, for any processor.
         import.candidates.iter_mut().for_each(|candidate| candidate.platform = None);
         (!import.candidates.is_empty()).then_some(import)
     })

@@ -1,6 +1,6 @@
 //! The store of function images: content-addressed, digest-pinned, shared by every run.
 //!
-//! Role: bring images in (OCI layout, `docker save` archive, registry), name them, check them, hand out their
+//! Role: import images (OCI layout, `docker save` archive, registry), name them, check them, give out their
 //! blobs. Boundary: knows nothing of HTTP or machines; the exchange serves what it finds here.
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs, clippy::exhaustive_enums)]

@@ -11,7 +11,7 @@ use super::StoreError;
 /// How long a process waits for another one's short critical section.
 pub(super) const LOCK_LIMIT: Duration = Duration::from_secs(60);
 
-/// Takes the lock of the store at `folder`, which is made where it is not there; the lock goes with the returned value.
+/// Locks the store at `folder`, which is created if it does not exist; dropping the returned value releases the lock.
 pub(super) fn lock_store(folder: &Path) -> Result<Flock<File>, StoreError> {
     let path = folder.join(".lock");
     fs::create_dir_all(folder).map_err(StoreError::io("create", folder))?;

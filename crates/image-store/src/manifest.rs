@@ -1,4 +1,4 @@
-//! Image manifests and indexes, in both the OCI and the Docker form: reading, judging, writing.
+//! Image manifests and indexes, in OCI and Docker format: reading, checking, writing.
 
 use futon_model::Digest;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -7,7 +7,7 @@ use super::StoreError;
 use super::json::or_default;
 use super::platform::Platform;
 
-/// Media types that the store and the exchange's registry speak.
+/// Media types that the store and the exchange's registry use.
 pub mod media_type {
     /// OCI image manifest.
     pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -122,7 +122,7 @@ impl Document {
     }
 }
 
-/// Media types that the engine takes for a configuration in Docker's own manifest: the last four are of old registries.
+/// Media types that the engine accepts for a configuration in Docker's own manifest: the last four come from old registries.
 const DOCKER_CONFIGS: [&str; 6] = [
     "application/vnd.docker.container.image.v1+json",
     media_type::OCI_CONFIG,
@@ -132,14 +132,14 @@ const DOCKER_CONFIGS: [&str; 6] = [
     "",
 ];
 
-/// What media types of configurations and layers begin with that the engine takes.
+/// Prefixes of the media types that the engine accepts for configurations and layers.
 const IMAGE_PREFIXES: [&str; 2] = ["application/vnd.oci.image.", "application/vnd.docker."];
 
-/// Layers that the engine's storage takes, one above the other.
+/// Maximum number of layers in the engine's storage.
 const MAX_LAYERS: usize = 125;
 
 impl Manifest {
-    /// Refuses what an engine would not take for an image: charts, signatures, bills of materials, and too many layers.
+    /// Refuses what an engine would not accept as an image: charts, signatures, bills of materials, and too many layers.
     pub fn check(&self, what: &str) -> Result<(), StoreError> {
         let kind = self.config.media_type.to_ascii_lowercase();
         let known = |kind: &str| DOCKER_CONFIGS.contains(&kind) || IMAGE_PREFIXES.iter().any(|p| kind.starts_with(p));

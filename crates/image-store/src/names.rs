@@ -1,4 +1,4 @@
-//! The names file: which name leads to which digests.
+//! The names file: maps names to digests.
 
 use std::collections::BTreeMap;
 use std::fs::{File, Permissions};
@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::platform::{Platform, rank};
 use super::{Descriptor, StoreError};
 
-/// Near names that are worth a line.
+/// How many similar names are shown.
 const NEAR: usize = 3;
 
-/// Form of the names file.
+/// Format of the names file.
 const SCHEMA: &str = "futon.images/1";
 
 /// A named image of the store, with everything that it refers to.
@@ -26,14 +26,14 @@ pub struct StoredImage {
     /// The image index, where the name led to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<Descriptor>,
-    /// The manifest of the linux/amd64 image that the usual machine takes.
+    /// The manifest of the linux/amd64 image for the default machine.
     pub manifest: Descriptor,
     /// Its configuration; the digest is the classic Docker image id.
     pub config: Descriptor,
     /// Its layers, lowest first.
     pub layers: Vec<Descriptor>,
-    /// The images that its index has for one or the other level of processor, those above included, as far as they are here; empty
-    /// where the index leads every machine to the same.
+    /// The index's images for all processor levels, the one above included, as far as they are in the store; empty
+    /// if every machine gets the same image.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<Variant>,
     /// Where it came from, for people.
@@ -61,14 +61,14 @@ impl Variant {
         rank(self.platform.as_deref().map(Platform::read).as_ref(), level)
     }
 
-    /// True when no processor is too small for it.
+    /// True when every processor can run it.
     pub(super) fn runs_everywhere(&self) -> bool {
         self.rank(Amd64Level::V1).is_some()
     }
 }
 
 impl StoredImage {
-    /// The image as a machine with a processor of this level takes it; `None` when there is none for it.
+    /// The image for a machine with a processor of this level; `None` when there is none.
     #[must_use]
     pub fn at(&self, level: Amd64Level) -> Option<Self> {
         if self.variants.is_empty() {
@@ -102,13 +102,13 @@ impl StoredImage {
         }
     }
 
-    /// Everything the image refers to, itself included, each digest as often as it is referred to.
+    /// Everything the image refers to, itself included; a digest is repeated for each reference.
     pub fn descriptors(&self) -> impl Iterator<Item = &Descriptor> {
         let variants = self.variants.iter().flat_map(|v| [&v.manifest, &v.config].into_iter().chain(&v.layers));
         self.index.iter().chain([&self.manifest, &self.config]).chain(&self.layers).chain(variants)
     }
 
-    /// Bytes it takes in the store; what images share counts in each.
+    /// Bytes it takes in the store; shared blobs count in each image.
     #[must_use]
     pub fn size(&self) -> u64 {
         let unique: BTreeMap<&Digest, u64> = self.descriptors().map(|d| (&d.digest, d.size)).collect();
@@ -120,8 +120,8 @@ impl StoredImage {
         self.index.iter().chain([&self.manifest]).chain(self.variants.iter().map(|v| &v.manifest))
     }
 
-    /// The image that `digest` pins: itself for its index or its manifest, else the variant that has it, which is then meant
-    /// whatever the processor.
+    /// The image that `digest` pins: itself for its index or its manifest, else the variant with that digest, which then
+    /// applies to any processor.
     #[must_use]
     pub fn pinned(&self, digest: &Digest) -> Option<Self> {
         if self.index.as_ref().is_some_and(|d| d.digest == *digest) {
@@ -150,7 +150,7 @@ pub(super) struct Names {
 }
 
 impl Names {
-    /// Reads the file; one that is not there is an empty store.
+    /// Reads the file; a missing file is an empty store.
     pub fn read(path: &Path) -> Result<Self, StoreError> {
         let text = match std::fs::read(path) {
             Ok(text) => text,
@@ -166,11 +166,11 @@ impl Names {
         }
     }
 
-    /// Writes the file whole or not at all. The caller holds the store's lock.
+    /// Writes the file completely or not at all. The caller holds the store's lock.
     pub fn write(&self, path: &Path) -> Result<(), StoreError> {
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
         let names = Self { schema: SCHEMA.to_owned(), images: self.images.clone() };
-        // Always the same name: what a killed process left is written over. The caller's lock keeps others away.
+        // Always the same name: leftovers of a killed process are overwritten. The caller's lock keeps other processes away.
         let fresh = folder.join(".names.new");
         let mut file = File::create(&fresh).map_err(StoreError::io("write", &fresh))?;
         file.set_permissions(Permissions::from_mode(0o644)).map_err(StoreError::io("write", &fresh))?;
@@ -189,7 +189,7 @@ impl Names {
         }
     }
 
-    /// Names of the store that someone may have meant who wrote another one, the likeliest first.
+    /// Names in the store that are similar to an unknown one, the likeliest first.
     pub fn near(&self, reference: &ImageReference) -> Vec<String> {
         let wanted = reference.base_name();
         let distance = |image: &StoredImage| -> Option<usize> {

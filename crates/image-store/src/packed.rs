@@ -1,4 +1,4 @@
-//! Compressed content: told by its first bytes, as the engine does, whatever its name or media type says.
+//! Compressed content: recognised by its first bytes, as in the engine, not by its name or media type.
 
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -6,16 +6,16 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use ruzstd::decoding::FrameDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 
-/// Bytes that tell every compression apart.
+/// How many bytes distinguish all compressions.
 const MAGIC: usize = 6;
 
-/// Largest window of a zstd frame that is unpacked, bytes: what `zstd --ultra -22` makes.
+/// Largest window of a zstd frame that is unpacked, bytes: that of `zstd --ultra -22`.
 const ZSTD_WINDOW: u64 = 128 << 20;
 
 /// Memory for unpacking xz, KiB: enough for `xz -9`, whose dictionary has 64 MiB.
 const XZ_MEMORY: u32 = 256 << 10;
 
-/// How much compressed content is unpacked to, bytes: more than the guest's disk has room for. A few KiB can unpack to any size.
+/// Largest unpacked size, bytes: more than fits the guest's disk. A few KiB can unpack to any size.
 pub const UNPACKED_MAX: u64 = 16 << 30;
 
 /// How content is compressed.
@@ -35,24 +35,24 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// Tells a compression by the first bytes of what it made.
+    /// Recognises a compression by the first bytes of its output.
     #[must_use]
     pub fn of(start: &[u8]) -> Self {
         match start {
             [0x1f, 0x8b, 0x08, ..] => Self::Gzip,
             [b'B', b'Z', b'h', ..] => Self::Bzip2,
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
-            // The second is a frame that is to be skipped; tools that write in parts begin with one.
+            // The second is a skippable frame; tools that write in parts begin with one.
             [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
             _ => Self::None,
         }
     }
 }
 
-/// Content as it was before it was compressed, and how it was. Reading it fails behind [`UNPACKED_MAX`] bytes: see [`is_too_large`].
+/// The uncompressed content, and its compression. Reading fails after [`UNPACKED_MAX`] bytes: see [`is_too_large`].
 ///
 /// # Errors
-/// The first bytes cannot be read. What is wrong with the content, reading the result tells; [`is_cut`] tells content that
+/// The first bytes cannot be read. Errors in the content appear when the result is read; [`is_cut`] recognises content that
 /// ends too early.
 pub fn unpacked<'r>(content: impl Read + 'r) -> io::Result<(Compression, Box<dyn Read + 'r>)> {
     unpacked_within(content, UNPACKED_MAX)
@@ -77,7 +77,7 @@ pub(super) fn unpacked_within<'r>(
         Compression::Xz => Box::new(lzma_rust2::XzReader::new_mem_limit(buffered(content), true, XZ_MEMORY)),
         Compression::Zstd => Box::new(Zstd { decoder: None, content: buffered(content) }),
     };
-    // What is not compressed is as large as it is.
+    // Uncompressed content has no such limit.
     let bounded = |content| -> Box<dyn Read + 'r> { Box::new(Bounded { content, left: limit, limit }) };
     Ok((compression, if compression == Compression::None { unpacked } else { bounded(unpacked) }))
 }
@@ -102,7 +102,7 @@ pub fn is_too_large(error: &io::Error) -> bool {
     error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<TooLarge>)
 }
 
-/// Content that may have so many bytes and no more.
+/// Content with a maximum number of bytes.
 struct Bounded<R> {
     content: R,
     left: u64,
@@ -135,10 +135,10 @@ pub fn is_cut(error: &io::Error) -> bool {
     false
 }
 
-/// One gzip member after the other. What follows the last and is none, zeroes of a tape or a copy's leftover, is passed over, as gzip
-/// and the engine pass over it.
+/// One gzip member after the other. Other data after the last one, such as tape padding or a copy's leftover, is ignored, as gzip
+/// and the engine do.
 struct Gzip<R> {
-    /// The member that is read.
+    /// The current member.
     member: Option<flate2::bufread::GzDecoder<R>>,
     /// What follows the last one.
     rest: Option<R>,
@@ -161,7 +161,7 @@ impl<R: BufRead> Read for Gzip<R> {
                 self.rest = Some(rest);
             }
         }
-        // Whoever counts or hashes what is read counts this, too.
+        // Readers that count or hash must see this, too.
         if let Some(mut rest) = self.rest.take() {
             io::copy(&mut rest, &mut io::sink())?;
         }
@@ -253,12 +253,12 @@ mod tests {
         Ok(plain)
     }
 
-    /// Text that does not shrink to nothing, some blocks long.
+    /// Text, some blocks long, that does not compress to almost nothing.
     fn text() -> Vec<u8> {
         (0..60_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).chain(vec![b'x'; 300_000]).collect()
     }
 
-    /// Of Rust's own encoders: what any machine can test.
+    /// From Rust encoders, so that any host can run the test.
     fn gzip(content: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(content).unwrap();

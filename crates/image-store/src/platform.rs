@@ -1,6 +1,6 @@
-//! Platforms: what an entry of an index is made for, and which entry an engine takes on a machine.
+//! Platforms: the platform of an index entry, and which entry an engine chooses on a machine.
 //!
-//! The rules are those of containerd's platform matcher, which the Docker Engine uses, too: words are brought to one spelling,
+//! The rules are those of containerd's platform matcher, which Docker Engine uses, too: spellings are normalised,
 //! the highest level that the processor has wins whatever the order, and a 32-bit image is the last resort.
 
 use futon_model::Amd64Level;
@@ -21,7 +21,7 @@ pub(super) struct Platform {
     pub variant: String,
 }
 
-/// What an image is made for, of what futon's machines can run.
+/// The platforms that futon's machines can run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Target {
     /// 64 bits, for processors from this level.
@@ -40,7 +40,7 @@ impl Target {
     }
 }
 
-/// An architecture's usual word for what is written, in any spelling that an engine knows (containerd's `normalizeArch`).
+/// An architecture's normal spelling, from any spelling that an engine knows (containerd's `normalizeArch`).
 #[must_use]
 pub fn architecture_word(written: &str) -> String {
     let written = written.to_ascii_lowercase();
@@ -79,7 +79,7 @@ impl Platform {
         }
     }
 
-    /// True when an image whose configuration says this can be run. A configuration may leave the words out, and an engine does
+    /// True when an image with this configuration can run. A configuration may lack the values, and an engine does
     /// not look at its variant.
     pub fn can_run(&self) -> bool {
         let bare = Self { variant: String::new(), ..self.clone() };
@@ -95,7 +95,7 @@ impl std::fmt::Display for Platform {
     }
 }
 
-/// Place in the engine's order of something with this platform, or with none: that comes last.
+/// Rank in the engine's order for this platform; no platform comes last.
 pub(super) fn rank(platform: Option<&Platform>, level: Amd64Level) -> Option<u8> {
     match platform {
         Some(platform) => platform.target()?.rank(level),
@@ -103,7 +103,7 @@ pub(super) fn rank(platform: Option<&Platform>, level: Amd64Level) -> Option<u8>
     }
 }
 
-/// The entries of an index that an engine takes on one or the other processor, the best for `first` before all.
+/// The entries of an index that an engine accepts on some processor, the best for `first` at the front.
 pub(super) fn candidates<'e>(
     what: &str,
     entries: &'e [IndexEntry],
@@ -111,7 +111,7 @@ pub(super) fn candidates<'e>(
 ) -> Result<Vec<&'e IndexEntry>, StoreError> {
     let best = |level| {
         let ranked = entries.iter().filter_map(|e| Some((rank(e.platform.as_ref(), level)?, e)));
-        // Of equals the first, as a stable sort would have it.
+        // The first of equals, as in a stable sort.
         ranked.min_by_key(|(rank, _)| *rank).map(|(_, entry)| entry)
     };
     let mut found: Vec<&IndexEntry> = Vec::new();
@@ -125,7 +125,7 @@ pub(super) fn candidates<'e>(
     if found.is_empty() { Err(not_offered(what, entries)) } else { Ok(found) }
 }
 
-/// The refusal of an index that has nothing for futon's machines.
+/// The error for an index without an image for futon's machines.
 pub(super) fn not_offered(what: &str, entries: &[IndexEntry]) -> StoreError {
     let known = entries.iter().filter_map(|e| e.platform.as_ref()).filter(|p| p.architecture != "unknown");
     let mut offered: Vec<String> = known.map(Platform::to_string).collect();

@@ -16,7 +16,7 @@ use super::manifest::{Descriptor, Document, MAX_DOCUMENT};
 use super::platform::{Platform, candidates};
 use super::source::{Folder, Source};
 
-/// How a registry is spoken to.
+/// How to contact a registry.
 #[derive(Debug, Clone)]
 pub struct RegistryOptions {
     /// Whether the registry must speak TLS with a certificate that the host trusts.
@@ -33,21 +33,21 @@ impl Default for RegistryOptions {
     }
 }
 
-/// What was fetched: a folder of skopeo's `dir:` form for each image.
+/// The fetched images: a folder in skopeo's `dir:` format for each.
 #[derive(Debug)]
 pub(super) struct Fetched {
     index: Option<(Descriptor, Vec<u8>)>,
     images: Vec<Image>,
 }
 
-/// An image of a platform: its manifest's descriptor, and where it lies.
+/// An image of a platform: its manifest's descriptor, and its folder.
 type Image = (Option<Platform>, Descriptor, Fresh);
 
 /// A folder that skopeo made.
 #[derive(Debug)]
 pub(super) struct Fresh {
     folder: Folder,
-    /// The manifest lies there under a name of its own.
+    /// The manifest has a special name there.
     manifest: Digest,
 }
 
@@ -66,7 +66,7 @@ impl Source for Fresh {
 }
 
 impl Fetched {
-    /// The import of what was fetched; can be asked for again.
+    /// The import of the fetched images; can be repeated.
     pub fn import<'a>(&'a self) -> Import<'a, Fresh> {
         let candidate = |(platform, manifest, source): &'a Image| Candidate {
             source,
@@ -78,7 +78,7 @@ impl Fetched {
     }
 }
 
-/// Fetches the images of a name that futon's machines may take into `staging`, manifests and index byte for byte.
+/// Fetches a name's images that futon's machines can run into `staging`, manifests and index byte for byte.
 pub(super) fn fetch(
     reference: &ImageReference,
     options: &RegistryOptions,
@@ -103,7 +103,7 @@ pub(super) fn fetch(
     for _ in 0..MAX_DEPTH {
         match Document::parse(&what, &raw)? {
             Document::Manifest(manifest) => {
-                // What is no image is refused before it is fetched.
+                // Refuse what is not an image before fetching it.
                 manifest.check(&what)?;
                 let size = raw.len() as u64;
                 found = vec![(None, Descriptor { media_type: String::new(), digest: digest.clone(), size })];
@@ -151,7 +151,7 @@ fn check_manifest(what: &str, expected: &Digest, bytes: &[u8]) -> Result<(), Sto
     Err(StoreError::Digest { what: what.to_owned(), expected: expected.clone(), found })
 }
 
-/// Runs skopeo, which ends when this thread does; gives its standard output, and its lines to `progress`.
+/// Runs skopeo, which ends with this thread; returns its standard output, and passes its lines to `progress`.
 fn run(
     reference: &ImageReference,
     options: &RegistryOptions,
@@ -175,7 +175,7 @@ fn run(
         })?;
     let result = watch(&mut child, options.limit, progress);
     if result.is_err() {
-        // Whatever went wrong, skopeo does not outlive this call.
+        // In any case skopeo does not outlive this call.
         let _ = child.kill();
         let _ = child.wait();
     }
@@ -227,7 +227,7 @@ fn watch(child: &mut Child, limit: Duration, progress: &mut dyn FnMut(&str)) -> 
     Ok((status.success(), stdout, stderr))
 }
 
-/// skopeo's last words, with what the user can do.
+/// skopeo's last message, with a hint.
 fn explain(stderr: &str) -> String {
     let last = stderr.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or("skopeo failed without a message");
     // Its log lines look like `time="…" level=fatal msg="…"`.

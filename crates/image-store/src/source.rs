@@ -1,4 +1,4 @@
-//! Where an image's files are read from: a folder, or a tar archive, compressed or not.
+//! Sources of an image's files: a folder, or a tar archive, compressed or not.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,16 +14,16 @@ use super::packed::{Compression, is_cut, is_too_large, unpacked};
 /// Size of a tar record, bytes.
 const BLOCK: usize = 512;
 
-/// Links that are followed before an archive is taken for a trap.
+/// How many links are followed before an archive is considered malicious.
 const MAX_LINKS: usize = 8;
 
 /// A set of named files that can be read in any order.
 pub(super) trait Source {
     /// What this is, for errors.
     fn describe(&self) -> String;
-    /// What helps when something is missing from it.
+    /// Hint for when something is missing from it.
     fn again(&self) -> &'static str;
-    /// Opens a file; `None` when it is not there.
+    /// Opens a file; `None` when it does not exist.
     fn open(&self, name: &str) -> Result<Option<Box<dyn Read>>, StoreError>;
 
     /// Reads a whole small file.
@@ -62,7 +62,7 @@ impl Source for Folder {
     }
 }
 
-/// A tar archive: nothing is unpacked, members are read where they lie.
+/// A tar archive: nothing is unpacked, members are read in place.
 #[derive(Debug)]
 pub(super) struct Tar {
     path: PathBuf,
@@ -92,7 +92,7 @@ impl Tar {
         drop(plain);
         let length = file.metadata().map_err(io("read"))?.len();
         let listing = list(&mut file, length);
-        // What follows the end of an archive is padding, and nobody reads it: an engine does not, either.
+        // Data after the end of an archive is padding, which an engine does not read, either.
         let ended = listing.ended;
         let wrong = if ended { None } else { broken.or(listing.broken) };
         match wrong {
@@ -112,16 +112,16 @@ impl Tar {
         Ok(Self { path: path.to_owned(), file: Arc::new(file), members: listing.members, ended })
     }
 
-    /// The refusal of an archive in which `lacking` is not to be found: one without an end was cut.
+    /// The error for an archive without `lacking`: if it has no end mark, it was cut.
     pub fn lacks(&self, lacking: &str) -> StoreError {
         if self.ended { StoreError::not_an_image(self.describe(), lacking) } else { cut(&self.describe()) }
     }
 }
 
-/// Most members of an archive: a layer is one.
+/// Maximum number of members in an archive; a layer is one member.
 const MEMBERS_MAX: usize = 100_000;
 
-/// Longest name or header extension of a member, bytes, as Go's reader has it: the library would read it whole.
+/// Longest name or header extension of a member, bytes, as in Go's reader: the library would read it completely.
 const SPECIAL_MAX: u64 = 1 << 20;
 
 pub(super) fn too_large(what: &str, error: &io::Error) -> StoreError {
@@ -132,7 +132,7 @@ fn cut(what: &str) -> StoreError {
     StoreError::not_an_image(what, "unexpected end: the archive is cut short (hint: save or copy it again)")
 }
 
-/// Copies as much as can be read; gives what was wrong with the rest. What cannot be written is an error.
+/// Copies as much as can be read, and returns what was wrong with the rest. A failed write is an error.
 fn copy(from: &mut dyn Read, to: &mut File) -> io::Result<Option<io::Error>> {
     let mut buffer = vec![0; 256 << 10];
     loop {
@@ -145,7 +145,7 @@ fn copy(from: &mut dyn Read, to: &mut File) -> io::Result<Option<io::Error>> {
     }
 }
 
-/// What an archive holds, as far as it can be read.
+/// The members of an archive, as far as it can be read.
 struct Listing {
     members: BTreeMap<String, Member>,
     /// Whether the mark of an archive's end was met.
@@ -159,7 +159,7 @@ fn list(file: &mut File, length: u64) -> Listing {
     let read = (|| {
         file.seek(SeekFrom::Start(0))?;
         for (number, entry) in tar::Archive::new(&mut *file).entries_with_seek()?.raw(true).enumerate() {
-            // What is damaged is told below, with what came before it.
+            // Damage is reported below, with the members before it.
             let Ok(entry) = entry else { break };
             let header = entry.header();
             let kind = header.entry_type();

@@ -30,13 +30,13 @@ const TRIES: usize = 3;
 pub struct ImageStore {
     folder: PathBuf,
     level: Amd64Level,
-    /// Another store, which is only read: images that this one lacks are looked up there.
+    /// A second, read-only store: images that this one lacks are looked up there.
     shared: Option<Box<ImageStore>>,
     read_only: bool,
     cache: Mutex<Option<(Stamp, Arc<Names>)>>,
 }
 
-/// What tells one state of the names file from another: it is always replaced, never written in place.
+/// Identifies a state of the names file, which is always replaced, never written in place.
 type Stamp = (u64, u64, SystemTime);
 
 /// An image that was added.
@@ -44,7 +44,7 @@ type Stamp = (u64, u64, SystemTime);
 pub struct Added {
     /// The image as it is now stored.
     pub image: StoredImage,
-    /// Manifest that the name led to before, when it was another one.
+    /// The name's previous manifest, if it was different.
     pub replaced: Option<Digest>,
     /// Bytes that the store did not have before; counted once for all images of one add.
     pub new_bytes: u64,
@@ -53,16 +53,16 @@ pub struct Added {
 /// What a removal did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removed {
-    /// Whether the name was there.
+    /// Whether the name existed.
     pub found: bool,
-    /// Blobs that nothing refers to any more, and are gone.
+    /// Number of unused blobs that were removed.
     pub blobs: usize,
     /// Their size, bytes.
     pub bytes: u64,
 }
 
 impl ImageStore {
-    /// Opens the store at `folder`. The first image that is added makes it, where it is not there.
+    /// Opens the store at `folder`. If the folder does not exist, adding the first image creates it.
     ///
     /// # Errors
     /// Its names file cannot be read, or is not futon's.
@@ -73,7 +73,7 @@ impl ImageStore {
         Ok(store)
     }
 
-    /// Opens the store at `folder`, from which nothing is removed and to which nothing is added.
+    /// Opens the store at `folder` read-only.
     ///
     /// # Errors
     /// As for [`open`](Self::open).
@@ -81,8 +81,8 @@ impl ImageStore {
         Ok(Self { read_only: true, ..Self::open(folder)? })
     }
 
-    /// Opens the store at `folder` over another one that is only read, as a lab shares it: images are looked up in the first, then in the
-    /// other; what is added and removed is the first one's.
+    /// Opens the store at `folder` over a read-only one, for instance shared by a lab: images are looked up in the first, then in the
+    /// other; adding and removing changes only the first.
     ///
     /// # Errors
     /// As for [`open`](Self::open).
@@ -90,7 +90,7 @@ impl ImageStore {
         Ok(Self { shared: Some(Box::new(Self::open_read_only(shared)?)), ..Self::open(folder)? })
     }
 
-    /// The store as a machine with a processor of this level sees it: an index leads to the image that an engine would take there.
+    /// The store for a machine with a processor of this level: an index gives the image that an engine would choose there.
     #[must_use]
     pub fn for_processor(mut self, level: Amd64Level) -> Self {
         self.level = level;
@@ -98,7 +98,7 @@ impl ImageStore {
         self
     }
 
-    /// Level of the processor that images are looked up for: x86-64-v3, QEMU's translator, where none was given.
+    /// Level of the processor that images are looked up for; default x86-64-v3, that of QEMU's TCG.
     #[must_use]
     pub fn level(&self) -> Amd64Level {
         self.level
@@ -110,7 +110,7 @@ impl ImageStore {
         &self.folder
     }
 
-    /// The file that holds a blob, whether or not it is there.
+    /// The file of a blob, whether or not it exists.
     #[must_use]
     pub fn blob_path(&self, digest: &Digest) -> PathBuf {
         let own = blob_path(&self.folder, digest);
@@ -208,7 +208,7 @@ impl ImageStore {
         fitting.map(Some).ok_or_else(refused)
     }
 
-    /// By the digest of an index an engine chooses for itself: what it would choose must be here.
+    /// Given an index's digest, an engine chooses itself: its choice must be in the store.
     fn require_choice(
         &self,
         reference: &ImageReference,
@@ -218,7 +218,7 @@ impl ImageStore {
         let path = blob_path(&self.folder, &index.digest);
         let bytes = fs::read(&path).map_err(StoreError::io("read", &path))?;
         let Document::Index { entries, .. } = Document::parse(&reference.to_string(), &bytes)? else { return Ok(()) };
-        // Whether a nested index has what it should was looked at when it was added.
+        // Nested indexes were checked when they were added.
         let chosen = candidates(&reference.to_string(), &entries, self.level).ok();
         let Some(chosen) = chosen.as_ref().and_then(|found| found.first()).filter(|entry| !is_index(entry)) else {
             return Ok(());
@@ -237,7 +237,7 @@ impl ImageStore {
         })
     }
 
-    /// The folder of the store that is only read, where a name is in it.
+    /// The folder of the read-only store, if it has a name.
     ///
     /// # Errors
     /// The names file cannot be read.
@@ -247,7 +247,7 @@ impl ImageStore {
         Ok(read_only.names()?.resolve(reference).map(|_| read_only.folder()))
     }
 
-    /// Whether a name is in the store that images are added to.
+    /// Whether a name is in the writable store.
     ///
     /// # Errors
     /// The names file cannot be read.
@@ -255,7 +255,7 @@ impl ImageStore {
         Ok(!self.read_only && self.names()?.resolve(reference).is_some())
     }
 
-    /// Names of the store that someone may have meant who wrote this one, the likeliest first.
+    /// Names in the store that are similar to this one, the likeliest first.
     ///
     /// # Errors
     /// The names file cannot be read.
@@ -266,7 +266,7 @@ impl ImageStore {
         Ok(near)
     }
 
-    /// Removes blobs that no image refers to: what another process is just adding is safe.
+    /// Removes blobs that no image refers to; blobs that another process is adding are safe.
     ///
     /// # Errors
     /// The store cannot be locked or changed.
@@ -274,7 +274,7 @@ impl ImageStore {
         if !self.has_own() {
             return Ok(Removed { found: false, blobs: 0, bytes: 0 });
         }
-        // What adds that were killed have left goes with it.
+        // This also removes leftovers of killed adds.
         drop(Staging::new(&self.folder)?);
         let _lock = lock_store(&self.folder)?;
         let names = Names::read(&self.names_path())?;
@@ -301,7 +301,7 @@ impl ImageStore {
         Ok(self.list()?.into_iter().filter(|image| image.is_of(reference)).collect())
     }
 
-    /// Forgets a name, and removes the blobs that no other image refers to. An image of the shared store is not found.
+    /// Removes a name, and the blobs that no other image refers to. An image of the shared store is not found.
     ///
     /// # Errors
     /// The store cannot be locked or changed.
@@ -404,7 +404,7 @@ impl ImageStore {
     }
 }
 
-/// A digest in an image's name must be its own: nobody would find it by that name.
+/// A digest in an image's name must be the image's own, else it could not be found by that name.
 fn has_its_digest(image: &StoredImage) -> Result<(), StoreError> {
     match image.reference.digest() {
         Some(named) if image.pinned(named).is_none() => Err(StoreError::not_an_image(

@@ -1,4 +1,4 @@
-//! Reading the whole store again: is everything there, and is it what its digest says?
+//! Reads the whole store again: is everything there, and does it match its digest?
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,18 +9,18 @@ use super::blobs::{copy_hashing, digest_of};
 use super::store::ImageStore;
 use super::{Descriptor, StoreError};
 
-/// What a check of the whole store found.
+/// Result of a check of the whole store.
 #[derive(Debug, Clone, Default)]
 pub struct Verification {
     /// Blobs that were read.
     pub blobs: usize,
     /// Their size, bytes.
     pub bytes: u64,
-    /// Everything that is wrong; empty when the store is sound.
+    /// All problems; empty when the store is sound.
     pub problems: Vec<Problem>,
 }
 
-/// A blob that is not what it should be.
+/// A missing or damaged blob.
 #[derive(Debug, Clone)]
 pub struct Problem {
     /// The blob.
@@ -35,7 +35,7 @@ impl ImageStore {
     /// Hashes every blob that an image refers to.
     ///
     /// # Errors
-    /// The names file cannot be read. What is wrong with blobs is in the result.
+    /// The names file cannot be read. Problems of blobs are in the result.
     pub fn verify(&self) -> Result<Verification, StoreError> {
         let names = self.names()?;
         let mut wanted: BTreeMap<&Digest, (&Descriptor, Vec<String>)> = BTreeMap::new();

@@ -24,7 +24,7 @@ pub struct Witnesses<'a> {
     pub client: Option<&'a ClientReport>,
     /// Results logs: those that came with the token, or all if the script has no token.
     pub results_logs: &'a [String],
-    /// Whether the machine's times are a host processor's, so that latencies mean something.
+    /// Whether the machine runs at a real processor's speed, so that latencies mean something.
     pub native_speed: bool,
 }
 
@@ -157,7 +157,7 @@ fn kernel_trouble(w: &Witnesses<'_>) -> Option<Verdict> {
             "the whole report is in console.log; without KVM this can be a bug of QEMU: try again, or give the machine one processor with --vcpus 1",
         ),
         Alarm::KernelOops => (Code::GuestOops, "the whole report is in console.log"),
-        // Linux, mm/oom_kill.c: a control group's limit is told apart by the line's first words.
+        // Linux, mm/oom_kill.c: the line's first words show whether a control group's limit was reached.
         Alarm::OutOfMemoryKill if line.contains("Memory cgroup out of memory") => {
             (Code::OutOfMemory, "the container reached its own limit: raise mem_limit of the service")
         }
@@ -285,7 +285,7 @@ fn guest_stopped_early(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict
     Some(hint(v, "its last messages are in console.log"))
 }
 
-/// What only futon's own run script can prove.
+/// The checks that only futon's own run script can satisfy.
 fn own_script(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
     if let Some(bad) = timeline.ended.iter().find(|s| !s.is_ok()) {
         return Some(with_failed_companion(failed_step(w.plan, bad, w.events, w.client), w.events));
@@ -310,7 +310,7 @@ fn token_given_once(w: &Witnesses<'_>) -> Option<Verdict> {
     Some(verdict(Outcome::Failed, steps::FETCH, Code::StepMissing, why))
 }
 
-/// The steps, the script's last word and the machine's shutdown follow one another.
+/// The steps, the script's final report and the machine's shutdown must come in this order.
 fn in_order_to_the_end(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
     let place = |event: &Event| match &event.kind {
         EventKind::RunScriptRequested { authentic: true, .. } => Some(0),
@@ -403,7 +403,7 @@ fn results_log(w: &Witnesses<'_>) -> Option<Verdict> {
         let v = verdict(Outcome::Failed, steps::UPLOAD, Code::NoResultsLog, "this run's results log did not arrive");
         return Some(hint(v, "a run script must upload results.log before it shuts down"));
     }
-    // Of several logs none may say that something failed.
+    // If there are several logs, none may report a failure.
     let bad = w.results_logs.iter().find_map(|log| {
         let last = log.lines().rev().map(str::trim).find(|l| !l.is_empty()).unwrap_or("");
         (last != SUCCESS_LINE).then_some(last)
@@ -423,7 +423,7 @@ fn clean_shutdown(w: &Witnesses<'_>, timeline: &Timeline) -> Option<Verdict> {
     Some(verdict(Outcome::Failed, &timeline.last, Code::StepMissing, why))
 }
 
-/// What a reader should know besides: above all, attempts to speak for the guest.
+/// Other remarks: above all, attempts to forge the guest's reports.
 fn oddities(w: &Witnesses<'_>) -> Vec<String> {
     let count = |pick: &dyn Fn(&EventKind) -> bool| w.events.iter().filter(|e| pick(&e.kind)).count();
     let own = w.plan.script == ScriptKind::Own;

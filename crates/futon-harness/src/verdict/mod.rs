@@ -1,4 +1,4 @@
-//! The verdict: a pure function of the plan and of what independent witnesses said. A pass needs positive proof.
+//! The verdict: a pure function of the plan and of independent witnesses. A pass needs positive proof.
 
 mod checks;
 mod companions;

@@ -1,11 +1,11 @@
-//! A published port that the guest itself had taken: nothing is said of the function then.
+//! A published port that the guest itself already used: there is no verdict on the function then.
 
 use futon_model::{Code, EventKind, GuestEvent, Outcome, Verdict, steps};
 
 use super::Witnesses;
 use super::explain::{hint, verdict};
 
-/// The verdict of a run whose guest found a port taken.
+/// The verdict of a run whose guest found a port in use.
 pub(super) fn port_taken(w: &Witnesses<'_>) -> Option<Verdict> {
     let (port, by) = w.events.iter().find_map(|event| match &event.kind {
         EventKind::Guest { authentic: true, guest: GuestEvent::PortTaken { port, by } } => Some((port, by)),

@@ -1,4 +1,4 @@
-//! The verdict under random changes of what happened: nothing that is left out, doubled, moved, altered or forged makes a pass.
+//! The verdict under random changes of the events: removing, doubling, moving, altering or forging events never makes a pass.
 
 use futon_model::{Alarm, Event, EventKind, GuestEvent, Judgement, Outcome, Plan, ShutdownReason, steps};
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use super::{Witnesses, judge};
 
 const LOG: &str = "SUCCESS: All commands completed successfully\n";
 
-/// One change of a run.
+/// One change to a run.
 #[derive(Debug, Clone)]
 enum Change {
     Drop(Index),
@@ -32,7 +32,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// An event that no pass has.
+/// An event that never occurs in a pass.
 fn trouble() -> impl Strategy<Value = EventKind> {
     prop_oneof![
         Just(EventKind::Interrupted),
@@ -80,7 +80,7 @@ fn apply(kinds: &mut Vec<EventKind>, change: &Change) {
     }
 }
 
-/// Makes an event say something else.
+/// Alters an event.
 fn spoil(kind: &mut EventKind) {
     match kind {
         EventKind::Guest { guest, .. } => match guest {
@@ -98,7 +98,7 @@ fn spoil(kind: &mut EventKind) {
     }
 }
 
-/// Takes the token away.
+/// Removes the token.
 fn unsign(kind: &mut EventKind) {
     match kind {
         EventKind::Guest { authentic, .. }
@@ -120,7 +120,7 @@ fn judged(plan: &Plan, events: &[Event]) -> Judgement {
     judge(&Witnesses { plan, events, client: client.as_ref(), results_logs: &results_logs, native_speed: false })
 }
 
-/// Whether every witness is there and says that all went well: written down anew, without the judge's own code.
+/// Whether every witness is there and reports success: a second implementation, without the judge's own code.
 fn all_agree(events: &[Event]) -> Result<(), String> {
     let mut script = Vec::new();
     let (mut shutdowns, mut exits, mut logs, mut clients, mut tokens) = (0, 0, 0, 0, 0);
@@ -167,7 +167,7 @@ fn all_agree(events: &[Event]) -> Result<(), String> {
             "{script:?}, {tokens} tokens, {shutdowns} shutdowns, {exits} exits, {logs} logs, {clients} reports"
         ));
     }
-    // When the image was reported is of no account; and what is said twice is said.
+    // The time of the image's report does not matter, and neither do repeated reports.
     script.retain(|word| word != "image");
     let mut wanted = vec!["token"];
     wanted.extend(steps::GUEST);
@@ -198,7 +198,7 @@ proptest! {
         }
     }
 
-    /// Whoever has no token can neither make a failing run pass nor a passing one fail.
+    /// Without the token nobody can make a failing run pass or a passing run fail.
     #[test]
     fn forgery_changes_no_verdict(
         changes in prop::collection::vec(change(), 0..3),
@@ -225,7 +225,7 @@ proptest! {
         prop_assert_eq!(before.verdict.code, after.verdict.code);
     }
 
-    /// What is written is what is read: events and judgements.
+    /// Events and verdicts survive being written and read again.
     #[test]
     fn records_are_read_back(changes in prop::collection::vec(change(), 0..6)) {
         let mut kinds = base();

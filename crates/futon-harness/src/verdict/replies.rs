@@ -5,9 +5,9 @@ use futon_model::{ClientReport, Code, LoadReport, Outcome, Verdict, steps};
 use super::explain::{failed_call, hint, verdict};
 use super::judge::Witnesses;
 
-/// The reason why not; nothing where all are.
+/// Why not; nothing if all are correct.
 pub(super) fn replies_verified(w: &Witnesses<'_>) -> Option<Verdict> {
-    // Nothing is called where the client only looks.
+    // A client that only describes makes no calls.
     let plan = w.plan.client.as_ref().filter(|client| !client.describes)?;
     let Some(client) = w.client else {
         return Some(verdict(Outcome::Failed, steps::INVOKE, Code::NotVerified, "the client's report did not arrive"));
@@ -15,7 +15,7 @@ pub(super) fn replies_verified(w: &Witnesses<'_>) -> Option<Verdict> {
     if plan.load.is_some() {
         return load_verified(w, client);
     }
-    // Declared calls have none: it would change a function that remembers.
+    // Declared calls have no greeting: it would change a function with state.
     let greeted = plan.declared.is_some() || client.greeting == "verified";
     let complete = client.verified == plan.invocations
         && client.planned == plan.invocations
@@ -36,7 +36,7 @@ pub(super) fn replies_verified(w: &Witnesses<'_>) -> Option<Verdict> {
     Some(verdict(Outcome::Failed, steps::INVOKE, Code::NotVerified, why))
 }
 
-/// A load has as many calls as there is time for: all of them are right, and there are some.
+/// A load makes as many calls as time allows: there must be some, and all must be correct.
 fn load_verified(w: &Witnesses<'_>, client: &ClientReport) -> Option<Verdict> {
     if let Some(failure) = &client.first_failure {
         return Some(failed_call(w.plan, failure));
@@ -50,7 +50,7 @@ fn load_verified(w: &Witnesses<'_>, client: &ClientReport) -> Option<Verdict> {
     Some(verdict(Outcome::Failed, steps::INVOKE, Code::NotVerified, why))
 }
 
-/// Which threshold of a load is exceeded; nothing where all hold.
+/// Which threshold of a load is exceeded; nothing if all hold.
 pub(crate) fn thresholds_hold(load: &LoadReport) -> Option<Verdict> {
     let latency = load.latency_ms.unwrap_or_default();
     let exceeded: Vec<String> = load.thresholds.iter().filter_map(|threshold| threshold.exceeded(&latency)).collect();

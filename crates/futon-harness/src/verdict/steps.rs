@@ -7,15 +7,15 @@ use futon_model::{Cursor, Event, EventKind, GuestEvent, Plan, ScriptKind, StepRe
 pub(super) struct Timeline {
     /// Steps for the report.
     pub(super) steps: Vec<StepReport>,
-    /// Ended steps by the guest's own account, in order.
+    /// Ended steps as the guest reported them, in order.
     pub(super) ended: Vec<EndedStep>,
-    /// The guest's last word.
+    /// The guest's final report.
     pub(super) finish: Option<i32>,
     /// The step the run was in when it ended.
     pub(super) last: String,
 }
 
-/// A step's end, told by somebody who knew the token.
+/// A step's end, reported with the token.
 #[derive(Debug, Clone)]
 pub(super) struct EndedStep {
     pub(super) name: String,
@@ -105,7 +105,7 @@ fn host_step(name: &str, duration_ms: Option<u64>) -> StepReport {
     StepReport { name: name.to_owned(), duration_ms, exit_status: duration_ms.map(|_| 0), cached: false }
 }
 
-/// The seed's name of the results log, and the one that vSwarm-μ's code uses.
+/// The seed's name for the results log, and the name in vSwarm-μ's code.
 pub(super) fn is_results_log(name: &str) -> bool {
     name == "results.log" || name == "test.log"
 }

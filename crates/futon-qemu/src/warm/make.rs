@@ -300,12 +300,12 @@ fn write_script(folder: &Path, make: &MakeWarm<'_>, rehearse: Rehearse) -> Resul
         Rehearse::Later => "later",
         Rehearse::Never => "never",
     };
-    // A reference has no character that a shell would take for its own.
+    // A reference has no characters that are special to a shell.
     let text = PARK_SCRIPT.replace(IMAGES_PLACEHOLDER, &images.join(" ")).replace(REHEARSE_PLACEHOLDER, rehearse);
     fs::write(&script, text).context(|| format!("cannot write {}", script.display()))
 }
 
-/// Whether the frozen QEMU goes on: its guest asks for work.
+/// Whether the frozen QEMU continues: its guest asks for work.
 async fn goes_on(folder: &Path, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) + Send)) -> Result<()> {
     let trial = folder.join("trial");
     fs::create_dir_all(&trial).context(|| format!("cannot make {}", trial.display()))?;
@@ -348,7 +348,7 @@ async fn park(
     park_in(console, folder, make, rehearsal, begin, memory, say).await
 }
 
-/// Starts the machine and waits until its guest asks for work, again and again. One that was saved is given its script once more before.
+/// Starts the machine and waits until its guest keeps asking for work. A saved machine first gets its script again.
 async fn park_in(
     output: &Path,
     folder: &Path,
@@ -497,7 +497,7 @@ impl QemuMachine {
     /// Whether this machine can be saved and forked at all.
     ///
     /// # Errors
-    /// Why not.
+    /// When it cannot; says why.
     pub fn can_fork(&self) -> std::result::Result<(), &'static str> {
         if self.network == futon_model::Network::Host {
             return Err("it uses the host's network");

@@ -1,4 +1,4 @@
-//! What the guest of a warm base rehearses with: an image whose function answers calls, and the requests that bring it up.
+//! The files for a warm base's rehearsal: an image whose function answers calls, and the requests that start it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use futon_model::{ContainerRequest, EngineRequests, PlannedImage};
 use image_store::ImageStore;
 use serde_json::json;
 
-/// The image, its container, and its service in Compose's sense.
+/// Names of the image, its container and its Compose service.
 const NAME: &str = "futon-rehearsal";
 
 /// The program in the image.
 const PROGRAM: &str = "test-client";
 
-/// What the guest uploads of one that went well, and of one that did not.
+/// Uploads of the guest after a successful and after a failed rehearsal.
 const REPORT: &str = "client.json";
 const LOG: &str = "rehearsal.log";
-/// Longest reason that is kept, characters.
+/// Longest reason that is stored, characters.
 const WHY: usize = 300;
 
 /// A rehearsal's files.
@@ -25,7 +25,7 @@ const WHY: usize = 300;
 pub(super) struct Rehearsal {
     /// What the guest fetches as `rehearsal.json`.
     pub(super) requests: PathBuf,
-    /// Has the image, and those that the guest pulls before.
+    /// Has the image, and those that the guest pulls before it.
     pub(super) store: Arc<ImageStore>,
 }
 
@@ -56,14 +56,14 @@ impl Rehearsal {
     }
 }
 
-/// What all of a rehearsal is made from, beside the program in its image.
+/// All inputs of a rehearsal, besides the program in its image.
 pub(super) fn text(program: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut text = image_of(program)?;
     text.extend(serde_json::to_vec(&requests())?);
     Ok(text)
 }
 
-/// Why a rehearsal did not go well, by what the guest has uploaded.
+/// Why a rehearsal failed, according to the guest's uploads.
 pub(super) fn failure(uploads: &Path) -> Option<String> {
     if let Ok(log) = std::fs::read(uploads.join(LOG)) {
         let log = String::from_utf8_lossy(&log).into_owned();
@@ -103,12 +103,12 @@ fn tar_of(files: &[(&str, &[u8])]) -> std::io::Result<Vec<u8>> {
     archive.into_inner()
 }
 
-/// A service on a network of its own with a port of the guest's, as those of the functions are.
+/// A service on its own network with a published port, like those of functions.
 fn requests() -> EngineRequests {
     let network = format!("{NAME}_default");
     let create = json!({
         "Image": NAME,
-        // As the first process of its container the program hears no other one.
+        // As the first process of its container the program gets no other stop signal.
         "StopSignal": "SIGKILL",
         "ExposedPorts": { "50051/tcp": {} },
         "HostConfig": {
@@ -141,7 +141,7 @@ mod tests {
         assert!(park.contains(&format!("REHEARSAL={NAME}\n")), "{image:?}");
         let requests: Value = serde_json::from_slice(&std::fs::read(&rehearsal.requests).unwrap()).unwrap();
         assert_eq!(requests["containers"][0]["create"]["Image"], NAME);
-        // The form that the guest reads; without it the rehearsal fails and each fork is slower.
+        // The format that the guest reads; without it the rehearsal fails and each fork is slower.
         assert_eq!(requests["networks"][0]["Name"], format!("{NAME}_default"));
     }
 

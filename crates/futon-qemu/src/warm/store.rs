@@ -1,4 +1,4 @@
-//! Where warm bases are kept: a folder each below `$RESOURCES/warm`, whole or not there at all.
+//! Where warm bases are kept: a folder each below `$RESOURCES/warm`, either complete or absent.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -28,9 +28,9 @@ pub(super) const CONSOLE: &str = "console/console.log";
 
 const ABOUT: &str = "warm.json";
 
-/// Warm bases that are kept, those used last; each takes some hundred MiB. The two bases, alone and side by side, are four already.
+/// How many recently used warm bases are kept; each takes some hundred MiB. The two bases, alone and side by side, need four already.
 const KEPT: usize = 6;
-/// The same for those that have a function's images in them.
+/// The same for those that contain a function's images.
 const KEPT_WITH_IMAGES: usize = 16;
 
 /// A saved machine.
@@ -38,16 +38,16 @@ const KEPT_WITH_IMAGES: usize = 16;
 pub struct WarmBase {
     /// Short name of its key.
     pub id: String,
-    /// What it was made from.
+    /// Its inputs.
     pub key: WarmKey,
     /// How long it took to make, milliseconds.
     pub made_in_ms: u64,
     /// Its files: hash, size and time stamp when it was made.
     files: BTreeMap<String, Stamp>,
-    /// Why an emulator was not frozen with it.
+    /// Why QEMU was not frozen with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_frozen: Option<String>,
-    /// Why its rehearsal did not go well, or was left out: each fork is slower, and no worse.
+    /// Why its rehearsal failed or was left out: forks are slower, but correct.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_rehearsed: Option<String>,
     /// Folder that it was made in.
@@ -59,7 +59,7 @@ pub struct WarmBase {
     in_use: InUse,
 }
 
-/// What a warm base has to do without, and why.
+/// What a warm base lacks, and why.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Without {
     pub not_frozen: Option<String>,
@@ -71,7 +71,7 @@ pub(super) struct Without {
 struct InUse(#[expect(dead_code, reason = "held until it is dropped")] Option<Arc<Flock<File>>>);
 
 impl PartialEq for InUse {
-    /// Who uses it is no part of what it is.
+    /// Its users do not count when warm bases are compared.
     fn eq(&self, _: &Self) -> bool {
         true
     }
@@ -80,7 +80,7 @@ impl PartialEq for InUse {
 impl Eq for InUse {}
 
 impl InUse {
-    /// The lock, unless somebody is about to remove the warm base in `folder`.
+    /// The lock, unless another process is about to remove the warm base in `folder`.
     fn of(folder: &Path) -> Option<Self> {
         let file = File::open(folder.join(ABOUT)).ok()?;
         Flock::lock(file, FlockArg::LockSharedNonblock).ok().map(|lock| Self(Some(Arc::new(lock))))
@@ -144,7 +144,7 @@ impl WarmBase {
         self.folder.join(name)
     }
 
-    /// How the frozen QEMU goes on with a disk and a console of its own.
+    /// How the frozen QEMU continues with a new disk and console.
     pub(crate) fn thaw(&self, disk: &Path, console: &Path) -> Thaw {
         frozen::order(&self.folder, &self.made_in, disk, console)
     }
@@ -217,11 +217,11 @@ const FAILED_CONSOLE: &str = "failed-console.log";
 #[derive(Debug, Clone)]
 pub struct WarmStore {
     folder: PathBuf,
-    /// Read where the first lacks a warm base, and never written.
+    /// Read if the first lacks a warm base, and never written.
     shared: Option<PathBuf>,
 }
 
-/// One process makes or removes at a time.
+/// Only one process makes or removes warm bases at a time.
 #[derive(Debug)]
 pub struct WarmLock(#[expect(dead_code, reason = "held until it is dropped")] Flock<File>);
 
@@ -232,7 +232,7 @@ impl WarmStore {
         Self { folder: warm_in(resources), shared: None }
     }
 
-    /// The same store, which looks for what it lacks in that of another folder, which it only reads.
+    /// The same store, which also looks in another folder's store, read-only.
     #[must_use]
     pub fn over(self, resources: &Path) -> Self {
         Self { shared: Some(warm_in(resources)), ..self }
@@ -250,7 +250,7 @@ impl WarmStore {
         shared.filter(|shared| !own.join(ABOUT).exists() && shared.join(ABOUT).exists()).unwrap_or(own)
     }
 
-    /// The warm base of a key. Nobody removes it while what is returned, or a copy of it, lives.
+    /// The warm base of a key. It is not removed while the returned value, or a copy of it, lives.
     ///
     /// # Errors
     /// Why there is none.
@@ -267,18 +267,18 @@ impl WarmStore {
         if let Some(why) = base.problem() {
             return Err(why);
         }
-        // Who was used last is kept longest.
+        // The most recently used is kept longest.
         let now = std::time::SystemTime::now();
         let _ = File::open(base.folder.join(ABOUT)).and_then(|file| file.set_modified(now));
         Ok(WarmBase { in_use, ..base }.as_it_serves_here())
     }
 
-    /// All warm bases, the one used last first.
+    /// All warm bases, the most recently used first.
     #[must_use]
     pub fn list(&self) -> Vec<WarmBase> {
         let folders = [Some(&self.folder), self.shared.as_ref()].into_iter().flatten();
         let entries = folders.flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
-        // One in the making has a description, too, in the end.
+        // An unfinished one can already have a description.
         let entries = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
         let mut found: Vec<(std::time::SystemTime, WarmBase)> = entries
             .filter_map(|entry| {
@@ -290,7 +290,7 @@ impl WarmStore {
         found.into_iter().map(|(_, base)| base).collect()
     }
 
-    /// Those that are not only read.
+    /// Those in the writable folder.
     #[must_use]
     pub fn own(&self) -> Vec<WarmBase> {
         self.list().into_iter().filter(|base| self.is_own(base)).collect()
@@ -318,7 +318,7 @@ impl WarmStore {
         if remove_unused(&base.folder)? { Ok(()) } else { Err(in_use(id)) }
     }
 
-    /// Waits, without blocking the program, until nobody else makes a warm base. `waiting` is called once if there is a wait.
+    /// Waits, without blocking the program, until no other process makes a warm base. `waiting` is called once if there is a wait.
     ///
     /// # Errors
     /// When the lock's file cannot be made.
@@ -335,7 +335,7 @@ impl WarmStore {
                     if let Some(say) = waiting.take() {
                         say();
                     }
-                    // Whoever holds it has limits of its own, and the kernel frees it with its process.
+                    // The holder has its own limits, and the kernel frees the lock with its process.
                     tokio::time::sleep(std::time::Duration::from_millis(200)).await;
                 }
                 Err((_, e)) => return Err(Error::infra(failed()).caused_by(e)),
@@ -343,7 +343,7 @@ impl WarmStore {
         }
     }
 
-    /// An empty folder for a warm base in the making; what was left of earlier ones is removed. The lock must be held.
+    /// An empty folder for a new warm base; leftovers of earlier ones are removed. The lock must be held.
     pub(super) fn begin(&self) -> Result<PathBuf> {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with(".making") {
@@ -357,13 +357,13 @@ impl WarmStore {
         fs::canonicalize(&folder).context(failed)
     }
 
-    /// Keeps the console of a machine that did not become a warm base, the last one's only; where, if it was there.
+    /// Keeps the console of the last machine that did not become a warm base; returns its path if there was a console.
     pub(super) fn keep_console(&self, console: &Path) -> Option<PathBuf> {
         let kept = self.folder.join(FAILED_CONSOLE);
         fs::rename(console, &kept).ok().map(|()| kept)
     }
 
-    /// Gives a finished warm base its place, and removes those that were not used for longest.
+    /// Moves a finished warm base to its place, and removes the least recently used ones.
     pub(super) fn finish(&self, base: WarmBase) -> Result<WarmBase> {
         let folder = self.folder.join(&base.id);
         let failed = || format!("cannot make {}", folder.display());
@@ -376,7 +376,7 @@ impl WarmStore {
         let kept = if has_images(&base) { KEPT_WITH_IMAGES } else { KEPT };
         let others = self.list().into_iter().filter(|old| old.id != base.id && has_images(old) == has_images(&base));
         for old in others.filter(|old| self.is_own(old)).skip(kept - 1) {
-            // One that is in use goes another time.
+            // One in use is removed another time.
             let _ = remove_unused(&old.folder);
         }
         Ok(WarmBase { folder, in_use, ..base })
@@ -394,7 +394,7 @@ fn in_use(id: &str) -> Error {
 
 /// Removes a warm base's folder, unless a futon uses it. Whether it is gone.
 fn remove_unused(folder: &Path) -> Result<bool> {
-    // One without a description is whole in nobody's eyes.
+    // Without its description it does not count as complete.
     let _lock = match File::open(folder.join(ABOUT)).map(|file| Flock::lock(file, FlockArg::LockExclusiveNonblock)) {
         Ok(Err((_, nix::errno::Errno::EWOULDBLOCK))) => return Ok(false),
         other => other,
@@ -403,7 +403,7 @@ fn remove_unused(folder: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// SHA-256 of a sparse file's data with its places; holes, most of a guest's memory, cost nothing.
+/// SHA-256 of a sparse file's data and their offsets; holes, most of a guest's memory, cost nothing.
 fn sha256_of_data(path: &Path) -> std::io::Result<String> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
@@ -413,7 +413,7 @@ fn sha256_of_data(path: &Path) -> std::io::Result<String> {
     loop {
         let begin = match lseek(&file, at, Whence::SeekData) {
             Ok(begin) => begin,
-            // Nothing but a hole is left; or the file system knows no holes, and says so of the whole.
+            // Only a hole is left; or the file system does not support holes, and reports this for the whole file.
             Err(nix::errno::Errno::ENXIO) => break,
             Err(e) => return Err(e.into()),
         };
@@ -432,7 +432,7 @@ fn sha256_of_data(path: &Path) -> std::io::Result<String> {
         }
         at = end;
     }
-    // An ordinary read that fails tells of a broken disk, which seeking does not.
+    // Unlike seeking, an ordinary read reveals a broken disk.
     let _ = file.read(&mut buffer[..1])?;
     Ok(hex::encode(hash.finalize()))
 }
@@ -465,7 +465,7 @@ mod tests {
         assert_eq!(store.find(&key("b")).unwrap_err(), "changed since the last one: kernel");
         assert!(base.disk_use() < 8 << 20, "{}", base.disk_use());
 
-        // Same size and time stamp: only the hash tells.
+        // Same size and time stamp: only the hash shows the change.
         let kept = fs::metadata(base.file(MEMORY)).unwrap().modified().unwrap();
         let memory = File::options().write(true).open(base.file(MEMORY)).unwrap();
         memory.write_all_at(b"b", 32 << 20).unwrap();
@@ -492,7 +492,7 @@ mod tests {
         }
         assert_eq!((store.own().len(), store.list().len()), (KEPT, KEPT + 1));
         assert!(store.remove(&base.id).unwrap_err().to_string().contains("cannot write"));
-        // One's own takes the place of the lab's, where that does not serve.
+        // The user's own replaces the shared one if that is not usable.
         fs::write(base.file(STATE), "other").unwrap();
         assert_eq!(store.find(&key("a")).unwrap_err(), "its state changed");
         let own = made(&store, "a");

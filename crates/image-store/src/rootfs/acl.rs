@@ -2,9 +2,9 @@
 
 use super::fault::Errno;
 
-/// A list that says who may do what with a file.
+/// A file's access list.
 pub(super) const ACCESS: &[u8] = b"system.posix_acl_access";
-/// A list that what is made in a directory gets.
+/// The default list for new files in a directory.
 pub(super) const DEFAULT: &[u8] = b"system.posix_acl_default";
 
 const VERSION: u32 = 2;
@@ -28,10 +28,10 @@ struct Line {
 pub(super) struct Acl(Vec<Line>);
 
 impl Acl {
-    /// Reads an attribute's value; an empty list is none.
+    /// Reads an attribute's value; an empty list counts as no list.
     ///
     /// # Errors
-    /// When it is no list.
+    /// When it is not a list.
     pub(super) fn read(value: &[u8]) -> Result<Option<Self>, Errno> {
         let Some((version, lines)) = value.split_first_chunk::<4>() else {
             return if value.is_empty() { Ok(None) } else { Err(Errno::Invalid) };
@@ -57,7 +57,7 @@ impl Acl {
         }
     }
 
-    /// In order: the owner, users, the group, groups, the mask (which users and groups ask for), the others.
+    /// In order: the owner, users, the group, groups, the mask (required by users and groups), the others.
     pub(super) fn is_valid(&self) -> bool {
         let mut stage = 0;
         let mut named = false;
@@ -80,7 +80,7 @@ impl Acl {
         stage == 4
     }
 
-    /// Whether it says more than nine mode bits can.
+    /// Whether it expresses more than nine mode bits can.
     pub(super) fn is_extended(&self) -> bool {
         self.0.iter().any(|line| matches!(line.tag, USER | GROUP | MASK))
     }
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!(Acl::read(&[2, 0, 0, 0]), Ok(None));
         assert_eq!(Acl::read(&[3, 0, 0, 0]), Err(Errno::NotSupported));
         assert_eq!(Acl::read(&[2, 0]), Err(Errno::Invalid));
-        // A user without a mask, an order that is none, and no owner.
+        // A user without a mask, a wrong order, and no owner.
         let is_valid = |lines: &[(u16, u16, u32)]| Acl::read(&list(lines)).unwrap().unwrap().is_valid();
         assert!(!is_valid(&[(1, 6, 0), (2, 4, 1), (4, 4, 0), (32, 4, 0)]));
         assert!(!is_valid(&[(4, 4, 0), (1, 6, 0), (32, 4, 0)]));

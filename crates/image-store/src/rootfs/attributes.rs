@@ -9,7 +9,7 @@ pub(super) const CAPABILITY: &[u8] = b"security.capability";
 /// Longest name and value, bytes.
 const NAME_MAX: usize = 255;
 const VALUE_MAX: usize = 65536;
-/// What ext4 has room for beside a file, in one block, bytes.
+/// ext4's room for a file's attributes, in one block, bytes.
 const BLOCK_ROOM: usize = 4096 - 32 - 4;
 
 /// Sets an attribute of a file as root.
@@ -74,11 +74,11 @@ fn store(inode: &mut Inode, name: &[u8], acl: Option<Acl>) {
     };
 }
 
-/// A capability's value as it is read again: one of revision 3 for the first user name space reads as one of revision 2.
+/// A capability's value as Linux returns it: revision 3 for the first user namespace reads as revision 2.
 fn capability(value: &[u8]) -> Result<Vec<u8>, Errno> {
     let revision = value.get(3).copied();
     match (value.len(), revision) {
-        // Linux looks at what is there alone, and nobody can read it again.
+        // Linux only checks that it is there, and it cannot be read again.
         (0, _) => Ok(Vec::new()),
         (20, Some(2)) => Ok(value.to_vec()),
         (24, Some(3)) if value[20..] == [0; 4] => Ok([&value[..3], &[2], &value[4..20]].concat()),
@@ -99,7 +99,7 @@ pub(super) fn chmod(disk: &mut Disk, number: Number, mode: u32) {
     }
 }
 
-/// What a new file has of the directory in which it is made.
+/// The attributes that a new file inherits from its directory.
 pub(super) fn inherit(parent: &Inode, inode: &mut Inode) {
     let Some(value) = parent.xattrs.get(DEFAULT).filter(|_| !inode.is_symlink()) else { return };
     if inode.is_directory() {

@@ -1,4 +1,4 @@
-//! What an image may ask of this machine: layers are read into memory, and a few KiB of them can ask for any amount.
+//! Limits on an image's use of the host: layers are read into memory, and a few KiB can expand to any amount.
 
 use super::entry::Entry;
 use super::fault::Fault;
@@ -8,7 +8,7 @@ use crate::packed::words;
 
 /// Most entries of an image's layers together.
 const ENTRIES: u64 = 2_000_000;
-/// Longest text of an image, bytes: names, targets of links, attributes, and the paths of the tree that the layers make.
+/// Maximum text of an image, bytes: names, targets of links, attributes, and the paths of the merged tree.
 const TEXT: u64 = 512 << 20;
 
 /// How much is left of each.

@@ -1,4 +1,4 @@
-//! A file system in memory, as much of one as unpacking a layer needs: files with several names, and paths that lead over links.
+//! A file system in memory, with the features that unpacking a layer needs: files with several names, and paths through links.
 //!
 //! The rules are those of Linux 6.12 with ext4 below; the errors are those that root would see.
 
@@ -14,7 +14,7 @@ const NAME_MAX: usize = 255;
 pub(super) const PATH_MAX: usize = 4096;
 /// How many symbolic links are followed on one path.
 const LINKS_MAX: usize = 40;
-/// The set-group-id bit, which directories hand down.
+/// The set-group-id bit, which directories pass on.
 const SETGID: u32 = 0o2000;
 
 /// Number of a file.
@@ -120,7 +120,7 @@ impl Disk {
         if path.len() >= PATH_MAX {
             return Err(Errno::NameTooLong);
         }
-        // What lies ahead, last part first; a slash at the end asks for a directory, as a dot there does.
+        // The remaining parts, last first; a slash at the end requires a directory, like a dot there.
         let mut ahead: Vec<&[u8]> = Vec::new();
         push(&mut ahead, path);
         let mut here = vec![ROOT];
@@ -175,7 +175,7 @@ impl Disk {
         Ok((folder, name))
     }
 
-    /// Makes a file. What is made in a directory with the set-group-id bit gets its group, a directory the bit, too.
+    /// Makes a file. In a directory with the set-group-id bit it gets the directory's group; a new directory also gets the bit.
     pub(super) fn make(&mut self, path: &[u8], body: Body, mode: u32) -> Result<Number, Errno> {
         let (folder, name) = self.place(path)?;
         let name = name.to_vec();
@@ -219,14 +219,14 @@ impl Disk {
         if let Body::Directory(names) = &mut self.inodes[folder].body {
             names.insert(name, number);
         }
-        // What comes into a directory changes its time.
+        // A new entry changes the directory's time.
         self.inodes[folder].mtime = None;
     }
 
-    /// Makes a directory and those above it that are not there, as Go's `os.MkdirAll` does. Gives the path and the error of the one
+    /// Makes a directory and the missing ones above it, as Go's `os.MkdirAll` does. Returns the path and the error of the one
     /// that could not be made.
     pub(super) fn make_all(&mut self, path: &[u8], mode: u32) -> Result<(), (Vec<u8>, Errno)> {
-        // From the root down; a path may be deep, and comes from anybody.
+        // From the root down, without recursion; a path may be deep and is not trusted.
         let mut end = 0;
         while end < path.len() {
             end = path[end + 1..].iter().position(|byte| *byte == b'/').map_or(path.len(), |at| end + 1 + at);
@@ -247,7 +247,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Takes a name away, and all that is below it.
+    /// Removes a name, and everything below it.
     pub(super) fn remove(&mut self, path: &[u8]) {
         let (folder, name) = split(path);
         let Ok(folder) = self.stat(folder) else { return };
@@ -257,7 +257,7 @@ impl Disk {
         self.inodes[folder].mtime = None;
     }
 
-    /// Changes owner and group; `u32::MAX` leaves them. Takes set-id bits and capabilities away from what is no directory.
+    /// Changes owner and group; `u32::MAX` leaves them. Removes set-id bits and capabilities unless it is a directory.
     pub(super) fn chown(&mut self, number: Number, uid: u32, gid: u32) {
         let inode = &mut self.inodes[number];
         if uid != u32::MAX {
@@ -273,7 +273,7 @@ impl Disk {
     }
 }
 
-/// Puts a path's parts before what lies ahead.
+/// Puts a path's parts before the remaining ones.
 fn push<'p>(ahead: &mut Vec<&'p [u8]>, path: &'p [u8]) {
     if path.ends_with(b"/") {
         ahead.push(b".");

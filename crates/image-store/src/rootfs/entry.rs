@@ -1,7 +1,7 @@
 //! The entries of a layer's tar archive, as the engine's reader (Go's `archive/tar`, Go 1.24) gives them.
 //!
-//! The crate `tar` differs from it in many small things (sparse files in PAX forms, values with line feeds, contents of links, what it
-//! takes for a name): what it reads otherwise would be another file system than the engine's.
+//! The crate `tar` differs from it in many details (sparse files in PAX formats, values with line feeds, contents of links, what it
+//! accepts as a name), and each difference would give a different file system than the engine's.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -29,7 +29,7 @@ pub(super) struct Entry {
     pub major: i64,
     pub minor: i64,
     pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// The bytes, or why they cannot be had.
+    /// The bytes, or why they cannot be read.
     pub content: Result<Content, &'static str>,
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Entries<'a> {
     file: BufReader<&'a File>,
     /// Number of the layer.
     layer: usize,
-    /// Where the reader stands.
+    /// The reader's position.
     at: u64,
     /// Length of the layer.
     length: u64,
@@ -95,7 +95,7 @@ impl<'a> Entries<'a> {
         }
     }
 
-    /// Goes behind the last entry's content and its padding; only the padding may be missing.
+    /// Skips the last entry's content and its padding; only the padding may be missing.
     fn leave(&mut self) -> Result<(), Fault> {
         if self.end > self.length {
             return Err(Fault::cut());
@@ -132,7 +132,7 @@ impl<'a> Entries<'a> {
         Ok(block)
     }
 
-    /// An entry's content begins here: kinds that have none say nothing with their size.
+    /// An entry's content begins here; for kinds without content the size is ignored.
     fn begin(&mut self, kind: u8, size: i64) -> Result<(), Fault> {
         let size = if has_no_content(kind) { 0 } else { u64::try_from(size).map_err(|_| Fault::header())? };
         self.end = self.at.checked_add(size).ok_or_else(Fault::cut)?;
@@ -239,7 +239,7 @@ fn parse(block: &[u8; BLOCK]) -> Result<Entry, Fault> {
                 number(&block[476..488])?;
                 number(&block[488..500])?;
             }
-            // Times that are none are the prefix of an old writer of Go's.
+            // Invalid times are the prefix from an old Go writer.
             _ if [345..357, 357..369].into_iter().any(|at| block[at.start] != 0 && number(&block[at]).is_err()) => {
                 prefix = text(&block[345..500]);
                 if !prefix.is_ascii() {
@@ -264,7 +264,7 @@ fn parse(block: &[u8; BLOCK]) -> Result<Entry, Fault> {
     })
 }
 
-/// Lays an extended header over the header. Empty values change nothing but attributes.
+/// Applies an extended header to the header. Empty values only change attributes.
 fn merge(entry: &mut Entry, size: &mut i64, records: &Records) -> Result<(), Fault> {
     for (key, value) in records {
         if let Some(name) = key.strip_prefix(pax::XATTR) {

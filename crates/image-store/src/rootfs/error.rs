@@ -1,4 +1,4 @@
-//! What can go wrong with an image's layers.
+//! Errors of an image's layers.
 
 use std::io;
 
@@ -14,12 +14,12 @@ pub enum RootfsError {
         /// The engine's reason.
         why: String,
     },
-    /// An engine may take the image; futon does not.
+    /// An engine may accept the image; futon does not.
     #[error("layer {layer}: {why}")]
     Unsupported {
         /// Digest of the layer, as the manifest has it.
         layer: String,
-        /// What futon does not take, or takes less of.
+        /// What futon does not support, or limits.
         why: String,
     },
     /// A layer cannot be read from the store.

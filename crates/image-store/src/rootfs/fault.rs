@@ -1,4 +1,4 @@
-//! Why a layer is refused, in the words of the engine and of the system calls that it makes.
+//! Why a layer is refused, with the messages of the engine and of its system calls.
 
 use std::fmt;
 use std::io;
@@ -8,11 +8,11 @@ use super::RootfsError;
 /// What stops the reading of a layer.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The engine refuses the layer, with these words.
+    /// The engine refuses the layer, with this message.
     Refused(String),
-    /// The image has what futon does not take, or too much of it.
+    /// The image has something that futon does not support, or too much of it.
     Unsupported(String),
-    /// The layer could not be read on this machine.
+    /// The layer could not be read on this host.
     Io(io::Error),
 }
 
@@ -29,7 +29,7 @@ impl Fault {
 }
 
 impl Fault {
-    /// The same as everybody sees it.
+    /// The same as a public error.
     pub(super) fn of(self, layer: String) -> RootfsError {
         match self {
             Self::Refused(why) => RootfsError::Refused { layer, why },

@@ -1,4 +1,4 @@
-//! An image's layers, open, and the tree that they make.
+//! An image's open layers, and the tree that they form.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -27,7 +27,7 @@ pub struct Rootfs {
 }
 
 impl Rootfs {
-    /// Opens an image's layers and lays them over one another. Compressed layers go to unnamed temporary files.
+    /// Opens an image's layers and merges them. Compressed layers go to unnamed temporary files.
     ///
     /// # Errors
     /// When a layer cannot be read, or is one that an engine refuses.
@@ -39,7 +39,7 @@ impl Rootfs {
         Self::of_layers(layers)
     }
 
-    /// Lays layers over one another, lowest first: each one's name, for errors, and how to open it.
+    /// Merges layers, lowest first: each one's name, for errors, and how to open it.
     /// Compressed layers go to unnamed temporary files.
     ///
     /// # Errors
@@ -173,7 +173,7 @@ fn uncompressed(mut file: File, bounds: &mut Bounds) -> Result<File, Fault> {
                 let most = words(UNPACKED_MAX);
                 return Err(Fault::Unsupported(format!("the image unpacks to more than {most}, futon's limit")));
             }
-            // What is wrong is wrong with the content.
+            // An error here is the content's fault.
             Err(error) => return Err(Fault::Refused(format!("{compression:?}: {error}").to_lowercase())),
         }
     }

@@ -1,10 +1,10 @@
-//! The file tree that an image's layers make, as a container of it would find it.
+//! The file tree that an image's layers form, as its container would see it.
 //!
-//! Role: read layers, lay them over one another, hand out the tree and the bytes of its files; refuse what a Docker Engine refuses,
-//! in its words. Boundary: nothing is unpacked on the disk, so no privileges are needed and no name in an image is ever a path of
-//! this machine's.
+//! Role: read layers, merge them, give out the tree and the bytes of its files; refuse what Docker Engine refuses,
+//! with its messages. Boundary: nothing is unpacked on the disk, so no privileges are needed and no name in an image is ever a path on
+//! the host.
 //!
-//! The engine (26.1 with `overlay2`) unpacks each layer into a directory of its own and has overlayfs lay those over one another. The
+//! The engine (26.1 with `overlay2`) unpacks each layer into its own directory, and overlayfs merges them. The
 //! modules do the same in memory: `entry` reads an archive, `unpack` does with each entry what the engine does, on a `disk` that
 //! answers as Linux would, and `overlay` merges the disks. `make differential` compares the result with the engine's.
 

@@ -1,4 +1,4 @@
-//! Layers over one another, as overlayfs shows them (Linux 6.12, `Documentation/filesystems/overlayfs.rst`).
+//! Merges layers as overlayfs does (Linux 6.12, `Documentation/filesystems/overlayfs.rst`).
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,7 +16,7 @@ const PRIVATE: &[u8] = b"trusted.overlay.";
 /// A private attribute's name inside another overlay.
 const ESCAPED: &[u8] = b"trusted.overlay.overlay.";
 
-/// Attributes by which one file stands for another: who packs the upper directory of an overlay has them in a layer.
+/// Attributes that redirect one file to another: they get into a layer when an overlay's upper directory is packed.
 const ELSEWHERE: [&[u8]; 2] = [b"trusted.overlay.redirect", b"trusted.overlay.metacopy"];
 /// Value of [`OPAQUE`] of a directory whose whiteouts are attributes.
 const WITH_WHITEOUTS: &[u8] = b"x";
@@ -24,7 +24,7 @@ const WITH_WHITEOUTS: &[u8] = b"x";
 /// A directory of one layer.
 type Place = (usize, Number);
 
-/// Lays layers over one another, lowest first.
+/// Merges layers, lowest first.
 pub(super) fn merge(layers: &[Disk], bounds: &mut Bounds) -> Result<Tree, Fault> {
     let mut files: BTreeMap<Vec<u8>, Place> = BTreeMap::new();
     // The root is merged from all layers, whatever marks it has. Directories wait here: they may be deep.
@@ -60,7 +60,7 @@ pub(super) fn merge(layers: &[Disk], bounds: &mut Bounds) -> Result<Tree, Fault>
     Ok(tree)
 }
 
-/// Refuses what an overlay reads as a sign of its own and this module does not follow: without it the tree would be another one.
+/// Refuses attributes that overlayfs interprets and this module does not: ignoring them would give a different tree.
 fn require_plain(path: &[u8], inode: &Inode) -> Result<(), Fault> {
     let refused = |name: &[u8]| {
         let (path, name) = (String::from_utf8_lossy(path), String::from_utf8_lossy(name));
@@ -79,7 +79,7 @@ fn inode(layers: &[Disk], (layer, number): Place) -> &Inode {
     layers[layer].inode(number)
 }
 
-/// What is in a directory that one or more layers have, topmost first: each path, and what the layers have there.
+/// The entries of a directory in one or more layers, topmost first: each path, and what the layers have there.
 fn listed(layers: &[Disk], folder: &[u8], places: &[Place]) -> BTreeMap<Vec<u8>, Vec<Place>> {
     let mut found: BTreeMap<Vec<u8>, Vec<Place>> = BTreeMap::new();
     for (layer, number) in places {
@@ -91,7 +91,7 @@ fn listed(layers: &[Disk], folder: &[u8], places: &[Place]) -> BTreeMap<Vec<u8>,
     found
 }
 
-/// The directories that make one together: down to what is none, or is opaque.
+/// The directories that are merged: down to the first that is not a directory, or is opaque.
 fn merged(layers: &[Disk], found: &[Place]) -> Vec<Place> {
     let mut places = Vec::new();
     for place in found.iter().copied().take_while(|place| inode(layers, *place).is_directory()) {
@@ -103,7 +103,7 @@ fn merged(layers: &[Disk], found: &[Place]) -> Vec<Place> {
     places
 }
 
-/// A device of the number 0, or an empty file with the attribute for it (Linux 6.7): wherever it stands, nobody can open it.
+/// A device with number 0, or an empty file with the attribute for it (Linux 6.7): it can never be opened.
 fn is_whiteout(inode: &Inode) -> bool {
     match &inode.body {
         Body::CharDevice(0, 0) => true,

@@ -1,4 +1,4 @@
-//! Paths as Go's `path/filepath` takes them apart: bytes, by their text alone.
+//! Paths as Go's `path/filepath` handles them: as bytes, without looking at files.
 
 /// Shortest path that means the same: no double slashes, no dots, no `..` but at the beginning of a relative path.
 pub(super) fn clean(path: &[u8]) -> Vec<u8> {

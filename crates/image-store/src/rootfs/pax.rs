@@ -17,7 +17,7 @@ pub(super) const SPARSE_REAL_SIZE: &[u8] = b"GNU.sparse.realsize";
 const SPARSE_OFFSET: &[u8] = b"GNU.sparse.offset";
 const SPARSE_BYTES: &[u8] = b"GNU.sparse.numbytes";
 
-/// The records of an extended header; of a key that stands there twice, the last.
+/// The records of an extended header; the last one of equal keys.
 pub(super) type Records = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// Seconds since 1970, and nanoseconds after them.

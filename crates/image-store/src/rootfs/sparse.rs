@@ -1,4 +1,4 @@
-//! Maps of sparse files: where the parts that are written stand in the file.
+//! Maps of sparse files: where the written parts are in the file.
 
 use super::fault::Fault;
 use super::field::{BLOCK, number};
@@ -10,7 +10,7 @@ const MOST: usize = 1 << 20;
 /// A part of a file: its offset and length, bytes.
 pub(super) type Part = (i64, i64);
 
-/// Which map the records of an extended header tell of.
+/// Which map the records of an extended header announce.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Map {
     /// None: the file is not sparse.
@@ -21,7 +21,7 @@ pub(super) enum Map {
     Content,
 }
 
-/// Tells which map there is.
+/// Finds which map there is.
 pub(super) fn kind(records: &Records) -> Map {
     let get = |key: &[u8]| records.get(key).map_or(&b""[..], Vec::as_slice);
     match (get(pax::SPARSE_MAJOR), get(pax::SPARSE_MINOR)) {
@@ -49,7 +49,7 @@ pub(super) fn in_records(records: &Records) -> Result<Vec<Part>, Fault> {
     pairs(&numbers)
 }
 
-/// The map before the content, one decimal number a line, padded to whole blocks; `next` gives the content's next block.
+/// The map before the content, one decimal number per line, padded to whole blocks; `next` gives the content's next block.
 /// Returns the length of the map, too.
 ///
 /// # Errors
@@ -72,7 +72,7 @@ pub(super) fn in_content(mut next: impl FnMut() -> Result<[u8; BLOCK], Fault>) -
     let first = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let count = pax::decimal(first).and_then(|count| usize::try_from(count).ok()).ok_or_else(Fault::header)?;
     let wanted = count.checked_mul(2).ok_or_else(Fault::header)?;
-    // The first line is behind it, as Go counts.
+    // The first line is read, as Go counts.
     feed(&mut text, wanted.saturating_add(1))?;
     let numbers: Vec<&[u8]> = text.split(|byte| *byte == b'\n').skip(1).take(wanted).collect();
     Ok((pairs(&numbers)?, text.len() as u64))
@@ -107,7 +107,7 @@ pub(super) fn skip_old(
 /// The parts that have bytes, when all lie in order within `size`.
 ///
 /// # Errors
-/// When they do not.
+/// When they do not fit.
 pub(super) fn validated(parts: Vec<Part>, size: i64) -> Result<Vec<Part>, Fault> {
     let mut end = 0;
     for (offset, length) in &parts {

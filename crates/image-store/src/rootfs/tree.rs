@@ -1,4 +1,4 @@
-//! The file tree that an image's layers make together: what stands at which path.
+//! The file tree that an image's layers form: which file is at which path.
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ pub enum Kind {
     Directory,
     /// Regular file.
     File(Content),
-    /// Symbolic link and its target, which may lead anywhere: it is only ever followed inside the container.
+    /// Symbolic link and its target, which may point anywhere: it is only followed inside the container.
     Symlink(Vec<u8>),
     /// Another name of the file with this path.
     HardLink(Vec<u8>),
@@ -60,7 +60,7 @@ pub struct Node {
     pub uid: u32,
     /// Group.
     pub gid: u32,
-    /// Modification time; none where an engine leaves the time at which it unpacked the layer.
+    /// Modification time; none if an engine leaves the time when it unpacked the layer.
     pub mtime: Option<Time>,
     /// Extended attributes.
     pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -88,8 +88,8 @@ impl Tree {
         self.nodes.get(path)
     }
 
-    /// Puts a file at a path, in the place of what is there. Directories that lack on the way are made, root's and with mode 0755; what
-    /// is in their place and is none gives way.
+    /// Puts a file at a path and replaces what is there. Missing directories on the way are made, root's and with mode 0755; a file
+    /// that is not a directory is replaced by one.
     pub fn put(&mut self, path: &[u8], node: Node) {
         for at in path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at) {
             let parent = &path[..at];
@@ -104,7 +104,7 @@ impl Tree {
         self.nodes.insert(path.to_vec(), node);
     }
 
-    /// Takes a file away, and all that is below it. Other names of a file keep its content.
+    /// Removes a file, and everything below it. Other names of a file keep its content.
     pub fn remove(&mut self, path: &[u8]) {
         let prefix = [path, b"/"].concat();
         let below =
@@ -121,7 +121,7 @@ impl Tree {
             if names.is_empty() {
                 continue;
             }
-            // The first of them has the content from now on.
+            // The first of them gets the content.
             let first = names.remove(0);
             for name in names {
                 self.nodes.insert(name, Node { kind: Kind::HardLink(first.clone()), ..node.clone() });
@@ -130,7 +130,7 @@ impl Tree {
         }
     }
 
-    /// What a path leads to when symbolic links are followed within the tree: the path and the file, hard links resolved.
+    /// Follows symbolic links within the tree: returns the final path and the file, with hard links resolved.
     #[must_use]
     pub fn resolve(&self, path: &[u8]) -> Option<(Vec<u8>, &Node)> {
         let mut ahead: Vec<Vec<u8>> = reversed(path);

@@ -1,8 +1,8 @@
-//! A layer unpacked into a file system of its own, step by step as the engine does it below `overlay2`
+//! Unpacks a layer into its own file system, step by step as the engine does below `overlay2`
 //! (moby 26.1, `pkg/archive`: `Unpack` and `createTarFile` with overlay's form of whiteouts; `pkg/idtools`: `mkdirAs`).
 //!
-//! The engine unpacks each layer into an empty directory, which it has made its root: links are followed as they stand when an entry
-//! comes, and what they meet is only what the same layer brought before.
+//! The engine unpacks each layer into an empty directory, which it has made its root: links are followed as they are when an entry
+//! arrives, and can only point to earlier entries of the same layer.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -16,9 +16,9 @@ use super::overlay::OPAQUE;
 use super::path::{clean, quoted, rooted, split};
 use super::tree::Time;
 
-/// Name of a whiteout, before the name of what it takes away.
+/// Prefix of a whiteout's name, before the name that it hides.
 const WHITEOUT: &[u8] = b".wh.";
-/// Name of the entry that hides all that is below a directory.
+/// Name of the entry that hides everything below a directory in lower layers.
 const WHITEOUT_ALL: &[u8] = b".wh..wh..opq";
 /// Mode of directories that no entry describes.
 const IMPLIED: u32 = 0o755;
@@ -35,7 +35,7 @@ pub(super) fn unpack(file: &File, layer: usize, bounds: &mut Bounds) -> Result<D
     while let Some(entry) = entries.next()? {
         bounds.take(&entry)?;
         unpacker.take(&entry)?;
-        // The engine's record of the archive (tar-split) has room for one entry of a name, global headers counted.
+        // The engine's record of the archive (tar-split) allows one entry per name, global headers included.
         if !names.insert(clean(&entry.name)) {
             return Err(Fault::Refused("duplicates of file paths not supported".into()));
         }
@@ -100,7 +100,7 @@ impl Unpacker {
         if self.disk.lstat(&folder) != Err(Errno::NoEntry) {
             return Ok(());
         }
-        // Directories that are not there yet are root's afterwards, whatever they got from the one above them.
+        // Missing directories are root's afterwards, whatever they inherit from the one above them.
         let mut new = Vec::new();
         let mut above = folder.as_slice();
         while above != b"/" {
@@ -122,7 +122,7 @@ impl Unpacker {
         Ok(())
     }
 
-    /// Takes an entry that hides others; false when it is none.
+    /// Handles an entry that hides others; false when it is not one.
     fn whiteout(&mut self, entry: &Entry, path: &[u8]) -> Result<bool, Fault> {
         let (folder, name) = split(path);
         if name == WHITEOUT_ALL {
@@ -182,7 +182,7 @@ impl Unpacker {
     fn set_attributes(&mut self, entry: &Entry, path: &[u8], number: Number) -> Result<(), Fault> {
         for (name, value) in &entry.xattrs {
             match attributes::set(&mut self.disk, number, name, value) {
-                // The engine goes on where it may not set an attribute: `user.` on what is neither file nor directory.
+                // The engine continues if it may not set an attribute: `user.` on anything but files and directories.
                 Ok(()) | Err(Errno::Perm) => {}
                 Err(errno) => {
                     let operation = format!("lsetxattr {}", String::from_utf8_lossy(name));
@@ -200,7 +200,7 @@ impl Unpacker {
                 return Ok(());
             }
             b'1' => {
-                // The engine looks at the target as it is written, from the root.
+                // The engine checks the target as written, from the root.
                 let raw = if entry.link.first() == Some(&b'/') || entry.link.is_empty() {
                     entry.link.clone()
                 } else {

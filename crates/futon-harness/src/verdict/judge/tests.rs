@@ -18,7 +18,7 @@ fn verdict_of(judgement: &Judgement) -> (Outcome, Option<&str>, Code) {
     (judgement.verdict.outcome, judgement.verdict.step.as_deref(), judgement.verdict.code)
 }
 
-/// Events of a good run up to the first that `stop` picks, with `more` behind.
+/// Events of a good run up to the first that `stop` picks, followed by `more`.
 fn up_to(stop: &EventKind, more: Vec<EventKind>) -> Vec<EventKind> {
     let mut kinds: Vec<_> = good().into_iter().take_while(|k| k != stop).collect();
     kinds.extend(more);
@@ -39,7 +39,7 @@ fn a_good_run_passes_with_full_proof() {
     assert_eq!(names, ["boot", "fetch", "pull", "start", "ready", "invoke", "log", "stop", "upload", "shutdown"]);
 }
 
-/// A run that only looks makes no calls, and proves none.
+/// A run that only describes makes no calls, and need not prove any.
 #[test]
 fn a_run_that_looks_needs_no_report_of_calls() {
     let (mut plan, events) = (plan(), timed(good()));
@@ -199,17 +199,17 @@ fn hints_name_files_that_the_machine_has() {
     }
 }
 
-/// Takes away one witness after another: none may be missed.
+/// Removes one witness after another: a run needs them all to pass.
 #[test]
 fn every_witness_is_needed() {
     let all = good();
     for (i, missing) in all.iter().enumerate() {
-        // The start of a step is no proof, its end is; the machine's own start only begins the clock.
+        // A step's end is a witness, its start is not; the machine's start only starts the clock.
         let no_proof = matches!(
             missing,
             EventKind::Guest { guest: GuestEvent::StepStarted { .. }, .. } | EventKind::MachineStarted { .. }
         );
-        // What was uploaded is a witness of its own, below.
+        // Uploads are separate witnesses, below.
         let seen_elsewhere = matches!(missing, EventKind::Uploaded { .. });
         if no_proof || seen_elsewhere {
             continue;
@@ -299,7 +299,7 @@ fn a_missing_image_is_a_failed_pull() {
     assert!(judgement.verdict.hint.is_some());
 }
 
-/// The verdict of a pull that failed with these last words.
+/// The verdict of a pull that failed with this output.
 fn failed_pull(change: impl FnOnce(&mut Plan), words: &str, before: Vec<EventKind>) -> Verdict {
     let mut plan = plan();
     change(&mut plan);
@@ -366,7 +366,7 @@ fn an_out_of_memory_kill_is_a_crash_even_when_the_script_ends_in_order() {
     };
     let log = guest(GuestEvent::StepStarted { name: "log".into() });
     let in_time = vec![alarm.clone(), ended("invoke", 1), log.clone()];
-    // The console is read from time to time: its lines may come after the report of the step that they are about.
+    // The console is polled: its lines may arrive after the report of the step that they belong to.
     let late = vec![ended("invoke", 1), log, alarm];
     for ends in [in_time, late] {
         let mut kinds = up_to(&ended("invoke", 0), ends);
@@ -447,7 +447,7 @@ fn forgery_changes_nothing_and_is_told() {
         forge(GuestEvent::Finish { status: 0 }),
         uploaded("results.log", false),
     ];
-    // A run that would pass still does, and says what was tried.
+    // A run that would pass still does, and reports the attempt.
     let mut kinds = good();
     kinds.splice(8..8, forged.clone());
     let judgement = judged(kinds);
@@ -498,7 +498,7 @@ fn a_run_script_that_was_not_there_for_the_guest_itself_counts() {
     let mut kinds = good();
     kinds.insert(2, EventKind::RunScriptRequested { status: 404, authentic: true });
     assert_eq!(judged(kinds).verdict.code, Code::NoRunScript);
-    // Somebody else's question is nobody's witness.
+    // A request from elsewhere is not a witness.
     let mut kinds = good();
     kinds.insert(2, EventKind::RunScriptRequested { status: 404, authentic: false });
     assert_eq!(judged(kinds).verdict.code, Code::AllWitnessesAgree);
