@@ -1,6 +1,6 @@
-# futon: the two commands for a stranger are `make demo` and `make test`; `make help` lists all.
+# futon: new users need `make demo` and `make test`; `make help` lists all commands.
 SHELL := /bin/sh
-# The caller's Rust where it is new enough, else futon's own in .rust/.
+# The caller's Rust if it is new enough, else futon's own in .rust/.
 CARGO ?= $(CURDIR)/scripts/cargo
 TARGET := x86_64-unknown-linux-gnu
 BIN := target/$(TARGET)/release
@@ -9,7 +9,7 @@ FUTON := $(BIN)/futon
 RESOURCES ?= resources
 WORKING_DIR ?= test_dir
 export RESOURCES WORKING_DIR CARGO
-# Debian keeps chroot, mke2fs and others where ordinary users' paths do not lead; a caller may have no path at all.
+# Debian's chroot, mke2fs and others are not in ordinary users' PATH; a caller may have no PATH at all.
 export PATH := $(if $(PATH),$(PATH):)/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 
 .PHONY: help dist dist-test workflows differential setup programs lean resources images images-all demo test test-fast fuzz bench fresh soak lint build run check shell clean
@@ -37,7 +37,7 @@ images-all: programs resources ## Build the images of all sample functions, and 
 	@$(FUTON) images build --all
 	@$(FUTON) images build fault-go
 
-demo: setup ## Everything, from set-up to three functions tested in real virtual machines
+demo: setup ## Everything, from setup to three functions tested in real virtual machines
 	@$(MAKE) --no-print-directory images
 	@sh scripts/say.sh "testing three functions, each in a virtual machine of its own"
 	@$(FUTON) test fibonacci-go fibonacci-python fibonacci-nodejs
@@ -50,45 +50,45 @@ test-fast: programs ## Tests without virtual machines
 	@$(FUTON) resources build compose
 	@$(CARGO) test --release --locked --workspace
 
-differential: programs resources ## The same questions to futon and to the engine in the guest, all of them
+differential: programs resources ## Compare futon's answers with those of the engine in the guest, all cases
 	@$(CARGO) test --release --locked --no-fail-fast -p differential -- --include-ignored --nocapture --test-threads=1
 
-fuzz: ## Hostile input for everything that reads what others wrote: SECONDS for each target (20)
+fuzz: ## Hostile input for everything that reads untrusted data: SECONDS for each target (20)
 	@sh scripts/fuzz.sh $(SECONDS)
 
-bench: images-all ## The documented flow, futon from nothing and futon's forks, side by side (bench/out)
+bench: images-all ## Compare the documented flow, futon --cold and futon's forks (bench/out)
 	@python3 bench/flows.py --suite
 
 fresh: ## make demo (FRESH=test: make test, too) in bare roots of Debian 12 and 13; needs root, takes an hour
 	@sh scripts/fresh.sh
 
-dist: programs ## What users install: a tarball and a Debian package, in target/dist
+dist: programs ## Make what users install: a tarball and a Debian package, in target/dist
 	@sh scripts/dist.sh
 
 dist-test: dist images ## Install the package in bare roots of Debian 12 and 13, and test an image with it; needs root
 	@sh scripts/dist-test.sh
 
-workflows: ## The steps of the cheap jobs of .github/workflows, as they are written, in a bare Debian root; needs root
+workflows: ## Run the steps of the cheap jobs of .github/workflows, exactly as written, in a bare Debian root; needs root
 	@sh scripts/workflows.sh
 
-soak: images-all ## 10,000 fake runs, 1,000 forks, then faults at random moments: nothing may be left; takes hours
+soak: images-all ## 10,000 fake runs, 1,000 forks, then faults at random moments: nothing may be left behind; takes hours
 	@sh bench/soak.sh
 	@sh bench/faults.sh
 
 lint: ## Formatting, clippy, shellcheck
 	@sh scripts/lint.sh
 
-build: programs ## IMAGE_NAME=<function> make build: a working directory
+build: programs ## Make a working directory (IMAGE_NAME=<function> make build)
 	@test -n "$(IMAGE_NAME)" || { echo "error: IMAGE_NAME is not set" >&2; echo "hint: IMAGE_NAME=fibonacci-go make build" >&2; exit 2; }
 	@$(FUTON) build "$(IMAGE_NAME)"
 
-run: ## The test run of the working directory
+run: ## Run the test of the working directory
 	@$(FUTON) run
 
-check: ## The result check of the working directory
+check: ## Check the results in the working directory
 	@$(FUTON) check
 
-shell: programs ## The guest's console
+shell: programs ## Open the guest's console
 	@$(FUTON) shell
 
 clean: ## Remove working directories and runs (resources stay)

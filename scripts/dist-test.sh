@@ -1,5 +1,5 @@
 #!/bin/sh
-# What a stranger does with the package: `apt install`, then `futon test` of an image archive, as an ordinary user in bare roots of Debian 12 and
+# A new user's steps with the package: `apt install`, then `futon test` of an image archive, as an ordinary user in bare roots of Debian 12 and
 # 13, without a checkout, a Rust toolchain or an engine.
 #
 #   SUITES='bookworm trixie' sh scripts/dist-test.sh [PACKAGE [ARCHIVE]]
@@ -12,7 +12,7 @@ export PATH
 repo=$(cd "$(dirname "$0")/.." && pwd)
 cd "$repo"
 say() { printf '==> %s\n' "$*" >&2; }
-[ "$(id -u)" = 0 ] || { echo 'error: this makes machines of its own, and needs root for it' >&2; exit 3; }
+[ "$(id -u)" = 0 ] || { echo 'error: this needs root to make bare Debian roots' >&2; exit 3; }
 command -v mmdebstrap >/dev/null || { echo "error: mmdebstrap is missing" >&2; echo "hint: make setup" >&2; exit 3; }
 # shellcheck disable=SC2012 # names of our own
 package=${1:-$(ls -t target/dist/futon_*_amd64.deb 2>/dev/null | head -n 1)}
@@ -50,7 +50,7 @@ for suite in ${SUITES:-bookworm trixie}; do
         enter "$bare" me . /bin/sh -c 'sudo apt-get update -qq && sudo DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ./futon.deb' &&
             say "futon test ./function.tar" &&
             enter "$bare" me . HOME=/home/me /usr/bin/futon test ./function.tar --out run &&
-            say "what is installed is whole" &&
+            say "checking the installed files" &&
             enter "$bare" me . HOME=/home/me /bin/sh -euc 'futon --version; futon images list; test ! -e resources
                 test -f .local/share/futon/manifest.json; test -f /usr/share/man/man1/futon-test.1.gz
                 ! command -v cargo; ! ls /home/me/.cargo 2>/dev/null; grep -q "\"outcome\": \"passed\"" run/report.json'

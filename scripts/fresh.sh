@@ -1,6 +1,6 @@
 #!/bin/sh
-# What a stranger meets: `make demo` (and `make test` with FRESH=test) in bare roots of Debian 12 and 13, with nothing but git, make,
-# ca-certificates and sudo, in an empty environment, as an ordinary user who may use sudo and as root.
+# The experience of a new user: `make demo` (and `make test` with FRESH=test) in bare roots of Debian 12 and 13, with only git, make,
+# ca-certificates and sudo, in an empty environment, as an ordinary user with sudo and as root.
 #
 #   FRESH='demo test' SUITES='bookworm trixie' USERS='me root' sh scripts/fresh.sh
 #
@@ -18,7 +18,7 @@ work=${FRESH_WORK:-$repo/resources/.work/fresh}
 
 say() { printf '==> %s\n' "$*" >&2; }
 if [ "$(id -u)" != 0 ]; then
-    echo 'error: make fresh makes machines of its own, and needs root for it' >&2
+    echo 'error: make fresh needs root to make bare Debian roots' >&2
     echo 'hint: sudo make fresh' >&2
     exit 3
 fi
@@ -62,7 +62,7 @@ for suite in $suites; do
             printf '%s|%s|make %s|%s|%s\n' "$suite" "$user" "$command" "$result" "$(($(date +%s) - begin))" >>"$table"
             [ "$result" = passed ] || { tail -n 30 "$log" >&2; status=1; break; }
         done
-        # Nothing of futon may be in the user's home, but for the clone.
+        # futon may leave nothing in the user's home, except the clone.
         left=$(find "$home" -mindepth 1 -maxdepth 1 ! -name futon ! -name '.bash*' ! -name .profile ! -name .wget-hsts -printf '%f ')
         [ -z "$left" ] || { printf '%s|%s|home: %s|failed|0\n' "$suite" "$user" "$left" >>"$table"; status=1; }
         rm -rf "$root"

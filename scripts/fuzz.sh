@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fuzzes everything that reads what others wrote (fuzz/README.md). SECONDS of time for each target (20), TARGETS (all), JOBS at a time (2).
-# New inputs are kept in fuzz/work, what breaks a promise in fuzz/artifacts.
+# Fuzzes everything that reads untrusted data (fuzz/README.md). SECONDS for each target (20), TARGETS (all), JOBS at a time (2).
+# New inputs are kept in fuzz/work, inputs that break a promise in fuzz/artifacts.
 set -eu
 cd "$(dirname "$0")/../fuzz"
 : "${CARGO:=../scripts/cargo}"
@@ -57,6 +57,6 @@ done
 wait
 if [ -s work/failed ]; then
     echo "error: broken by: $(tr '\n' ' ' <work/failed)" >&2
-    echo "hint: the whole trace is in fuzz/work/TARGET.log, the input in fuzz/artifacts; once it is mended, keep it in fuzz/corpus/TARGET" >&2
+    echo "hint: the whole trace is in fuzz/work/TARGET.log, the input in fuzz/artifacts; once it is fixed, keep it in fuzz/corpus/TARGET" >&2
     exit 1
 fi

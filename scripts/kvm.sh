@@ -1,9 +1,9 @@
 #!/bin/sh
-# On a CI runner: lets this user use KVM, where there is one. Whether it is worth using futon finds out by itself: it takes KVM only where a
+# On a CI runner: lets this user use KVM if the runner has it. futon itself finds out whether KVM helps: it uses KVM only if a
 # machine boots under it as fast as without.
 set -eu
 if [ ! -e /dev/kvm ]; then
-    echo 'KVM: this runner has none; machines are emulated'
+    echo 'KVM: this runner does not have it; machines are emulated'
 elif [ -r /dev/kvm ] && [ -w /dev/kvm ]; then
     echo 'KVM: it can be used'
 else

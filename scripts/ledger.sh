@@ -1,6 +1,6 @@
 # shellcheck shell=sh
-# Sourced by scripts/test.sh: runs suites of tests and keeps count of what ran, what did not, and why. A suite that fails does not keep
-# the next ones from running: the table comes at the end, and then what failed, by name.
+# Sourced by scripts/test.sh: runs test suites and counts what ran, what did not, and why. If a suite fails,
+# the next ones still run: the table comes at the end, followed by the names of what failed.
 # $CARGO and $logs (a folder) are set by the caller.
 # shellcheck disable=SC2154 # logs: set by the caller
 table=$logs/table
@@ -14,7 +14,7 @@ row() { printf '%s|%s|%s|%s|%s\n' "$1" "$2" "$3" "$4" "${5:-}" >>"$table"; }
 # fault NAME: this failed; the tests go on.
 fault() { faults=$faults${faults:+; }$1; }
 
-# For `trap … EXIT`: prints the table, however the tests ended. Status 1 if anything failed.
+# For `trap … EXIT`: always prints the table. Status 1 if anything failed.
 print_table() {
     status=$?
     if [ $status -ne 0 ] && [ -n "$doing" ]; then
@@ -32,7 +32,7 @@ print_table() {
     exit $status
 }
 
-# step NAME COMMAND…: something that is no suite of tests. It gets a row, with no figures.
+# step NAME COMMAND…: something other than a test suite. It gets a row without figures.
 step() {
     name=$1
     shift
@@ -53,7 +53,7 @@ figure() {
 # How many tests of a log ran.
 ran() { echo $(($(figure "$1" passed) + $(figure "$1" failed))); }
 
-# suite NAME LOG ARGUMENT…: runs tests with cargo, and gives them a row. What cannot be built ends all.
+# suite NAME LOG ARGUMENT…: runs tests with cargo, and gives them a row. A build error ends everything.
 suite() {
     doing=$1 name=$1 log=$2
     shift 2
@@ -63,14 +63,14 @@ suite() {
     if [ "$(cat "$logs/status")" != 0 ]; then
         grep -q '^test result:' "$logs/$log" || exit 1
         fault "$name"
-        # A program of tests that dies counts none.
+        # A test program that dies reports no counts.
         [ "$failed" -ne 0 ] || failed=failed
     fi
     row "$name" "$(ran "$log")" "$failed" 0
     doing=
 }
 
-# main_suite NAME LOG ARGUMENT…: the suite that meets every test, and says which are ignored and why. None may be missing.
+# main_suite NAME LOG ARGUMENT…: the suite that lists every test, and says which are ignored and why. None may be missing.
 main_suite() {
     suite "$@"
     # reason|count
@@ -109,13 +109,13 @@ ignored_suite() {
     fi
 }
 
-# left_out NAME REASON WHY: tests that this machine cannot run.
+# left_out NAME REASON WHY: tests that this host cannot run.
 left_out() {
     row "$1" 0 0 "$(ignored_for "$2")" "$3"
     forget "$2"
 }
 
-# Nothing may be ignored for a reason that no suite knows.
+# No test may be ignored for a reason that no suite handles.
 nothing_forgotten() {
     forget "a part of another test"
     forget "a part of record.sh"

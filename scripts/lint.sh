@@ -4,12 +4,12 @@ set -eu
 cd "$(dirname "$0")/.."
 cargo=${CARGO:-scripts/cargo}
 has() { command -v "$1" >/dev/null; }
-# skipped TOOL WHAT: a check is left out by name, never in silence.
+# skipped TOOL WHAT: reports a check that is left out.
 skipped() { echo "note: $1 is not installed, $2" >&2; }
 
 "$cargo" fmt --all --check
 "$cargo" fmt --manifest-path functions/units-rust/Cargo.toml --check
-# clippy's incompatible_msrv is among these: what the standard library has had only since a newer Rust than `rust-version` is refused.
+# This includes clippy's incompatible_msrv, which refuses parts of the standard library that are newer than `rust-version`.
 "$cargo" clippy --release --locked --workspace --all-targets -- -D warnings
 if has shellcheck; then
     git ls-files '*.sh' .ci/run scripts/cargo | xargs -r shellcheck

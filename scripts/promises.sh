@@ -10,7 +10,7 @@ for test in $tests; do
     path=${test%%::*} name=${test##*::}
     # A macro may make the function: then its name stands alone on a line.
     if ! grep -qsE "(fn |^ *)$name\b" "$path"; then
-        printf 'error: SECURITY.md names %s in %s, and it is not there\n' "$name" "$path" >&2
+        printf 'error: SECURITY.md names %s in %s, but it does not exist\n' "$name" "$path" >&2
         found=$(grep -rlE --include='*.rs' "(fn |^ *)$name\b" crates || true)
         [ -z "$found" ] || printf 'hint: it is in %s\n' "$found" >&2
         status=1

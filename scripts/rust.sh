@@ -1,6 +1,6 @@
 #!/bin/sh
-# Brings a Rust of futon's own into .rust/: Debian's packages of it, from Debian 13 with backports, unpacked and not installed. No root,
-# nothing in the user's home. It runs by its own Debian's loader and libraries, so that the host's version of Debian does not matter;
+# Puts futon's own Rust into .rust/: Debian's packages, from Debian 13 with backports, unpacked but not installed. No root,
+# nothing in the user's home. It uses the loader and libraries of its own Debian, so the host's version of Debian does not matter;
 # the linker is the host's cc.
 set -eu
 umask 022
@@ -29,19 +29,19 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 say "unpacking Rust from Debian's packages into .rust/ (about 1 GB)"
-# Backports are of the same mirror, and no package comes from them unless it is asked for.
+# Backports come from the same mirror, and are only used for packages that are explicitly requested.
 # shellcheck disable=SC2016 # expanded by the hook's shell
 mmdebstrap --quiet "$@" --include=rustc,cargo,rustfmt,rust-clippy --aptopt='APT::Default-Release "trixie-backports"' \
     --setup-hook='sed -n "s/ trixie main.*/ trixie-backports main/p" "$1/etc/apt/sources.list" >"$1/etc/apt/sources.list.d/backports.list"' \
     trixie "$made/root" >"$out/log" 2>&1 </dev/null || {
     tail -n 20 "$out/log" >&2
-    printf 'error: Rust could not be unpacked (the whole log is .rust/log)\n' >&2
+    printf 'error: cannot unpack Rust (the whole log is in .rust/log)\n' >&2
     exit 3
 }
 rm -rf "$made/root/var" "$made/root/usr/share/doc"
 
 mkdir "$made/bin"
-# Programs that look for others beside themselves find them beside the loader, which is what runs.
+# Programs that look for others beside themselves look beside the loader, because that is the running program.
 cp "$made"/root/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 "$made/bin/ld.so"
 # wrapper NAME [ARGUMENT…]
 wrapper() {

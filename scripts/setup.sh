@@ -1,10 +1,10 @@
 #!/bin/sh
-# Brings what futon needs and this machine lacks: packages with apt, and a Rust of futon's own where there is none. Safe to repeat; takes a
-# second when all is there. First it looks at everything, and says all that stands in the way, before anything is installed.
-# Nothing else of futon needs root on the host, and it adds no package source.
+# Installs what futon needs: packages with apt, and its own Rust if there is none. Safe to repeat; takes a
+# second if nothing is missing. It checks everything first, and lists all problems before it installs anything.
+# Nothing else in futon needs root on the host. No package source is added.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-# Debian keeps programs where ordinary users' paths do not lead, and the caller may have no path at all.
+# Some of Debian's programs are not in ordinary users' PATH, and the caller may have no PATH at all.
 PATH=${PATH:+$PATH:}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 export PATH
 
@@ -48,23 +48,23 @@ EOF
 
 installed() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null | grep -q '^installed$'; }
 
-# ---- look: what is missing ----
+# ---- check: what is missing ----
 
 if ! command -v apt-get >/dev/null; then
     problem "this machine has no apt" \
-        "futon is made for Debian 12 and 13 and Ubuntu 22.04 and 24.04; 'futon doctor' lists what it needs"
+        "futon supports Debian 12 and 13 and Ubuntu 22.04 and 24.04; 'futon doctor' lists what it needs"
     exit 3
 fi
-[ "$(uname -m)" = x86_64 ] || problem "this machine is $(uname -m)" "futon needs a host of x86_64"
+[ "$(uname -m)" = x86_64 ] || problem "this machine is $(uname -m)" "futon needs an x86_64 host"
 
 release=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
 missing=
 while read -r package why; do
     case $package in
-        # A newer toolchain than the distribution's will do.
+        # A newer toolchain than the distribution's is fine.
         gcc) command -v cc >/dev/null && continue ;;
         g++) command -v c++ >/dev/null && continue ;;
-        # The buildah of these does without, and Ubuntu 22.04 has none.
+        # Their buildah does not need it, and Ubuntu 22.04 does not have it.
         netavark) case $release in bookworm | jammy) continue ;; esac ;;
     esac
     installed "$package" && continue
@@ -74,7 +74,7 @@ done <<EOF
 $(packages)
 EOF
 case $missing in
-    # apt refuses one of the pair in another version than the other.
+    # apt refuses different versions of these two.
     *qemu-*) missing="$missing qemu-system-x86 qemu-utils" ;;
 esac
 
@@ -86,14 +86,14 @@ user=$(id -un)
 ids=
 if [ "$(id -u)" != 0 ] && ! grep -q -e "^$user:" -e "^$(id -u):" /etc/subuid 2>/dev/null; then ids=missing; fi
 
-# ---- look: what stands in the way ----
+# ---- check: what prevents the installation ----
 
 if [ -n "$missing$ids" ] && [ "$(id -u)" != 0 ]; then
     if ! command -v sudo >/dev/null; then
         problem "installing packages needs root, and there is no sudo" \
             "run 'make setup' as root once; everything else runs as you"
     elif ! { true </dev/tty; } 2>/dev/null && ! sudo -n true 2>/dev/null; then
-        problem "installing packages needs root; sudo asks for a password, and there is no terminal to ask at" \
+        problem "installing packages needs root; sudo asks for a password, but there is no terminal" \
             "run 'make setup' in a terminal, or as root, once; everything else runs as you"
     fi
 fi
@@ -101,21 +101,21 @@ fi
 # room FOLDER MIB WHY
 room() {
     free=$(df -Pk "$1" | awk 'NR == 2 { print int($4 / 1024) }')
-    [ "$free" -ge "$2" ] || problem "$1 has $free MiB free, and $3 takes about $2 MiB" "make room there, or work in a clone elsewhere"
+    [ "$free" -ge "$2" ] || problem "$1 has $free MiB free, and $3 takes about $2 MiB" "free some space there, or use a clone elsewhere"
 }
 [ -f "$here/../resources/manifest.json" ] || room "$(dirname "$here")" 6000 "building futon and its images"
-[ -z "$rust" ] || room "$(dirname "$here")" 2000 "a Rust of futon's own"
+[ -z "$rust" ] || room "$(dirname "$here")" 2000 "futon's own Rust"
 [ -z "$missing" ] || room /var/cache/apt 1500 "installing packages"
 
-# Images are made in namespaces: a user's own, or root's. (Ubuntu 24.04 refuses them to programs without an AppArmor profile; the programs
+# Images are made in namespaces: a user's own, or root's. (Ubuntu 24.04 denies them to programs without an AppArmor profile; the programs
 # that make images have one there.)
 restricted=/proc/sys/kernel/apparmor_restrict_unprivileged_userns
 if [ "$(id -u)" = 0 ]; then
-    unshare --mount true 2>/dev/null || problem "root cannot make a mount namespace here, as in a container without privileges" \
+    unshare --mount true 2>/dev/null || problem "root cannot make a mount namespace here (an unprivileged container?)" \
         "use a machine, a virtual machine, or a container with 'docker run --privileged'"
 elif ! { [ -r $restricted ] && [ "$(cat $restricted)" = 1 ]; }; then
-    unshare --user --map-root-user --mount true 2>/dev/null || problem "this system refuses user namespaces to $user" \
-        "as root: sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000; a root entered by chroot, or a container, refuses them, too"
+    unshare --user --map-root-user --mount true 2>/dev/null || problem "this system denies user namespaces to $user" \
+        "as root: sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000; chroots and containers deny them, too"
 fi
 
 if [ $problems -gt 0 ]; then
@@ -123,22 +123,22 @@ if [ $problems -gt 0 ]; then
     exit 3
 fi
 
-# ---- do ----
+# ---- install ----
 
 if [ -n "$missing" ]; then
     say "installing with apt:$missing"
     as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq || true
-    # A package source that has nothing to do with futon may be out of order; what counts is whether these can be had.
+    # An unrelated package source may be broken; it only matters whether these packages are available.
     # shellcheck disable=SC2086 # a list of words
     if ! apt-get install --simulate -qq --no-install-recommends $missing >/dev/null; then
         problem "apt cannot install these packages; nothing was installed" \
-            "is the network there, and the distribution's main archive among apt's sources? 'apt-get update' says more"
+            "is there a network, and is the distribution's main archive among apt's sources? See 'apt-get update'"
         exit 3
     fi
     # shellcheck disable=SC2086 # a list of words
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 \
         --no-install-recommends $missing </dev/null >&2 || {
-        problem "apt could not install the packages" "its messages are above; 'make setup' goes on where it stopped"
+        problem "apt could not install the packages" "see apt's messages above; 'make setup' continues where it stopped"
         exit 3
     }
 fi
@@ -149,7 +149,7 @@ if [ -n "$ids" ]; then
 fi
 
 if [ -n "$rust" ]; then
-    say "there is no Rust of $(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$here/../Cargo.toml") or newer: bringing Debian's into .rust/, for futon alone (no root, nothing in your home)"
+    say "there is no Rust of $(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$here/../Cargo.toml") or newer: unpacking Debian's into .rust/, only for futon (no root, nothing in your home)"
     sh "$here/rust.sh"
 fi
 
@@ -162,8 +162,8 @@ if [ -r $restricted ] && [ "$(cat $restricted)" = 1 ] && [ ! -e /etc/apparmor.d/
         sed "s|@ROOT@|$root|" "$profile" | as_root tee /etc/apparmor.d/futon >/dev/null
         as_root apparmor_parser -r /etc/apparmor.d/futon
     else
-        say "this system refuses network namespaces to futon: machines will use the host's port 3003, one at a time"
-        hint "'make setup APPARMOR=yes' installs the profile $profile, which allows them to futon alone"
+        say "this system denies futon network namespaces: machines will use the host's port 3003, one at a time"
+        hint "'make setup APPARMOR=yes' installs the profile $profile, which allows them only for futon"
     fi
 fi
-say "set-up: all is there"
+say "setup: nothing is missing"

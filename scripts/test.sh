@@ -1,7 +1,7 @@
 #!/bin/sh
-# Everything that must hold: lint, unit tests, the engine on the fake machine, then real virtual machines. At the end a table says what
-# ran and what did not, and why, and what failed: only what cannot be built, or lint, ends the tests before all have run. A test that this
-# machine could have run and did not is a failure, too.
+# All tests: lint, unit tests, whole runs on the fake machine, then real virtual machines. At the end a table says what
+# ran, what did not and why, and what failed. Only lint and build errors end the tests early. If this
+# host could have run a test and did not, that is a failure, too.
 set -eu
 cd "$(dirname "$0")/.."
 say() { sh scripts/say.sh "$@"; }

@@ -1,9 +1,9 @@
 #!/bin/sh
-# `futon exec`: runs a script of the user's as it is, uploads what it printed, and switches the machine off. Its exit status decides.
-# A script that uploads a results.log of its own and powers off is free to: then nothing below its end happens.
+# `futon exec`: runs a user's script unchanged, uploads its output, and switches the machine off. Its exit status decides.
+# A script may also upload its own results.log and power off: then nothing below its end happens.
 set -u
 
-# Some initrds mount /run without the right to execute.
+# Some initrds mount /run with noexec.
 while read -r _ at _ options _; do
     case "$at $options" in '/run '*noexec*) mount -o remount,exec /run ;; esac
 done </proc/mounts
@@ -15,8 +15,8 @@ cat >$folder/script <<'<__END__>'
 <__END__>
 chmod 755 $folder/script
 
-# As a shell that starts it would: a file whose first line names no interpreter is for bash, where there is one. A shell that is named and
-# is not there has sh in its place.
+# As a shell would start it: a file whose first line names no interpreter runs in bash, if there is bash. If the named shell
+# does not exist, sh is used.
 run_script() {
     IFS= read -r first <$folder/script
     case $first in
@@ -34,11 +34,11 @@ run_script() {
 }
 run_script </dev/null >$folder/output 2>&1
 status=$?
-# To the console, too, where nothing that a program says may look like the kernel's.
+# Also to the console, where no program's output may look like the kernel's.
 sed 's/^/| /' $folder/output
-# A copy: what the script has left running may write on.
+# A copy: the script's background processes may keep writing.
 cp $folder/output $folder/results.log
-# What a script printed last need not end with a newline; the line that decides stands by itself.
+# A script's output need not end with a newline; the deciding line must be separate.
 [ -z "$(tail -c 1 $folder/results.log)" ] || echo >>$folder/results.log
 if [ "$status" -eq 0 ]; then
     echo 'SUCCESS: All commands completed successfully'

@@ -9,9 +9,9 @@ set -u
 IMAGE='<__IMAGE_NAME__>'
 FUTON_TOKEN='<__FUTON_TOKEN__>'
 
-# The exchange puts the run's token in the line above, for its first reader alone. What is still a placeholder is none.
+# The exchange puts the run's token into the line above, only for the first reader. A placeholder that is still there is no token.
 case $FUTON_TOKEN in '<'*) FUTON_TOKEN='' ;; esac
-# The other limits come with run.env, which is fetched under this one.
+# The other limits come with run.env, which is fetched in this step.
 LIMIT_FETCH='<__LIMIT_FETCH__>'
 case $LIMIT_FETCH in '<'*) LIMIT_FETCH=60s ;; esac
 
@@ -24,10 +24,10 @@ mkdir -p $FOLDER
 cd $FOLDER || exit 1
 rm -f "$FUTON_LOG" no-events client.json replies.bin load.bin container.log
 
-# Points in the workflow, for a simulator that is there; the steps tell the others.
+# Points in the workflow, for a simulator; the steps report the others.
 [ -z "${FUTON_GEM5:-}" ] || m5 fail 1
 
-# --- Steps: step NAME LIMIT [OPTION…] -- COMMAND…. status and why are those of the first that failed.
+# --- Steps: step NAME LIMIT [OPTION…] -- COMMAND…. status and why belong to the first failed one.
 status=0
 why=''
 step() {
@@ -53,7 +53,7 @@ LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s 
 [ $status -ne 0 ] || . ./run.env
 # For the test client: whether the simulator saves its state between the warm-up and the measured calls.
 export FUTON_ROI_CHECKPOINT
-# On a simulator clock and entropy are the run's, too.
+# On a simulator, clock and entropy also come from the run.
 if [ $status -eq 0 ] && [ -n "$FUTON_TIME$FUTON_SIM_SEED" ]; then
     futon-guest lean settle ${FUTON_TIME:+--time $FUTON_TIME} ${FUTON_SIM_SEED:+--seed $FUTON_SIM_SEED} >>"$FUTON_LOG" 2>&1
 fi
@@ -72,7 +72,7 @@ if [ $status -eq 0 ]; then
 fi
 
 if [ $status -eq 0 ]; then
-    # Quoted by the host for just this.
+    # Quoted by the host for this eval.
     eval "set -- $CLIENT_ARGS"
     # The client's report matters most when a call went wrong.
     step invoke "$LIMIT_INVOKE" --mark-begin 10 --mark 11 --mark 4 --put "$REPORT" -- test-client "$@" -report "$REPORT"
@@ -81,7 +81,7 @@ fi
 if [ $started = yes ]; then
     # And its state.
     step log "$LIMIT_LOG" -- futon-guest lean log "$CONTAINER" container.log
-    # The function's container alone: whatever runs beside it goes with the machine.
+    # Only the function's container: the others end with the machine.
     step stop "$LIMIT_STOP" --mark 6 -- futon-guest lean stop "$CONTAINER"
 fi
 

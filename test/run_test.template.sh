@@ -2,20 +2,20 @@
 # futon's run script: runs in the guest, as root, when gem5.service has found it.
 #
 # Fetches the guest tools, pulls the function image, starts the container, waits until it serves, invokes it, saves the container's
-# log, stops it, uploads results.log and switches the machine off. The first step that fails decides; the container's log is saved and the
-# container stopped all the same. Works with futon's exchange and, with less proof, with any server that takes curl's uploads:
+# log, stops it, uploads results.log and switches the machine off. The first failed step decides; the container's log is still saved and the
+# container stopped. Works with futon's exchange and, with less proof, with any server that accepts curl's uploads:
 #
 #     python3 -m uploadserver -d tmp/ 3003    # tmp/ holds run.sh, futon-guest, test-client and, if wanted, functions.yaml and run.env
 #
-# What a container says goes to results.log and container.log, never to the console: there the kernel alone is heard.
+# A container's output goes to results.log and container.log, never to the console, which is only for the kernel.
 set -u
 
 IMAGE='<__IMAGE_NAME__>'
 FUTON_TOKEN='<__FUTON_TOKEN__>'
 
-# The exchange puts the run's token in the line above, for its first reader alone. What is still a placeholder is none.
+# The exchange puts the run's token into the line above, only for the first reader. A placeholder that is still there is no token.
 case $FUTON_TOKEN in '<'*) FUTON_TOKEN='' ;; esac
-# The other limits come with run.env, which is fetched under this one.
+# The other limits come with run.env, which is fetched in this step.
 LIMIT_FETCH='<__LIMIT_FETCH__>'
 case $LIMIT_FETCH in '<'*) LIMIT_FETCH=60s ;; esac
 
@@ -25,16 +25,16 @@ PATH=$FOLDER:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 HOME=${HOME:-/root}
 export FUTON_TOKEN FUTON_LOG PATH HOME
 umask 077
-# Some initrds mount /run without the right to execute. In a fork it has it, and a shell's read is a system call for each byte.
+# Some initrds mount /run with noexec. In a fork that is already fixed, and a shell's read costs a system call per byte.
 [ -n "${FUTON_FORK:-}" ] || while read -r _ at _ options _; do
     case "$at $options" in '/run '*noexec*) mount -o remount,exec /run ;; esac
 done </proc/mounts
 [ -d $FOLDER ] || mkdir -p $FOLDER
 cd $FOLDER || exit 1
-# A fork's folder has nothing of an earlier run, and each program that need not start is time under emulation.
+# A fork's folder has no files of an earlier run, and each program that need not start saves time under emulation.
 [ -n "${FUTON_FORK:-}" ] || rm -f "$FUTON_LOG" no-events client.json replies.bin load.bin container.log
 
-# --- The exchange and the guest tool, with nothing but curl.
+# --- The exchange and the guest tool, only with curl.
 find_tool() {
     gateway=$(ip -4 route show default 2>/dev/null | sed -n 's/.* via \([0-9.]*\).*/\1/p' | head -n 1)
     for try in 1 2 3 4 5; do
@@ -45,7 +45,7 @@ find_tool() {
                 return 0
             fi
         done
-        # The image's own tool will do where the server has none.
+        # If the server has no tool, the image's own is used.
         [ "$try" -gt 1 ] && command -v futon-guest >/dev/null && return 0
         sleep "$try"
     done
@@ -55,7 +55,7 @@ find_tool() {
 upload_plainly() {
     curl -fsS --max-time 30 -H "x-futon-token: $FUTON_TOKEN" -F "files=@$FUTON_LOG" "${FUTON_URL:-${url:-http://10.0.2.2:3003}}/upload" || echo 'futon: no upload either'
 }
-# A fork has it: the machine that was saved fetched it, and another futon-guest is another warm base.
+# A fork has it: the saved machine fetched it, and a different futon-guest means a different warm base.
 if [ -n "${FUTON_FORK:-}" ] && [ -x futon-guest ]; then :; elif ! find_tool; then
     {
         echo '=== step fetch'
@@ -70,14 +70,14 @@ if [ -n "${FUTON_FORK:-}" ] && [ -x futon-guest ]; then :; elif ! find_tool; the
 fi
 [ -z "${FUTON_URL:-}" ] || export FUTON_URL
 
-# Compose without the docker command before it, which only starts it after asking every plugin what it is: seconds, under emulation.
+# Compose without the docker command, which first queries every plugin: that takes seconds under emulation.
 COMPOSE='docker compose'
 for program in /usr/libexec/docker/cli-plugins/docker-compose /usr/lib/docker/cli-plugins/docker-compose; do
     [ ! -x $program ] || COMPOSE=$program
 done
 export COMPOSE
 
-# --- Steps. status and why are those of the first that failed.
+# --- Steps. status and why belong to the first failed one.
 status=0
 why=''
 step() {
@@ -95,7 +95,7 @@ step() {
     return $code
 }
 
-# What futon's exchange promises must be there; from other servers the last two files are optional.
+# futon's exchange must have these files; for other servers the last two are optional.
 # (A step that is one of futon-guest's own verbs starts no program.)
 if [ -n "$FUTON_TOKEN" ]; then
     step fetch "$LIMIT_FETCH" -- futon-guest get test-client functions.yaml run.env calls.bin
@@ -109,7 +109,7 @@ else
     '
 fi
 
-# The defaults for an image of which nothing else is known; run.env, which futon writes, has its own values for all of them.
+# Defaults for an otherwise unknown image; run.env, which futon writes, has values for all of them.
 name=${IMAGE##*/}
 name=${name%%[:@]*}
 IMAGES=$IMAGE SERVICE='' REQUESTS='' COMPOSE_WHY='' CONTAINER=function ADDRESS=127.0.0.1 PORT=50000
@@ -119,7 +119,7 @@ LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s 
 # shellcheck source=/dev/null # written by the host
 [ $status -ne 0 ] || ! [ -f run.env ] || . ./run.env
 
-# What services need: ports that no connection of this machine's may have, files of the host.
+# What services need: ports that no connection in this guest may use, files of the host.
 set --
 keep=/proc/sys/net/ipv4/ip_local_reserved_ports
 if [ -n "$PUBLISHED" ] && [ -w $keep ]; then
@@ -141,7 +141,7 @@ fi
 started=no
 if [ $status -eq 0 ]; then
     started=yes
-    # The host has turned the service into the requests that Compose would make, unless it has a key that is Compose's alone.
+    # The host has turned the service into the requests that Compose would make, unless it has a key that only Compose handles.
     if [ -n "$REQUESTS" ]; then
         step start "$LIMIT_START" -- futon-guest up "$REQUESTS" --get --report "$CONTAINER" "$@"
     else
@@ -153,7 +153,7 @@ if [ $status -eq 0 ]; then
             if [ -n "$service" ]; then
                 [ -z "$why" ] || echo "left to docker compose: $why"
                 # Nothing of this script'\''s environment is for the services: what they get of the host is in the file.
-                # All of the file: it has what is to run and nothing else.
+                # The whole file: it contains exactly the services to run.
                 env -i PATH="$PATH" HOME="$HOME" $COMPOSE -f functions.yaml up -d --pull never --no-build
             else
                 docker run -d --pull never --name "$container" -p "$port:50051" "$image"
@@ -162,7 +162,7 @@ if [ $status -eq 0 ]; then
     fi
 fi
 
-# Where the function answers, as far as only the engine knows. What it cannot find it says in the step that waits there.
+# Where the function answers, if only the engine knows it. If it cannot be found, the waiting step reports that.
 if [ $status -eq 0 ] && [ -n "$FIND" ]; then
     # shellcheck disable=SC2086 # two words
     found=$(futon-guest find "$CONTAINER" $FIND 2>>"$FUTON_LOG") && ADDRESS=${found% *} PORT=${found#* }
@@ -174,7 +174,7 @@ if [ $status -eq 0 ]; then
 fi
 
 if [ $status -eq 0 ]; then
-    # Quoted by the host for just this.
+    # Quoted by the host for this eval.
     eval "set -- $CLIENT_ARGS"
     [ -z "$FIND" ] || set -- "$@" -url "$ADDRESS" -port "$PORT"
     # The client's report matters most when a call went wrong.
@@ -185,7 +185,7 @@ if [ $started = yes ]; then
     # And its state, and those of the services that it needs.
     # shellcheck disable=SC2086 # a list of words
     step log "$LIMIT_LOG" -- futon-guest log "$CONTAINER" container.log $COMPANIONS
-    # The function's container alone: whatever runs beside it goes with the machine.
+    # Only the function's container: the others end with the machine.
     step stop "$LIMIT_STOP" -- futon-guest stop "$CONTAINER"
 fi
 
@@ -194,6 +194,6 @@ if [ $status -eq 0 ]; then
 else
     futon-guest finish --status $status --why "$why" --poweroff
 fi
-# Not reached, unless the tool is too old for this script: the image's own, where the server has none.
+# Only reached if the tool is too old for this script: the image's own, when the server has none.
 upload_plainly
 futon-guest poweroff
