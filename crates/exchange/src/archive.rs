@@ -19,7 +19,7 @@ use super::route::State;
 /// Size of a tar record, bytes: members are padded to it, two empty ones end the archive.
 const RECORD: usize = 512;
 
-/// Answers with the archive, and tells it.
+/// Answers with the archive, and reports the event.
 pub(super) async fn answer(state: &Arc<State>, uri: &Uri, asker: Asker<'_>) -> Result<Answer, Refusal> {
     let name = names::query(uri.query(), "ref").unwrap_or_default();
     let result = find(state, &name).await;
@@ -58,7 +58,7 @@ async fn find(state: &State, name: &str) -> Result<(Vec<Piece>, Digest), Refusal
 fn pieces(store: &ImageStore, image: &StoredImage, reference: &ImageReference) -> io::Result<Vec<Piece>> {
     let layer_name = |layer: &Descriptor| format!("{}.tar", layer.digest.hex());
     let config_name = format!("{}.json", image.config.digest.hex());
-    // An engine wants a tag in each name, and takes none with a digest.
+    // An engine needs a tag in each name, and accepts no name with a digest.
     let tags: Vec<String> = reference.tag().map(|tag| untagged(reference) + ":" + tag).into_iter().collect();
     let layers: Vec<String> = image.layers.iter().map(layer_name).collect();
     let manifest = serde_json::json!([{"Config": config_name, "RepoTags": tags, "Layers": layers}]).to_string();

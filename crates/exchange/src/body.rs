@@ -213,7 +213,7 @@ fn read_cached(file: &File, into: &mut [u8], at: u64) -> Option<usize> {
     if let Ok(read) = usize::try_from(read) {
         return Some(read).filter(|n| *n > 0);
     }
-    // tmpfs does not know the question: all that it has is in memory.
+    // tmpfs does not support the query: all its data is in memory.
     let unknown = io::Error::last_os_error().raw_os_error() == Some(libc::EOPNOTSUPP);
     let in_memory = unknown && fstatfs(file).is_ok_and(|about| about.filesystem_type() == TMPFS_MAGIC);
     if in_memory { file.read_at(into, at).ok().filter(|n| *n > 0) } else { None }

@@ -30,13 +30,13 @@ pub struct ExchangeConfig {
     pub token: Option<String>,
     /// The file served as `run.sh`, with the token put in once. Without it `run.sh` is a file like any other.
     pub run_script: Option<PathBuf>,
-    /// Whether a guest that asks for work is told to wait.
+    /// Whether a guest that asks for work must wait.
     pub parking: Parking,
     /// Limits on sizes, counts and waits.
     pub limits: ExchangeLimits,
     /// Where the registry's images come from; without it there is no registry.
     pub store: Option<Arc<ImageStore>>,
-    /// Where everything that happens is told. A receiver that is gone does not disturb the exchange.
+    /// Receives all events. If the receiver is gone, the exchange continues.
     pub events: UnboundedSender<EventKind>,
 }
 
@@ -68,14 +68,14 @@ impl ExchangeConfig {
     }
 }
 
-/// Whether a guest that asks for work is told to wait: it is to be saved as a warm base.
+/// Whether a guest that asks for work must wait, to be saved as a warm base.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parking {
     /// It gets the run script.
     No,
-    /// It is told to wait.
+    /// It must wait.
     Yes,
-    /// It gets the run script once, and is told to wait when it asks again.
+    /// It gets the run script once, and must wait when it asks again.
     AfterScript,
 }
 
@@ -95,13 +95,13 @@ pub struct Quota {
 /// Limits of an exchange. Every wait for a guest has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExchangeLimits {
-    /// For senders that know the token, and for all senders where there is none.
+    /// For senders that know the token, and for all senders if there is none.
     pub quota: Quota,
     /// For senders that do not know the token; counted apart, so that they cannot starve the run's own.
     pub anonymous: Quota,
     /// Size of one event request, bytes.
     pub event_body: u64,
-    /// Events that senders without the token can cause; what comes after is served and not told.
+    /// How many events senders without the token can cause; later requests are served but not reported.
     pub anonymous_events: u64,
     /// Connections at the same time. When all are taken, idle ones are closed.
     pub connections: usize,
@@ -111,7 +111,7 @@ pub struct ExchangeLimits {
     pub idle: Duration,
     /// Life of a connection, however busy it is.
     pub connection: Duration,
-    /// What requests in progress get when the exchange is told to stop.
+    /// Time for requests in progress when the exchange must stop.
     pub grace: Duration,
 }
 

@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::error::Refusal;
 
-/// What is read and thrown away after a refusal, so that the client gets to read the answer, bytes.
+/// How much is read and discarded after a refusal, so that the client can read the answer, bytes.
 const DRAIN_BYTES: u64 = 64 << 20;
 
 /// How long it is thrown away.
@@ -34,7 +34,7 @@ pub(super) struct Inbound {
     body: Option<Incoming>,
     idle: Duration,
     received: u64,
-    /// The client waits for leave to send its body, and has not got it yet.
+    /// The client waits for permission to send its body, and has not got it yet.
     asks_first: bool,
 }
 
@@ -77,7 +77,7 @@ impl Inbound {
         self.body.as_ref().is_some_and(|body| !hyper::body::Body::is_end_stream(body))
     }
 
-    /// Throws away what is left of a refused body, in the background and within bounds. Without this the
+    /// Discards the rest of a refused body, in the background and within bounds. Without this the
     /// client, still sending, would meet a closed connection and never read the answer.
     pub fn discard(mut self) {
         // A client that waits for leave reads the refusal instead, and sends nothing.
@@ -139,7 +139,7 @@ impl Drop for Busy {
     }
 }
 
-/// A stream that gives up on a peer which takes nothing for too long.
+/// A stream that gives up on a peer that reads nothing for too long.
 #[derive(Debug)]
 pub(super) struct Patient {
     stream: TcpStream,

@@ -1,4 +1,4 @@
-//! Telling what happened, and taking what guests tell.
+//! Reports events, and receives events from guests.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,7 +12,7 @@ use super::connection::Inbound;
 use super::error::Refusal;
 use super::route::State;
 
-/// The way out for events. What senders without the token can cause is bounded, so that nobody fills the memory.
+/// The sink for events. Events of senders without the token are limited, so that they cannot fill the memory.
 #[derive(Debug)]
 pub(super) struct Events {
     sender: UnboundedSender<EventKind>,
@@ -24,7 +24,7 @@ impl Events {
         Self { sender, anonymous_left: AtomicU64::new(anonymous) }
     }
 
-    /// Tells an event; `authentic` says whether its sender knew the token.
+    /// Reports an event; `authentic` says whether its sender knew the token.
     pub fn tell(&self, authentic: bool, event: EventKind) {
         if !authentic {
             let spend = |left: u64| left.checked_sub(1);
@@ -41,7 +41,7 @@ impl Events {
     }
 
     fn send(&self, event: EventKind) {
-        // Whoever listened may be done; the guest still gets its answers.
+        // The receiver may be gone; the guest still gets its answers.
         let _ = self.sender.send(event);
     }
 }

@@ -63,7 +63,7 @@ pub(super) async fn get(state: &Arc<State>, uri: &Uri, asker: Asker<'_>) -> Answ
 }
 
 enum Found {
-    /// The run script; its event is told already.
+    /// The run script; its event is already reported.
     Script(Answer),
     Other(Answer),
 }
@@ -125,7 +125,7 @@ fn open(state: &State, place: &Place) -> io::Result<Opened> {
                 return regular(File::open(path)?, &name);
             }
             match &place.parts[..] {
-                // What came in can be read back; the run's own files come first.
+                // Uploads can be read back; the run's own files take precedence.
                 [one] => regular(open_beneath(&state.config.uploads, std::slice::from_ref(one))?, one),
                 [] => {
                     let uploads = open_beneath(&state.config.uploads, &[])?;
@@ -173,7 +173,7 @@ fn tag_of(meta: &Metadata) -> String {
     format!("\"{:x}-{:x}-{:x}-{:x}\"", meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec())
 }
 
-/// A media type by the name's ending; nobody depends on more.
+/// A media type by the name's ending; nothing depends on more.
 fn guess(name: &str) -> &'static str {
     match name.rsplit_once('.').map_or("", |(_, ending)| ending) {
         "json" => "application/json",
@@ -214,7 +214,7 @@ pub(super) fn serve(file: File, about: &About<'_>, headers: &HeaderMap) -> Answe
         put_validators(&mut answer, about, modified);
         return answer;
     }
-    // A range of a file that has changed since its first part was fetched would make a mixture.
+    // A range of a file that has changed since the first part would give a mixture of both.
     let changed = text(IF_RANGE).is_some_and(|known| match known.starts_with('"') {
         true => about.tag.as_deref() != Some(known),
         false => known.parse::<httpdate::HttpDate>().ok() != modified,

@@ -1,4 +1,4 @@
-//! Opening files below a folder, never outside it, whatever the names and links inside say.
+//! Opens files below a folder, never outside it, for any names and links inside.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! The exchange: what guest and host say to each other, over one HTTP port.
+//! The exchange: guest and host communicate over one HTTP port.
 //!
 //! Role: serve files, the run script and function images; take uploads and step events; tell all of it as
 //! typed events. Boundary: it judges nothing and starts nothing. The table of answers, beside those of the

@@ -5,7 +5,7 @@ use percent::decode;
 
 use super::error::Refusal;
 
-/// Longest file name, bytes: what Linux file systems take.
+/// Longest file name, bytes: the limit of Linux file systems.
 const MAX_NAME: usize = 255;
 
 /// Longest text from a guest that goes into an event, characters.

@@ -18,7 +18,7 @@ use super::upload::{Attempt, Receiver, Whole};
 /// Files of one form that are kept by an open handle until the form is complete; those after have a hidden name.
 const OPEN_FILES: usize = 32;
 
-/// What a form's other fields may hold together, bytes.
+/// Limit for all other fields of a form together, bytes.
 const OTHER_FIELDS: usize = 16 << 20;
 
 /// `PUT /NAME`: one file, its body as it is. Each PUT is a new upload.
@@ -137,7 +137,7 @@ async fn receive(
     if taken.whole.is_empty() { Err(Refusal::bad(format!("no field \"files\" in the form {HINT}"))) } else { Ok(()) }
 }
 
-/// Refuses the one name that no guest may store: nobody replaces a run's script.
+/// Refuses the one name that no guest may store: a run's script cannot be replaced.
 fn checked(state: &State, name: String) -> Result<String, Refusal> {
     if name == SCRIPT_NAME && state.script_is_reserved() {
         return Err(Refusal::new(StatusCode::FORBIDDEN, "run.sh is reserved for the run (hint: use a different name)"));

@@ -24,7 +24,7 @@ impl Account {
         Arc::new(Self { quota, bytes: AtomicU64::new(0), files: AtomicU64::new(0), slots })
     }
 
-    /// A place among those who upload right now.
+    /// One of the limited number of simultaneous uploads.
     pub fn slot(&self) -> Result<OwnedSemaphorePermit, Refusal> {
         let busy = || format!("more than {} uploads at the same time (hint: try again)", self.quota.at_once);
         Arc::clone(&self.slots).try_acquire_owned().map_err(|_| Refusal::new(StatusCode::TOO_MANY_REQUESTS, busy()))

@@ -7,7 +7,7 @@ pub(super) enum Range {
     Whole,
     /// `size` bytes from `at` on.
     Part { at: u64, size: u64 },
-    /// Nothing that the file has.
+    /// Outside the file.
     Unsatisfiable,
 }
 

@@ -83,7 +83,7 @@ struct Lookup<'a> {
 type Found = Result<(Answer, Option<Digest>), Problem>;
 
 impl Lookup<'_> {
-    /// The answer, and what image was asked for when it was one.
+    /// The answer, and the requested image, if it was for an image.
     fn find(&self, path: &str) -> (Found, Option<String>) {
         let json = |value: serde_json::Value| Ok((Answer::text(StatusCode::OK, JSON, value.to_string()), None));
         if path.is_empty() {
@@ -161,7 +161,7 @@ impl Lookup<'_> {
     }
 
     /// What a tag leads to: the index, where it leads every machine to the same image, else the image that this run's machine takes.
-    /// A plan has pinned that one, and the client must not choose again.
+    /// The plan has pinned that image, and the client must not choose again.
     fn of_tag(&self, image: &StoredImage) -> Result<Descriptor, Problem> {
         if !image.variants.is_empty() {
             let level = self.store.level();
@@ -179,7 +179,7 @@ impl Lookup<'_> {
         })
     }
 
-    /// Whether the client can choose from an index itself. One that does not say what it takes, takes everything.
+    /// Whether the client can choose from an index itself. A client that does not say what it accepts, accepts everything.
     fn takes_an_index(&self) -> bool {
         let mut accepted = self.headers.get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok()).peekable();
         accepted.peek().is_none()

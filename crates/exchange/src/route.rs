@@ -39,7 +39,7 @@ pub(super) struct State {
 impl State {
     pub fn new(config: ExchangeConfig) -> Arc<Self> {
         let authentic = Account::new(config.limits.quota);
-        // Where no token exists nobody can know it, and all are treated alike.
+        // Without a token all senders are treated alike.
         let (anonymous, budget) = match config.token {
             Some(_) => (Account::new(config.limits.anonymous), config.limits.anonymous_events),
             None => (Arc::clone(&authentic), u64::MAX),
@@ -92,7 +92,7 @@ pub(super) async fn answer(state: &Arc<State>, request: Request<Incoming>) -> An
         Err(refusal) => {
             let mut answer = refused(&refusal);
             if inbound.is_unfinished() {
-                // What is left of the body is not worth reading: the connection ends with this answer.
+                // The rest of the body is not read: the connection ends with this answer.
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 inbound.discard();
             }

@@ -25,7 +25,7 @@ const MAX_SCRIPT: u64 = 16 << 20;
 
 const SHELL: &str = "text/x-sh";
 
-/// Answers with the script, and tells it. A guest that parks gets what it needs to wake up beside it, or is told to wait.
+/// Answers with the script, and reports the event. A parked guest also gets what it needs to wake up, or must wait.
 pub(super) async fn answer(state: &Arc<State>, path: &Path, asker: Asker<'_>) -> Answer {
     if !asker.headers.contains_key(PARK_HEADER) {
         return give(state, path, asker).await;
@@ -50,7 +50,7 @@ pub(super) async fn answer(state: &Arc<State>, path: &Path, asker: Asker<'_>) ->
 fn wake_headers() -> impl Iterator<Item = (&'static str, HeaderValue)> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut entropy = [0; 64];
-    // Without random bytes the guest has its virtio device still.
+    // Without random bytes the guest still has its virtio device.
     let entropy = getrandom::fill(&mut entropy).map(|()| hex::encode(entropy)).unwrap_or_default();
     [(TIME_HEADER, now.as_nanos().to_string()), (ENTROPY_HEADER, entropy)]
         .into_iter()

@@ -126,7 +126,7 @@ impl Open {
     }
 
     /// Makes room by closing connections that have no request: clients open another when they need it.
-    /// One that was opened just now is about to ask, and is left alone.
+    /// A connection that was just opened is about to send a request, and is left alone.
     fn close_idle(&self) {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let idle = |usage: &Usage| usage.idle_for().is_some_and(|time| time >= IDLE_WHEN_FULL);

@@ -38,7 +38,7 @@ impl Attempt {
         Self { state: Arc::clone(state), name: cut(name), authentic, done: false }
     }
 
-    /// The upload failed, and the client is told why.
+    /// The upload failed; the client gets the reason.
     pub fn failed(mut self, refusal: &Refusal) {
         self.tell(refusal.status.as_u16(), refusal.why.clone());
     }
@@ -174,7 +174,7 @@ fn open_nameless(folder: &Path) -> io::Result<Option<File>> {
         OpenOptions::new().write(true).mode(0o644).custom_flags(libc::O_TMPFILE | libc::O_CLOEXEC).open(folder);
     match opened {
         Ok(file) => Ok(Some(file)),
-        // What kernels and file systems say that do not know nameless files.
+        // Errors of kernels and file systems without support for unnamed files.
         Err(e)
             if matches!(
                 e.raw_os_error().map(Errno::from_raw),
@@ -187,7 +187,7 @@ fn open_nameless(folder: &Path) -> io::Result<Option<File>> {
     }
 }
 
-/// A file that was received whole and has no name yet.
+/// A completely received file without a name.
 #[derive(Debug)]
 pub(super) struct Whole {
     name: String,
@@ -197,7 +197,7 @@ pub(super) struct Whole {
 }
 
 impl Whole {
-    /// Gives the file its name, or the next free `name.2`, `name.3` …: what is there is never replaced.
+    /// Gives the file its name, or the next free `name.2`, `name.3` …: existing files are never replaced.
     pub async fn store(self, state: &Arc<State>) -> Result<Stored, Refusal> {
         let (state, name) = (Arc::clone(state), self.name.clone());
         let linking = tokio::task::spawn_blocking(move || self.link(&state));
@@ -214,7 +214,7 @@ impl Whole {
             let path: PathBuf = folder.join(&name);
             partial = match partial {
                 Partial::Nameless(file) => {
-                    // Linking by the handle itself would need a capability; by its /proc name it needs none.
+                    // Linking by the handle itself would need a capability; linking by its /proc name needs none.
                     let from = format!("/proc/self/fd/{}", file.as_raw_fd());
                     match nix::unistd::linkat(AT_FDCWD, from.as_str(), AT_FDCWD, &path, AtFlags::AT_SYMLINK_FOLLOW) {
                         Ok(()) => break self.charge.keep(),

@@ -1,6 +1,6 @@
 //! Confines a process to the folders that it may write to (Landlock, Linux 5.13). Reading stays as it was.
 //!
-//! gem5 needs it: its `writefile` operation takes any path that the guest names, absolute ones and `..` too.
+//! gem5 needs it: its `writefile` operation accepts any path from the guest, even absolute ones and `..`.
 
 use std::path::{Path, PathBuf};
 

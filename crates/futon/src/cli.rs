@@ -687,7 +687,7 @@ fn limit(text: &str) -> Result<(String, Duration), String> {
     Ok((name.to_owned(), length))
 }
 
-/// A size as `truncate` takes it, with M or G.
+/// A size in the format of `truncate`, with M or G.
 fn disk_size(text: &str) -> Result<String, String> {
     let digits = text.strip_suffix(['M', 'G']).ok_or("write it with M or G, as in 16G")?;
     let number: u32 = digits.parse().map_err(|_| "write it as a whole number with M or G, as in 16G".to_owned())?;

@@ -1,4 +1,4 @@
-//! Flags of the verbs that find out what a function offers.
+//! Flags of the commands that find out what a function offers.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Which flags were on the command line: a default says nothing of what the user wants.
+//! Which flags were on the command line: a default does not express what the user wants.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Flags of `--on gem5`, and the commands that only a simulator has.
+//! Flags of `--on gem5`, and the commands for simulators only.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -19,7 +19,7 @@ pub enum On {
     Fake(String),
 }
 
-/// Set to this by futon's own tests: the fake machine executes nothing, and what it says proves nothing.
+/// futon's own tests set this: the fake machine executes nothing, and its events prove nothing.
 const FAKE: (&str, &str) = ("FUTON_TEST_FAKE_MACHINE", "proves nothing");
 
 /// Whether the fake machine may be used.

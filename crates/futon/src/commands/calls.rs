@@ -17,7 +17,7 @@ use super::project::read_text;
 use crate::cli::{CallArgs, CallsCommand, ClientArgs};
 use crate::ui::Ui;
 
-/// What the flags declare.
+/// The declaration made by the flags.
 pub fn given(args: &CallArgs) -> Result<Option<Declared>> {
     if let Some(path) = &args.calls {
         return read(path).map(Some);
@@ -66,14 +66,14 @@ fn read(path: &Path) -> Result<Declared> {
     Declared::parse(path, &read_text(path, "--calls takes a file path")?)
 }
 
-/// Puts what the flags declare into the compose file's place.
+/// Replaces the compose file's declaration by that of the flags.
 pub fn declare(compose: &mut Compose, given: Option<&Declared>) {
     if let Some(given) = given {
         compose.declare(given.declaration.clone());
     }
 }
 
-/// The declared calls of a function; nothing where a built-in client drives it.
+/// The declared calls of a function; nothing if a built-in client drives it.
 pub fn sheet(
     compose: &Compose,
     selection: &Selection,
@@ -88,7 +88,7 @@ pub fn sheet(
         if client.calls.accept {
             return Err(Error::usage(format!("--accept: {} declares no calls", selection.name)));
         }
-        // A load's replies are judged by the host, whoever knows what is right.
+        // The host judges a load's replies, also those of built-in clients.
         return client.load.is_some().then(|| built_in(selection, client, config)).transpose();
     }
     for (flag, is_given) in [
@@ -116,9 +116,9 @@ pub fn sheet(
     };
     let options = Options {
         seed: client.seed,
-        // A simulator measures as many as it was told to; else the list is made once.
+        // A simulator measures a given number of calls; otherwise the list is called once.
         invocations: if simulated { Some(config.client.invocations) } else { client.invocations },
-        // A load's warm-up is a time, and goes round through the same calls.
+        // A load's warm-up is a duration, and repeats the same calls.
         warmup: if client.load.is_some() { 0 } else { config.client.warmup },
         accept: client.calls.accept,
         source,
@@ -143,7 +143,7 @@ fn built_in(selection: &Selection, client: &ClientArgs, config: &Config) -> Resu
     Sheet::resolve(declaration, Path::new("."), &options).map_err(|e| calls_error(&e))
 }
 
-/// Keeps the replies of a run as the snapshots that its calls name, where that is wanted.
+/// Saves the replies of a run as the snapshots that its calls name, if requested.
 pub fn keep(workdir: &WorkDir, ui: &Ui) -> Result<()> {
     let Some(sheet) = workdir.sheet()?.filter(Sheet::accepts) else { return Ok(()) };
     let Some(replies) = workdir.replies(&workdir.read_events()?) else { return Ok(()) };
@@ -204,7 +204,7 @@ pub fn calls(command: &CallsCommand, ui: &mut Ui) -> Result<ExitCode> {
     Ok(if wrong > 0 { ExitCode::Usage } else { ExitCode::Passed })
 }
 
-/// What a service is known to have said of itself.
+/// A service's known schema by reflection.
 fn reflected(compose: &Compose, name: &str, resources: &Path) -> Option<Schema> {
     let selection = select(compose, name).ok()?;
     let described = describe::kept(&selection, &store(resources).ok()?, resources).ok()??;
@@ -213,12 +213,12 @@ fn reflected(compose: &Compose, name: &str, resources: &Path) -> Option<Schema> 
 
 type Checked = (Option<String>, Result<Sheet>);
 
-/// What a file declares: of a compose file each service that declares calls.
+/// A file's declarations: for a compose file one per service that declares calls.
 fn check(path: &Path, resources: &Path) -> Result<Vec<Checked>> {
     let text = read_text(path, "name a call file, or a compose file")?;
     let is_compose = text.lines().any(|line| line.starts_with("services:"));
     let resolved = |declared: Declared, schema: Option<Schema>| {
-        // What only the running function can say is looked at when it is tested.
+        // What only the running function knows is checked when it is tested.
         let options = Options { source: declared.source, schema, schema_later: true, ..Options::default() };
         Sheet::resolve(declared.declaration, &declared.folder, &options).map_err(|e| calls_error(&e))
     };

@@ -1,4 +1,4 @@
-//! `futon check`: judges the last run of a working directory anew, from its witnesses.
+//! `futon check`: judges the last run of a working directory again, from its witnesses.
 
 use std::time::SystemTime;
 

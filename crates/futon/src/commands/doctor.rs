@@ -1,4 +1,4 @@
-//! `futon doctor`: what this machine has and lacks, and how to get it.
+//! `futon doctor`: what this host has, what is missing, and how to get it.
 
 use std::path::{Path, PathBuf};
 
@@ -48,7 +48,7 @@ const PROGRAMS: [(&str, &str, &str); 13] = [
     ("zstd", "zstd", "unpacks kernels"),
 ];
 
-/// Prints what is there and what is missing; something missing is a failure.
+/// Prints what is there and what is missing; anything missing is a failure.
 pub async fn doctor(args: &DoctorArgs, ui: &mut Ui) -> Result<ExitCode> {
     let findings = match args.machine {
         DoctorFor::Qemu => qemu(args, ui).await?,
@@ -118,7 +118,7 @@ async fn qemu(args: &DoctorArgs, ui: &mut Ui) -> Result<Vec<Finding>> {
         ui.start("probing kvm");
         let cache = super::places::probe_file(folder);
         if args.probe {
-            // Forgets what an earlier probe found.
+            // Discards an earlier probe's result.
             let _ = std::fs::remove_file(&cache);
         }
         let (kernel, initrd) = (folder.join(KERNEL), folder.join(INITRD));
@@ -235,7 +235,7 @@ fn restricted_by_apparmor() -> bool {
         .is_ok_and(|text| text.trim() == "1")
 }
 
-/// Room that building resources and all sample images takes, MiB; a run takes some hundred.
+/// Space for building resources and all sample images, MiB; a run takes some hundred.
 const ROOM_TO_BUILD: u64 = 6000;
 
 /// Free space for resources, in the folder or the nearest above it that is there.
@@ -282,7 +282,7 @@ fn by_package(package: &str) -> String {
 
 fn in_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // Debian keeps mke2fs where users' paths do not lead.
+    // Debian's mke2fs is not in ordinary users' PATH.
     let more = ["/usr/sbin", "/sbin"].map(PathBuf::from);
     std::env::split_paths(&path).chain(more).map(|dir| dir.join(program)).find(|file| file.is_file())
 }

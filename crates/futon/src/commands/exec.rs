@@ -1,4 +1,4 @@
-//! `futon exec`: any script in the guest, and what it uploads.
+//! `futon exec`: runs any script in the guest and collects its uploads.
 
 use std::fs;
 use std::sync::Arc;

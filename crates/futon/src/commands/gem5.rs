@@ -1,4 +1,4 @@
-//! From flags to a simulated machine, and what a simulated run leaves beside its report.
+//! Makes a simulated machine from flags, and the files beside a simulated run's report.
 
 use std::fs::{self, File};
 use std::io::BufReader;
@@ -15,10 +15,10 @@ use super::machine::{Prepared, lean};
 use crate::cli::{ClientArgs, Gem5Args, MachineArgs, On};
 use crate::ui::Ui;
 
-/// Memory of a simulated machine, MiB: writing a checkpoint takes time with it, and the lean guest needs little.
+/// Memory of a simulated machine, MiB: more memory makes checkpoints slower, and the lean guest needs little.
 const MEMORY: u32 = 1024;
 
-/// Measured invocations where the user says nothing: each takes seconds on a detailed core.
+/// Default number of measured invocations: each takes seconds on a detailed core.
 const INVOCATIONS: u64 = 5;
 
 /// Whether the flags ask for gem5.
@@ -26,7 +26,7 @@ pub fn wanted(args: &MachineArgs) -> bool {
     args.on == On::Gem5
 }
 
-/// Refuses what is gem5's alone with another machine: a flag that does nothing is worse than one that is not there.
+/// Refuses gem5's flags on other machines: a flag without effect is worse than an unknown flag.
 ///
 /// # Errors
 /// Which flag.
@@ -34,7 +34,7 @@ pub fn require_gem5_for_its_flags(args: &MachineArgs) -> Result<()> {
     if wanted(args) {
         return Ok(());
     }
-    // GEM5 is in the environment of many a shell, and says nothing of this call; nor does --gem5 in a script that tests on both.
+    // GEM5 may be set in the environment for other calls; and a script that tests on both may always pass --gem5.
     let flags = [
         ("--system", "system"),
         ("--param", "params"),
@@ -55,7 +55,7 @@ pub fn require_gem5_for_its_flags(args: &MachineArgs) -> Result<()> {
     }
 }
 
-/// What a simulated machine has in place of the general defaults.
+/// A simulated machine's own defaults.
 pub fn apply_machine(args: &MachineArgs, config: &mut Config) {
     if wanted(args) && args.memory.is_none() && config.machine.memory_mib == MachineConfig::default().memory_mib {
         config.machine.memory_mib = MEMORY;

@@ -76,7 +76,7 @@ fn sample_names(given: Vec<String>, all: bool, resources: &Path) -> Result<Vec<S
     }
 }
 
-/// Takes the place of image archives among the functions to test: adds what they hold to the store, and names it.
+/// Replaces image archives among the functions to test: adds their images to the store, and returns the names.
 ///
 /// # Errors
 /// When an archive cannot be added.
@@ -93,7 +93,7 @@ pub async fn with_archives(names: &[String], resources: &Path, ui: &mut Ui) -> R
     Ok(all)
 }
 
-/// Whether a name is that of an archive here: a path, or a file that is called one. A service may well have the name of a file beside it.
+/// Whether a name means an archive: a path, or a file with an archive's ending. A service can have the same name as a file.
 fn is_archive(name: &str) -> bool {
     let path = Path::new(name);
     let is_path = ["/", "./", "../"].iter().any(|start| name.starts_with(start));
@@ -101,7 +101,7 @@ fn is_archive(name: &str) -> bool {
     is_path || is_called_one && path.is_file()
 }
 
-/// Adds an image and says what came of it: the names it has now.
+/// Adds an image and prints the names it has now.
 async fn add(
     source: &str,
     name: Option<ImageReference>,

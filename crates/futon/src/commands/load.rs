@@ -25,7 +25,7 @@ pub async fn load(args: LoadArgs, ui: &mut Ui, cancel: CancellationToken) -> Res
     test(&args.test(), Goal::Test, ui, cancel).await
 }
 
-/// Refuses thresholds where times are no performance.
+/// Refuses thresholds if times do not measure performance.
 pub fn check_thresholds(plan: &LoadPlan, prepared: &Prepared) -> Result<()> {
     let accelerator = prepared.machine.report().accelerator;
     if plan.thresholds.is_empty() || plan.emulated || accelerator == Accelerator::Kvm {

@@ -16,7 +16,7 @@ use super::warm::attach;
 use crate::cli::{Accel, BaseArg, MachineArgs, NetworkArg, On, ThawArg, fake_is_allowed};
 use crate::ui::{Ui, brief};
 
-/// A machine that is ready, and what the plan says of it.
+/// A prepared machine, and its part of the plan.
 pub struct Prepared {
     /// The machine.
     pub machine: Box<dyn Machine>,
@@ -24,7 +24,7 @@ pub struct Prepared {
     pub base: Base,
     /// The same machine, where each function may have its own warm base.
     pub qemu: Option<QemuMachine>,
-    /// Docker's seccomp profile, where the host makes the containers' settings.
+    /// Docker's seccomp profile, if the host makes the containers' settings.
     pub seccomp: Option<PathBuf>,
 }
 
@@ -60,7 +60,7 @@ pub fn apply(args: &MachineArgs, config: &mut Config) {
 /// What a machine is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// A run that boots from nothing: nobody logs in.
+    /// A run that boots from scratch, without a login.
     Run,
     /// A run that may be forked from a warm base.
     Fork,
@@ -154,7 +154,7 @@ pub async fn prepare_qemu(
         args.initrd.as_deref(),
         args.cmdline.as_deref(),
     )?;
-    // The host is probed, not the guest: futon's own kernel and initrd will do, whatever the user's are.
+    // The probe is about the host, not the guest: it always uses futon's own kernel and initrd.
     let own = (resources.join(KERNEL), resources.join(INITRD));
     let (kernel, initrd) = if args.kernel.is_some() || args.initrd.is_some() {
         if own.0.is_file() && own.1.is_file() { (&own.0, Some(own.1.as_path())) } else { (&base.kernel, None) }
@@ -179,7 +179,7 @@ pub async fn prepare_qemu(
     })
 }
 
-/// Probes for the accelerator and says what was chosen.
+/// Probes for the accelerator and reports the choice.
 async fn accelerator(
     args: &MachineArgs,
     resources: &Path,
@@ -203,7 +203,7 @@ async fn accelerator(
     Ok((version, choice))
 }
 
-/// The lean guest that the flags ask for. A kernel of the user's is looked at first: it would fail without a word.
+/// The lean guest that the flags ask for. The user's own kernel is checked first, because it would fail silently.
 pub fn lean(args: &MachineArgs, resources: &Path, using: KernelUse) -> Result<FoundLean> {
     if args.base_image.is_some() {
         return Err(Error::usage("--base-image needs --base docker").hint("the lean guest has no disk"));
@@ -242,7 +242,7 @@ async fn lean_qemu(
     })
 }
 
-/// Processors of the function, and of nothing else, where there is more than one.
+/// Processors only for the function, if there is more than one.
 pub fn function_cpus(config: &Config) -> Option<String> {
     (config.machine.vcpus() > 1).then(|| "1".to_owned())
 }
@@ -276,7 +276,7 @@ fn lean_cmdline(
     line
 }
 
-/// Keeps systemd from starting a log-in on the console, which takes time and is of no use in a run.
+/// Keeps systemd from starting a login on the console, which takes time and is useless in a run.
 const NO_GETTY: &str = "systemd.getty_auto=no";
 
 fn cmdline(
@@ -286,7 +286,7 @@ fn cmdline(
     purpose: Purpose,
     accelerator: Accelerator,
 ) -> String {
-    // The recommended line is for runs, where nobody logs in.
+    // The recommended line is for runs, without a login.
     let wanted = |word: &&str| purpose != Purpose::Shell || *word != NO_GETTY;
     let mut words: Vec<&str> = recommended.split_whitespace().filter(wanted).collect();
     if purpose != Purpose::Shell && !words.contains(&NO_GETTY) {

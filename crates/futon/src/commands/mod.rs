@@ -68,7 +68,7 @@ pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) 
         Command::Shell(args) => shell::shell(&args, ui, cancel).await,
         Command::Manual { folder } => completions::manual(&folder),
         Command::Completions { shell } => Ok(completions::completions(shell)),
-        // `main` has taken this one already.
+        // `main` has already handled this one.
         Command::Guard(_) | Command::Shim(_) => Ok(ExitCode::Usage),
     }
 }

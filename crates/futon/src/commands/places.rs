@@ -31,7 +31,7 @@ pub fn own_folder(resources: &Path) -> Result<PathBuf> {
     }
 }
 
-/// Where resources are when nobody says so: in `resources` here, and for an installed futon in the user's own folder.
+/// The default for resources: `resources` here, and for an installed futon the user's own folder.
 pub fn default_resources() -> PathBuf {
     let here = PathBuf::from("resources");
     if installed_root().is_none() || here.join("manifest.json").is_file() {
@@ -75,7 +75,7 @@ fn can_be_written(resources: &Path) -> bool {
     !resources.exists() || access(resources, AccessFlags::W_OK | AccessFlags::X_OK).is_ok()
 }
 
-/// Whether a folder can be written, or made where it is not there.
+/// Whether a folder can be written, or made if it does not exist.
 fn can_be_made(folder: &Path) -> bool {
     let there = folder.ancestors().find(|folder| folder.exists());
     there.is_some_and(|there| there.is_dir() && access(there, AccessFlags::W_OK | AccessFlags::X_OK).is_ok())
@@ -113,7 +113,7 @@ pub fn store_to_add_to(resources: &Path) -> Result<ImageStore> {
     store(resources)
 }
 
-/// The warm bases, to look for one. Whoever makes one asks for [`own_folder`] first.
+/// The warm bases, to look for one. To make one, call [`own_folder`] first.
 pub fn warm_bases(resources: &Path) -> WarmStore {
     let (own, shared) = folders(resources);
     match shared {
@@ -133,14 +133,14 @@ pub fn checkpoints(resources: &Path) -> Result<(PathBuf, Option<PathBuf>)> {
     Ok((own.join(FOLDER), shared.map(|shared| shared.join(FOLDER))))
 }
 
-/// Folders of what functions were seen to offer: the one that is written to, and the lab's.
+/// Folders of descriptions: the writable one, and the shared one.
 pub fn descriptions(resources: &Path) -> (PathBuf, Option<PathBuf>) {
     const FOLDER: &str = "described";
     let (own, shared) = folders(resources);
     (own.join(FOLDER), shared.map(|shared| shared.join(FOLDER)))
 }
 
-/// The file that keeps what a probe for KVM has found. Where it cannot be kept, the probe is merely made again.
+/// The file with the KVM probe's result. If it cannot be written, the probe just runs again.
 pub fn probe_file(resources: &Path) -> PathBuf {
     const FILE: &str = ".kvm-probe.json";
     let (own, shared) = folders(resources);

@@ -39,7 +39,7 @@ pub struct Project {
     selections: Mutex<BTreeMap<String, Arc<Selection>>>,
     /// Resolved once each, by the selection's name: schemas are compiled for it.
     sheets: Mutex<BTreeMap<String, Option<Arc<Sheet>>>>,
-    /// What functions said of themselves by reflection, by the selection's name.
+    /// Schemas by reflection, by the selection's name.
     schemas: Mutex<BTreeMap<String, Schema>>,
     resources: PathBuf,
 }
@@ -90,7 +90,7 @@ impl Project {
         })
     }
 
-    /// What the compose file says of one function.
+    /// The compose file's selection for one function.
     pub fn selection(&self, name: &str) -> Result<Arc<Selection>> {
         let mut known = self.selections.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(selection) = known.get(name) {
@@ -113,11 +113,11 @@ impl Project {
         for name in &names {
             let selection = self.selection(name)?;
             if self.must_ask(&selection, client)? {
-                // What its calls are worth shows when the function has said what it offers.
+                // Its calls can only be checked once the function has given its schema.
             } else if self.sheet(&selection, client)?.is_none() {
                 client_name(&selection, client.client.as_deref())?;
             }
-            // A function's folder has its name, and so have its rows in reports.
+            // A function's folder and its rows in reports have its name.
             if let Some(other) = known.insert(selection.name.clone(), name) {
                 let error = if other == name {
                     Error::usage(format!("{name} is named twice"))
@@ -132,7 +132,7 @@ impl Project {
 
     /// The declared calls of a function.
     fn sheet(&self, selection: &Selection, client: &ClientArgs) -> Result<Option<Arc<Sheet>>> {
-        // What is kept of it is enough.
+        // The stored description is enough.
         self.must_ask(selection, client)?;
         let mut known = self.sheets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sheet) = known.get(&selection.name) {
@@ -146,7 +146,7 @@ impl Project {
         Ok(made)
     }
 
-    /// Whether the function itself is to say what its calls' messages are, and has not yet. What is kept from an earlier time is taken.
+    /// Whether the function itself must give its calls' schema, and has not yet. A stored schema is used.
     pub fn must_ask(&self, selection: &Selection, client: &ClientArgs) -> Result<bool> {
         if client.client.is_some() || selection.relay || !selection.service.hints.wants_reflection() {
             return Ok(false);
@@ -162,7 +162,7 @@ impl Project {
         Ok(false)
     }
 
-    /// Notes what a function said of itself.
+    /// Records a function's schema.
     pub fn learn(&self, selection: &Selection, schema: Schema) {
         self.schemas.lock().unwrap_or_else(PoisonError::into_inner).insert(selection.name.clone(), schema);
     }
@@ -171,7 +171,7 @@ impl Project {
         self.schemas.lock().unwrap_or_else(PoisonError::into_inner).get(&selection.name).cloned()
     }
 
-    /// Refuses functions that the lean guest cannot have as an engine has them, before a machine starts: nothing is wrong with them.
+    /// Refuses functions that the lean guest does not support, before a machine starts: the functions are not at fault.
     pub fn lean_can(&self, names: &[String]) -> Result<()> {
         for name in names {
             lean_parts(&self.compose, &*self.selection(name)?)?;
@@ -252,7 +252,7 @@ impl Project {
             _ => None,
         };
         if let (Some(bundle), Some(client)) = (&bundle, &mut plan.client) {
-            // There is no engine that would publish the port: the client goes to the container itself.
+            // There is no engine to publish the port: the client connects to the container itself.
             let (address, port) = bundle.function_address(selection.target.container_port);
             (client.address, client.port, client.find) = (address.to_string(), port, None);
             for container in &bundle.containers {
@@ -267,7 +267,7 @@ impl Project {
             template,
             compose: Some(&selection.compose),
             engine: Some(&selection.engine),
-            // The lean guest's bundle has the files in it.
+            // The lean guest's bundle contains the files.
             handover: bundle.is_none().then_some(&selection.handover),
             tools: &tools(resources),
             files: &self.files,
@@ -277,7 +277,7 @@ impl Project {
         WorkDir::create(dir, &contents)
     }
 
-    /// A template of the user's that was made from an older one of futon's would leave out what this function needs.
+    /// A user's template made from an older one of futon may lack something that this function needs.
     fn check_template(&self, plan: &Plan, selection: &Selection) -> Result<()> {
         let Some((path, text)) = &self.template else { return Ok(()) };
         if plan.script == ScriptKind::Foreign || plan.machine.base == Base::Lean {
@@ -316,7 +316,7 @@ impl Project {
     ) -> Result<(Plan, Arc<Selection>)> {
         let selection = self.selection(name)?;
         let template = self.template(prepared);
-        // A script that reports with the token is held to futon's steps, whoever wrote it.
+        // A script that reports with the token must follow futon's steps, whoever wrote it.
         let script =
             if template.contains(futon_model::TOKEN_PLACEHOLDER) { ScriptKind::Own } else { ScriptKind::Foreign };
         let sheet = self.sheet(&selection, client)?;
@@ -398,7 +398,7 @@ fn bundle(
     })
 }
 
-/// What the lean guest is to have, as far as the compose file says it.
+/// The lean guest's containers and networks, from the compose file.
 fn lean_parts(
     compose: &Compose,
     selection: &Selection,
@@ -427,7 +427,7 @@ fn lean_parts(
     Ok((containers, networks))
 }
 
-/// What is said of an image that the exchange will not have.
+/// The note about an image that the exchange does not have.
 pub fn missing_image(image: &PlannedImage, config: &Config) -> String {
     let where_else = match config.machine.network {
         Network::Host => "the guest asks its engine's registry",
@@ -450,7 +450,7 @@ pub fn store_for(resources: &Path, prepared: &Prepared) -> Result<ImageStore> {
     Ok(store(resources)?.for_processor(processor_level(&prepared.machine.report())))
 }
 
-/// Settings from a file that was named, or from `futon.toml` where there is one.
+/// Settings from a given file, or from `futon.toml` if it exists.
 pub fn settings(path: Option<&Path>) -> Result<Config> {
     match path {
         Some(path) => Config::read(path),
@@ -481,7 +481,7 @@ pub fn set_limits(limits: &mut Limits, given: &[(String, Duration)]) {
     }
 }
 
-/// Files that the guest gets of futon, whose names others must not take: the verdict rests on them.
+/// futon's own files for the guest, whose names users must not use: the verdict relies on them.
 const OURS: [&str; 9] = [
     "run.sh",
     "run.env",

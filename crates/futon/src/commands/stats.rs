@@ -48,7 +48,7 @@ fn check(path: &Path, ui: &Ui) -> Result<ExitCode> {
         "{} dumps ({} truncated), {stats} statistics ({odd} not finite), {} malformed lines; {} bytes in {seconds:.2} s",
         summary.dumps, summary.broken_off, summary.malformed, summary.bytes
     ))?;
-    // A file that breaks off or holds other things is told, and fails the check.
+    // A truncated file, or one with other content, is reported and fails the check.
     let whole = summary.dumps > 0 && summary.broken_off == 0 && summary.malformed == 0;
     Ok(if whole { ExitCode::Passed } else { ExitCode::Failed })
 }

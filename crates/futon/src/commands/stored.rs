@@ -27,11 +27,11 @@ pub fn remember(dir: &Path, machine: &MachineArgs) -> Result<()> {
     fs::write(&path, text).context(|| format!("cannot write {}", path.display()))
 }
 
-/// The flags of a run: those of its own command line, and where that says nothing those that the working directory was made with.
-/// Those given, where no `futon build` made it.
+/// The flags of a run: those of its own command line, else those that the working directory was made with.
+/// The given ones, if no `futon build` made the directory.
 ///
 /// # Errors
-/// When what was kept cannot be read.
+/// When the stored flags cannot be read.
 pub fn recall(dir: &Path, given: MachineArgs) -> Result<MachineArgs> {
     let path = dir.join(FILE);
     let Ok(text) = fs::read(&path) else { return Ok(given) };
@@ -46,7 +46,7 @@ pub fn recall(dir: &Path, given: MachineArgs) -> Result<MachineArgs> {
     Ok(MachineArgs { explicit, ..serde_json::from_value(merged).map_err(malformed)? })
 }
 
-/// What was kept, but for the fields that were on this command line, and those that were not kept at all (`GEM5` of the environment).
+/// The stored flags, except those on this command line and those that were never stored (`GEM5` of the environment).
 fn over(kept: Value, given: &Value, explicit: &BTreeSet<String>) -> Value {
     let Value::Object(kept) = kept else { return kept };
     kept.into_iter()
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!((run.kernel.unwrap(), run.vcpus, run.cold, run.on), ("/k".into(), Some(1), true, On::Gem5));
         assert!(run.base_image.unwrap().is_absolute());
         assert_eq!((run.gem5.cpu.to_string().as_str(), run.gem5.params.len()), ("o3", 1));
-        // A default that is written out undoes what was built.
+        // An explicit default overrides the stored flag.
         remember(dir, &parsed(&["--accel", "tcg", "--cold", "--boot-cpu", "kvm"])).unwrap();
         let run = recall(dir, parsed(&["--accel", "auto", "--boot-cpu", "atomic"])).unwrap();
         assert_eq!((run.accel, run.cold, run.gem5.boot_cpu.as_str()), (Accel::Auto, true, "atomic"));

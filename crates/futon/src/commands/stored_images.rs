@@ -1,4 +1,4 @@
-//! `futon images show`, `rm` and `prune`: what the store has, and what it need not keep.
+//! `futon images show`, `rm` and `prune`: shows what the store has, and removes what it need not keep.
 
 use futon_common::{Context, Error, Result};
 use futon_model::{ExitCode, ImageReference};

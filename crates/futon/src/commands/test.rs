@@ -307,7 +307,7 @@ fn not_run(name: &str, prepared: &Prepared, interrupted: bool) -> FunctionReport
     without_run(name, prepared.machine.report(), verdict)
 }
 
-/// A report with a verdict and nothing that only a run can tell.
+/// A report with a verdict, but without anything that needs a run.
 fn without_run(name: &str, machine: MachineReport, verdict: Verdict) -> FunctionReport {
     FunctionReport {
         name: name.to_owned(),

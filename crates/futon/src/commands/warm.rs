@@ -63,7 +63,7 @@ async fn make(args: &WarmMakeArgs, ui: &mut Ui, cancel: &CancellationToken) -> R
     Ok(())
 }
 
-/// Gives a machine its warm base, made on first use. Where that does not work the machine boots from nothing, and a line says so.
+/// Gives a machine its warm base, made on first use. If that fails, the machine boots from scratch, and a line says so.
 ///
 /// # Errors
 /// When the user interrupts.
@@ -111,14 +111,14 @@ pub async fn with_images(
     Ok(Some(QemuMachine { warm: Some(warm), ..machine.clone() }))
 }
 
-/// What a warm base is to be, beside a machine that waits for work.
+/// Properties of the wanted warm base.
 #[derive(Default)]
 struct Wanted<'a> {
     /// With these images pulled.
     images: &'a [PlannedImage],
     /// From this store.
     store: Option<Arc<ImageStore>>,
-    /// Made anew, even if there is one.
+    /// Make it again even if it exists.
     force: bool,
 }
 
@@ -149,7 +149,7 @@ async fn find_or_make(
         }
         return Ok(base);
     }
-    // Looking for one makes nothing; this does.
+    // Looking for one creates nothing, but making one does.
     own_folder(resources).map_err(|e| {
         let hint = e.hint_text().unwrap_or_default().to_owned();
         Error::infra(format!("there is no folder for warm bases: {e}")).hint(hint)
@@ -159,7 +159,7 @@ async fn find_or_make(
         lock = store.lock(waiting) => lock?,
         () = cancel.cancelled() => return Err(Error::interrupted()),
     };
-    // The other one may have made the very same.
+    // The other process may have made the same one.
     let why = match store.find(&key) {
         Ok(base) if !wanted.force => return Ok(base),
         Ok(_) => "asked for".into(),
@@ -174,7 +174,7 @@ async fn find_or_make(
     Ok(base)
 }
 
-/// What to say of one whose forks are slower than they could be.
+/// The note about a warm base whose forks are slower than usual.
 fn lacks(base: &WarmBase) -> String {
     let mut said = base.not_frozen.as_ref().map_or_else(String::new, |why| format!(", QEMU not frozen: {why}"));
     if let Some(why) = &base.not_rehearsed {

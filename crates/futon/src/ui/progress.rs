@@ -62,7 +62,7 @@ impl Ui {
     fn always(&self, text: &str) {
         let print = || {
             let mut stderr = anstream::stderr().lock();
-            // Nobody is left to tell when standard error is closed.
+            // Ignore a closed standard error.
             let _ = writeln!(stderr, "{text}");
         };
         match &self.bar {
@@ -98,7 +98,7 @@ impl Ui {
         self.bar = Some(bar);
     }
 
-    /// Says how far it has come: on the spinner, or as a line where there is none.
+    /// Shows progress: on the spinner, or as a line if there is none.
     pub fn update(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.set_message(text.to_owned()),

@@ -39,7 +39,7 @@ impl Ui {
 
 fn print(text: &str) -> Result<()> {
     match writeln!(anstream::stdout().lock(), "{text}") {
-        // A reader that has seen enough (`| head`) is no failure.
+        // A reader that stops early (`| head`) is not a failure.
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context(|| "cannot write to standard output".into()),
     }

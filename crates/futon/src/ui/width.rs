@@ -4,7 +4,7 @@ use std::env;
 
 use unicode_width::UnicodeWidthChar;
 
-/// Columns where nobody says how many there are: a file, or a job's log.
+/// Columns if the width is unknown: in a file, or in a job's log.
 const UNKNOWN: usize = 160;
 
 /// The narrowest that is written for.

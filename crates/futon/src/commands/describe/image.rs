@@ -1,4 +1,4 @@
-//! What an image says of itself: no machine is needed for that.
+//! What an image's configuration says: this needs no machine.
 
 use futon_common::{Context, Result};
 use futon_functions::Selection;
@@ -31,12 +31,12 @@ pub struct Image {
     pub user: String,
     /// Working directory; empty: `/`.
     pub folder: String,
-    /// Ports that it says it serves on.
+    /// Ports that it exposes.
     pub ports: Vec<String>,
 }
 
 impl Image {
-    /// The image of a function, with what its service says in place of it.
+    /// The image of a function, overridden by its service's keys.
     pub fn of(selection: &Selection, store: &ImageStore) -> Result<Self> {
         let service = &selection.service;
         let image = stored(store, &service.image)?;

@@ -1,4 +1,4 @@
-//! What functions were seen to offer, kept by the digest of their image.
+//! Descriptions of functions, kept by the digest of their image.
 
 use std::fs;
 use std::io::Write;
@@ -19,7 +19,7 @@ use crate::commands::places::{descriptions, own_folder};
 /// Name and version of the form.
 const FORM: &str = "futon.described/1";
 
-/// What was seen of a function, and of which one.
+/// The description of a function, and which function it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Described {
     form: String,
@@ -29,13 +29,13 @@ pub struct Described {
     pub digest: Digest,
     /// When it was seen, RFC 3339.
     pub made: String,
-    /// What was seen.
+    /// The observations.
     pub seen: Seen,
-    /// Which function of that image: what it was started with, hashed.
+    /// Which function of that image: a hash of its start settings.
     key: String,
 }
 
-/// Which function: its image, and what it is started with.
+/// Which function: its image, and its start settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     digest: Digest,
@@ -43,7 +43,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// Of a function; nothing where the store lacks its image, or one beside it.
+    /// The key of a function; nothing if its image, or one beside it, is not in the store.
     pub fn of(selection: &Selection, store: &ImageStore) -> Result<Option<Self>> {
         let Some(image) = store.resolve(&selection.service.image)? else { return Ok(None) };
         let mut beside = Map::new();
@@ -62,11 +62,11 @@ impl Key {
     }
 }
 
-/// The keys of a service that change what runs in its container: how it is called and where it is published is none of them.
+/// The keys of a service that change what runs in its container; those for calling and publishing do not.
 fn started_with(service: &Service) -> Value {
     const OUTSIDE: [&str; 5] = ["image", "container_name", "ports", "networks", "expose"];
     let inside = service.spec.raw.iter().filter(|(key, _)| !OUTSIDE.contains(&key.as_str()) && !key.starts_with("x-"));
-    // What prints a service prints `null` for a key that the image has.
+    // A printed service has `null` for a key that comes from the image.
     let said = inside.filter(|(_, value)| !value.is_null());
     Value::Object(said.map(|(key, value)| (key.clone(), value.clone())).collect())
 }
@@ -121,12 +121,12 @@ pub fn schema_of(offers: &Offers) -> (Schema, Vec<String>) {
     Schema::from_files(&files)
 }
 
-/// What is kept of a function.
+/// The stored description of a function.
 pub fn kept(selection: &Selection, store: &ImageStore, resources: &Path) -> Result<Option<Described>> {
     Ok(Key::of(selection, store)?.and_then(|key| find(&key, resources)))
 }
 
-/// What is kept under a key: one's own first, then the lab's. What cannot be read is made anew.
+/// The description with a key: the user's own first, then the shared one. An unreadable one counts as missing.
 pub fn find(key: &Key, resources: &Path) -> Option<Described> {
     let (own, shared) = descriptions(resources);
     let read = |folder: &Path| {
@@ -137,7 +137,7 @@ pub fn find(key: &Key, resources: &Path) -> Option<Described> {
     read(&own).or_else(|| read(&shared?))
 }
 
-/// Keeps what was seen.
+/// Stores a description.
 pub fn keep(described: &Described, key: &Key, resources: &Path) -> Result<()> {
     own_folder(resources)?;
     let (own, _) = descriptions(resources);

@@ -17,7 +17,7 @@ use crate::commands::project::Project;
 use crate::commands::run::run_beside;
 use crate::ui::Ui;
 
-/// What a run showed.
+/// The result of a run.
 pub enum Look {
     /// What the function offers.
     Seen(Described),
@@ -25,7 +25,7 @@ pub enum Look {
     Failed(Box<FunctionReport>),
 }
 
-/// What all looks of one call share.
+/// What all runs of one call share.
 pub struct Looks<'a> {
     /// The functions.
     pub project: &'a Project,
@@ -39,7 +39,7 @@ pub struct Looks<'a> {
     pub cancel: &'a CancellationToken,
 }
 
-/// Runs a function once, looks at it, and keeps what was seen.
+/// Runs a function once, observes it, and stores the description.
 pub async fn look(looks: &Looks<'_>, name: &str, dir: &Path, ui: &Ui) -> Result<Look> {
     let Looks { project, prepared, resources, store, cancel } = *looks;
     if prepared.machine.report().kind == MachineKind::Gem5 {
@@ -72,7 +72,7 @@ pub async fn look(looks: &Looks<'_>, name: &str, dir: &Path, ui: &Ui) -> Result<
     Ok(Look::Seen(described))
 }
 
-/// The report of a run that only looked, for people who want to see why it failed.
+/// The report of a run that only describes, for people who want to see why it failed.
 pub fn write(folder: &Path, report: &FunctionReport, started: std::time::SystemTime) -> Result<()> {
     let took = started.elapsed().unwrap_or_default();
     write_report(folder, &futon_harness::report::report(vec![report.clone()], started, took))

@@ -43,7 +43,7 @@ pub async fn describe(args: &DescribeArgs, ui: &mut Ui, cancel: CancellationToke
     })
 }
 
-/// What is told of a function beside its image.
+/// What is known about a function besides its image.
 pub enum Told {
     /// Nothing was run.
     Still,
@@ -77,7 +77,7 @@ pub async fn function(args: &LookArgs, ui: &mut Ui) -> Result<(Project, String)>
     Ok((Project::read(&project, &ClientArgs::default(), &args.machine, resources)?, name.clone()))
 }
 
-/// What is known of a function, or is seen of it in a run.
+/// The description of a function, stored or from a run.
 pub async fn ask(
     args: &LookArgs,
     again: bool,
@@ -119,7 +119,7 @@ pub async fn ask(
 /// asked, by name.
 ///
 /// # Errors
-/// One has no reflection, or its calls do not go with what it offers.
+/// One has no reflection, or its calls do not match what it offers.
 pub async fn ask_all(
     names: &[String],
     looks: &Looks<'_>,
@@ -153,7 +153,7 @@ pub async fn ask_all(
     Ok(failed)
 }
 
-/// What is said of an image that the store lacks.
+/// The error for an image that is not in the store.
 fn not_there(image: &PlannedImage) -> Error {
     let hint = match &image.near[..] {
         [] => "`futon images add` brings it, `futon images build` makes the samples".to_owned(),

@@ -11,11 +11,11 @@ use super::{Described, Image, Told};
 use crate::commands::resources::size;
 use crate::ui::{Ui, columns, wrap};
 
-/// Columns of what a row is about.
+/// Width of a row's label.
 const LABEL: usize = 9;
 /// Lines of a container's log that are shown.
 const LOG: usize = 10;
-/// Characters of a digest that are shown: the algorithm and as much as tells images apart.
+/// How many characters of a digest are shown: the algorithm and enough to distinguish images.
 const DIGEST: usize = 19;
 
 /// Shows it on standard output.
@@ -34,7 +34,7 @@ fn text(rows: &[Row], columns: usize) -> String {
     let mut lines = Vec::new();
     for (label, value) in rows {
         let value = one_line(value);
-        // What fits stays as it is, blanks and all.
+        // Lines that fit stay unchanged, with their blanks.
         let parts = if value.is_ascii() && value.len() <= room { vec![value] } else { wrap(&value, room) };
         for (at, line) in parts.into_iter().enumerate() {
             let label = if at == 0 { label } else { "" };
@@ -96,7 +96,7 @@ fn listener_rows(listener: &Listener) -> Vec<Row> {
     }
     let (methods, wrong) = methods(offers);
     let longest = methods.iter().map(|method| method.call().len()).max().unwrap_or(0);
-    // The kinds stand below each other where there is room.
+    // The kinds are aligned if there is room.
     rows.extend(methods.iter().map(|method| ("method", format!("{:<longest$} {}", method.call(), method.kind()))));
     if offers.reflection.is_some() {
         rows.extend(offers.remarks.iter().cloned().chain(wrong).map(|words| ("note", words)));
