@@ -8,8 +8,15 @@ doing=
 # What failed, with "; " between.
 faults=
 
-# row SUITE RAN FAILED NOT-RUN [WHY]: a line of the table.
-row() { printf '%s|%s|%s|%s|%s\n' "$1" "$2" "$3" "$4" "${5:-}" >>"$table"; }
+# When the work of the next row began, in seconds.
+row_begun=$(date +%s)
+
+# row SUITE RAN FAILED NOT-RUN [WHY]: a line of the table, with the time since the last one.
+row() {
+    row_ends=$(date +%s)
+    printf '%s|%s|%s|%s|%s|%s\n' "$1" "$2" "$3" "$4" "$((row_ends - row_begun))" "${5:-}" >>"$table"
+    row_begun=$row_ends
+}
 
 # fault NAME: this failed; the tests go on.
 fault() { faults=$faults${faults:+; }$1; }
@@ -22,9 +29,10 @@ print_table() {
         fault "$doing"
     fi
     [ ! -f "$table" ] || awk -F'|' '
-        BEGIN { printf "\n%-28s %6s %7s %8s\n", "tests", "ran", "failed", "not run" }
-        { printf "%-28s %6s %7s %8s%s\n", $1, $2, $3, $4, ($5 == "" ? "" : "  " $5); ran += $2; failed += $3; not += $4 }
-        END { printf "%-28s %6d %7d %8d\n", "all", ran, failed, not }' "$table" >&2
+        BEGIN { printf "\n%-28s %6s %7s %8s %8s\n", "tests", "ran", "failed", "not run", "seconds" }
+        { printf "%-28s %6s %7s %8s %8d%s\n", $1, $2, $3, $4, $5, ($6 == "" ? "" : "  " $6) }
+        { ran += $2; failed += $3; not += $4; seconds += $5 }
+        END { printf "%-28s %6d %7d %8d %8d\n", "all", ran, failed, not, seconds }' "$table" >&2
     if [ -n "$faults" ]; then
         printf 'error: failed: %s\n' "$faults" >&2
         [ $status -ne 0 ] || status=1

@@ -59,7 +59,7 @@ expect() {
 
 expect 0 'all                               2       0        0' LISTED=3
 expect 0 'no error: failed' LISTED=3
-expect 0 'moon                              0       0        1  no moon' MOON=no
+expect 0 'moon                              0       0        1        0  no moon' MOON=no
 expect 1 'there are 4 tests, but 3 were run or ignored' LISTED=4
 expect 1 '1 tests are ignored as "needs a moon", but 0 ran' RAN=0
 expect 1 'needs a sun|1' OTHER='needs a sun'

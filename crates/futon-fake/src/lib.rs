@@ -282,7 +282,7 @@ impl Guest {
             failed: u64::from(wrong),
             not_made: 0,
             warmup: PhaseCount { planned: 0, verified: client.map_or(0, |c| c.warmup), failed: 0 },
-            greeting: "verified".into(),
+            greeting: futon_model::Greeting::Verified,
             connect_ms: Some(1.0),
             first_failure: wrong.then(|| ClientFailure {
                 call: 4,

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use futon_common::{Error, Result};
-use futon_machine::GuardArguments;
 use futon_machine::console::{Follower, follow};
 use futon_machine::process::{self, Ended, Guarded};
+use futon_machine::{Confinement, GuardArguments};
 use futon_model::{Code, EventKind, Outcome, PhaseReport};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
@@ -124,8 +124,9 @@ pub(super) async fn run(start: &Start<'_>, shared: &mut Shared) -> Result<Finish
 
 async fn launch(start: &Start<'_>, command: Vec<String>, log: PathBuf) -> Result<Guarded> {
     let settings = start.settings;
-    let writable = (!settings.unconfined).then(|| vec![start.outdir()]);
-    let arguments = GuardArguments { log, command, writable, ..GuardArguments::default() };
+    let write = vec![start.outdir()];
+    let confinement = (!settings.unconfined).then(|| Confinement { write, ..Confinement::default() });
+    let arguments = GuardArguments { log, command, confinement, ..GuardArguments::default() };
     match process::start(arguments, Vec::new()).await {
         Ok(process::Start::Running(guarded)) => Ok(guarded),
         Ok(process::Start::Refused(why)) => Err(Error::infra(format!("cannot start gem5: {why}"))),

@@ -21,7 +21,8 @@ use nix::unistd::{Pid, setsid};
 use rustix::process::{PidfdFlags, pidfd_open};
 use serde::{Deserialize, Serialize};
 
-use super::{confine, namespace};
+use super::confine::{self, Confinement};
+use super::namespace;
 
 /// Descriptor on which the guard finds its control socket.
 pub(super) const CONTROL_FD: i32 = 3;
@@ -40,9 +41,9 @@ pub struct GuardArguments {
     pub last_fd: i32,
     /// Program and arguments of the machine.
     pub command: Vec<String>,
-    /// Folders and files that the machine may write to; everywhere when absent.
+    /// What the machine may do; everything that the caller may when absent.
     #[serde(default)]
-    pub writable: Option<Vec<PathBuf>>,
+    pub confinement: Option<Confinement>,
 }
 
 /// What the guard tells futon, one JSON object a line.
@@ -60,6 +61,9 @@ pub(super) enum GuardMessage {
     Started {
         /// Its process.
         pid: i32,
+        /// Why it is not confined as was asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unconfined: Option<String>,
     },
     /// The machine could not be started.
     NotStarted {
@@ -92,17 +96,21 @@ pub fn run_guard(arguments: &GuardArguments) -> io::Result<()> {
             Err(e) => return send(&control, &GuardMessage::Refused { why: e.to_string() }, None),
         }
     }
+    let mut unconfined = None;
     // The guard itself writes nothing but the log, which `spawn` opens: the confinement may hold for both.
-    if let Some(writable) = &arguments.writable
-        && let Err(why) = confine::to(writable, &arguments.log)
+    if let Some(confinement) = &arguments.confinement
+        && let Err(why) = confine::to(confinement, &arguments.log)
     {
-        return send(&control, &GuardMessage::NotStarted { why }, None);
+        if !confinement.best_effort {
+            return send(&control, &GuardMessage::NotStarted { why }, None);
+        }
+        unconfined = Some(why);
     }
     let child = match spawn(arguments) {
         Ok(child) => child,
         Err(e) => return send(&control, &GuardMessage::NotStarted { why: e.to_string() }, None),
     };
-    send(&control, &GuardMessage::Started { pid: pid_of(&child)?.as_raw() }, None)?;
+    send(&control, &GuardMessage::Started { pid: pid_of(&child)?.as_raw(), unconfined }, None)?;
     let status = watch(child, &control)?;
     let message = GuardMessage::Exited { status: status.code(), signal: status.signal() };
     // futon may be gone: then nobody needs the message.
@@ -120,6 +128,13 @@ fn close_on_exec(fd: BorrowedFd<'_>) -> io::Result<()> {
 fn close_on_exec_from(first: libc::c_uint) {
     // SAFETY: the system call takes no pointers, and closes nothing now.
     unsafe { libc::close_range(first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed()) };
+}
+
+/// A core file of a machine would hold the guest's memory, and lie wherever the host puts such files.
+fn no_core_files() {
+    let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the kernel reads a live structure.
+    unsafe { libc::setrlimit(libc::RLIMIT_CORE, &raw const none) };
 }
 
 fn send(control: &UnixStream, message: &GuardMessage, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
@@ -143,6 +158,8 @@ fn spawn(arguments: &GuardArguments) -> io::Result<Child> {
     unsafe {
         command.pre_exec(move || {
             prctl::set_pdeathsig(Signal::SIGKILL)?;
+            prctl::set_no_new_privs()?;
+            no_core_files();
             close_on_exec_from(first_foreign);
             // The guard may have died before the line above took effect.
             if nix::unistd::getppid() == guard { Ok(()) } else { Err(io::ErrorKind::BrokenPipe.into()) }

@@ -19,7 +19,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use futon_common::Result;
 
-pub use confine::confinement_works;
+pub use confine::{Confinement, confinement_works};
 pub use guard::{GuardArguments, run_guard};
 pub use namespace::{HOST_PORT, port_is_taken};
 pub use process::namespace_works;

@@ -39,6 +39,8 @@ pub struct Guarded {
     pub pid: i32,
     /// The socket listening in the process's own namespace.
     pub listener: Option<TcpListener>,
+    /// Why it is not confined as was asked, where it runs all the same.
+    pub unconfined: Option<String>,
 }
 
 /// What came of a start.
@@ -72,8 +74,8 @@ pub async fn start(mut arguments: GuardArguments, inherited: Vec<OwnedFd>) -> Re
     let (ours, answer) = tokio::task::spawn_blocking(move || handshake(ours))
         .await
         .context(|| "the guard ended during its handshake".into())??;
-    let (pid, listener) = match answer {
-        Answer::Running(pid, listener) => (pid, listener),
+    let (pid, listener, unconfined) = match answer {
+        Answer::Running { pid, listener, unconfined } => (pid, listener, unconfined),
         Answer::Refused(why) => return Ok(Start::Refused(why)),
         Answer::NotStarted(why) => {
             return Err(Error::infra(format!("cannot start {program}: {why}")).hint(Setup::here().doctor()));
@@ -82,11 +84,11 @@ pub async fn start(mut arguments: GuardArguments, inherited: Vec<OwnedFd>) -> Re
     ours.set_nonblocking(true).context(|| "cannot set up the guard's socket".into())?;
     let (read, write) =
         tokio::net::UnixStream::from_std(ours).context(|| "cannot set up the guard's socket".into())?.into_split();
-    Ok(Start::Running(Guarded { guard, write, read: Some(read), pid, listener }))
+    Ok(Start::Running(Guarded { guard, write, read: Some(read), pid, listener, unconfined }))
 }
 
 enum Answer {
-    Running(i32, Option<TcpListener>),
+    Running { pid: i32, listener: Option<TcpListener>, unconfined: Option<String> },
     Refused(String),
     NotStarted(String),
 }
@@ -103,7 +105,7 @@ fn handshake(control: UnixStream) -> Result<(UnixStream, Answer)> {
         }
         let answer = match serde_json::from_slice(&line).context(broken)? {
             GuardMessage::Listening => continue,
-            GuardMessage::Started { pid } => Answer::Running(pid, listener),
+            GuardMessage::Started { pid, unconfined } => Answer::Running { pid, listener, unconfined },
             GuardMessage::Refused { why } => Answer::Refused(why),
             GuardMessage::NotStarted { why } => Answer::NotStarted(why),
             GuardMessage::Exited { .. } => return Err(Error::infra(broken())),

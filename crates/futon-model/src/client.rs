@@ -25,8 +25,8 @@ pub struct ClientReport {
     pub not_made: u64,
     /// Warm-up invocations.
     pub warmup: PhaseCount,
-    /// State of the first call: `verified`, `failed` or `not_made`.
-    pub greeting: String,
+    /// What became of the first call.
+    pub greeting: Greeting,
     /// Time to connect, milliseconds; absent when there was no connection.
     pub connect_ms: Option<f64>,
     /// The first call that went wrong.
@@ -39,6 +39,36 @@ pub struct ClientReport {
     /// Latency histogram.
     #[serde(default)]
     pub histogram: Vec<HistogramBucket>,
+}
+
+/// What became of the call before all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Greeting {
+    /// Its reply was right.
+    Verified,
+    /// It had a reply, which was not looked at (`-no-verify`).
+    Unverified,
+    /// It failed, or its reply was wrong.
+    Failed,
+    /// The client did not come to it.
+    NotMade,
+    /// Declared calls and loads begin without one.
+    None,
+}
+
+impl Greeting {
+    /// As it is in JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::Unverified => "unverified",
+            Self::Failed => "failed",
+            Self::NotMade => "not_made",
+            Self::None => "none",
+        }
+    }
 }
 
 /// Counts of one phase.

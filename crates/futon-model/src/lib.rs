@@ -10,6 +10,7 @@ mod event;
 mod exit;
 mod guest;
 mod image;
+mod inputs;
 mod latency;
 mod lean;
 mod limits;
@@ -26,12 +27,15 @@ mod simulation;
 mod unready;
 mod verdict;
 
-pub use client::{ClientFailure, ClientFailureKind, ClientReport, HistogramBucket, LatencyMs, Phase, PhaseCount};
+pub use client::{
+    ClientFailure, ClientFailureKind, ClientReport, Greeting, HistogramBucket, LatencyMs, Phase, PhaseCount,
+};
 pub use cursor::{Cursor, Moved};
 pub use event::{Alarm, Event, EventKind, ShutdownReason};
 pub use exit::ExitCode;
 pub use guest::{ENTROPY_HEADER, GuestEvent, PARK_HEADER, TIME_HEADER, TOKEN_HEADER, TOKEN_PLACEHOLDER};
 pub use image::{Digest, DigestError, ImageReference, PlannedImage, ReferenceError};
+pub use inputs::GenType;
 pub use latency::{histogram, millis, summary};
 pub use lean::{
     LeanAddress, LeanAttachment, LeanBundle, LeanCheck, LeanCondition, LeanContainer, LeanNetwork, LeanRefusal,

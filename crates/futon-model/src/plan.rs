@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, Limits, LoadPlan, PlannedImage, Probe};
+use crate::{Code, GenType, Limits, LoadPlan, PlannedImage, Probe};
 
 /// Names of the steps.
 pub mod steps {
@@ -100,7 +100,7 @@ pub struct ClientPlan {
     /// `-input`.
     pub input: String,
     /// `-genType`.
-    pub gen_type: String,
+    pub gen_type: GenType,
     /// `-n`: measured invocations, each of which must be verified.
     pub invocations: u64,
     /// `-w`: warm-up invocations.

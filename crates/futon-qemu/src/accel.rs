@@ -157,6 +157,8 @@ async fn probe(kernel: &Path, initrd: Option<&Path>) -> Result<Result<u64, Strin
         qmp_fd: None,
         memory: Memory::Own,
         incoming: false,
+        sandbox: false,
+        memory_is_read: false,
     };
     let mut command = vec![QEMU.to_owned()];
     command.extend(qemu_arguments(&arguments));

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use futon_model::{Accelerator, LeanBundle};
 
+use crate::confine::SANDBOX;
+
 /// The inputs of the command line.
 #[derive(Debug, Clone)]
 pub struct QemuArguments {
@@ -33,6 +35,10 @@ pub struct QemuArguments {
     pub memory: Memory,
     /// Whether the machine waits for another machine's state, given by QMP.
     pub incoming: bool,
+    /// Whether QEMU filters its own system calls.
+    pub sandbox: bool,
+    /// Whether QEMU opens memory that it maps privately for reading only (8.2 and later can).
+    pub memory_is_read: bool,
 }
 
 /// Where the guest's memory is.
@@ -66,7 +72,11 @@ pub fn qemu_arguments(a: &QemuArguments) -> Vec<String> {
     let machine = match &a.memory {
         Memory::Own => "q35",
         Memory::Shared(file) | Memory::Private(file) => {
-            let share = if matches!(a.memory, Memory::Shared(_)) { "on" } else { "off" };
+            let share = match &a.memory {
+                Memory::Shared(_) => "on",
+                _ if a.memory_is_read => "off,readonly=on,rom=off",
+                _ => "off",
+            };
             let file = escape(file);
             let memory = format!("memory-backend-file,id=memory0,size={}M,share={share},mem-path={file}", a.memory_mib);
             push(&["-object", &memory]);
@@ -104,6 +114,9 @@ pub fn qemu_arguments(a: &QemuArguments) -> Vec<String> {
     push(&["-chardev", &console, "-serial", "chardev:console0"]);
     if let Some(fd) = a.qmp_fd {
         push(&["-chardev", &format!("socket,id=qmp0,fd={fd}"), "-mon", "chardev=qmp0,mode=control"]);
+    }
+    if a.sandbox {
+        push(&["-sandbox", SANDBOX]);
     }
     if a.incoming {
         push(&["-incoming", "defer"]);
@@ -155,6 +168,8 @@ mod tests {
             qmp_fd: Some(4),
             memory: Memory::Own,
             incoming: false,
+            sandbox: true,
+            memory_is_read: false,
         }
     }
 
@@ -169,7 +184,8 @@ mod tests {
              -device virtio-blk-pci,drive=disk0 -netdev user,id=net0 -device virtio-net-pci,netdev=net0,romfile= \
              -object rng-random,id=rng0,filename=/dev/urandom -device virtio-rng-pci,rng=rng0 \
              -chardev file,id=console0,path=/w/console.log -serial chardev:console0 \
-             -chardev socket,id=qmp0,fd=4 -mon chardev=qmp0,mode=control"
+             -chardev socket,id=qmp0,fd=4 -mon chardev=qmp0,mode=control \
+             -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
         );
     }
 
@@ -183,6 +199,9 @@ mod tests {
             "{saved}"
         );
         assert_eq!(fork, saved.replace("share=on", "share=off") + " -incoming defer");
+        let reading =
+            QemuArguments { memory: Memory::Private("/w/memory".into()), memory_is_read: true, ..arguments() };
+        assert!(qemu_arguments(&reading).join(" ").contains("share=off,readonly=on,rom=off,mem-path=/w/memory"));
     }
 
     #[test]

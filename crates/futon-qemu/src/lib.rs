@@ -2,6 +2,7 @@
 
 mod accel;
 mod args;
+mod confine;
 mod disk;
 mod machine;
 mod qmp;

@@ -1,5 +1,6 @@
 //! The QEMU machine: started under guard, watched by QMP and its console.
 
+use std::fs::File;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::accel::AcceleratorChoice;
 use super::args::{ConsoleTo, Memory, QemuArguments, qemu_arguments};
+use super::confine;
 use super::disk;
 use super::qmp::{self, Qmp};
 use super::warm::frozen::{self, FROZEN_DISK};
@@ -77,11 +79,14 @@ pub struct QemuMachine {
     pub console: Option<std::sync::Arc<std::sync::Mutex<Option<UnixStream>>>>,
     /// Whether QEMU is frozen with a warm base, and forks go on as that process (`--thaw auto`).
     pub thaw: bool,
+    /// Whether QEMU filters its own system calls; tried without where it cannot.
+    pub sandbox: bool,
     /// The saved machine that runs are forked from; none: each boots from nothing.
     pub warm: Option<WarmBase>,
 }
 
 /// One start of a machine.
+#[derive(Debug, Clone)]
 pub(super) struct Boot<'a> {
     pub(super) name: &'a str,
     pub(super) disk: &'a Path,
@@ -172,6 +177,11 @@ impl Machine for QemuMachine {
 }
 
 impl QemuMachine {
+    /// Whether QEMU can map a file privately without opening it for writing (8.2, `rom=off`).
+    pub(super) fn opens_private_memory_for_reading(&self) -> bool {
+        version_of(&self.version).is_some_and(|version| version >= (8, 2))
+    }
+
     /// Whether QEMU is frozen with a warm base of this machine. Under KVM there is nothing to keep: it translates nothing.
     pub(super) fn freezes(&self) -> bool {
         self.thaw && self.accelerator.accelerator == Accelerator::Tcg
@@ -217,17 +227,36 @@ impl QemuMachine {
             qmp_fd: Some(4),
             memory: boot.memory.clone(),
             incoming: !matches!(boot.begin, Begin::PowerOn),
+            // A process that has confined itself cannot be frozen: the one that continues it would be free.
+            sandbox: self.sandbox && !self.freezes(),
+            memory_is_read: self.opens_private_memory_for_reading(),
         }
     }
 
-    /// Starts QEMU under guard; its guest runs, unless it waits for a state.
+    /// Starts QEMU under guard, and its guest. Without QEMU's filter of system calls where there is none.
     pub(super) async fn boot(&self, boot: Boot<'_>, events: UnboundedSender<EventKind>) -> Result<RunningQemu> {
+        match self.try_to_boot(boot.clone(), events.clone()).await {
+            Err(Failed { of_sandbox: true, error }) => {
+                let mut running = Self { sandbox: false, ..self.clone() }.try_to_boot(boot, events).await?;
+                running.remarks.push(format!("QEMU does not filter its system calls: {error}"));
+                Ok(running)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    async fn try_to_boot(
+        &self,
+        boot: Boot<'_>,
+        events: UnboundedSender<EventKind>,
+    ) -> std::result::Result<RunningQemu, Failed> {
         for (what, file) in [("kernel", Some(&self.kernel)), ("initrd", self.initrd.as_ref())] {
             if let Some(file) = file
                 && !file.is_file()
             {
                 return Err(Error::infra(format!("{what} missing: {}", file.display()))
-                    .hint("`futon resources build` makes it, or give yours with --kernel and --initrd"));
+                    .hint("`futon resources build` makes it, or give yours with --kernel and --initrd")
+                    .into());
             }
         }
         let pair = || UnixStream::pair().context(|| "cannot make a socket pair".into());
@@ -252,8 +281,10 @@ impl QemuMachine {
             _ if self.freezes() && matches!(boot.memory, Memory::Shared(_)) => frozen::under_shim(command, None)?,
             Begin::PowerOn | Begin::TakeOver(_) => command,
         };
-        let arguments = GuardArguments { log: log.clone(), command, ..GuardArguments::default() };
-        let (mut guarded, remarks) = self.start_guarded(arguments, inherited).await?;
+        let confinement = Some(confine::confinement(self, &boot));
+        let arguments = GuardArguments { log: log.clone(), command, confinement, ..GuardArguments::default() };
+        let (mut guarded, mut remarks) = self.start_guarded(arguments, inherited).await?;
+        remarks.extend(guarded.unconfined.take().map(|why| format!("QEMU is not confined to its own files: {why}")));
 
         qmp_ours.set_nonblocking(true).context(|| "cannot set up QMP's socket".into())?;
         let qmp_ours = tokio::net::UnixStream::from_std(qmp_ours).context(|| "cannot set up QMP's socket".into())?;
@@ -262,9 +293,13 @@ impl QemuMachine {
         let (mut qmp, heard) = qmp::connect(qmp_ours, said);
         let listener = guarded.listener.take();
         let ended = guarded.ended();
-        if !matches!(boot.begin, Begin::Thaw(_)) {
+        if !matches!(boot.begin, Begin::Thaw(_)) && qmp.negotiate().await.is_err() {
             // A QEMU that ends at once gives the reason in its log, which is reported with its end.
-            let _ = qmp.negotiate().await;
+            let said = last_lines(&log, 1);
+            if self.sandbox && is_of_sandbox(&said) {
+                guarded.end().await;
+                return Err(Failed { error: Error::infra(said), of_sandbox: true });
+            }
         }
         let mut running = RunningQemu { guarded, listener, qmp, watcher: None, remarks, instead: None };
         let goes_on = match boot.begin {
@@ -275,7 +310,7 @@ impl QemuMachine {
         if let Err(e) = goes_on {
             running.guarded.end().await;
             let said = last_lines(&log, 1);
-            return Err(if said.is_empty() { e } else { Error::infra(said).caused_by(e) });
+            return Err(if said.is_empty() { e } else { Error::infra(said) }.into());
         }
         // The receiver goes away only when the run is over.
         let _ = events.send(EventKind::MachineStarted { accelerator: self.accelerator.accelerator });
@@ -336,6 +371,37 @@ impl QemuMachine {
     }
 }
 
+/// Why a machine did not start.
+struct Failed {
+    error: Error,
+    /// Whether QEMU's filter of system calls was the reason.
+    of_sandbox: bool,
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self { error, of_sandbox: false }
+    }
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
+/// Major and minor number in QEMU's version line, `QEMU emulator version 7.2.22 (Debian …)`.
+fn version_of(line: &str) -> Option<(u32, u32)> {
+    let numbers = line.strip_prefix("QEMU emulator version ")?;
+    let mut numbers = numbers.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// Whether QEMU's last words are about `-sandbox`: it was built without libseccomp, or the system refuses filters.
+fn is_of_sandbox(said: &str) -> bool {
+    ["sandbox", "seccomp"].iter().any(|word| said.contains(word))
+}
+
 /// Last lines of a text file; nothing when it cannot be read.
 fn last_lines(file: &Path, count: usize) -> String {
     let text = std::fs::read(file).unwrap_or_default();
@@ -366,11 +432,9 @@ impl RunningQemu {
 
     /// Makes a waiting machine take over a saved state and run.
     async fn take_over(&mut self, state: &Path) -> Result<()> {
-        let quoted =
-            shlex::try_quote(&state.to_string_lossy()).context(|| "the path has a NUL byte".into())?.into_owned();
+        let state = File::open(state).context(|| format!("cannot read {}", state.display()))?;
         self.qmp.ignore_shared_memory().await?;
-        self.qmp.execute("migrate-incoming", &json!({ "uri": format!("exec:cat {quoted}") })).await?;
-        self.qmp.migrated(TAKE_OVER_LIMIT).await?;
+        self.qmp.load_state(state, TAKE_OVER_LIMIT).await?;
         self.qmp.execute("cont", &json!({})).await.map(|_| ())
     }
 }
@@ -395,5 +459,17 @@ impl Running for RunningQemu {
             // It ends when the guard's socket closes; still, wait with a limit.
             let _ = tokio::time::timeout(Duration::from_secs(5), watcher).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read() {
+        assert_eq!(version_of("QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)"), Some((7, 2)));
+        assert_eq!(version_of("QEMU emulator version 10.0.13"), Some((10, 0)));
+        assert_eq!(version_of("fake"), None);
     }
 }

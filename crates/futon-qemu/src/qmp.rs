@@ -3,20 +3,27 @@
 //! JSON lines over a socket (QEMU's `docs/interop/qmp-spec`). Typed bindings of one QEMU release refuse
 //! events of another; futon reads five fields and lets the rest pass (`docs/decisions/qmp.md`).
 
+use std::fs::File;
+use std::io::IoSlice;
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use futon_model::{EventKind, ShutdownReason};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use futon_common::{Context, Error, Result};
 
 /// Longest wait for the answer to a command.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+
+/// QEMU's name for its end of the socket that a machine's state goes through.
+const STATE_FD: &str = "state";
 
 /// Between two looks at a migration.
 const LOOK: Duration = Duration::from_millis(4);
@@ -59,6 +66,12 @@ impl Qmp {
         let line = json!({ "execute": command, "arguments": arguments }).to_string() + "\n";
         let failed = || format!("QMP command {command} failed");
         self.write.write_all(line.as_bytes()).await.context(failed)?;
+        self.answer(command).await
+    }
+
+    /// Waits for the answer to a command.
+    async fn answer(&mut self, command: &str) -> Result<Value> {
+        let failed = || format!("QMP command {command} failed");
         let answer = tokio::time::timeout(ANSWER_LIMIT, self.answers.recv()).await.context(failed)?;
         let answer = answer.ok_or_else(|| Error::infra(format!("{}: QEMU has ended", failed())))?;
         match answer.get("error") {
@@ -68,6 +81,57 @@ impl Qmp {
                 Err(Error::infra(format!("{}: {why}", failed())))
             }
         }
+    }
+
+    /// Writes the stopped machine's state into a file. QEMU itself opens nothing, and starts no program to do it.
+    pub(super) async fn save_state(&mut self, mut to: File, limit: Duration) -> Result<()> {
+        let mut ours = self.hand_over_a_socket(limit).await?;
+        // Ends with the end of QEMU's side.
+        let copied = spawn_blocking(move || std::io::copy(&mut ours, &mut to));
+        self.execute("migrate", &json!({ "uri": format!("fd:{STATE_FD}") })).await?;
+        self.migrated(limit).await?;
+        let copied = copied.await.context(|| "saving the machine's state was aborted".into())?;
+        copied.map(|_| ()).context(|| "cannot save the machine's state".into())
+    }
+
+    /// Gives a machine that waits the state of another.
+    pub(super) async fn load_state(&mut self, mut from: File, limit: Duration) -> Result<()> {
+        let mut ours = self.hand_over_a_socket(limit).await?;
+        let copied = spawn_blocking(move || std::io::copy(&mut from, &mut ours));
+        self.execute("migrate-incoming", &json!({ "uri": format!("fd:{STATE_FD}") })).await?;
+        self.migrated(limit).await?;
+        // QEMU has all of it: what is left of an error is not the state's.
+        let _ = copied.await;
+        Ok(())
+    }
+
+    /// One end of a socket becomes QEMU's, under the name [`STATE_FD`]; the other is returned.
+    async fn hand_over_a_socket(&mut self, limit: Duration) -> Result<std::os::unix::net::UnixStream> {
+        const COMMAND: &str = "getfd";
+        let failed = || format!("QMP command {COMMAND} failed");
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().context(|| "cannot make a socket pair".into())?;
+        ours.set_read_timeout(Some(limit)).and_then(|()| ours.set_write_timeout(Some(limit))).context(failed)?;
+        let line = json!({ "execute": COMMAND, "arguments": { "fdname": STATE_FD } }).to_string() + "\n";
+        let (rights, socket) = ([theirs.as_raw_fd()], self.write.as_ref());
+        loop {
+            socket.writable().await.context(failed)?;
+            let sent = socket.try_io(Interest::WRITABLE, || {
+                let rights = [ControlMessage::ScmRights(&rights)];
+                let line = [IoSlice::new(line.as_bytes())];
+                // A line of this length goes whole.
+                Ok(sendmsg::<()>(socket.as_raw_fd(), &line, &rights, MsgFlags::MSG_NOSIGNAL, None)?)
+            });
+            match sent {
+                Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
+                sent => {
+                    sent.context(failed)?;
+                    break;
+                }
+            }
+        }
+        drop(theirs);
+        self.answer(COMMAND).await?;
+        Ok(ours)
     }
 
     /// Excludes file-backed memory from saving and loading.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use futon_model::{Limits, Network};
+use futon_model::{GenType, Limits, Network};
 use serde::Deserialize;
 
 use futon_common::{Error, Result};
@@ -81,13 +81,13 @@ pub struct ClientConfig {
     pub method: String,
     /// Input of the calls.
     pub input: String,
-    /// How inputs are made: `unique`, `linear` or `random`.
-    pub gen_type: String,
+    /// How inputs are made.
+    pub gen_type: GenType,
 }
 
 impl Default for ClientConfig {
     fn default() -> Self {
-        Self { invocations: 20, warmup: 0, method: "0".into(), input: "1".into(), gen_type: "unique".into() }
+        Self { invocations: 20, warmup: 0, method: "0".into(), input: "1".into(), gen_type: GenType::Unique }
     }
 }
 

@@ -80,7 +80,7 @@ pub fn client_report(sheet: &Sheet, replies: &ReplyList) -> ClientReport {
             verified: right(&judged.warmup),
             failed: judged.warmup.len() as u64 - right(&judged.warmup),
         },
-        greeting: "none".to_owned(),
+        greeting: futon_model::Greeting::None,
         connect_ms: (replies.connect_ns > 0).then(|| millis(Duration::from_nanos(replies.connect_ns))),
         first_failure: first_failure(&judged, replies),
         latency_ms: summary(&good),

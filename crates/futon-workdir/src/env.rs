@@ -101,7 +101,7 @@ fn client_arguments(client: &ClientPlan, plan: &Plan) -> Result<String> {
             "-input".into(),
             client.input.clone(),
             "-genType".into(),
-            client.gen_type.clone(),
+            client.gen_type.to_string(),
         ],
     };
     words.extend([

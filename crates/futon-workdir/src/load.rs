@@ -101,7 +101,7 @@ fn client_report(sheet: &Sheet, load: &LoadReport) -> ClientReport {
             verified: load.warmup_verified,
             failed: load.warmup_failed,
         },
-        greeting: "none".to_owned(),
+        greeting: futon_model::Greeting::None,
         connect_ms: load.connect_ms,
         first_failure: load.first_failure.clone(),
         latency_ms: load.latency_ms.map(|l| LatencyMs {

@@ -85,7 +85,7 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
         },
         method: hints.method.clone().unwrap_or_else(|| settings.method.clone()),
         input: hints.input.clone().unwrap_or_else(|| settings.input.clone()),
-        gen_type: settings.gen_type.clone(),
+        gen_type: settings.gen_type,
         invocations: request.sheet.map_or(settings.invocations, |sheet| sheet.planned().0),
         warmup: request.sheet.map_or(settings.warmup, |sheet| sheet.planned().1),
         seed: request.sheet.map(Sheet::seed).or(request.seed),

@@ -14,7 +14,7 @@ mod gem5;
 mod load;
 mod on;
 
-use futon_model::LoadPlan;
+use futon_model::{GenType, LoadPlan};
 
 use crate::commands::default_resources;
 
@@ -362,8 +362,8 @@ pub struct ClientArgs {
     #[arg(long, value_name = "VALUE")]
     pub input: Option<String>,
     /// How inputs are made [default: unique]
-    #[arg(long, value_name = "HOW", value_parser = ["unique", "linear", "random"])]
-    pub gen_type: Option<String>,
+    #[arg(long, value_name = "HOW", value_parser = gen_type_parser())]
+    pub gen_type: Option<GenType>,
     /// Seed of random inputs
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -672,6 +672,12 @@ pub struct ShellArgs {
 pub struct GuardArgs {
     /// What to start, as JSON
     pub arguments: String,
+}
+
+/// Takes the words of [`GenType`], and shows them in help and completions.
+fn gen_type_parser() -> impl clap::builder::TypedValueParser<Value = GenType> {
+    use clap::builder::TypedValueParser;
+    clap::builder::PossibleValuesParser::new(GenType::ALL.map(GenType::word)).try_map(|word| word.parse())
 }
 
 /// Names of limits.

@@ -5,7 +5,7 @@ use std::{fs::File, io::Read};
 
 use calls::oracle::Service;
 
-use crate::args::GenType;
+use futon_model::GenType;
 
 /// What a generator needs to know.
 #[derive(Debug, Clone)]

@@ -52,7 +52,7 @@ mod tests {
             failed: 1,
             not_made: 0,
             warmup: PhaseCount::default(),
-            greeting: "not_made".to_owned(),
+            greeting: futon_model::Greeting::NotMade,
             connect_ms: Some(1.25),
             first_failure: Some(ClientFailure {
                 call: 3,

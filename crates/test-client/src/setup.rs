@@ -4,9 +4,10 @@ use std::{ffi::OsString, net::SocketAddr, path::Path, time::Duration};
 
 use calls::oracle;
 use clap::Parser;
+use futon_model::GenType;
 
 use crate::{
-    args::{GenType, Options, normalise},
+    args::{Options, normalise},
     generate::{Generator, Recipe, random_seed},
     grpc,
     log::Log,
@@ -76,7 +77,7 @@ impl Setup {
         };
         let recipe = Recipe {
             service: function.service,
-            gen_type: gen_type(&options.gen_type).unwrap_or(GenType::Unique),
+            gen_type: options.gen_type.parse().unwrap_or_default(),
             input: options.input.clone(),
             lower: options.lower_bound,
             upper: options.upper_bound,
@@ -112,7 +113,7 @@ impl Setup {
             let ignored = self.ignored.join(" ");
             log.warning(format!("arguments after the flags are ignored: {ignored}"));
         }
-        if gen_type(&options.gen_type).is_none() {
+        if options.gen_type.parse::<GenType>().is_err() {
             let name = &options.gen_type;
             log.error(format!("unknown -genType '{name}': using unique"));
         }
@@ -150,15 +151,6 @@ fn check_load(options: &Options) -> Result<(), String> {
     match refused.iter().find(|(_, given, _)| *given) {
         Some((name, _, why)) => Err(format!("{name} cannot be used with -load: {why}")),
         None => Ok(()),
-    }
-}
-
-fn gen_type(name: &str) -> Option<GenType> {
-    match name {
-        "unique" => Some(GenType::Unique),
-        "linear" => Some(GenType::Linear),
-        "random" => Some(GenType::Random),
-        _ => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether each planned call was made and its reply is right.
 
-use futon_model::{ClientReport, Code, LoadReport, Outcome, Verdict, steps};
+use futon_model::{ClientReport, Code, Greeting, LoadReport, Outcome, Verdict, steps};
 
 use super::explain::{failed_call, hint, verdict};
 use super::judge::Witnesses;
@@ -16,7 +16,7 @@ pub(super) fn replies_verified(w: &Witnesses<'_>) -> Option<Verdict> {
         return load_verified(w, client);
     }
     // Declared calls have no greeting: it would change a function with state.
-    let greeted = plan.declared.is_some() || client.greeting == "verified";
+    let greeted = plan.declared.is_some() || client.greeting == Greeting::Verified;
     let complete = client.verified == plan.invocations
         && client.planned == plan.invocations
         && client.failed == 0
@@ -30,7 +30,8 @@ pub(super) fn replies_verified(w: &Witnesses<'_>) -> Option<Verdict> {
     {
         return Some(failed_call(w.plan, failure));
     }
-    let greeting = if plan.declared.is_some() { String::new() } else { format!(", greeting {}", client.greeting) };
+    let greeting =
+        if plan.declared.is_some() { String::new() } else { format!(", greeting {}", client.greeting.word()) };
     let why =
         format!("{} of {} replies verified, {} failed{greeting}", client.verified, plan.invocations, client.failed);
     Some(verdict(Outcome::Failed, steps::INVOKE, Code::NotVerified, why))

@@ -75,7 +75,7 @@ pub(crate) fn client() -> ClientReport {
         failed: 0,
         not_made: 0,
         warmup: PhaseCount::default(),
-        greeting: "verified".into(),
+        greeting: futon_model::Greeting::Verified,
         connect_ms: Some(1.0),
         first_failure: None,
         latency_ms: None,

@@ -24,7 +24,7 @@ pub(crate) fn plan() -> Plan {
             function_name: "fibonacci-go".into(),
             method: "0".into(),
             input: "1".into(),
-            gen_type: "unique".into(),
+            gen_type: futon_model::GenType::Unique,
             invocations: 20,
             warmup: 0,
             seed: None,

@@ -141,6 +141,7 @@ mod tests {
                 cmdline: String::new(),
                 console: None,
                 thaw: false,
+                sandbox: true,
                 warm: None,
             };
             let tools = GuestTools { futon_guest: file.to_owned(), test_client: file.to_owned() };

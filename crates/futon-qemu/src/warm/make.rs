@@ -462,14 +462,12 @@ impl Parked {
     /// Stops the machine and writes the state that is not in the memory file.
     async fn write_state(&mut self, folder: &Path) -> Result<()> {
         let state = folder.join(STATE);
-        let quoted =
-            shlex::try_quote(&state.to_string_lossy()).context(|| "the path has a NUL byte".into())?.into_owned();
+        let state = File::create(&state).context(|| format!("cannot write {}", state.display()))?;
         let qmp = &mut self.running.qmp;
         qmp.execute("stop", &json!({})).await?;
         qmp.ignore_shared_memory().await?;
-        qmp.execute("migrate", &json!({ "uri": format!("exec:cat > {quoted}") })).await?;
-        qmp.migrated(SAVE_LIMIT).await?;
-        // The answer to this is the machine's end.
+        qmp.save_state(state, SAVE_LIMIT).await?;
+        // What answers to this is the machine's end.
         let _ = qmp.execute("quit", &json!({})).await;
         Ok(())
     }

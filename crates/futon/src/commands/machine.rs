@@ -175,6 +175,7 @@ pub async fn prepare_qemu(
         initrd: base.initrd,
         console: None,
         thaw: config.machine.thaw == Thaw::Auto,
+        sandbox: true,
         warm: None,
     })
 }
@@ -238,6 +239,7 @@ async fn lean_qemu(
         initrd: Some(lean.initrd.clone()),
         console: None,
         thaw: config.machine.thaw == Thaw::Auto,
+        sandbox: true,
         warm: None,
     })
 }

@@ -61,7 +61,7 @@ impl Project {
         c.warmup = client.warmup.unwrap_or(c.warmup);
         c.method = client.method.clone().unwrap_or_else(|| c.method.clone());
         c.input = client.input.clone().unwrap_or_else(|| c.input.clone());
-        c.gen_type = client.gen_type.clone().unwrap_or_else(|| c.gen_type.clone());
+        c.gen_type = client.gen_type.unwrap_or(c.gen_type);
         super::gem5::apply_client(machine, client, &mut config)?;
         if config.client.invocations == 0 {
             return Err(Error::usage("0 invocations prove nothing").hint("-n takes a number of at least 1"));

@@ -45,6 +45,9 @@ fn qemu_is_killed() {
     let begun = || std::fs::read_to_string(&events).is_ok_and(|text| text.contains("step_started"));
     assert!(wait_for(Duration::from_secs(200), begun));
     let pid: i32 = qemu().unwrap().split(':').next().unwrap().parse().unwrap();
+    // It has confined itself: a filter of system calls, and no way to more rights. What it may open is tested in confined.rs.
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    assert!(status.contains("Seccomp:\t2") && status.contains("NoNewPrivs:\t1"), "{status}");
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
     let run = Run::of(&child.wait_with_output().unwrap());
     assert_eq!((&run.verdict(0)["outcome"], run.code), (&"infra".into(), Some(3)), "{}", run.all());
@@ -243,5 +246,46 @@ fn a_stopped_guard_does_not_hold_a_run_beyond_its_limit() {
         run.all()
     );
     assert!(took < Duration::from_secs(14), "{took:?}: {}", run.all());
+    bench.nothing_left();
+}
+
+/// A guest finds its exchange and nothing else: not the host's ports by any of the host's addresses, no name server, no IPv6.
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn a_guest_reaches_its_exchange_and_nothing_else() {
+    let bench = Bench::new();
+    let bound = |address: &str| TcpListener::bind((address, 0)).ok();
+    let (all, loopback, six) = (bound("0.0.0.0").unwrap(), bound("127.0.0.1").unwrap(), bound("::1"));
+    let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+    // The address that the host would send from, if it has any but the loopback's. Nothing is sent.
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    let own = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr());
+    let own = own.map_or_else(|_| "127.0.0.1".into(), |address| address.ip().to_string());
+    let script = format!(
+        "#!/bin/bash\ncd /root\n\
+         try() {{ if timeout 3 bash -c \": </dev/tcp/$2/$3\" 2>/dev/null; then echo \"$1 yes\"; else echo \"$1 no\"; fi >>said.txt; }}\n\
+         try exchange 10.0.2.2 3003\ntry loopback 10.0.2.2 {loopback}\ntry gateway 10.0.2.2 {all}\ntry host {own} {all}\n\
+         try name-server 10.0.2.3 53\ntry six fec0::2 {six}\ntry six-exchange fec0::2 3003\ntry outside 192.0.2.1 80\n\
+         if timeout 5 getent hosts example.com >/dev/null; then echo name yes; else echo name no; fi >>said.txt\n\
+         curl -fsS http://10.0.2.2:3003/upload -F files=@said.txt\n\
+         echo 'SUCCESS: All commands completed successfully' >results.log\n\
+         curl -fsS http://10.0.2.2:3003/upload -F files=@results.log\npoweroff -f\n",
+        loopback = port(&loopback),
+        all = port(&all),
+        six = six.as_ref().map_or(9, port),
+    );
+    fs::write(bench.path("reach.sh"), script).unwrap();
+    let (script, out) = (bench.path("reach.sh"), bench.path("out"));
+    let words = ["exec", script.to_str().unwrap(), "--out", out.to_str().unwrap(), "--json"];
+    let run = Run::of(&bench.command(&words).output().unwrap());
+    assert_eq!(run.code, Some(0), "{}", run.all());
+    assert_eq!(
+        fs::read_to_string(out.join("said.txt")).unwrap(),
+        "exchange yes\nloopback no\ngateway no\nhost no\nname-server no\nsix no\nsix-exchange no\noutside no\nname no\n"
+    );
+    // On the host all of them answer.
+    for address in [("127.0.0.1", port(&loopback)), (own.as_str(), port(&all))] {
+        std::net::TcpStream::connect(address).unwrap();
+    }
     bench.nothing_left();
 }

@@ -5,4 +5,4 @@ mod load;
 mod options;
 
 pub use go_flags::normalise;
-pub use options::{GenType, Options};
+pub use options::Options;

@@ -4,17 +4,6 @@ use std::{num::ParseIntError, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Parser};
 
-/// How the values that are sent are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GenType {
-    /// The same value every time.
-    Unique,
-    /// Counting up.
-    Linear,
-    /// Random, from `-seed`.
-    Random,
-}
-
 const AFTER: &str = "\
 Flags take one dash or two, and their value after a space or `=`; bools take one only after `=`.
 Whole numbers may be written 0x1f, 0o17, 0b101 or 1_000.

@@ -9,9 +9,9 @@ use calls::{Code, LoadReplies};
 use futon_model::{ClientFailure, ClientFailureKind, LoadReport, Phase};
 use prost::Message;
 
-use crate::args::GenType;
 use crate::grpc::{Answer, Ask};
 use crate::setup::Setup;
+use futon_model::GenType;
 
 /// Characters of a reply that the report holds.
 const SHOWN: usize = 2000;

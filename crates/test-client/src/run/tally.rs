@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use calls::oracle::Function;
 use futon_model::{
-    ClientFailure as Failure, ClientFailureKind as Kind, ClientReport, Phase, PhaseCount, histogram, millis, summary,
+    ClientFailure as Failure, ClientFailureKind as Kind, ClientReport, Greeting, Phase, PhaseCount, histogram, millis,
+    summary,
 };
 
 use crate::report::SCHEMA;
@@ -174,12 +175,11 @@ impl Tally {
             not_made: self.planned - self.measured.right - self.measured.failed,
             warmup: PhaseCount { planned: self.warmups, verified: verified(self.warmup), failed: self.warmup.failed },
             greeting: match self.greeting {
-                Counts { failed: 1.., .. } => "failed",
-                Counts { right: 0, .. } => "not_made",
-                _ if self.verify => "verified",
-                _ => "unverified",
-            }
-            .to_owned(),
+                Counts { failed: 1.., .. } => Greeting::Failed,
+                Counts { right: 0, .. } => Greeting::NotMade,
+                _ if self.verify => Greeting::Verified,
+                _ => Greeting::Unverified,
+            },
             connect_ms: self.connected.map(millis),
             first_failure: self.first.clone(),
             latency_ms: summary(&good),

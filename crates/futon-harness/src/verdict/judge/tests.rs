@@ -238,7 +238,7 @@ fn fewer_replies_than_planned_fail() {
         |c: &mut ClientReport| c.verified = 19,
         |c: &mut ClientReport| c.planned = 19,
         |c: &mut ClientReport| c.failed = 1,
-        |c: &mut ClientReport| c.greeting = "failed".into(),
+        |c: &mut ClientReport| c.greeting = futon_model::Greeting::Failed,
     ] {
         let mut client = client();
         spoil(&mut client);

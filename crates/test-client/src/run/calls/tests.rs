@@ -6,7 +6,9 @@ use super::*;
 use calls::oracle::find;
 use futon_model::ClientReport as Report;
 
-use crate::{args::GenType, generate::Recipe, run::Verdict};
+use futon_model::GenType;
+
+use crate::{generate::Recipe, run::Verdict};
 
 type Story = Rc<RefCell<Vec<String>>>;
 
@@ -99,7 +101,7 @@ fn marks_stand_around_the_measured_calls_only() {
         ]
     );
     assert_eq!((report.verified, report.warmup.verified, report.not_made), (2, 2, 0));
-    assert_eq!((report.greeting.as_str(), verdict), ("verified", Verdict::Right));
+    assert_eq!((report.greeting.word(), verdict), ("verified", Verdict::Right));
     assert_eq!(report.latencies_ms, [Some(4.0), Some(5.0)]);
     assert_eq!(complaint, "");
 }
@@ -167,7 +169,7 @@ fn wrong_replies_count_in_every_phase() {
 fn without_verification_nothing_is_verified() {
     let (_, report, verdict, _) = play((1, 2), false, |_, _| Ok("anything".to_owned()));
     assert_eq!((report.verified, report.warmup.verified, report.failed), (0, 0, 0));
-    assert_eq!((report.greeting.as_str(), verdict), ("unverified", Verdict::Right));
+    assert_eq!((report.greeting.word(), verdict), ("unverified", Verdict::Right));
     assert_eq!(report.latencies_ms.len(), 2);
 }
 
