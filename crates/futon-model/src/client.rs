@@ -29,7 +29,7 @@ pub struct ClientReport {
     pub greeting: Greeting,
     /// Time to connect, milliseconds; absent when there was no connection.
     pub connect_ms: Option<f64>,
-    /// The first call that went wrong.
+    /// The first failed call.
     pub first_failure: Option<ClientFailure>,
     /// Latencies of the measured invocations, milliseconds.
     pub latency_ms: Option<LatencyMs>,
@@ -95,12 +95,12 @@ pub enum Phase {
     Measured,
 }
 
-/// What went wrong with a call.
+/// How a call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ClientFailureKind {
-    /// The reply is not what the function should say.
+    /// The reply is not the expected one.
     WrongReply,
     /// The call ended with a gRPC error.
     RpcError,
@@ -110,7 +110,7 @@ pub enum ClientFailureKind {
     Connect,
 }
 
-/// A call that went wrong.
+/// A failed call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ClientFailure {

@@ -294,7 +294,7 @@ pub struct PlannedImage {
     /// Name as the compose file or the user writes it.
     #[cfg_attr(test, schemars(with = "String"))]
     pub reference: ImageReference,
-    /// Digest of the image index, where the name leads to one.
+    /// Digest of the image index, if the name has one.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub index: Option<Digest>,
     /// Digest of the manifest; absent when the image is not in the store.
@@ -303,7 +303,7 @@ pub struct PlannedImage {
     /// Digest of the image's configuration: the classic Docker image id.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub config: Option<Digest>,
-    /// Where the store has no such image: names in it that may have been meant, the likeliest first.
+    /// If the store has no such image: similar names in it, the likeliest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub near: Vec<String>,
 }

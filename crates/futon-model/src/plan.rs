@@ -228,7 +228,7 @@ pub enum Accelerator {
     Kvm,
     /// QEMU's translator. Times measured under it say nothing about the function's performance.
     Tcg,
-    /// gem5's core models: the only times that mean something are simulated ones.
+    /// gem5's core models: only simulated times mean something.
     Simulated,
     /// None: the fake machine.
     None,

@@ -27,7 +27,7 @@ pub struct Report {
     pub cpu_ms: u64,
     /// Counts.
     pub summary: Summary,
-    /// One entry a function, in the order of the plan.
+    /// One entry per function, in the order of the plan.
     pub functions: Vec<FunctionReport>,
 }
 
@@ -41,9 +41,9 @@ pub struct CompanionReport {
     pub container: String,
     /// The engine's status word (`running`, `exited` …).
     pub status: String,
-    /// Exit code, where it has exited.
+    /// Exit code, if it has exited.
     pub exit_code: Option<i64>,
-    /// What its healthcheck says, where it has one.
+    /// Its health, if it has a healthcheck.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<String>,
     /// Its log, by its name below the run's folder.
@@ -58,12 +58,12 @@ pub struct Summary {
     pub total: usize,
     /// Functions that passed.
     pub passed: usize,
-    /// Of these, functions that did not pass at the first attempt.
+    /// Of these, functions that did not pass on the first attempt.
     #[serde(default)]
     pub flaky: usize,
     /// Functions that failed, timed out or crashed.
     pub failed: usize,
-    /// Functions about which nothing is said, because the harness or the host failed.
+    /// Functions without a verdict, because the harness or the host failed.
     pub infra: usize,
     /// Functions that were not run.
     pub not_run: usize,
@@ -89,33 +89,33 @@ pub struct FunctionReport {
     pub verdict: Verdict,
     /// Steps with times.
     pub steps: Vec<StepReport>,
-    /// Calls, where a client reported.
+    /// Calls, if a client reported.
     pub invocations: Option<InvocationReport>,
-    /// The load, where it was one (`futon load`).
+    /// The load, for `futon load`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<LoadReport>,
-    /// The services beside it, as they were when the run's calls were over.
+    /// The services beside it, in their state after the run's calls.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub companions: Vec<CompanionReport>,
-    /// Runs that were made of it; above 1 when earlier ones did not pass (`--retries`, or a fault of the emulator).
+    /// Number of runs; above 1 when earlier ones did not pass (`--retries`, or a fault of the emulator).
     #[serde(default = "one")]
     pub attempts: u32,
-    /// Oddities: attempts to speak without the token, defaults taken.
+    /// Unusual events: reports without the token, defaults used.
     pub remarks: Vec<String>,
     /// Wall-clock time of the run on the host, milliseconds.
     pub duration_ms: u64,
     /// Folder with the results log, consoles, container log and events.
     pub folder: String,
-    /// What was simulated, where a simulator ran.
+    /// What was simulated, if a simulator ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simulation: Option<SimulationReport>,
-    /// Last console lines, where the function did not pass.
+    /// Last console lines, if the function did not pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub console_tail: Vec<String>,
-    /// Last lines of the container's own log, where the function did not pass.
+    /// Last lines of the container's own log, if the function did not pass.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub container_tail: Vec<String>,
-    /// Lines of the container's own log around the first that looks like a crash, where the last lines a terminal shows do not have it.
+    /// Lines of the container's own log around the first that looks like a crash, unless it is among the last lines that a terminal shows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub container_crash: Vec<String>,
 }
@@ -176,7 +176,7 @@ pub struct MachineReport {
 pub struct ForkReport {
     /// The warm base.
     pub warm_base: String,
-    /// Whether the emulator itself went on from there, with all that it had translated (`--thaw auto`).
+    /// Whether QEMU itself continued from there, with its translated code (`--thaw auto`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub thawed: bool,
     /// Images that were in the warm base already (`--from-cache`), as the compose file writes them.
@@ -194,7 +194,7 @@ pub struct StepReport {
     pub duration_ms: Option<u64>,
     /// Exit status; absent when the step did not end by itself.
     pub exit_status: Option<i32>,
-    /// True where most of its work was done when the warm base was made (`--from-cache`).
+    /// True if most of its work was done when the warm base was made (`--from-cache`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cached: bool,
 }
@@ -211,9 +211,9 @@ pub struct InvocationReport {
     pub failed: u64,
     /// Latencies, milliseconds.
     pub latency_ms: Option<LatencyMs>,
-    /// False under emulation: then the latencies are no performance result.
+    /// False under emulation: then the latencies do not measure performance.
     pub latency_is_performance: bool,
-    /// The first call that went wrong.
+    /// The first failed call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_failure: Option<ClientFailure>,
 }

@@ -20,7 +20,7 @@ pub struct SimulationReport {
     pub params: BTreeMap<String, String>,
     /// Digest of those parameters, short.
     pub params_hash: String,
-    /// Seed that token, time and entropy of the guest come from.
+    /// Seed of the guest's token, time and entropy.
     pub seed: String,
     /// Invocations before the checkpoint.
     pub software_warmup: u64,
@@ -30,11 +30,11 @@ pub struct SimulationReport {
     pub parked_checkpoint: Option<String>,
     /// Key of the function's checkpoint, from which the measured invocations started.
     pub function_checkpoint: Option<String>,
-    /// What the simulated processor tells programs about itself.
+    /// What the simulated processor reports to programs.
     pub cpuid: String,
-    /// True with one core, where client and function share it: the figures are for tests only.
+    /// True with one core, which client and function share: the figures are for tests only.
     pub test_only: bool,
-    /// False where gem5 could write anywhere.
+    /// False if gem5 was not confined and could write anywhere.
     pub confined: bool,
     /// Parts of the run, in order.
     pub phases: Vec<PhaseReport>,

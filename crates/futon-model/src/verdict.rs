@@ -13,13 +13,13 @@ pub enum Outcome {
     Passed,
     /// A step failed.
     Failed,
-    /// A limit struck.
+    /// A limit was reached.
     TimedOut,
-    /// The guest, or the function's kernel-side, went down in the middle of a step.
+    /// The guest or its kernel went down in the middle of a step.
     Crashed,
     /// The harness, the host or the base image failed.
     Infra,
-    /// The run was not made, or not to its end.
+    /// The run was not made, or not finished.
     NotRun,
 }
 
@@ -45,69 +45,69 @@ impl Outcome {
 pub enum Code {
     /// All proof is there.
     AllWitnessesAgree,
-    /// A step's command exited with another status than 0.
+    /// A step's command exited with a status other than 0.
     StepFailed,
     /// A planned step is missing, doubled or out of order.
     StepMissing,
-    /// A step's limit struck.
+    /// A step's limit was reached.
     StepTimedOut,
-    /// The image is neither in the store nor in a registry that was allowed.
+    /// The image is neither in the store nor in an allowed registry.
     ImageNotFound,
-    /// A port of the guest that a container's was to be published on was taken by the guest itself.
+    /// A port needed to publish a container's port was in use by the guest itself.
     GuestPortTaken,
     /// No space left in the guest.
     GuestDiskFull,
     /// The container exited before it was ready.
     ContainerExited,
-    /// The container exits and is started again.
+    /// The container keeps exiting and restarting.
     ContainerRestarts,
     /// The container's program could not be executed.
     NotExecutable,
-    /// The container's program met an instruction that the machine's processor does not have.
+    /// The container's program used an instruction that the machine's processor does not have.
     IllegalInstruction,
     /// Nothing in the container listens.
     NotListening,
-    /// The container listens on a loopback address of its own only.
+    /// The container listens only on its own loopback address.
     ListensOnLoopback,
     /// The container listens on other ports than the one that is called.
     ListensOnOtherPort,
     /// The container speaks HTTP/1, not HTTP/2.
     SpeaksHttp1,
-    /// The container wants TLS.
+    /// The container expects TLS.
     WantsTls,
     /// The container accepts connections and does not answer.
     AnswersNothing,
     /// The container closes each connection.
     ClosesConnections,
-    /// The container runs and does not serve, for another reason.
+    /// The container runs but does not serve, for another reason.
     NeverReady,
-    /// A reply differs from what the function should say.
+    /// A reply differs from the expected one.
     WrongReply,
     /// A call ended with an error.
     CallFailed,
     /// The function does not have the method that was called.
     Unimplemented,
-    /// A reply is larger than the client takes.
+    /// A reply is larger than the client accepts.
     ReplyTooLarge,
     /// A call got no answer within its deadline.
     CallTimedOut,
     /// Fewer replies verified than planned, or no client report.
     NotVerified,
-    /// A service beside the function's failed, and none of them may.
+    /// A service beside the function's failed, and none may (`--whole`).
     CompanionFailed,
     /// A latency of a load is above its threshold.
     ThresholdExceeded,
-    /// A log has what it must not have, or lacks what it must have.
+    /// A check of a log failed: a forbidden text occurs, or a required one is missing.
     CheckFailed,
-    /// The run failed as it was known to.
+    /// The run failed as expected.
     FailedAsExpected,
-    /// The run was known to fail, and passed.
+    /// The run was expected to fail, but passed.
     PassedUnexpectedly,
-    /// Another image ran than the planned one.
+    /// The image that ran is not the planned one.
     WrongImage,
     /// The results log of this run did not arrive.
     NoResultsLog,
-    /// The results log does not end with the line of success.
+    /// The results log does not end with the success line.
     LogSaysFailed,
     /// The guest powered off before the run script had finished.
     GuestPoweredOff,
@@ -117,11 +117,11 @@ pub enum Code {
     GuestPanic,
     /// The guest's kernel reported an oops.
     GuestOops,
-    /// The guest's kernel ended a process for want of memory.
+    /// The guest's kernel killed a process because memory ran out.
     OutOfMemory,
     /// The guest did not come up.
     NoBoot,
-    /// The guest came up, and its run script was not to be had.
+    /// The guest came up, but its run script was not available.
     NoRunScript,
     /// The machine's process ended by itself or was killed.
     MachineDied,
@@ -135,15 +135,15 @@ pub enum Code {
     HostDiskFull,
     /// Something else on the host failed.
     HostFailed,
-    /// The whole run's limit struck.
+    /// The whole run's limit was reached.
     RunTimedOut,
-    /// The simulation went on and nothing came of it.
+    /// The simulation ran without any progress.
     NoProgress,
-    /// The guest tried to write where it may not.
+    /// The guest tried to write outside its folder.
     ForbiddenWrite,
-    /// The simulator ended for a reason that nobody knows.
+    /// The simulator ended for an unknown reason.
     UnknownExit,
-    /// Somebody stopped futon.
+    /// The user stopped futon.
     Interrupted,
 }
 
@@ -172,14 +172,14 @@ impl Verdict {
     }
 }
 
-/// How much the verdict rests on.
+/// How well the verdict is proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Proof {
     /// Every witness of futon's own run script.
     Full,
-    /// The closing line of the results log, a clean shutdown, nothing on the console: all that a foreign script gives.
+    /// The closing line of the results log, a clean shutdown, a clean console: all that a foreign script can prove.
     Log,
     /// Nothing; the run did not get that far.
     None,

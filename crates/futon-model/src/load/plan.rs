@@ -21,7 +21,7 @@ pub struct LoadPlan {
     /// How long calls are sent before.
     #[serde(with = "humantime_serde")]
     pub warmup: Duration,
-    /// What must not be exceeded.
+    /// The maximum.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<Threshold>,
     /// Whether they are held even where the machine is emulated.

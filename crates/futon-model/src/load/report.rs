@@ -10,7 +10,7 @@ use crate::ClientFailure;
 /// Name of the form of [`LoadReport`].
 pub const LOAD_SCHEMA: &str = "futon.load/1";
 
-/// What became of the calls of a load. The client writes all of it but what only a judge of the replies can say.
+/// The results of a load's calls. The client writes everything except what only the judge of the replies knows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LoadReport {
@@ -18,39 +18,39 @@ pub struct LoadReport {
     pub schema: String,
     /// What was called.
     pub function: String,
-    /// `closed`: a new call is sent when one has ended; `open`: calls are sent at their times, whatever became of those before.
+    /// `closed`: a new call is sent when one has ended; `open`: calls are sent at fixed times, whether or not earlier ones have ended.
     pub mode: String,
     /// Calls a second as they were wanted, of an open loop: `500`, `100,200,400`, `100..1000`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<String>,
     /// Connections.
     pub connections: u32,
-    /// Calls in flight at most.
+    /// Maximum calls in flight.
     pub concurrency: u32,
-    /// Measured calls whose reply is right.
+    /// Measured calls with a correct reply.
     pub verified: u64,
-    /// Measured calls that failed, whose reply is wrong, or whose reply nobody could judge.
+    /// Measured calls that failed, or whose reply is wrong or could not be judged.
     pub failed: u64,
-    /// Calls of an open loop that were due and were not sent before its end: too many were in flight.
+    /// Calls of an open loop that were due but not sent before its end, because too many were in flight.
     #[serde(default)]
     pub not_sent: u64,
-    /// Calls before the measured ones whose reply is right.
+    /// Warm-up calls with a correct reply.
     #[serde(default)]
     pub warmup_verified: u64,
-    /// The others of them.
+    /// Calls before the measured ones that failed.
     #[serde(default)]
     pub warmup_failed: u64,
     /// From the first measured call's time to the last one's end, seconds.
     pub duration_s: f64,
-    /// Right replies a second.
+    /// Correct replies per second.
     pub verified_per_s: f64,
     /// Latencies of all measured calls that brought a whole reply, milliseconds: of a closed loop from the moment in which they were
     /// sent, of an open loop from the one in which they were to be sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency_ms: Option<LoadLatency>,
-    /// Whether the client's own core was the limit: what was measured is the client then.
+    /// Whether the client's own core was the limit; the results then describe the client.
     pub client_saturated: bool,
-    /// Part of the time in which the client's thread ran or waited for its core.
+    /// Share of the time in which the client's thread ran or waited for its core.
     pub client_busy: f64,
     /// Failed calls by gRPC's or HTTP's status, or in words: `UNAVAILABLE`, `deadline`, `wrong reply`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -58,21 +58,21 @@ pub struct LoadReport {
     /// The first failure that was found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_failure: Option<ClientFailure>,
-    /// Replies that differ from one another and were judged one by one.
+    /// Distinct replies, each judged separately.
     pub distinct_replies: u64,
-    /// Measured calls whose replies could not be kept to be judged, there being too many that differ.
+    /// Measured calls whose replies could not be kept for judging, because too many differed.
     #[serde(default)]
     pub not_judged: u64,
-    /// Why it ended before its time.
+    /// Why it ended early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_early: Option<String>,
     /// Time to connect, milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_ms: Option<f64>,
-    /// What must not be exceeded.
+    /// The maximum.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub thresholds: Vec<Threshold>,
-    /// Whether the machine's times are a host processor's, so that they mean something.
+    /// Whether the machine runs at a real processor's speed, so that its times mean something.
     #[serde(default = "yes")]
     pub is_performance: bool,
     /// The distribution of latencies.
@@ -115,7 +115,7 @@ pub struct LoadLatency {
 pub struct LoadPoint {
     /// Per cent of the calls …
     pub percent: f64,
-    /// … took at most so many milliseconds.
+    /// … took at most this many milliseconds.
     pub ms: f64,
 }
 
@@ -125,7 +125,7 @@ pub struct LoadPoint {
 pub struct LoadSecond {
     /// Its end, seconds from the first measured call's time.
     pub until_s: f64,
-    /// Replies that came in it, a second.
+    /// Replies per second in this part.
     pub replies_per_s: f64,
     /// Median of their latencies, milliseconds.
     pub p50: f64,

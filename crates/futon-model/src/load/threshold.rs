@@ -8,17 +8,17 @@ use serde::{Deserialize, Serialize};
 
 use super::LoadLatency;
 
-/// A latency, and what it may be at most: `p99=20ms`.
+/// A latency and its maximum: `p99=20ms`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Threshold {
     /// Which.
     pub measure: Measure,
-    /// At most so many microseconds.
+    /// Latency of at most this many microseconds.
     pub at_most_us: u64,
 }
 
-/// A number that a load is measured by.
+/// A latency that a threshold limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Measure {
