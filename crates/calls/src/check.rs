@@ -76,7 +76,7 @@ pub(crate) fn check_expectation(schema: &Schema, call: &Call, expect: &Expect) -
     Ok(())
 }
 
-/// What is wanted, with all defaults, or, where only a part matters, with that part alone.
+/// The expected value, with all defaults, or only the given part if `partial`.
 pub(crate) fn canonical(kind: &MessageDescriptor, wanted: &Value, rules: &Rules) -> Result<Value, Complaint> {
     if let Value::Array(list) = wanted {
         return list.iter().map(|one| canonical(kind, one, rules)).collect::<Result<_, _>>().map(Value::Array);

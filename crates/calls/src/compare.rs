@@ -1,4 +1,4 @@
-//! Two JSON values held against each other, and what differs in words.
+//! Compares two JSON values and describes the differences.
 
 use serde_json::{Map, Value};
 
@@ -7,7 +7,7 @@ use crate::text::shorten;
 
 /// Characters of a value that a difference shows.
 const SHOWN: usize = 120;
-/// Differences that are told one by one.
+/// How many differences are described one by one.
 const TOLD: usize = 5;
 
 /// How values are held against each other.
@@ -21,7 +21,7 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// What differs, a line each; nothing where the reply is as wanted.
+    /// The differences, one line each; nothing if the reply is as expected.
     pub(crate) fn differences(&self, wanted: &Value, got: &Value) -> Vec<String> {
         let mut found = Vec::new();
         self.walk(wanted, got, &mut Vec::new(), &mut found);

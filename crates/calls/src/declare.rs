@@ -62,14 +62,14 @@ pub enum Preset {
 }
 
 impl Declaration {
-    /// Whether gRPC's messages are described by the server alone: it is to be asked, or nothing is said and a call needs it.
+    /// Whether only the server can describe the gRPC messages: reflection is requested, or a call needs a schema and none is given.
     #[must_use]
     pub fn wants_reflection(&self) -> bool {
         let grpc = self.calls.iter().any(|call| !crate::sheet::is_http(call, self));
         grpc && self.schema.as_ref().is_none_or(|schema| schema.reflection)
     }
 
-    /// What a call is for people: its method, or the request that its preset makes.
+    /// A call's name for people: its method, or the request that its preset makes.
     pub(crate) fn name_of(&self, call: &Call) -> String {
         let default = || crate::http::default_request(self.preset).unwrap_or_default().to_owned();
         call.call.clone().or_else(|| call.http.clone()).unwrap_or_else(default)
@@ -134,7 +134,7 @@ pub struct Tls {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ready {
-    /// The protocol's own first word: `true`.
+    /// The protocol's own greeting: `true`.
     Protocol(bool),
     /// `grpc.health.v1.Health/Check` says SERVING: of the whole server (`true`), or of a service.
     GrpcHealth(Health),

@@ -93,7 +93,7 @@ pub(crate) fn grpc(call: &Call, schema: &Schema, template: &mut Template) -> Res
     })
 }
 
-/// Whether each of a call's invocations has bytes of its own.
+/// Whether each of a call's invocations has different bytes.
 pub(crate) fn varies(call: &Call) -> bool {
     serde_json::to_value(Call { expect: None, ..call.clone() }).is_ok_and(|value| has_placeholder(&value))
         || call.event.as_ref().is_some_and(|event| event.id.is_none())

@@ -5,7 +5,7 @@ use serde_json::{Map, Number, Value, json};
 
 use crate::schema::Schema;
 
-/// A method, for people and for whoever writes a call of it.
+/// A method, for people and for writing a call of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Method {
     /// Service by full name.

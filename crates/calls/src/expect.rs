@@ -52,7 +52,7 @@ pub struct Expect {
     /// A built-in verifier.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oracle: Option<String>,
-    /// What the verifier takes for the function's input, in place of the request's text: any of these.
+    /// The function's input for the verifier, instead of the request's text: any of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub oracle_inputs: Vec<String>,
     /// A kept reply.
@@ -117,7 +117,7 @@ impl Expect {
         *self == Self::default()
     }
 
-    /// Whether the reply's messages are looked at, not its status and headers alone.
+    /// Whether the reply's messages are compared, not only its status and headers.
     pub(crate) fn looks_at_messages(&self) -> bool {
         self.equals.is_some()
             || !self.matches.is_empty()

@@ -9,7 +9,7 @@ use crate::error::Complaint;
 use crate::template::Template;
 use crate::wire::{self, Header, Protocol};
 
-/// What a call has by default.
+/// A call's defaults.
 pub(crate) fn default_request(preset: Option<Preset>) -> Option<&'static str> {
     preset.map(|preset| match preset {
         Preset::Lambda => "POST /2015-03-31/functions/function/invocations",

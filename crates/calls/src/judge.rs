@@ -21,7 +21,7 @@ use crate::wire::{Broken, Made, Reply, ReplyList};
 /// Characters of a text that a reason shows.
 pub(crate) const SHOWN: usize = 300;
 
-/// How a call went wrong.
+/// How a call failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallKind {
     /// The reply is not the right one.
@@ -36,7 +36,7 @@ pub enum CallKind {
     Protocol,
 }
 
-/// Why a call is not right.
+/// Why a reply is not correct.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
     /// How it went wrong.
@@ -51,7 +51,7 @@ pub struct Reason {
     pub words: String,
 }
 
-/// What became of a call that was made.
+/// The result of a call that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {
     /// What was called.

@@ -33,7 +33,7 @@ pub struct LoadReplies {
     /// How often each came, in the order in which they came first.
     #[prost(message, repeated, tag = "2")]
     pub counted: Vec<Counted>,
-    /// Replies that could not be kept, there being too many that differ: nobody can judge them.
+    /// Replies that could not be kept because too many differed: they cannot be judged.
     #[prost(message, repeated, tag = "3")]
     pub beyond: Vec<Counted>,
     /// Why there was no connection.

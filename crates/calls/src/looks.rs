@@ -62,7 +62,7 @@ impl Looks<'_> {
             }
             self.value(expect, compiled, &whole)?;
             if let (Some(inner), Some(rules)) = (&expect.each, &compiled.each) {
-                // Of nothing all is true; who means that says so.
+                // For an empty stream everything is true; `count: 0` must say that this is meant.
                 if count == 0 && expect.count != Some(0) {
                     return Err(wrong("messages", &whole, "the stream has no message for `each`"));
                 }
@@ -138,7 +138,7 @@ impl Looks<'_> {
         }
     }
 
-    /// By a built-in verifier: for `inputs`, or for the request's text where there are none.
+    /// By a built-in verifier: for `inputs`, or for the request's text if there are none.
     pub(crate) fn oracle(&self, name: &str, inputs: &[String], got: &Value) -> Result<(), Reason> {
         let lost = |why: String| reason(CallKind::WrongReply, why);
         let function = oracle::find(name).map_err(|e| lost(e.to_string()))?;

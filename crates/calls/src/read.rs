@@ -43,7 +43,7 @@ impl Declaration {
     }
 }
 
-/// serde's words, with the nearest name where a key is unknown.
+/// serde's message, with the nearest name if a key is unknown.
 fn complaint(path: String, words: &str) -> Complaint {
     let Some(rest) = words.strip_prefix("unknown field `") else {
         return Complaint::new(path, readable(words));

@@ -39,7 +39,7 @@ impl Schema {
     /// From an encoded `FileDescriptorSet`.
     ///
     /// # Errors
-    /// It is none, or a file in it imports one that is not there.
+    /// It is not a descriptor set, or a file in it imports a missing one.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         crate::reflection::known_syntaxes(bytes)?;
         let mut pool = DescriptorPool::new();
@@ -184,7 +184,7 @@ fn unknown_field(kind: &MessageDescriptor, value: &Value, above: &str) -> Option
     None
 }
 
-/// A value with the JSON names of its fields in place of the names of the `.proto`, and nothing else changed.
+/// A value with the JSON names of its fields instead of the `.proto` names, otherwise unchanged.
 pub(crate) fn with_json_names(kind: &MessageDescriptor, value: &Value) -> Value {
     let Value::Object(map) = value else { return value.clone() };
     if kind.full_name().starts_with("google.protobuf.") {

@@ -30,7 +30,7 @@ const MOST: u64 = 1_000_000;
 /// What a run adds to a declaration.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Seed of random values; 1 where none is given.
+    /// Seed of random values; default 1.
     pub seed: Option<u64>,
     /// Measured calls: the list, again and again; the list once where nothing is said.
     pub invocations: Option<u64>,
@@ -40,7 +40,7 @@ pub struct Options {
     pub accept: bool,
     /// Where the declaration stands, for messages.
     pub source: Source,
-    /// A schema from elsewhere, where the declaration names none.
+    /// A schema from elsewhere, if the declaration has none.
     pub schema: Option<Schema>,
     /// Whether a schema by reflection is yet to come: what needs it is not checked, and nothing can be encoded.
     pub schema_later: bool,
@@ -133,7 +133,7 @@ impl Sheet {
         check_expectation(&self.schema, call, &expect).map_err(|c| c.below("expect"))
     }
 
-    /// What can be checked of a call before its schema is there.
+    /// The checks of a call that need no schema.
     fn check_unseen(&self, at: usize) -> Result<(), Complaint> {
         let call = &self.declaration.calls[at];
         if is_http(call, &self.declaration) {
@@ -372,7 +372,7 @@ impl Sheet {
     }
 }
 
-/// Whether a call is HTTP: it says so, or a preset does.
+/// Whether a call is HTTP, by its keys or by a preset.
 pub(crate) fn is_http(call: &Call, declaration: &Declaration) -> bool {
     call.http.is_some() || call.call.is_none() && declaration.preset.is_some()
 }

@@ -91,7 +91,7 @@ impl Template {
     }
 }
 
-/// Whether a value has a placeholder: then each call has bytes of its own.
+/// Whether a value has a placeholder: then each call has different bytes.
 pub(crate) fn has_placeholder(value: &Value) -> bool {
     match value {
         Value::String(text) => text.contains("{{"),

@@ -85,7 +85,7 @@ pub struct Tls {
     pub name: String,
 }
 
-/// Why a call has no whole reply.
+/// Why a call has no complete reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, prost::Enumeration)]
 #[repr(i32)]
 pub enum Broken {
@@ -95,7 +95,7 @@ pub enum Broken {
     Deadline = 1,
     /// The connection was lost or could not be made.
     Lost = 2,
-    /// What came is not what the protocol has; the words say what.
+    /// The reply violates the protocol; the text says how.
     Protocol = 3,
     /// A message or header list is longer than the limit.
     TooLong = 4,
@@ -104,7 +104,7 @@ pub enum Broken {
 /// What came back.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Reply {
-    /// HTTP's status; 0 where none came.
+    /// HTTP's status; 0 if there was none.
     #[prost(uint32, tag = "1")]
     pub status: u32,
     /// Headers.
@@ -122,7 +122,7 @@ pub struct Reply {
     /// Why it is not whole.
     #[prost(enumeration = "Broken", tag = "6")]
     pub broken: i32,
-    /// The same in words.
+    /// The same for people.
     #[prost(string, tag = "7")]
     pub words: String,
 }

@@ -1,4 +1,4 @@
-//! Doors for the fuzz targets (`fuzz/`) to readers that nothing else outside the exchange needs. Compiled for them alone.
+//! Entry points for the fuzz targets (`fuzz/`) to parsers that nothing else outside the exchange needs; compiled only for them.
 
 use std::collections::VecDeque;
 

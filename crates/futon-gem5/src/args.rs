@@ -151,7 +151,7 @@ pub fn kernel_command_line(s: &Gem5Settings) -> String {
             if let Some(khz) = clock_khz(&s.params) {
                 words.push(format!("tsc_early_khz={khz}"));
                 // So would measuring the local APIC's timer, which gem5 runs at a sixteenth of it (X86LocalApic.clk_domain).
-                // A kernel that does not know the word (images/kernel/lapic-timer-khz.patch) measures.
+                // A kernel without this parameter (images/kernel/lapic-timer-khz.patch) measures.
                 words.push(format!("lapic_timer_khz={}", khz / 16));
             }
             if s.cpus > 1 {

@@ -1,4 +1,4 @@
-//! The gem5 program: futon brings none. `GEM5` names it, or it is `$RESOURCES/gem5`.
+//! The gem5 program, which futon does not include. `GEM5` names it, or it is `$RESOURCES/gem5`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -71,7 +71,7 @@ pub fn find_gem5(given: Option<&Path>, resources: &Path) -> Result<PathBuf> {
 fn built_below(folder: &Path) -> Option<PathBuf> {
     let mut builds: Vec<PathBuf> =
         fs::read_dir(folder.join("build")).ok()?.flatten().map(|entry| entry.path()).collect();
-    // An X86 build is preferred; the probe has the last word.
+    // An X86 build is preferred; the probe decides.
     builds.sort_by_key(|path| (!path.to_string_lossy().contains("X86"), path.clone()));
     ["gem5.fast", "gem5.opt", "gem5.debug"]
         .iter()

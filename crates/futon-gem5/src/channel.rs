@@ -36,10 +36,10 @@ struct GuestLine {
 pub(super) struct Channel {
     token: String,
     follower: Option<(PathBuf, Follower)>,
-    /// Lines of the events file that were told already, and are there again after a restore.
+    /// Lines of the events file that were already reported, and are there again after a restore.
     told: usize,
     script: bool,
-    /// Hashes of files, as events with the token told them.
+    /// Hashes of files, from events with the token.
     vouched: BTreeMap<String, String>,
 }
 
@@ -71,7 +71,7 @@ impl Channel {
     pub(super) fn restored(&mut self, events: &Path, live: bool) {
         let text = fs::read(events).unwrap_or_default();
         let lines = text.iter().filter(|b| **b == b'\n').count();
-        // A run that starts from a kept checkpoint has not told these lines yet.
+        // A run that starts from a stored checkpoint has not reported these lines yet.
         self.told = if live { lines } else { 0 };
         self.follower = None;
     }
@@ -115,7 +115,7 @@ impl Channel {
 
     /// Takes the guest's files into the folder of uploads.
     pub(super) fn collect(&self, outdir: &Path, uploads: &Path) -> Vec<EventKind> {
-        // The events are told already, one by one.
+        // The events are already reported, one by one.
         let names = guest_files(outdir).into_iter().filter(|name| name != EVENTS);
         names.map(|name| self.take_upload(outdir, uploads, name)).collect()
     }

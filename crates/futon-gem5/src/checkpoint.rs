@@ -71,7 +71,7 @@ impl CheckpointStore {
         Self { root: root.to_owned(), shared: None }
     }
 
-    /// The same store, which looks for what it lacks in another one that is only read.
+    /// The same store, which also looks in a second, read-only one.
     #[must_use]
     pub fn over(self, shared: &Path) -> Self {
         Self { shared: Some(shared.to_owned()), ..self }
@@ -85,7 +85,7 @@ impl CheckpointStore {
         if own.exists() { own } else { shared.unwrap_or(own) }
     }
 
-    /// Waits until nobody else makes the checkpoint of this key. Blocks.
+    /// Waits until no other process makes the checkpoint of this key. Blocks.
     ///
     /// # Errors
     /// When the folder cannot be written.

@@ -1,4 +1,4 @@
-//! What a gem5 process's end means: from its status, its own words and the events before it. Pure.
+//! Why a gem5 process ended: from its status, its output and the events before. Pure.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -120,7 +120,7 @@ fn point(events: &[SimEvent]) -> Option<i32> {
     })
 }
 
-/// What gem5's own last words say about the end.
+/// Why it ended, from gem5's own last output.
 fn named_by_gem5(p: &Process<'_>) -> Option<Ending> {
     let failed = |outcome, code, why: String, hint: &str| Some(Ending::Failed(Failure::new(outcome, code, why, hint)));
     let cry =

@@ -105,7 +105,7 @@ pub enum SimEventKind {
     },
 }
 
-/// Reads a line of standard output; nothing when it is no event line, an error when it is a malformed one.
+/// Reads a line of standard output; nothing when it is not an event line, an error when it is malformed.
 #[must_use]
 pub fn parse_event(line: &str) -> Option<Result<SimEvent, String>> {
     let json = line.strip_prefix(PREFIX)?.trim_end();

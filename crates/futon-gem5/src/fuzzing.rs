@@ -1,4 +1,4 @@
-//! Doors for the fuzz targets (`fuzz/`). Compiled for them alone.
+//! Entry points for the fuzz targets (`fuzz/`), compiled only for them.
 
 use std::path::Path;
 

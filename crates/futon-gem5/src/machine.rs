@@ -175,7 +175,7 @@ impl Running for RunningGem5 {
     async fn end(&mut self) {
         self.cancel.cancel();
         if let Some(task) = self.task.take() {
-            // Its process has a grace of its own; a limit all the same.
+            // Its process has its own grace period; still, wait with a limit.
             let _ = tokio::time::timeout(Duration::from_secs(12), task).await;
         }
     }

@@ -41,7 +41,7 @@ pub(super) struct Outcomes {
 }
 
 impl Run {
-    /// Makes the run; tells its end as events.
+    /// Makes the run; reports its end as events.
     pub(super) async fn make(&mut self) -> Result<Outcomes> {
         let mut outcomes = Outcomes::default();
         let restore = if self.settings.cold {
@@ -156,7 +156,7 @@ impl Run {
         outcomes: &mut Outcomes,
     ) -> Result<()> {
         if let Some(finished) = self.process(phase, restore, with, outcomes).await? {
-            // A checkpoint where none was to come: the process has ended all the same.
+            // An unexpected checkpoint: the process has ended anyway.
             self.end(&finished.ending, Some(&finished));
         }
         Ok(())
@@ -254,7 +254,7 @@ impl Run {
         }
     }
 
-    /// Tells how the run ended; [`EventKind::MachineExited`] is left to the machine, which tells it last.
+    /// Reports how the run ended; the machine reports [`EventKind::MachineExited`] last.
     fn end(&mut self, ending: &Ending, finished: Option<&Finished>) {
         // The receiver goes away only when the run is over.
         let say = |event| drop(self.shared.events.send(event));

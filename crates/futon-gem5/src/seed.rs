@@ -1,4 +1,4 @@
-//! Determinism: whatever the guest would take from the host's clock or its random numbers comes from one seed.
+//! Determinism: one seed replaces the host's clock and random numbers in the guest.
 
 use std::fmt;
 use std::str::FromStr;

@@ -37,14 +37,14 @@ pub(super) struct Shared {
     pub(super) cancel: CancellationToken,
     /// The console of all processes together.
     pub(super) console: PathBuf,
-    /// The run's last event; told when all that follows from the run is done.
+    /// The run's last event; reported when everything else is done.
     pub(super) exit: Option<EventKind>,
     /// What the guest gets by `readfile`, once.
     pub(super) payload: PathBuf,
 }
 
 impl Shared {
-    /// The run script has begun: whoever asks for the payload from now on is not meant to have it.
+    /// The run script has begun: from now on nobody may read the payload.
     fn script_began(&mut self) {
         self.watchdog.booted();
         if let Err(e) = payload::take_back(&self.payload) {
@@ -167,7 +167,7 @@ impl Heard {
         }
     }
 
-    /// Reads what is new, tells it, and takes it for a sign of life.
+    /// Reads and reports what is new, which also counts as progress.
     fn look(&mut self, shared: &mut Shared, last: bool) {
         let mut alive = false;
         for line in self.log.new_lines(last) {
@@ -197,7 +197,7 @@ impl Heard {
     /// Takes an event; says whether it is a sign of life.
     fn take(&mut self, event: SimEvent, shared: &mut Shared) -> bool {
         self.first.get_or_insert((event.tick, event.insts));
-        // A switched core starts counting anew.
+        // A switched core restarts its counters.
         self.latest = (event.tick, self.latest.1.max(event.insts));
         if event.kind == SimEventKind::Progress {
             return false;

@@ -20,7 +20,7 @@ pub struct Gem5Settings {
     pub config: ConfigScript,
     /// System: `simple` or `skylake`, or what the user's own script knows.
     pub system: String,
-    /// `NAME=VALUE` in place of the system's table.
+    /// `NAME=VALUE` that replace entries of the system's table.
     pub params: Vec<String>,
     /// Core of everything that is not measured.
     pub boot_core: BootCore,
@@ -36,9 +36,9 @@ pub struct Gem5Settings {
     pub initrd: Option<PathBuf>,
     /// Raw disk image of the Docker base.
     pub disk: Option<PathBuf>,
-    /// The guest's own command line, which futon's words follow.
+    /// The guest's own command line, to which futon appends.
     pub recommended: String,
-    /// Kernel command line of the user's, in place of that.
+    /// The user's kernel command line, instead of that.
     pub cmdline: Option<String>,
     /// Root device on the disk image.
     pub root: Option<String>,
@@ -46,7 +46,7 @@ pub struct Gem5Settings {
     pub append: Option<String>,
     /// Measured invocations that are discarded because caches and predictor are cold.
     pub uarch_warmup: u64,
-    /// Seed of the run; the plan's digest where the user names none.
+    /// Seed of the run; default the plan's digest.
     pub seed: Option<Seed>,
     /// Boot from nothing, and keep no checkpoint of it.
     pub cold: bool,

@@ -1,4 +1,4 @@
-//! The host's limits on a simulation. Pure: the session tells what it sees and asks what strikes next.
+//! The host's limits on a simulation. Pure: the session reports what it sees and asks for the next limit.
 //!
 //! The third limit, simulated time, is the configuration script's: only the simulator can stop at a tick.
 

@@ -33,7 +33,7 @@ const GRACE: Duration = Duration::from_secs(3);
 /// What the guard is to do; the arguments of the hidden command `futon guard`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct GuardArguments {
-    /// Whether the machine gets a network namespace of its own.
+    /// Whether the machine gets its own network namespace.
     pub own_namespace: bool,
     /// File for the machine's standard output and error.
     pub log: PathBuf,
@@ -46,7 +46,7 @@ pub struct GuardArguments {
     pub confinement: Option<Confinement>,
 }
 
-/// What the guard tells futon, one JSON object a line.
+/// The guard's messages to futon, one JSON object per line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "guard", rename_all = "snake_case")]
 pub(super) enum GuardMessage {
@@ -113,7 +113,7 @@ pub fn run_guard(arguments: &GuardArguments) -> io::Result<()> {
     send(&control, &GuardMessage::Started { pid: pid_of(&child)?.as_raw(), unconfined }, None)?;
     let status = watch(child, &control)?;
     let message = GuardMessage::Exited { status: status.code(), signal: status.signal() };
-    // futon may be gone: then nobody needs the message.
+    // If futon is gone, the message is not needed.
     let _ = send(&control, &message, None);
     Ok(())
 }
@@ -174,7 +174,7 @@ fn spawn(arguments: &GuardArguments) -> io::Result<Child> {
     Ok(child)
 }
 
-/// Waits for the machine's end, or for futon's word or end, which ends the machine.
+/// Waits for the machine's end, or for futon's order or end, which ends the machine.
 fn watch(mut child: Child, control: &UnixStream) -> io::Result<ExitStatus> {
     let group = pid_of(&child)?;
     // Readable when the process ends (Linux 5.3).

@@ -30,7 +30,7 @@ pub use processor::processor_level;
 pub struct Launch {
     /// The plan of the run.
     pub plan: Plan,
-    /// The run's disk, an overlay that belongs to this run alone.
+    /// The run's disk, an overlay only for this run.
     pub disk: PathBuf,
     /// The lean guest's bundle, where there is one.
     pub bundle: Option<PathBuf>,

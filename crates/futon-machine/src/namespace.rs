@@ -57,7 +57,7 @@ pub fn listen() -> io::Result<TcpListener> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, HOST_PORT))
 }
 
-/// True when somebody listens on the host's port 3003.
+/// True when the host's port 3003 is in use.
 #[must_use]
 pub fn port_is_taken() -> bool {
     listen().is_err_and(|e| e.kind() == io::ErrorKind::AddrInUse)

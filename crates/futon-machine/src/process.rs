@@ -23,7 +23,7 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 /// How long the guard may take to end it: its own grace, and some.
 const END_LIMIT: Duration = Duration::from_secs(6);
 
-/// Keeps a process's exact command beside its output, for people who want to run it by hand.
+/// Writes a process's exact command beside its output, for running it by hand.
 pub fn record_command(file: &Path, command: &[String]) -> Result<()> {
     let text = shlex::try_join(command.iter().map(String::as_str)).context(|| "the command has a NUL byte".into())?;
     std::fs::write(file, text + "\n").context(|| format!("cannot write {}", file.display()))

@@ -21,7 +21,7 @@ pub enum Moved {
     Began,
     /// A step ended; the next one is expected.
     Ended,
-    /// The run script said its last word.
+    /// The run script made its final report.
     Finished,
 }
 

@@ -109,7 +109,7 @@ pub enum EventKind {
     },
     /// The machine ended in a way that it can name.
     MachineFailed {
-        /// How the run is to be counted.
+        /// How the run counts.
         outcome: Outcome,
         /// The reason, for programs.
         code: Code,

@@ -1,4 +1,4 @@
-//! What the guest tells the host, one JSON object a line, by `POST /_futon/events`.
+//! The guest's events for the host, one JSON object per line, by `POST /_futon/events`.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub const ENTROPY_HEADER: &str = "x-futon-entropy";
 /// and with nothing in every later one.
 pub const TOKEN_PLACEHOLDER: &str = "<__FUTON_TOKEN__>";
 
-/// One thing that happened in the guest, as told by `futon-guest`.
+/// One event in the guest, as reported by `futon-guest`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum GuestEvent {
@@ -81,7 +81,7 @@ pub enum GuestEvent {
         name: String,
         /// How long that took, milliseconds.
         took_ms: u64,
-        /// How long it had to end by itself, milliseconds.
+        /// Its grace period, milliseconds.
         grace_ms: u64,
         /// True when it did not and was killed.
         killed: bool,
@@ -108,7 +108,7 @@ pub enum GuestEvent {
         /// By what.
         by: String,
     },
-    /// The run script's last word.
+    /// The run script's final report.
     Finish {
         /// 0 when every step succeeded.
         status: i32,

@@ -103,7 +103,7 @@ impl fmt::Display for ReferenceError {
 
 impl std::error::Error for ReferenceError {}
 
-/// The registry of names that carry none.
+/// The registry of names without one.
 const DEFAULT_REGISTRY: &str = "docker.io";
 
 impl ImageReference {
@@ -113,7 +113,7 @@ impl ImageReference {
         &self.written
     }
 
-    /// Registry host, `docker.io` where none is written.
+    /// Registry host; default `docker.io`.
     #[must_use]
     pub fn registry(&self) -> &str {
         &self.registry

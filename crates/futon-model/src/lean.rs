@@ -1,4 +1,4 @@
-//! What a lean guest is told of its containers: `lean.json` at the head of a bundle.
+//! A lean guest's containers: `lean.json` at the head of a bundle.
 
 use std::net::Ipv4Addr;
 
@@ -66,11 +66,11 @@ pub struct LeanContainer {
     pub repo_digests: Vec<String>,
     /// Where its network comes from.
     pub network: LeanAttachment,
-    /// Number of the signal that stops it; 0 where its settings name none that exists, which an engine finds out when it stops it.
+    /// Number of the signal that stops it; 0 if its settings name an unknown signal, which an engine notices when it stops the container.
     pub stop_signal: i32,
     /// How long a stop may take before it is killed, milliseconds.
     pub stop_grace_ms: u64,
-    /// Why an engine would not make or start it, in the engine's words.
+    /// Why an engine would not make or start it; the engine's message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
     /// What must be so before it is started.

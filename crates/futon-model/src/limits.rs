@@ -38,7 +38,7 @@ pub struct Limits {
     /// Uploading the results log, and everything else between the last step and the shutdown.
     #[serde(with = "humantime_serde")]
     pub upload: Duration,
-    /// From the run script's last word to the machine's end.
+    /// From the run script's final report to the machine's end.
     #[serde(with = "humantime_serde")]
     pub shutdown: Duration,
     /// The whole run.

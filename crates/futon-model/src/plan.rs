@@ -45,7 +45,7 @@ pub struct Plan {
     pub script: ScriptKind,
     /// The function image and those of its dependencies, the function's first. Empty for an arbitrary workflow.
     pub images: Vec<PlannedImage>,
-    /// How the test client is to be called; absent for an arbitrary workflow.
+    /// How to start the test client; absent for an arbitrary workflow.
     pub client: Option<ClientPlan>,
     /// The machine.
     pub machine: MachinePlan,

@@ -1,11 +1,11 @@
-//! How a function is waited for.
+//! How to wait for a function.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// What must be seen of a function before it is called.
+/// The condition for calling a function.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Probe {
     /// HTTP/2's first frame, SETTINGS: under every gRPC call.

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{REPORT_SCHEMA, Report};
 
-/// With this variable set, the published schema is written anew.
+/// With this variable set, the published schema is rewritten.
 const WRITE: &str = "FUTON_WRITE_SCHEMA";
 
 fn schema_file() -> PathBuf {

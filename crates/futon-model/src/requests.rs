@@ -44,7 +44,7 @@ pub struct StartAfter {
     pub required: bool,
 }
 
-/// How far a dependency must have come, by the words of the Compose specification.
+/// The state that a dependency must reach, in the terms of the Compose specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StartCondition {
     /// It was started.

@@ -1,4 +1,4 @@
-//! What a function is seen to be while it runs: where it listens, what it speaks, what it offers.
+//! Observations of a running function: its ports, protocols and offers.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -23,7 +23,7 @@ pub struct Listener {
     pub address: IpAddr,
     /// Port in the container.
     pub port: u16,
-    /// Where a client in the guest reaches it; none of what listens on a loopback address of the container's own.
+    /// Where a client in the guest reaches it; none for listeners on the container's loopback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reached_at: Option<SocketAddr>,
     /// What answers.

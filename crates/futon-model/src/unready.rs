@@ -1,4 +1,4 @@
-//! Why a function does not serve, as the guest found out, and the words for it.
+//! Why a function does not serve, as the guest found out, and the messages for it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -182,7 +182,7 @@ const CONTAINER_LOG: &str = "container.log";
 /// Exit status of a process that met an illegal instruction (SIGILL is signal 4).
 const ILLEGAL_INSTRUCTION: i64 = 128 + 4;
 
-/// What helps where a program could not be executed, by the system's word for it.
+/// Hint for a program that could not be executed, by the system's message.
 fn not_executable(said: &str) -> &'static str {
     let said = said.to_ascii_lowercase();
     if said.contains("no such file") {

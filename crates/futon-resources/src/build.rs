@@ -206,7 +206,7 @@ fn stale(manifest: &Manifest, resources: &Path, parts: &[&str], inputs: &BTreeMa
     None
 }
 
-/// Runs a recipe in a process group of its own, passes its lines on, and ends the group when it is cancelled.
+/// Runs a recipe in its own process group, passes its output on, and ends the group when it is cancelled.
 pub(crate) async fn run_recipe(
     mut command: Command,
     name: &str,
@@ -228,7 +228,7 @@ pub(crate) async fn run_recipe(
             line = lines.next_segment() => line,
             () = cancel.cancelled() => {
                 end_group(&child);
-                // The recipe cleans up after itself; a limit all the same.
+                // The recipe cleans up after itself; still, wait with a limit.
                 let _ = tokio::time::timeout(std::time::Duration::from_secs(20), child.wait()).await;
                 return Err(Error::interrupted());
             }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use futon_common::{Context, Error, Result};
 
-/// What a kernel is to be used for.
+/// The intended use of a kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KernelUse {
     /// The lean guest in QEMU.

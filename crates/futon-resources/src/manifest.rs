@@ -64,7 +64,7 @@ impl Default for Manifest {
 }
 
 impl Manifest {
-    /// Reads the manifest of a folder; an empty one where there is none.
+    /// Reads the manifest of a folder; an empty one if there is none.
     ///
     /// # Errors
     /// When it cannot be read or understood.
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(manifest.verify(folder.path(), "kernel").unwrap(), None);
         let kept = fs::metadata(&file).unwrap().modified().unwrap();
 
-        // Same size and time stamp, other content: only the hash tells.
+        // Same size and time stamp, different content: only the hash shows it.
         fs::write(&file, "two").unwrap();
         fs::File::options().write(true).open(&file).unwrap().set_modified(kept).unwrap();
         assert_eq!(manifest.check(folder.path(), "kernel"), None);

@@ -46,7 +46,7 @@ pub struct FoundBase {
 }
 
 /// Kernel command line for a base image that brings none: the console that is watched, a panic that ends the machine, and the time
-/// stamps by which the kernel's own words are known.
+/// stamps by which the kernel's own messages are recognised.
 const PLAIN_CMDLINE: &str = "console=ttyS0 panic=-1 printk.time=1";
 
 /// The base image in a resources folder, checked against the manifest by size and time stamp. Parts that the user

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-/// Language a function is written in, where its replies depend on it.
+/// A function's language, if its replies depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     /// Go

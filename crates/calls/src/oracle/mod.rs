@@ -1,4 +1,4 @@
-//! What a correct reply is: for a function and the value it was sent, the texts that are right.
+//! Correct replies: for a function and the value it was sent, the correct texts.
 
 mod aes;
 mod auth;

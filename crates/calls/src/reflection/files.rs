@@ -64,7 +64,7 @@ impl Schema {
 /// Refuses a set that has a file in a language that is not known.
 pub(crate) fn known_syntaxes(set: &[u8]) -> Result<(), String> {
     use prost::Message;
-    // What is no set is found to be none later.
+    // An invalid set is detected later.
     FileHeads::decode(set).unwrap_or_default().file.iter().try_for_each(known_syntax)
 }
 
@@ -117,7 +117,7 @@ mod tests {
             let (schema, remarks) = Schema::from_files(&files);
             assert!(remarks.is_empty(), "{remarks:?}");
             assert_eq!(schema.methods().collect::<Vec<_>>(), ["a.S/Do"]);
-            // As a set of its own it is whole.
+            // As a separate set it is complete.
             assert_eq!(Schema::from_bytes(&schema.to_bytes()).unwrap().methods().count(), 1);
         }
     }

@@ -1,4 +1,4 @@
-//! What to ask a server, and what it told.
+//! What to ask a server, and its answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! How many calls a second, over the length of a load.
+//! Calls per second, over the length of a load.
 
 use std::fmt;
 use std::str::FromStr;
@@ -79,7 +79,7 @@ impl Rate {
         }
     }
 
-    /// When call `n` (from 0) is to be sent, from the beginning of a load of this length; nothing where it would be after its end.
+    /// When call `n` (from 0) is due, from the beginning of a load of this length; nothing if that is after its end.
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "counts of calls are far below 2^53")]
     pub fn due(&self, n: u64, length: Duration) -> Option<Duration> {

@@ -91,7 +91,7 @@ impl fmt::Display for ThresholdError {
 impl std::error::Error for ThresholdError {}
 
 impl Threshold {
-    /// What is exceeded and by what, in words; nothing where it holds.
+    /// How the threshold is exceeded, for people; nothing if it holds.
     #[must_use]
     pub fn exceeded(&self, latency: &LoadLatency) -> Option<String> {
         let got = self.measure.of(latency);
