@@ -134,7 +134,9 @@ pub async fn ask_all(
             continue;
         }
         let called = &selection.name;
-        ui.start(&format!("{called}: no schema is given, so a run of its own asks the function (once: it is kept)"));
+        ui.start(&format!(
+            "{called}: no schema is given, so a separate run asks the function for it (once; the answer is kept)"
+        ));
         let dir = out.join(format!("{called}.describe"));
         let looked = look(looks, name, &dir, ui).await;
         ui.stop();
@@ -156,7 +158,7 @@ pub async fn ask_all(
 /// The error for an image that is not in the store.
 fn not_there(image: &PlannedImage) -> Error {
     let hint = match &image.near[..] {
-        [] => "`futon images add` brings it, `futon images build` makes the samples".to_owned(),
+        [] => "`futon images add` adds it, `futon images build` makes the samples".to_owned(),
         near => format!("the store has {}", near.join(", ")),
     };
     Error::usage(format!("no image {} in the store", image.reference)).hint(hint)

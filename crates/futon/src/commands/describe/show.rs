@@ -67,7 +67,7 @@ fn rows(image: &Image, told: &Told) -> Vec<Row> {
         Told::Still => {}
         Told::Seen { described, kept } => {
             rows.extend(described.seen.listeners.iter().flat_map(listener_rows));
-            let again = if *kept { "; --again looks anew" } else { "" };
+            let again = if *kept { "; --again repeats the run" } else { "" };
             rows.push(("seen", format!("{}{again}", described.made)));
         }
         Told::Failed(report) => rows.extend(failure_rows(report)),
@@ -108,7 +108,7 @@ fn speaks(speaks: &Speaks, offers: &Offers) -> String {
     let over = if *speaks == Speaks::Tls { " over TLS" } else { "" };
     match (&offers.reflection, offers.is_grpc) {
         (Some(version), _) => format!("gRPC{over}, reflection {version}"),
-        (None, true) => format!("gRPC{over}, no reflection (`futon test --proto FILE` calls it all the same)"),
+        (None, true) => format!("gRPC{over}, no reflection (`futon test --proto FILE` can call it)"),
         (None, false) => format!("{}, no gRPC", speaks.words()),
     }
 }
@@ -226,7 +226,7 @@ method    shop.v1.Catalogue/Get                        unary
 method    shop.v1.Catalogue/WatchEverythingThatHappens stream both ways
 note      evil \\u{1b}[31m words
 listens   0.0.0.0:8080 HTTP/1: answers GET / with HTTP/1.1 404 Not Found
-seen      2026-01-01T00:00:00Z; --again looks anew";
+seen      2026-01-01T00:00:00Z; --again repeats the run";
         assert_eq!(wide, expected);
         for columns in [40, 80] {
             let text = text(&rows, columns);
