@@ -99,7 +99,8 @@ fn wait_for(ready: &Path) {
 /// Whether some other open file has locked this byte.
 fn is_locked(file: &Path, place: i64) -> bool {
     let file = fs::File::options().read(true).write(true).open(file).unwrap();
-    let lock = libc::flock { l_type: libc::F_WRLCK as i16, l_whence: 0, l_start: place, l_len: 1, l_pid: 0 };
+    let exclusive = i16::try_from(libc::F_WRLCK).unwrap();
+    let lock = libc::flock { l_type: exclusive, l_whence: 0, l_start: place, l_len: 1, l_pid: 0 };
     // SAFETY: the kernel reads a live structure.
     let answer = unsafe { libc::fcntl(std::os::fd::AsRawFd::as_raw_fd(&file), libc::F_OFD_SETLK, &raw const lock) };
     answer == -1

@@ -128,7 +128,7 @@ async fn launch(start: &Start<'_>, command: Vec<String>, log: PathBuf) -> Result
     let confinement = (!settings.unconfined).then(|| Confinement { write, ..Confinement::default() });
     let arguments = GuardArguments { log, command, confinement, ..GuardArguments::default() };
     match process::start(arguments, Vec::new()).await {
-        Ok(process::Start::Running(guarded)) => Ok(guarded),
+        Ok(process::Start::Running(guarded)) => Ok(*guarded),
         Ok(process::Start::Refused(why)) => Err(Error::infra(format!("cannot start gem5: {why}"))),
         Err(e) if e.to_string().contains("Landlock") => {
             Err(Error::infra(e.to_string())

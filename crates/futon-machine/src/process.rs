@@ -47,7 +47,7 @@ pub struct Guarded {
 #[derive(Debug)]
 pub enum Start {
     /// It runs.
-    Running(Guarded),
+    Running(Box<Guarded>),
     /// The system gives no namespace; nothing runs.
     Refused(String),
 }
@@ -84,7 +84,7 @@ pub async fn start(mut arguments: GuardArguments, inherited: Vec<OwnedFd>) -> Re
     ours.set_nonblocking(true).context(|| "cannot set up the guard's socket".into())?;
     let (read, write) =
         tokio::net::UnixStream::from_std(ours).context(|| "cannot set up the guard's socket".into())?.into_split();
-    Ok(Start::Running(Guarded { guard, write, read: Some(read), pid, listener, unconfined }))
+    Ok(Start::Running(Box::new(Guarded { guard, write, read: Some(read), pid, listener, unconfined })))
 }
 
 enum Answer {

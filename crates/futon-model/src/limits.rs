@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::steps;
+
 /// Limits of one run. Host wall-clock time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -67,21 +69,45 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The names of all limits, in the order of a run: those of the steps, and `call` and `run`.
+    pub const NAMES: [&str; 12] = [
+        steps::BOOT,
+        steps::FETCH,
+        steps::PULL,
+        steps::START,
+        steps::READY,
+        steps::INVOKE,
+        "call",
+        steps::LOG,
+        steps::STOP,
+        steps::UPLOAD,
+        steps::SHUTDOWN,
+        steps::RUN,
+    ];
+
+    /// A limit by its name.
+    pub fn named_mut(&mut self, name: &str) -> Option<&mut Duration> {
+        Some(match name {
+            steps::BOOT => &mut self.boot,
+            steps::FETCH => &mut self.fetch,
+            steps::PULL => &mut self.pull,
+            steps::START => &mut self.start,
+            steps::READY => &mut self.ready,
+            steps::INVOKE => &mut self.invoke,
+            "call" => &mut self.call,
+            steps::LOG => &mut self.log,
+            steps::STOP => &mut self.stop,
+            steps::UPLOAD => &mut self.upload,
+            steps::SHUTDOWN => &mut self.shutdown,
+            steps::RUN => &mut self.run,
+            _ => return None,
+        })
+    }
+
     /// The limit of a step by its name; steps of a user's own script have the whole run's.
     #[must_use]
     pub fn of(&self, step: &str) -> Duration {
-        match step {
-            "boot" => self.boot,
-            "fetch" => self.fetch,
-            "pull" => self.pull,
-            "start" => self.start,
-            "ready" => self.ready,
-            "invoke" => self.invoke,
-            "log" => self.log,
-            "stop" => self.stop,
-            "upload" => self.upload,
-            "shutdown" => self.shutdown,
-            _ => self.run,
-        }
+        let mut limits = *self;
+        limits.named_mut(step).map_or(self.run, |limit| *limit)
     }
 }

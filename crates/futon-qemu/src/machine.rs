@@ -349,7 +349,7 @@ impl QemuMachine {
                 .collect::<std::io::Result<Vec<_>>>()
                 .context(|| "cannot copy descriptors".into())?;
             match process::start(arguments.clone(), copies).await? {
-                Start::Running(guarded) => return Ok((guarded, remarks)),
+                Start::Running(guarded) => return Ok((*guarded, remarks)),
                 Start::Refused(why) => remarks.push(format!(
                     "the host provides no network namespace ({why}): the exchange uses the host's port {HOST_PORT}, one machine at a time, and the guest reaches what this host reaches"
                 )),
@@ -364,7 +364,7 @@ impl QemuMachine {
         match process::start(arguments, inherited).await? {
             Start::Running(mut guarded) => {
                 guarded.listener = Some(listener);
-                Ok((guarded, remarks))
+                Ok((*guarded, remarks))
             }
             Start::Refused(why) => Err(Error::infra(format!("cannot start {QEMU}: {why}"))),
         }

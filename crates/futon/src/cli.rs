@@ -1,20 +1,20 @@
 //! The command line's grammar. The doc comments are the help texts.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use serde::{Deserialize, Serialize};
 
 mod calls;
 mod describe;
 mod explicit;
 mod gem5;
 mod load;
+mod machine;
 mod on;
+mod resources;
 
-use futon_model::{GenType, LoadPlan};
+use futon_model::{GenType, Limits, LoadPlan};
 
 use crate::commands::default_resources;
 
@@ -22,7 +22,9 @@ pub use calls::{CallArgs, CallsCommand};
 pub use describe::{DescribeArgs, LookArgs, ScaffoldArgs};
 pub use gem5::{Gem5Args, StatsCommand};
 pub use load::LoadArgs;
+pub use machine::{Accel, BaseArg, MachineArgs, NetworkArg, ThawArg, WarmCommand, WarmMakeArgs};
 pub use on::{On, fake_is_allowed};
+pub use resources::{DISK_SIZE, ImagesCommand, ResourcePart, ResourcesCommand};
 
 /// Run serverless functions on a virtual machine, and report with proof whether they work there.
 #[derive(Debug, Parser)]
@@ -186,140 +188,6 @@ pub enum DoctorFor {
     Gem5,
 }
 
-/// `futon resources …`.
-#[derive(Debug, Subcommand)]
-pub enum ResourcesCommand {
-    /// Build what is missing or out of date, from Debian's packages
-    Build {
-        /// What to build [default: base]
-        #[arg(value_enum)]
-        parts: Vec<ResourcePart>,
-        /// Where resources are
-        #[command(flatten)]
-        resources: ResourcesArg,
-        /// Virtual size of the base image's disk
-        #[arg(long, default_value = DISK_SIZE, value_name = "SIZE", value_parser = disk_size)]
-        disk_size: String,
-        /// Build even if everything is up to date
-        #[arg(long)]
-        force: bool,
-        /// Refresh only the guest tools
-        #[arg(long)]
-        tools_only: bool,
-    },
-    /// List resources
-    List {
-        /// Where resources are
-        #[command(flatten)]
-        resources: ResourcesArg,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Describe the resources in gem5's format (JSON, for GEM5_RESOURCE_JSON_APPEND)
-    ExportGem5 {
-        /// Where resources are
-        #[command(flatten)]
-        resources: ResourcesArg,
-        /// File to write [default: standard output]
-        #[arg(long, short, value_name = "FILE")]
-        output: Option<PathBuf>,
-    },
-    /// Compare all resources and function images with their hashes
-    Verify {
-        /// Where resources are
-        #[command(flatten)]
-        resources: ResourcesArg,
-    },
-}
-
-/// Default virtual size of the base image's disk.
-pub const DISK_SIZE: &str = "8G";
-
-/// What `futon resources build` can make.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ResourcePart {
-    /// The docker base: disk image, Debian's kernel, initrd
-    Base,
-    /// The lean guest's kernel, one vmlinux for QEMU and gem5
-    Kernel,
-    /// The lean guest's initramfs
-    Lean,
-    /// Docker Compose, which reads compose files (built with every other part, too)
-    Compose,
-}
-
-/// `futon images …`.
-#[derive(Debug, Subcommand)]
-pub enum ImagesCommand {
-    /// Build the sample functions' images (without names, all in functions.list)
-    Build {
-        /// Functions
-        functions: Vec<String>,
-        /// Build all sample functions
-        #[arg(long)]
-        all: bool,
-        /// Where resources are
-        #[command(flatten)]
-        resources: ResourcesArg,
-    },
-    /// Add an image: an OCI layout's folder, a `docker save` archive, or a name in a registry
-    Add {
-        /// OCI layout folder, archive file, or image name
-        source: String,
-        /// Name under which guests pull it (needed for an OCI layout) [default: its own name]
-        #[arg(long, value_name = "NAME")]
-        name: Option<String>,
-        /// The registry uses plain HTTP, or a certificate that this machine does not trust
-        #[arg(long)]
-        insecure: bool,
-        /// Where resources are
-        #[command(flatten)]
-        resources: ResourcesArg,
-    },
-    /// List images
-    List {
-        /// Where resources are
-        #[command(flatten)]
-        resources: ResourcesArg,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show what the store knows about an image: digests, platforms, layers, how it is run
-    Show {
-        /// Image name
-        name: String,
-        /// Where resources are
-        #[command(flatten)]
-        resources: ResourcesArg,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Remove images, and the blobs that no other image needs
-    Rm {
-        /// Image names
-        #[arg(required = true)]
-        names: Vec<String>,
-        /// Where resources are
-        #[command(flatten)]
-        resources: ResourcesArg,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Remove unused blobs, and files left by interrupted adds
-    Prune {
-        /// Where resources are
-        #[command(flatten)]
-        resources: ResourcesArg,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-}
-
 /// What to test.
 #[derive(Debug, Clone, Args)]
 pub struct ProjectArgs {
@@ -372,138 +240,6 @@ pub struct ClientArgs {
     /// How a load sends calls (`futon load`)
     #[arg(skip)]
     pub load: Option<LoadPlan>,
-}
-
-/// The machine.
-#[derive(Debug, Clone, PartialEq, Args, Serialize, Deserialize)]
-#[command(next_help_heading = "Machine")]
-pub struct MachineArgs {
-    /// Machine to run on
-    #[arg(long, default_value_t = On::Qemu, value_name = "MACHINE", value_parser = on::OnParser)]
-    pub on: On,
-    /// The guest: Debian with Docker Engine, or only a kernel and crun, which boots in a second
-    #[arg(long, value_enum, default_value_t = BaseArg::Docker, value_name = "BASE")]
-    pub base: BaseArg,
-    /// Accelerator; auto uses KVM only if a probe boots under it
-    #[arg(long, value_enum, default_value_t = Accel::Auto, value_name = "ACCEL")]
-    pub accel: Accel,
-    /// Virtual processors [default: 2; machines that run side by side share the host's processors, 1 or 2 each]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
-    pub vcpus: Option<u32>,
-    /// Memory of the machine, MiB [default: 2048]
-    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(128..))]
-    pub memory: Option<u32>,
-    /// What the guest reaches: only its exchange, or everything that the host reaches
-    #[arg(long, value_enum, value_name = "NETWORK")]
-    pub network: Option<NetworkArg>,
-    /// Your own base image (raw or qcow2) instead of the one in the resources
-    #[arg(long, value_name = "FILE")]
-    pub base_image: Option<PathBuf>,
-    /// Your own kernel (bzImage, or vmlinux with a PVH entry)
-    #[arg(long, value_name = "FILE")]
-    pub kernel: Option<PathBuf>,
-    /// Initrd for your own kernel
-    #[arg(long, value_name = "FILE")]
-    pub initrd: Option<PathBuf>,
-    /// Root device in the guest [default: /dev/vda, on gem5 /dev/sda]
-    #[arg(long, value_name = "DEVICE")]
-    pub root: Option<String>,
-    /// Kernel command line instead of the recommended one (in QEMU root= and rw are added; futon recognises a kernel panic by its time
-    /// stamp, printk.time=1)
-    #[arg(long, value_name = "LINE")]
-    pub cmdline: Option<String>,
-    /// More kernel arguments
-    #[arg(long, value_name = "LINE")]
-    pub append: Option<String>,
-    /// Boot each machine from scratch instead of forking a warm base
-    #[arg(long)]
-    pub cold: bool,
-    /// Without KVM: freeze QEMU itself with the warm base, so that forks keep the translated guest code [default: off]
-    #[arg(long, value_enum, value_name = "WHEN")]
-    pub thaw: Option<ThawArg>,
-    /// The simulated machine
-    #[command(flatten)]
-    pub gem5: Gem5Args,
-    /// Ids of the arguments that were on the command line
-    #[arg(skip)]
-    #[serde(skip)]
-    pub explicit: BTreeSet<String>,
-}
-
-/// `futon warm`.
-#[derive(Debug, Subcommand)]
-pub enum WarmCommand {
-    /// List warm bases, the most recently used first
-    List {
-        /// Where resources are
-        #[command(flatten)]
-        resources: ResourcesArg,
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
-    /// Make the warm base of a machine if there is none yet
-    Make(Box<WarmMakeArgs>),
-    /// Remove warm bases; without names, all
-    Rm {
-        /// Names, as `futon warm list` prints them
-        ids: Vec<String>,
-        /// Where resources are
-        #[command(flatten)]
-        resources: ResourcesArg,
-    },
-}
-
-/// `futon warm make`.
-#[derive(Debug, Args)]
-pub struct WarmMakeArgs {
-    /// Make it again even if it exists
-    #[arg(long)]
-    pub force: bool,
-    /// Where resources are
-    #[command(flatten)]
-    pub resources: ResourcesArg,
-    /// The machine
-    #[command(flatten)]
-    pub machine: MachineArgs,
-}
-
-/// Bases on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-pub enum BaseArg {
-    /// Debian, systemd, Docker Engine
-    Docker,
-    /// futon's own kernel and initramfs, crun
-    Lean,
-}
-
-/// Whether forks go on as a frozen QEMU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-pub enum ThawArg {
-    /// Where it works; forks are plain ones elsewhere
-    Auto,
-    /// Never
-    Off,
-}
-
-/// Accelerators on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-pub enum Accel {
-    /// KVM if a probe shows that it helps, else TCG
-    Auto,
-    /// Always KVM
-    Kvm,
-    /// QEMU's translator
-    Tcg,
-}
-
-/// Networks on the command line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-pub enum NetworkArg {
-    /// Only the exchange
-    Isolated,
-    /// Everything that the host reaches
-    Host,
 }
 
 /// `futon build`.
@@ -680,25 +416,13 @@ fn gen_type_parser() -> impl clap::builder::TypedValueParser<Value = GenType> {
     clap::builder::PossibleValuesParser::new(GenType::ALL.map(GenType::word)).try_map(|word| word.parse())
 }
 
-/// Names of limits.
-const LIMITS: [&str; 12] =
-    ["boot", "fetch", "pull", "start", "ready", "invoke", "call", "log", "stop", "upload", "shutdown", "run"];
-
 fn limit(text: &str) -> Result<(String, Duration), String> {
     let (name, length) = text.split_once('=').ok_or("write it as STEP=DURATION, as in pull=5m")?;
-    if !LIMITS.contains(&name) {
-        return Err(format!("there is no limit {name:?}; the limits are {}", LIMITS.join(", ")));
+    if !Limits::NAMES.contains(&name) {
+        return Err(format!("there is no limit {name:?}; the limits are {}", Limits::NAMES.join(", ")));
     }
     let length = humantime::parse_duration(length).map_err(|e| format!("{length:?} is not a duration: {e}"))?;
     Ok((name.to_owned(), length))
-}
-
-/// A size in the format of `truncate`, with M or G.
-fn disk_size(text: &str) -> Result<String, String> {
-    let digits = text.strip_suffix(['M', 'G']).ok_or("write it with M or G, as in 16G")?;
-    let number: u32 = digits.parse().map_err(|_| "write it as a whole number with M or G, as in 16G".to_owned())?;
-    let mib = if text.ends_with('G') { u64::from(number) * 1024 } else { u64::from(number) };
-    if mib < 2048 { Err("the base image needs at least 2G".into()) } else { Ok(text.to_owned()) }
 }
 
 #[cfg(test)]
@@ -733,11 +457,10 @@ mod tests {
     }
 
     #[test]
-    fn limits_and_sizes_are_checked() {
+    fn limits_are_checked() {
         assert_eq!(limit("pull=5m"), Ok(("pull".into(), Duration::from_secs(300))));
         for bad in ["pull", "pul=5m", "pull=5"] {
             assert!(limit(bad).is_err(), "{bad}");
         }
-        assert!(disk_size("16G").is_ok() && disk_size("1G").is_err() && disk_size("16").is_err());
     }
 }

@@ -15,6 +15,7 @@ mod names;
 mod part;
 mod seccomp;
 mod service;
+mod service_mounts;
 mod settings;
 mod signal;
 mod users;

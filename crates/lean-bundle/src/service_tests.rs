@@ -1,6 +1,7 @@
 //! What becomes of a service's keys.
 
 use super::*;
+use crate::MountSource;
 
 fn project(service: &str) -> Project {
     let text = format!(

@@ -490,4 +490,6 @@ fn oddities(w: &Witnesses<'_>) -> Vec<String> {
 }
 
 #[cfg(test)]
+mod order_tests;
+#[cfg(test)]
 mod tests;

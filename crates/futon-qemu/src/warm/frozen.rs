@@ -8,7 +8,7 @@ use futon_common::{Context, Error, Result};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
-use super::store::CONSOLE;
+use super::base::CONSOLE;
 use super::{DISK, MEMORY};
 use crate::disk;
 use crate::machine::RunningQemu;

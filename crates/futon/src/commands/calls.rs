@@ -12,8 +12,8 @@ use futon_workdir::config::Config;
 use serde_json::{Value, json};
 
 use super::describe;
+use super::given::read_text;
 use super::places::store;
-use super::project::read_text;
 use crate::cli::{CallArgs, CallsCommand, ClientArgs};
 use crate::ui::Ui;
 

@@ -10,8 +10,9 @@ use futon_model::{ExitCode, ScriptKind};
 use futon_workdir::{Contents, PlanRequest, WorkDir, exec_script, foreign_plan};
 use tokio_util::sync::CancellationToken;
 
+use super::given::{named_files, read_text, set_limits, settings};
 use super::machine::{Purpose, prepare};
-use super::project::{named_files, read_text, set_limits, settings, store_for, tools};
+use super::project::{store_for, tools};
 use super::run::run_one;
 use super::rundir::run_folder;
 use crate::cli::ExecArgs;

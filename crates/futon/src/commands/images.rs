@@ -9,8 +9,8 @@ use futon_resources::{build_function_images, find_compose, sample_images, source
 use image_store::{ImageStore, RegistryOptions};
 use tokio_util::sync::CancellationToken;
 
+use super::given::read_text;
 use super::places::{own_folder, store, store_to_add_to};
-use super::project::read_text;
 use super::resources::size;
 use super::stored_images;
 use crate::cli::ImagesCommand;

@@ -8,6 +8,7 @@ mod describe;
 mod doctor;
 mod exec;
 mod gem5;
+pub mod given;
 pub mod guard;
 mod images;
 mod load;

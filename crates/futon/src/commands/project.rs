@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use ::calls::{Schema, Sheet};
-use futon_common::{Context, Error, Result};
+use futon_common::{Error, Result};
 use futon_functions::{Compose, Declared, Selection, client_name, parse_list, select};
 use futon_machine::processor_level;
-use futon_model::{Base, Limits, Network, Plan, PlannedImage, ScriptKind};
-use futon_resources::{FUTON_GUEST, TEST_CLIENT, find_compose, source_root};
+use futon_model::{Base, Network, Plan, PlannedImage, ScriptKind};
+use futon_resources::{FUTON_GUEST, TEST_CLIENT, find_compose};
 use futon_workdir::config::Config;
 use futon_workdir::{Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanRequest, WorkDir, function_plan};
 use image_store::ImageStore;
@@ -18,6 +17,7 @@ use lean_bundle::{Bundle, BundleContainer, BundleNetwork, RefusedKey, lean_netwo
 
 use super::calls;
 use super::describe;
+use super::given::{compose_path, named_files, read_text, set_limits, settings};
 use super::machine::Prepared;
 use super::places::store;
 use crate::cli::{ClientArgs, MachineArgs, On, ProjectArgs};
@@ -450,37 +450,6 @@ pub fn store_for(resources: &Path, prepared: &Prepared) -> Result<ImageStore> {
     Ok(store(resources)?.for_processor(processor_level(&prepared.machine.report())))
 }
 
-/// Settings from a given file, or from `futon.toml` if it exists.
-pub fn settings(path: Option<&Path>) -> Result<Config> {
-    match path {
-        Some(path) => Config::read(path),
-        None if Path::new("futon.toml").is_file() => Config::read(Path::new("futon.toml")),
-        None => Ok(Config::default()),
-    }
-}
-
-/// Puts limits from the command line over others.
-pub fn set_limits(limits: &mut Limits, given: &[(String, Duration)]) {
-    for (name, length) in given {
-        let limit = match name.as_str() {
-            "boot" => &mut limits.boot,
-            "fetch" => &mut limits.fetch,
-            "pull" => &mut limits.pull,
-            "start" => &mut limits.start,
-            "ready" => &mut limits.ready,
-            "invoke" => &mut limits.invoke,
-            "call" => &mut limits.call,
-            "log" => &mut limits.log,
-            "stop" => &mut limits.stop,
-            "upload" => &mut limits.upload,
-            "shutdown" => &mut limits.shutdown,
-            // The command line's grammar lets no other name through.
-            _ => &mut limits.run,
-        };
-        *limit = *length;
-    }
-}
-
 /// futon's own files for the guest, whose names users must not use: the verdict relies on them.
 const OURS: [&str; 9] = [
     "run.sh",
@@ -493,39 +462,3 @@ const OURS: [&str; 9] = [
     "futon-guest",
     "test-client",
 ];
-
-/// `PATH` or `NAME=PATH`.
-pub fn named_files(files: &[String]) -> Result<Vec<(String, PathBuf)>> {
-    files
-        .iter()
-        .map(|text| {
-            let (name, path) = match text.split_once('=') {
-                Some((name, path)) => (name.to_owned(), PathBuf::from(path)),
-                None => {
-                    let path = PathBuf::from(text);
-                    let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
-                    (name.ok_or_else(|| Error::usage(format!("{text:?} has no file name")))?, path)
-                }
-            };
-            Ok((name, path))
-        })
-        .collect()
-}
-
-/// Reads a text file that the user named.
-pub fn read_text(path: &Path, hint: &str) -> Result<String> {
-    std::fs::read_to_string(path)
-        .map_err(|e| Error::usage(format!("cannot read {}", path.display())).caused_by(e).hint(hint))
-}
-
-fn compose_path(given: Option<&Path>) -> Result<PathBuf> {
-    if let Some(path) = given {
-        return Ok(path.to_owned());
-    }
-    let here = [PathBuf::from("functions.yaml"), PathBuf::from("functions/functions.yaml")];
-    if let Some(found) = here.into_iter().find(|p| p.is_file()) {
-        return Ok(found);
-    }
-    let samples = source_root().context(|| "no functions.yaml here".into())?;
-    Ok(samples.join("functions/functions.yaml"))
-}

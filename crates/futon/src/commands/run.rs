@@ -14,8 +14,9 @@ use futon_workdir::{FolderLock, WorkDir};
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
+use super::given::settings;
 use super::machine::{Purpose, prepare};
-use super::project::{settings, store_for};
+use super::project::store_for;
 use super::stored::recall;
 use crate::cli::{BaseArg, On, RunArgs};
 use crate::ui::Ui;

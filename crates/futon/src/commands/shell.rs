@@ -14,8 +14,8 @@ use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
+use super::given::settings;
 use super::machine::{Purpose, prepare_qemu};
-use super::project::settings;
 use crate::cli::ShellArgs;
 use crate::ui::Ui;
 

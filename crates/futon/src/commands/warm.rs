@@ -11,9 +11,10 @@ use futon_workdir::config::Config;
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
+use super::given::settings;
 use super::machine::{Purpose, apply, prepare_qemu};
 use super::places::{own_folder, warm_bases};
-use super::project::{settings, tools};
+use super::project::tools;
 use crate::cli::{WarmCommand, WarmMakeArgs};
 use crate::ui::Ui;
 

@@ -1,0 +1,245 @@
+//! One warm base: its files, what is wrong with them, and who uses it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use freezer::Thaw;
+use futon_common::{Context, Result, stamp};
+use nix::fcntl::{Flock, FlockArg};
+use nix::unistd::{Whence, lseek};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{WarmKey, frozen};
+
+/// The guest's memory.
+pub(crate) const MEMORY: &str = "memory";
+/// State of the processors and devices.
+pub(crate) const STATE: &str = "state";
+/// The disk as it was when the machine was saved.
+pub(crate) const DISK: &str = "disk.qcow2";
+
+/// The guest's console when it was made.
+pub(super) const CONSOLE: &str = "console/console.log";
+
+pub(super) const ABOUT: &str = "warm.json";
+
+/// A saved machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarmBase {
+    /// Short name of its key.
+    pub id: String,
+    /// Its inputs.
+    pub key: WarmKey,
+    /// How long it took to make, milliseconds.
+    pub made_in_ms: u64,
+    /// Its files: hash, size and time stamp when it was made.
+    files: BTreeMap<String, Stamp>,
+    /// Why QEMU was not frozen with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_frozen: Option<String>,
+    /// Why its rehearsal failed or was left out: forks are slower, but correct.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_rehearsed: Option<String>,
+    /// Folder that it was made in.
+    #[serde(default)]
+    made_in: PathBuf,
+    #[serde(skip)]
+    pub(super) folder: PathBuf,
+    #[serde(skip)]
+    in_use: InUse,
+}
+
+/// What a warm base lacks, and why.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Without {
+    pub not_frozen: Option<String>,
+    pub not_rehearsed: Option<String>,
+}
+
+/// Keeps others from removing a warm base: a lock on its description that any number of users share.
+#[derive(Debug, Clone, Default)]
+pub(super) struct InUse(#[expect(dead_code, reason = "held until it is dropped")] Option<Arc<Flock<File>>>);
+
+impl PartialEq for InUse {
+    /// Its users do not count when warm bases are compared.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for InUse {}
+
+impl InUse {
+    /// The lock, unless another process is about to remove the warm base in `folder`.
+    pub(super) fn of(folder: &Path) -> Option<Self> {
+        let file = File::open(folder.join(ABOUT)).ok()?;
+        Flock::lock(file, FlockArg::LockSharedNonblock).ok().map(|lock| Self(Some(Arc::new(lock))))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    sha256: String,
+    size: u64,
+    mtime_ns: u64,
+}
+
+impl WarmBase {
+    /// Describes the files in `folder`, with hashes.
+    pub(super) fn describe(
+        folder: &Path,
+        key: WarmKey,
+        made_in_ms: u64,
+        has_disk: bool,
+        without: Without,
+    ) -> Result<Self> {
+        let Without { not_frozen, not_rehearsed } = without;
+        let mut files = BTreeMap::new();
+        let mut names = vec![MEMORY, STATE];
+        names.extend(has_disk.then_some(DISK));
+        names.extend(frozen::files(folder, has_disk));
+        for name in names {
+            let path = folder.join(name);
+            let (size, mtime_ns) =
+                stamp(&path).context(|| format!("cannot read the size and time stamp of {}", path.display()))?;
+            let sha256 = sha256_of_data(&path).context(|| format!("cannot read {}", path.display()))?;
+            files.insert(name.to_owned(), Stamp { sha256, size, mtime_ns });
+        }
+        let base = Self {
+            id: key.id(),
+            key,
+            made_in_ms,
+            not_frozen,
+            not_rehearsed,
+            files,
+            made_in: folder.to_owned(),
+            folder: folder.to_owned(),
+            in_use: InUse::default(),
+        };
+        let path = folder.join(ABOUT);
+        let text = serde_json::to_vec_pretty(&base).context(|| format!("cannot write {}", path.display()))?;
+        fs::write(&path, text).context(|| format!("cannot write {}", path.display()))?;
+        Ok(base)
+    }
+
+    /// The same, kept from being removed, at the place where it is now.
+    pub(super) fn used(self, folder: PathBuf, in_use: InUse) -> Self {
+        Self { folder, in_use, ..self }
+    }
+
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(ABOUT);
+        let text = fs::read(&path).context(|| format!("cannot read {}", path.display()))?;
+        let base: Self = serde_json::from_slice(&text).context(|| format!("malformed {}", path.display()))?;
+        Ok(Self { folder: folder.to_owned(), ..base })
+    }
+
+    /// One of its files.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// How the frozen QEMU continues with a new disk and console.
+    pub(crate) fn thaw(&self, disk: &Path, console: &Path) -> Thaw {
+        frozen::order(&self.folder, &self.made_in, disk, console)
+    }
+
+    /// Whether QEMU's process was frozen with it.
+    #[must_use]
+    pub fn has_process(&self) -> bool {
+        self.files.keys().any(|name| frozen::is_frozens(name))
+    }
+
+    /// The same without that process, and why it does without.
+    pub(crate) fn without_process(&self, why: String) -> Self {
+        let mut base = Self { not_frozen: Some(why), ..self.clone() };
+        base.files.retain(|name, _| !frozen::is_frozens(name));
+        base
+    }
+
+    /// The same, without a frozen process that cannot go on here: its forks are plain ones then.
+    pub(super) fn for_this_host(self) -> Self {
+        let changed = self.changed(frozen::is_frozens);
+        let problem = changed.or_else(|| self.has_process().then(|| frozen::problem(&self.folder))?);
+        match problem {
+            Some(why) => self.without_process(why),
+            None => self,
+        }
+    }
+
+    /// What is wrong with it by sizes and time stamps. A frozen process does not count: a fork can do without.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        self.changed(|name| !frozen::is_frozens(name))
+    }
+
+    /// The first of these files that is not as it was made.
+    fn changed(&self, of: impl Fn(&str) -> bool) -> Option<String> {
+        self.files.iter().filter(|(name, _)| of(name)).find_map(|(name, made)| match stamp(&self.folder.join(name)) {
+            Ok((size, mtime_ns)) if (size, mtime_ns) == (made.size, made.mtime_ns) => None,
+            Ok(_) => Some(format!("its {name} changed")),
+            Err(e) => Some(format!("its {name}: {e}")),
+        })
+    }
+
+    /// What is wrong with it by its hashes.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn verify(&self) -> Result<Option<String>> {
+        for (name, stamp) in &self.files {
+            let path = self.folder.join(name);
+            if sha256_of_data(&path).context(|| format!("cannot read {}", path.display()))? != stamp.sha256 {
+                return Ok(Some(format!("the hash of its {name} differs")));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Space that it takes on the disk, bytes.
+    #[must_use]
+    pub fn disk_use(&self) -> u64 {
+        use std::os::unix::fs::MetadataExt;
+        let of = |name| fs::metadata(self.folder.join(name)).map_or(0, |m| m.blocks() * 512);
+        self.files.keys().map(of).sum()
+    }
+}
+
+/// SHA-256 of a sparse file's data and their offsets; holes, most of a guest's memory, cost nothing.
+fn sha256_of_data(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut at = 0_i64;
+    loop {
+        let begin = match lseek(&file, at, Whence::SeekData) {
+            Ok(begin) => begin,
+            // Only a hole is left; or the file system does not support holes, and reports this for the whole file.
+            Err(nix::errno::Errno::ENXIO) => break,
+            Err(e) => return Err(e.into()),
+        };
+        let end = lseek(&file, begin, Whence::SeekHole)?;
+        let (mut place, until) = (u64::try_from(begin).unwrap_or_default(), u64::try_from(end).unwrap_or(size));
+        hash.update(place.to_le_bytes());
+        hash.update(until.to_le_bytes());
+        while place < until {
+            let room = usize::try_from(until - place).unwrap_or(usize::MAX).min(buffer.len());
+            let got = file.read_at(&mut buffer[..room], place)?;
+            if got == 0 {
+                break;
+            }
+            hash.update(&buffer[..got]);
+            place += got as u64;
+        }
+        at = end;
+    }
+    // Unlike seeking, an ordinary read reveals a broken disk.
+    let _ = file.read(&mut buffer[..1])?;
+    Ok(hex::encode(hash.finalize()))
+}

@@ -1,0 +1,65 @@
+//! What the user has given: settings, limits, files.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futon_common::{Context, Error, Result};
+use futon_model::Limits;
+use futon_resources::source_root;
+use futon_workdir::config::Config;
+
+/// Settings from a given file, or from `futon.toml` if it exists.
+pub fn settings(path: Option<&Path>) -> Result<Config> {
+    match path {
+        Some(path) => Config::read(path),
+        None if Path::new("futon.toml").is_file() => Config::read(Path::new("futon.toml")),
+        None => Ok(Config::default()),
+    }
+}
+
+/// Puts limits from the command line over others.
+pub fn set_limits(limits: &mut Limits, given: &[(String, Duration)]) {
+    for (name, length) in given {
+        // The command line's grammar lets no other name through.
+        if let Some(limit) = limits.named_mut(name) {
+            *limit = *length;
+        }
+    }
+}
+
+/// `PATH` or `NAME=PATH`.
+pub fn named_files(files: &[String]) -> Result<Vec<(String, PathBuf)>> {
+    files
+        .iter()
+        .map(|text| {
+            let (name, path) = match text.split_once('=') {
+                Some((name, path)) => (name.to_owned(), PathBuf::from(path)),
+                None => {
+                    let path = PathBuf::from(text);
+                    let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
+                    (name.ok_or_else(|| Error::usage(format!("{text:?} has no file name")))?, path)
+                }
+            };
+            Ok((name, path))
+        })
+        .collect()
+}
+
+/// Reads a text file that the user named.
+pub fn read_text(path: &Path, hint: &str) -> Result<String> {
+    std::fs::read_to_string(path)
+        .map_err(|e| Error::usage(format!("cannot read {}", path.display())).caused_by(e).hint(hint))
+}
+
+/// The compose file: the given one, one that is here, or the samples'.
+pub fn compose_path(given: Option<&Path>) -> Result<PathBuf> {
+    if let Some(path) = given {
+        return Ok(path.to_owned());
+    }
+    let here = [PathBuf::from("functions.yaml"), PathBuf::from("functions/functions.yaml")];
+    if let Some(found) = here.into_iter().find(|p| p.is_file()) {
+        return Ok(found);
+    }
+    let samples = source_root().context(|| "no functions.yaml here".into())?;
+    Ok(samples.join("functions/functions.yaml"))
+}
