@@ -380,7 +380,7 @@ fn what_is_wrong_in_a_declaration_has_a_place_and_a_hint() {
         ("{call: geo.Geo/Nearby, expect: {count: 1}}", "replies once", ""),
         ("{call: geo.Geo/Nearby, expect: {}}", "any reply would be correct", "status: OK"),
         ("{call: geo.Geo/Nearby}", "any reply would be correct", "status: OK"),
-        ("{call: geo.Geo/Nearby, expect: {text: x}}", "has 0 texts", ""),
+        ("{call: geo.Geo/Nearby, expect: {text: x}}", "has 0 text fields", ""),
         ("{call: geo.Geo/Say, expect: {oracle: fibonaci-go}}", "unknown function", ""),
         ("{call: geo.Geo/Nearby, json: {}, expect: {status: OK}}", "only for HTTP calls", "gRPC has data"),
         ("{call: geo.Geo/Nearby, metadata: {grpc-timeout: 1}, expect: {status: OK}}", "the client sets it itself", ""),

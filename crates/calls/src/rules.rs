@@ -274,7 +274,7 @@ mod tests {
             (json!({"matches": {".a": "("}}), false, "not a regular expression"),
             (json!({"matches": {"a": "x"}}), false, "is not a path"),
             (json!({"cel": ["1 +"]}), false, "not a CEL expression"),
-            (json!({"equals": 1, "tolerance": -1}), false, "from 0"),
+            (json!({"equals": 1, "tolerance": -1}), false, "at least 0"),
             (json!({"each": {}}), false, "any reply"),
             (json!({"each": {"count": 1}}), false, "one message"),
         ] {

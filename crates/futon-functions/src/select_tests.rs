@@ -98,7 +98,7 @@ fn what_cannot_run_together_is_refused_before_anything_starts() {
     assert!(
         refused(json!({"a": {"image": "x", "depends_on": on("b")}, "b": {"build": "."}}), "a").contains("no image")
     );
-    assert!(refused(json!({"a": {"image": "x", "ports": [{"target": 70000}]}}), "a").contains("no port"));
+    assert!(refused(json!({"a": {"image": "x", "ports": [{"target": 70000}]}}), "a").contains("is not a port"));
     for (key, value) in [("scale", json!(0)), ("deploy", json!({"replicas": 0}))] {
         let said = refused(json!({"a": {"image": "x", key: value}}), "a");
         assert!(said.contains(&format!("key `{key}`: the service has no containers")), "{said}");

@@ -201,7 +201,7 @@ pub(super) mod tests {
             survey.take(question, &answer(Told::Files(Files { file: vec![file(&name, &[&next])] })));
         }
         assert!(asked <= MOST_SERVICES + MOST_FILES && survey.files().count() <= MOST_FILES, "{asked}");
-        assert!(survey.remarks().iter().any(|words| words.contains("more files than are taken")));
+        assert!(survey.remarks().iter().any(|words| words.contains("too many files")));
     }
 
     #[test]

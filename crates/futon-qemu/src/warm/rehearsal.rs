@@ -149,7 +149,7 @@ mod tests {
     fn what_the_guest_uploaded_says_how_it_went() {
         let folder = tempfile::tempdir().unwrap();
         let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-        assert!(failure(folder.path()).unwrap().contains("no report"));
+        assert!(failure(folder.path()).unwrap().contains("did not report the rehearsal"));
         put(REPORT, "{}");
         assert_eq!(failure(folder.path()), None);
         // It has called the function, and then could not stop it.

@@ -264,7 +264,7 @@ mod tests {
             made(&store, text);
         }
         assert_eq!((store.own().len(), store.list().len()), (KEPT, KEPT + 1));
-        assert!(store.remove(&base.id).unwrap_err().to_string().contains("cannot write"));
+        assert!(store.remove(&base.id).unwrap_err().to_string().contains("read-only folder"));
         // The user's own replaces the shared one if that is not usable.
         fs::write(base.file(STATE), "other").unwrap();
         assert_eq!(store.find(&key("a")).unwrap_err(), "its state changed");
