@@ -275,7 +275,7 @@ mod tests {
             assert!(Instant::now() < deadline, "{state}");
             thread::sleep(Duration::from_millis(10));
         }
-        assert!(text.contains("--- step x: time limit of 200ms struck"), "{text}");
+        assert!(text.contains("--- step x: time limit of 200ms reached"), "{text}");
     }
 
     #[test]

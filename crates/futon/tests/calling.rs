@@ -127,7 +127,7 @@ fn what_the_lean_guest_cannot_do_is_no_failure_of_the_function() {
         let said = text(&output);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
         assert!(
-            said.contains(place) && said.contains(why) && said.contains("hint: the docker base"),
+            said.contains(place) && said.contains(why) && said.contains("hint: use the docker base"),
             "{args:?}: {said}"
         );
         assert!(!project.path("runs").exists(), "nothing ran");
@@ -214,7 +214,7 @@ fn a_user_without_a_folder_of_their_own_reads_the_labs() {
         assert!(code == Some(2) && said.contains("which you cannot write"), "{home}: {code:?} {said}");
         for writes in ["images add layout --name me/x:v1", "images build"] {
             let (code, said) = with_read_only_resources(&project, &format!("export {home}; $0 {writes}"));
-            let told = said.contains("neither can") && said.contains("hint: FUTON_DATA=DIR");
+            let told = said.contains("neither can") && said.contains("hint: set FUTON_DATA=DIR");
             assert!(code == Some(3) && told, "{home} {writes}: {code:?} {said}");
         }
     }

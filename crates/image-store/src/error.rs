@@ -72,7 +72,7 @@ pub enum StoreError {
         offered: String,
     },
     /// A part of an image is missing.
-    #[error("{what}: it lacks {blob} (hint: {again})")]
+    #[error("{what}: {blob} is missing (hint: {again})")]
     Missing {
         /// File or folder.
         what: String,
