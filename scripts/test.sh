@@ -61,6 +61,10 @@ ignored_suite "as the engine" engine "asks the engine in a virtual machine: make
 left_out "as the engine, generated" "takes long: make differential runs it" "make differential runs it"
 
 ignored_suite "virtual machines" qemu "needs virtual machines: make test runs it" -p futon --test qemu -- --ignored --test-threads=2
+if [ -s "$logs/vm-times" ]; then
+    say "the slowest of them"
+    sort -rn "$logs/vm-times" | head -n 15 >&2
+fi
 
 reason="needs a gem5: set GEM5, and make test runs it"
 if [ -f "${GEM5:-resources/gem5}" ]; then

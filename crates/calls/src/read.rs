@@ -18,8 +18,17 @@ impl Declaration {
         let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
         let value: Value = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             let words = error.to_string();
-            let first = words.lines().next().unwrap_or_default().to_owned();
-            CallsError::Wrong { place: source.name.clone(), path: String::new(), why: first, hint: None }
+            let first = words.lines().next().unwrap_or_default();
+            // The place comes first, as in all other messages.
+            let (place, why) = match error.location() {
+                None => (source.name.clone(), first),
+                Some(at) => {
+                    let told = format!(" at line {}, column {}", at.line(), at.column());
+                    let place = format!("{}:{}:{}", source.name, at.line(), at.column());
+                    (place, first.strip_suffix(told.as_str()).unwrap_or(first))
+                }
+            };
+            CallsError::Wrong { place, path: String::new(), why: why.to_owned(), hint: None }
         })?;
         Self::from_value(value, &source)
     }
@@ -101,7 +110,7 @@ mod tests {
         let (words, _) = refused("calls: [{call: a.B/C, deadline: soon}]");
         assert!(words.contains("write 500ms"), "{words}");
         let (words, _) = refused("calls: [");
-        assert!(words.starts_with("x.yaml: "), "{words}");
+        assert!(words.starts_with("x.yaml:1:8: "), "{words}");
         let (words, _) = refused("ready: {http: GET /, tcp: true}");
         assert!(words.contains("ready"), "{words}");
     }

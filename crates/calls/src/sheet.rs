@@ -74,6 +74,15 @@ struct Kept {
     accept: bool,
 }
 
+/// Refuses a call that is to be cancelled before its first reply: the server may have answered by then, or may not.
+fn check_cancelling(call: &Call) -> Result<(), Complaint> {
+    if call.cancel_after != Some(0) {
+        return Ok(());
+    }
+    Err(Complaint::new("cancel_after", "a call can be cancelled after one reply message or more")
+        .hint("a call without a reply ends by its `deadline`"))
+}
+
 /// Name of a sheet's form.
 const FORM: &str = "futon.calls/1";
 
@@ -128,6 +137,7 @@ impl Sheet {
 
     fn check(&self, at: usize) -> Result<(), Complaint> {
         let call = &self.declaration.calls[at];
+        check_cancelling(call)?;
         self.encode_one(at, 0)?;
         let expect = self.expectation(at, 0)?;
         check_expectation(&self.schema, call, &expect).map_err(|c| c.below("expect"))
@@ -139,6 +149,7 @@ impl Sheet {
         if is_http(call, &self.declaration) {
             return self.check(at);
         }
+        check_cancelling(call)?;
         if let Some(data) = &call.data {
             request_values(0, self.seed).value(data).map_err(|c| c.below("data"))?;
         }

@@ -34,6 +34,7 @@ fn a_schema_by_reflection_is_wanted_taken_or_yet_to_come() {
     for (text, words) in [
         ("calls: [{call: a.S/Get}]", "any reply would be correct"),
         ("calls: [{call: a.S/Get, expect: {status: NOPE}}]", "not a gRPC status"),
+        ("calls: [{call: a.S/Get, cancel_after: 0, expect: {status: CANCELLED}}]", "after one reply message or more"),
         ("calls: [{call: a.S/Get, data: {t: '{{x}}'}, expect: {status: OK}}]", "`calls[0].data"),
         (
             "schema: {reflection: true, proto: [a.proto]}\ncalls: [{call: a.S/Get, expect: {status: OK}}]",
@@ -46,4 +47,16 @@ fn a_schema_by_reflection_is_wanted_taken_or_yet_to_come() {
     // Plain HTTP needs none.
     let http = resolved("calls: [{http: GET /, expect: {status: 200}}]", None, false).unwrap();
     assert!(!http.declaration.wants_reflection());
+}
+
+#[test]
+fn text_that_is_no_yaml_is_named_by_its_place() {
+    for (text, place, words) in [
+        ("calls:\n  - call: a.B/C\n   data: {x: 1}\n", "x.yaml:3:4: ", "expected '-'"),
+        ("calls:\n  - {call: a.B/C, data: {x: [1, }\n", "x.yaml:2:29: ", "mismatched bracket"),
+        ("calls:\n\t- call: x\n", "x.yaml:2:2: ", "tabs"),
+    ] {
+        let said = Declaration::parse(text, &Source::new("x.yaml")).unwrap_err().to_string();
+        assert!(said.starts_with(place) && said.contains(words) && !said.contains(" at line "), "{said}");
+    }
 }

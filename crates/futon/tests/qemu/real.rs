@@ -15,12 +15,25 @@ pub fn root() -> PathBuf {
 /// Output folder of one test; at the end nothing may run that has to do with it.
 pub struct Bench {
     folder: tempfile::TempDir,
+    begun: Instant,
+}
+
+/// Keeps the time of the test, for `make test`: these are its slowest ones.
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let times = root().join("target/test-logs/vm-times");
+        let line =
+            format!("{:6.1} s  {}\n", self.begun.elapsed().as_secs_f64(), std::thread::current().name().unwrap_or("?"));
+        let file = fs::File::options().create(true).append(true).open(times);
+        // The folder is there when `make test` runs.
+        let _ = file.and_then(|mut file| std::io::Write::write_all(&mut file, line.as_bytes()));
+    }
 }
 
 impl Bench {
     /// A folder for the test that asks.
     pub fn new() -> Self {
-        Self { folder: tempfile::Builder::new().prefix("futon-test-").tempdir().unwrap() }
+        Self { folder: tempfile::Builder::new().prefix("futon-test-").tempdir().unwrap(), begun: Instant::now() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

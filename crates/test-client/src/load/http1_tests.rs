@@ -104,3 +104,44 @@ fn a_call_that_is_given_up_ends_its_connection() {
     connection.expire(Instant::now() + Duration::from_secs(2), &mut ends);
     assert!(matches!(ends.0[0].1, Fate::Broken(Broken::Deadline, _)) && !connection.has_room());
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { cases: 2000, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever a server sends, in whatever pieces: the call ends once at most, and the pieces make no difference.
+    #[test]
+    fn no_bytes_of_a_server_confuse_a_connection(
+        words in proptest::collection::vec(proptest::sample::select(vec![
+            "HTTP/1.1 200 OK\r\n", "HTTP/1.1 100 Continue\r\n", "HTTP/1.0 204 No\r\n", "content-length: 2\r\n", "content-length: 99999999999999999999\r\n",
+            "transfer-encoding: chunked\r\n", "connection: close\r\n", "\r\n", "\n", "hi", "2\r\nhi\r\n", "0\r\n\r\n", "0\r\nx: y\r\n\r\n",
+            "fffffffffffffffff\r\n", ": \r\n", "\0", "\r", "2;a=b\r\n",
+        ]), 0..12),
+        changed in proptest::option::of((0_usize..200, proptest::prelude::any::<u8>())),
+        piece in 1_usize..20,
+        method in proptest::sample::select(vec!["GET", "HEAD", "POST"]),
+    ) {
+        let mut bytes = words.concat().into_bytes();
+        if let Some((place, value)) = changed && let Some(byte) = bytes.get_mut(place) {
+            *byte = value;
+        }
+        let heard = |piece: usize| {
+            let mut connection = connection(method);
+            let (mut ends, mut inbox, mut said) = (Ends::default(), Vec::new(), Ok(()));
+            for part in bytes.chunks(piece) {
+                inbox.extend_from_slice(part);
+                match connection.receive(&inbox, Instant::now(), &mut ends) {
+                    Ok(used) => drop(inbox.drain(..used)),
+                    Err(why) => {
+                        said = Err(why);
+                        break;
+                    }
+                }
+            }
+            (connection.in_flight(), ends.0, said)
+        };
+        let (under_way, ends, said) = heard(bytes.len().max(1));
+        assert!(ends.len() <= 1 && (said.is_err() || ends.len() + under_way == 1), "{ends:?} {under_way} {said:?}");
+        let (in_pieces, ends_in_pieces, said_in_pieces) = heard(piece);
+        assert_eq!((under_way, ends, said.is_err()), (in_pieces, ends_in_pieces, said_in_pieces.is_err()));
+    }
+}

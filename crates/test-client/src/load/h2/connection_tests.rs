@@ -258,3 +258,61 @@ fn interim_headers_are_none_of_the_reply() {
         (404, &b"gone"[..])
     );
 }
+
+/// What a server may send: frames of any kind on streams that are known and not, with contents that are right and not.
+fn any_frame() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
+    use proptest::prelude::*;
+    let payload = prop_oneof![
+        3 => Just(HEAD.to_vec()),
+        3 => Just(TRAILERS.to_vec()),
+        3 => Just(b"\0\0\0\0\x01x".to_vec()),
+        2 => proptest::collection::vec(any::<u8>(), 0..40),
+        1 => Just(vec![0, 0, 0, 1]),
+    ];
+    let streams = prop_oneof![4 => prop::sample::select(vec![1_u32, 3, 5, 7]), 1 => Just(0), 1 => any::<u32>()];
+    let flags = prop_oneof![2 => Just(flag::END_HEADERS), 2 => Just(flag::END_HEADERS | flag::END_STREAM), 1 => Just(0), 1 => any::<u8>()];
+    (0_u8..11, flags, streams, payload).prop_map(|(kind, flags, stream, payload)| frame(kind, flags, stream, &payload))
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { cases: 2000, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever a server sends, in whatever pieces: each call ends once or is still under way, and the pieces make no difference.
+    #[test]
+    fn no_bytes_of_a_server_confuse_a_connection(
+        frames in proptest::collection::vec(any_frame(), 0..12),
+        cut in proptest::option::of((0_usize..400, proptest::prelude::any::<u8>())),
+        piece in 1_usize..30,
+    ) {
+        let mut bytes = frames.concat();
+        if let Some((place, value)) = cut && let Some(byte) = bytes.get_mut(place) {
+            *byte = value;
+        }
+        let heard = |piece: usize| {
+            let mut connection = up(grpc(b"\0\0\0\0\x01x".to_vec()), &[]);
+            for place in 0..4 {
+                connection.send(0, flight(place));
+            }
+            let (mut ends, mut inbox, mut said) = (Ends::default(), Vec::new(), Ok(()));
+            for part in bytes.chunks(piece) {
+                inbox.extend_from_slice(part);
+                match connection.receive(&inbox, Instant::now(), &mut ends) {
+                    Ok(used) => drop(inbox.drain(..used)),
+                    Err(why) => {
+                        said = Err(why);
+                        break;
+                    }
+                }
+            }
+            (connection.in_flight(), ends, said)
+        };
+        let (under_way, ends, said) = heard(bytes.len().max(1));
+        let mut places: Vec<u32> = ends.done.iter().map(|(place, ..)| *place).chain(ends.again.iter().copied()).collect();
+        assert_eq!(places.len() + under_way, 4, "{ends:?}");
+        places.sort_unstable();
+        places.dedup();
+        assert_eq!(places.len() + under_way, 4, "a call ended twice: {ends:?}");
+        let (in_pieces, ends_in_pieces, said_in_pieces) = heard(piece);
+        assert_eq!((under_way, &ends.done, &ends.again, &said), (in_pieces, &ends_in_pieces.done, &ends_in_pieces.again, &said_in_pieces));
+    }
+}
