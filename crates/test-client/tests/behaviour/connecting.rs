@@ -1,7 +1,7 @@
 //! Servers that are not there, not yet there, not what they should be, or there again.
 
 use std::{
-    io::Write,
+    io::{Read, Write},
     net::{Ipv4Addr, TcpListener},
     time::Duration,
 };
