@@ -55,6 +55,8 @@ done
 
 set -- "$venv/bin/python" "$here/check.py" "$work" "$out" "$@"
 export PYTHONPATH="$venv/stubs" PYTHONDONTWRITEBYTECODE=1
+# buildah 1.39 makes an empty ~/.config where there is none.
+export XDG_CONFIG_HOME=/nonexistent
 [ "$(id -u)" -eq 0 ] || set -- buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs unshare -- \
 	unshare --net -- "$@"
 [ "$(id -u)" -ne 0 ] || set -- unshare --net -- "$@"

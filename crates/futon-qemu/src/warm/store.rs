@@ -9,8 +9,9 @@ use nix::fcntl::{Flock, FlockArg};
 use super::WarmKey;
 use super::base::{ABOUT, InUse, WarmBase};
 
-/// How many recently used warm bases are kept; each takes some hundred MiB. The two bases, alone and side by side, need four already.
-const KEPT: usize = 6;
+/// How many recently used warm bases are kept; each takes some hundred MiB. The two bases, alone and side by side, need four, and four
+/// more with `--thaw auto`.
+const KEPT: usize = 8;
 /// The same for those that contain a function's images.
 const KEPT_WITH_IMAGES: usize = 16;
 
@@ -260,7 +261,7 @@ mod tests {
         assert_eq!(store.find(&key("a")).unwrap(), base);
         assert!(!mine.exists(), "looking makes nothing");
         let _lock = store.lock(|| ()).await.unwrap();
-        for text in ["b", "c", "d", "e", "f", "g", "h"] {
+        for text in ["b", "c", "d", "e", "f", "g", "h", "i", "j"] {
             made(&store, text);
         }
         assert_eq!((store.own().len(), store.list().len()), (KEPT, KEPT + 1));
@@ -278,7 +279,7 @@ mod tests {
         let store = WarmStore::of(folder.path());
         let _lock = store.lock(|| ()).await.unwrap();
         fs::create_dir_all(folder.path().join("warm/.making-1")).unwrap();
-        for text in ["1", "2", "a", "b", "c", "d", "e", "f"] {
+        for text in ["1", "2", "3", "4", "a", "b", "c", "d", "e", "f"] {
             made(&store, text);
         }
         assert_eq!(store.list().len(), KEPT);

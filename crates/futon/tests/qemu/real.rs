@@ -48,10 +48,11 @@ impl Bench {
         command
     }
 
-    /// `futon test NAME --json …`, started.
+    /// `futon test NAME --json …`, started. Two tests run at a time, each with its part of a small host's two processors: with two virtual
+    /// ones each, they would take turns, and the suite a third longer (docs/decisions/fork.md).
     pub fn test_command(&self, args: &[&str]) -> Command {
         let out = self.path("out");
-        let mut words = vec!["test", "--json", "--out", out.to_str().unwrap()];
+        let mut words = vec!["test", "--json", "--out", out.to_str().unwrap(), "--vcpus", "1"];
         words.extend(args);
         self.command(&words)
     }
