@@ -4,7 +4,7 @@ use std::fs;
 
 use nix::unistd::Pid;
 
-use super::saved::{Descriptor, Kind};
+use super::saved::{Descriptor, Kind, field};
 use super::{Result, failed};
 
 /// Refuses what is seen in `/proc` of the process: filters of system calls that a new process would not have, shadow stacks, timers.
@@ -19,9 +19,6 @@ pub(super) fn refuse(pid: i32) -> Result<()> {
 
 /// `ours` is the status of a process of which the new one is a child: what it has, the new one has, too.
 fn refuse_by_status(its: &str, ours: &str) -> Result<()> {
-    let field = |text: &str, name: &str| {
-        text.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
-    };
     // Not what keeps a process from privileges (NoNewPrivs): the guard sets that for every machine.
     for name in ["Seccomp:", "Seccomp_filters:"] {
         if field(its, name) != field(ours, name) {

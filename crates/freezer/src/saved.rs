@@ -292,7 +292,8 @@ pub(super) fn descriptors(pid: i32, handed: &[u64]) -> Result<Vec<Descriptor>> {
     Ok(found)
 }
 
-fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+/// The value of a line `NAME: VALUE`, as in `fdinfo` and `status` (proc(5)); `name` has the colon.
+pub(super) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 

@@ -11,7 +11,7 @@ use futon_machine::{Confinement, HOST_PORT};
 use futon_model::Network;
 
 use crate::args::Memory;
-use crate::machine::{Begin, Boot, QEMU, QemuMachine};
+use crate::machine::{Begin, Boot, QemuMachine, qemu_program};
 
 /// QEMU's strictest filter of system calls: no old ones, no other user, no new process, no say in scheduling.
 pub(crate) const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
@@ -52,9 +52,7 @@ pub(crate) fn confinement(machine: &QemuMachine, boot: &Boot<'_>) -> Confinement
 
 /// QEMU's folder and those beside it, for one that is not the system's; libraries that the caller points at.
 fn qemus_own() -> Vec<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let program = std::env::split_paths(&path).map(|folder| folder.join(QEMU)).find(|file| file.is_file());
-    let folder = program.and_then(|file| std::fs::canonicalize(file).ok()?.parent().map(Path::to_owned));
+    let folder = qemu_program().and_then(|file| std::fs::canonicalize(file).ok()?.parent().map(Path::to_owned));
     let beside = folder.iter().flat_map(|folder| {
         ["lib", "lib64", "libexec", "share"].map(|name| folder.parent().unwrap_or(folder).join(name))
     });

@@ -9,7 +9,6 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use freezer::Thaw;
 use futon_common::{Context, Error, Result, Setup};
 use futon_machine::process::{self, Guarded, Start};
 use futon_machine::{GuardArguments, HOST_PORT, Launch, Machine, Running, console, namespace};
@@ -25,7 +24,7 @@ use super::args::{ConsoleTo, Memory, QemuArguments, qemu_arguments};
 use super::confine;
 use super::disk;
 use super::qmp::{self, Qmp};
-use super::warm::frozen::{self, FROZEN_DISK};
+use super::warm::frozen::{self, FROZEN_DISK, Thaw};
 use super::warm::{DISK, MEMORY, STATE, WarmBase};
 
 /// The program.
@@ -36,6 +35,12 @@ pub(super) const CONSOLE_LOG: &str = "console.log";
 
 /// Lines of QEMU's own output that an event keeps.
 const STDERR_LINES: usize = 10;
+
+/// Where the program is, if it is on the caller's path.
+pub(super) fn qemu_program() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).map(|folder| folder.join(QEMU)).find(|file| file.is_file())
+}
 
 /// QEMU's version line.
 ///

@@ -5,13 +5,12 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpListener;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use command_fds::{CommandFdExt, FdMapping};
 use futon_machine::{Confinement, GuardArguments};
 
 /// The descriptor on which the guard finds its socket.
@@ -27,28 +26,16 @@ fn guarded(script: &str, log: &Path, confinement: Confinement) -> (Child, UnixSt
         ..GuardArguments::default()
     };
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let theirs: OwnedFd = theirs.into();
     let mut command = Command::new(env!("CARGO_BIN_EXE_futon"));
     command.arg("guard").arg(serde_json::to_string(&arguments).unwrap()).stdin(Stdio::null());
-    // SAFETY: one system call between fork and exec.
-    unsafe {
-        let socket = theirs.as_raw_fd();
-        command.pre_exec(move || {
-            if libc_dup2(socket, CONTROL) == CONTROL { Ok(()) } else { Err(std::io::Error::last_os_error()) }
-        });
-    }
+    command.fd_mappings(vec![FdMapping { parent_fd: theirs.into(), child_fd: CONTROL }]).unwrap();
     let guard = command.spawn().unwrap();
-    drop(theirs);
+    // The command still has the guard's end.
+    drop(command);
     ours.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let mut line = String::new();
     BufReader::new(&ours).read_line(&mut line).unwrap();
     (guard, ours, serde_json::from_str(&line).unwrap())
-}
-
-/// dup2(2); the copy stays open over exec.
-fn libc_dup2(from: i32, to: i32) -> i32 {
-    // SAFETY: the system call takes two numbers.
-    unsafe { nix::libc::dup2(from, to) }
 }
 
 /// Linux's version, as (6, 12).

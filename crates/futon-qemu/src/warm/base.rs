@@ -7,14 +7,14 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use freezer::Thaw;
 use futon_common::{Context, Result, stamp};
 use nix::fcntl::{Flock, FlockArg};
 use nix::unistd::{Whence, lseek};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{WarmKey, frozen};
+use super::WarmKey;
+use super::frozen::{self, Thaw};
 
 /// The guest's memory.
 pub(crate) const MEMORY: &str = "memory";
@@ -163,7 +163,8 @@ impl WarmBase {
     }
 
     /// The same, without a frozen process that cannot go on here: its forks are plain ones then.
-    pub(super) fn for_this_host(self) -> Self {
+    #[must_use]
+    pub fn for_this_host(self) -> Self {
         let changed = self.changed(frozen::is_frozens);
         let problem = changed.or_else(|| self.has_process().then(|| frozen::problem(&self.folder))?);
         match problem {

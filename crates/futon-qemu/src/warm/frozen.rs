@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use freezer::{Moved, Order, Thaw};
+pub(crate) use freezer::Thaw;
+use freezer::{Moved, Order};
 use futon_common::{Context, Error, Result};
 use serde_json::json;
 use tokio::task::spawn_blocking;
@@ -32,18 +33,18 @@ pub(crate) fn under_shim(command: Vec<String>, thaw: Option<Thaw>) -> Result<Vec
     Ok(vec!["/proc/self/exe".into(), SHIM.into(), order])
 }
 
-/// The files that a frozen QEMU adds to a warm base; none where none was frozen.
+/// The files that a frozen QEMU adds to a warm base.
+const FILES: [&str; 3] = [freezer::ABOUT, freezer::CONTENT, FROZEN_DISK];
+
+/// Those of them that are in a warm base; none where none was frozen.
 pub(super) fn files(folder: &Path, has_disk: bool) -> Vec<&'static str> {
-    if !freezer::is_in(folder) {
-        return Vec::new();
-    }
-    let disk = has_disk.then_some(FROZEN_DISK);
-    [freezer::ABOUT, freezer::CONTENT].into_iter().chain(disk).collect()
+    let wanted = |name: &&str| freezer::is_in(folder) && (has_disk || *name != FROZEN_DISK);
+    FILES.into_iter().filter(wanted).collect()
 }
 
 /// Whether a file of a warm base belongs to the frozen QEMU.
 pub(super) fn is_frozens(file: &str) -> bool {
-    [freezer::ABOUT, freezer::CONTENT, FROZEN_DISK].contains(&file)
+    FILES.contains(&file)
 }
 
 /// Why the frozen QEMU in `folder` cannot go on here, as far as that is seen without trying.
@@ -53,7 +54,7 @@ pub(super) fn problem(folder: &Path) -> Option<String> {
 
 /// Removes what is not needed later: all of it where freezing did not work.
 pub(super) fn tidy(folder: &Path, worked: bool) {
-    let of_failure = [freezer::ABOUT, freezer::CONTENT, FROZEN_DISK].into_iter().filter(|_| !worked);
+    let of_failure = FILES.into_iter().filter(|_| !worked);
     for name in of_failure.chain([OPEN_DISK]) {
         // Some of them may have come to be.
         let _ = fs::remove_file(folder.join(name));

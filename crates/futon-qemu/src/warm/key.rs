@@ -9,7 +9,7 @@ use futon_workdir::GuestTools;
 use serde::{Deserialize, Serialize};
 
 use crate::args::qemu_arguments;
-use crate::machine::{QEMU, QemuMachine};
+use crate::machine::{QemuMachine, qemu_program};
 
 /// Changes when futon saves or continues machines differently.
 const FORMAT: &str = "2";
@@ -95,9 +95,7 @@ fn place_and_stamp(file: &Path) -> Result<String> {
 
 /// A distribution may rebuild QEMU without a new version.
 fn program_stamp() -> String {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(QEMU)).find(|file| file.is_file());
-    found.and_then(|file| place_and_stamp(&file).ok()).unwrap_or_default()
+    qemu_program().and_then(|file| place_and_stamp(&file).ok()).unwrap_or_default()
 }
 
 fn processor() -> String {

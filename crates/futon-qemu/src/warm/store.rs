@@ -87,7 +87,7 @@ impl WarmStore {
         let entries = entries.filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'));
         let mut found: Vec<(std::time::SystemTime, WarmBase)> = entries
             .filter_map(|entry| {
-                let base = WarmBase::read(&entry.path()).ok()?.for_this_host();
+                let base = WarmBase::read(&entry.path()).ok()?;
                 Some((fs::metadata(entry.path().join(ABOUT)).ok()?.modified().ok()?, base))
             })
             .collect();

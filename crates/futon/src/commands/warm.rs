@@ -36,7 +36,7 @@ pub async fn warm(command: WarmCommand, ui: &mut Ui, cancel: &CancellationToken)
 }
 
 fn list(store: &WarmStore, json: bool, ui: &Ui) -> Result<()> {
-    let bases = store.list();
+    let bases: Vec<_> = store.list().into_iter().map(WarmBase::for_this_host).collect();
     if json {
         return ui.out(&serde_json::to_string_pretty(&bases).unwrap_or_default());
     }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::super::flight::{headers, status};
+use super::super::pieces::in_pieces;
 use super::*;
 
 #[derive(Debug, Default)]
@@ -30,12 +31,8 @@ fn connection(method: &str) -> Http1 {
 /// Takes an answer byte by byte: status, body, trailers, how it ended, and whether the connection can be used again.
 fn taken(method: &str, answer: &str) -> Result<(u32, String, usize, Fate, bool), String> {
     let mut connection = connection(method);
-    let (mut ends, mut inbox) = (Ends::default(), Vec::new());
-    for byte in answer.bytes() {
-        inbox.push(byte);
-        let used = connection.receive(&inbox, Instant::now(), &mut ends)?;
-        inbox.drain(..used);
-    }
+    let mut ends = Ends::default();
+    in_pieces(answer.as_bytes(), 1, |inbox| connection.receive(inbox, Instant::now(), &mut ends))?;
     if ends.0.is_empty() {
         connection.lost("closed", Instant::now(), &mut ends);
     }
@@ -126,17 +123,8 @@ proptest::proptest! {
         }
         let heard = |piece: usize| {
             let mut connection = connection(method);
-            let (mut ends, mut inbox, mut said) = (Ends::default(), Vec::new(), Ok(()));
-            for part in bytes.chunks(piece) {
-                inbox.extend_from_slice(part);
-                match connection.receive(&inbox, Instant::now(), &mut ends) {
-                    Ok(used) => drop(inbox.drain(..used)),
-                    Err(why) => {
-                        said = Err(why);
-                        break;
-                    }
-                }
-            }
+            let mut ends = Ends::default();
+            let said = in_pieces(&bytes, piece, |inbox| connection.receive(inbox, Instant::now(), &mut ends));
             (connection.in_flight(), ends.0, said)
         };
         let (under_way, ends, said) = heard(bytes.len().max(1));

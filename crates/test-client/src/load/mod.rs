@@ -12,6 +12,8 @@ mod h2;
 mod http1;
 mod meter;
 mod pace;
+#[cfg(test)]
+mod pieces;
 mod pipe;
 mod poll;
 mod recorder;

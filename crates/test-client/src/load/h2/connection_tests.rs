@@ -5,6 +5,7 @@ use calls::wire::{Call, CallList};
 use super::*;
 use crate::load::flight::{Raw, headers};
 use crate::load::h2::frame::{Frame, HEADER};
+use crate::load::pieces::in_pieces;
 
 /// What became of calls, in order.
 #[derive(Debug, Default)]
@@ -97,12 +98,8 @@ fn calls_are_sent_and_their_replies_found_in_any_order_and_in_any_pieces() {
     let mut bytes = reply(5, b"c");
     bytes.extend(reply(1, b"a"));
     bytes.extend(reply(3, b"b"));
-    let (mut ends, mut inbox) = (Ends::default(), Vec::new());
-    for byte in bytes {
-        inbox.push(byte);
-        let used = connection.receive(&inbox, Instant::now(), &mut ends).unwrap();
-        inbox.drain(..used);
-    }
+    let mut ends = Ends::default();
+    in_pieces(&bytes, 1, |inbox| connection.receive(inbox, Instant::now(), &mut ends)).unwrap();
     let got: Vec<(u32, &[u8])> = ends.done.iter().map(|(place, raw, _)| (*place, &raw.body[..])).collect();
     assert_eq!(got, [(2, &b"c"[..]), (0, b"a"), (1, b"b")]);
     assert!(ends.done.iter().all(|(.., fate)| *fate == Fate::Whole) && connection.in_flight() == 0);
@@ -293,17 +290,8 @@ proptest::proptest! {
             for place in 0..4 {
                 connection.send(0, flight(place));
             }
-            let (mut ends, mut inbox, mut said) = (Ends::default(), Vec::new(), Ok(()));
-            for part in bytes.chunks(piece) {
-                inbox.extend_from_slice(part);
-                match connection.receive(&inbox, Instant::now(), &mut ends) {
-                    Ok(used) => drop(inbox.drain(..used)),
-                    Err(why) => {
-                        said = Err(why);
-                        break;
-                    }
-                }
-            }
+            let mut ends = Ends::default();
+            let said = in_pieces(&bytes, piece, |inbox| connection.receive(inbox, Instant::now(), &mut ends));
             (connection.in_flight(), ends, said)
         };
         let (under_way, ends, said) = heard(bytes.len().max(1));
