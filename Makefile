@@ -5,6 +5,8 @@ CARGO ?= $(CURDIR)/scripts/cargo
 TARGET := x86_64-unknown-linux-gnu
 BIN := target/$(TARGET)/release
 FUTON := $(BIN)/futon
+# What `programs` builds; the tests add themselves, so that nothing is compiled twice.
+BUILD ?= --bins
 
 RESOURCES ?= resources
 WORKING_DIR ?= test_dir
@@ -22,7 +24,7 @@ setup: ## Install what is missing on this machine (the only step that may need r
 
 programs: ## Build futon, its guest tools and the test client
 	@sh scripts/say.sh "building futon (first time: a few minutes)"
-	@$(CARGO) build --release --locked --bins
+	@$(CARGO) build --release --locked $(BUILD)
 
 lean: programs ## Build the lean guest: kernel and initramfs
 	@$(FUTON) resources build kernel lean
@@ -43,7 +45,7 @@ demo: setup ## Everything, from setup to three functions tested in real virtual 
 	@$(FUTON) test fibonacci-go fibonacci-python fibonacci-nodejs
 
 test: setup ## All checks and tests, real virtual machines included
-	@$(MAKE) --no-print-directory images-all lean
+	@$(MAKE) --no-print-directory BUILD="--workspace --bins --tests" images-all lean
 	@sh scripts/test.sh
 
 test-fast: programs ## Tests without virtual machines

@@ -24,6 +24,7 @@ doing="test of this table"
 sh scripts/test_ledger.sh
 doing=
 
+# Always `--workspace`, which decides the features of all crates: what one suite has built serves the next.
 main_suite "without virtual machines" plain --workspace
 
 reason="needs skopeo: make test runs it"
@@ -57,10 +58,10 @@ fi
 say "sample functions against their test vectors"
 step "sample functions" sh functions/test/check.sh --work resources/.work/functions --out resources/.work/layouts
 
-ignored_suite "as the engine" engine "asks the engine in a virtual machine: make test runs it" -p differential -- --ignored --test-threads=1 written_ crafted_
+ignored_suite "as the engine" engine "asks the engine in a virtual machine: make test runs it" --workspace --test compose --test trees -- --ignored --test-threads=1 written_ crafted_
 left_out "as the engine, generated" "takes long: make differential runs it" "make differential runs it"
 
-ignored_suite "virtual machines" qemu "needs virtual machines: make test runs it" -p futon --test qemu -- --ignored --test-threads=2
+ignored_suite "virtual machines" qemu "needs virtual machines: make test runs it" --workspace --test qemu -- --ignored --test-threads=2
 if [ -s "$logs/vm-times" ]; then
     say "the slowest of them"
     sort -rn "$logs/vm-times" | head -n 15 >&2
@@ -68,7 +69,7 @@ fi
 
 reason="needs a gem5: set GEM5, and make test runs it"
 if [ -f "${GEM5:-resources/gem5}" ]; then
-    ignored_suite "gem5" gem5 "$reason" -p futon --test gem5 -- --ignored --test-threads=1
+    ignored_suite "gem5" gem5 "$reason" --workspace --test gem5 -- --ignored --test-threads=1
 else
     left_out "gem5" "$reason" "GEM5 names no simulator"
 fi

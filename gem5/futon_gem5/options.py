@@ -23,6 +23,9 @@ def parse(words):
     machine.add_argument("--cpu", choices=CORES, default="atomic")
     machine.add_argument("--cpus", type=int, default=2)
     machine.add_argument("--mem-mib", type=int, default=1024, help="at most 3072")
+    machine.add_argument(
+        "--apic-divider", type=int, default=16, help="cores' clock over that of the local APICs' timers"
+    )
     machine.add_argument("--seed", type=int, default=0, help="of gem5's own random numbers")
 
     run = p.add_argument_group("run")

@@ -3,12 +3,12 @@
 import m5
 from m5.objects import (
     AddrRange,
+    DerivedClockDomain,
     MemCtrl,
     SimpleMemory,
     SrcClockDomain,
     System,
     VoltageDomain,
-    X86AtomicSimpleCPU,
     X86NonCachingSimpleCPU,
     X86O3CPU,
     X86TimingSimpleCPU,
@@ -55,6 +55,10 @@ def build(given):
         cpu.interrupts[0].pio = system.membus.mem_side_ports
         cpu.interrupts[0].int_responder = system.membus.mem_side_ports
         cpu.interrupts[0].int_requestor = system.membus.cpu_side_ports
+        # QEMU's timers count at the rate of the time stamp counter: a guest that comes from there has learnt that rate.
+        cpu.interrupts[0].clk_domain = DerivedClockDomain(
+            clk_domain=system.clk_domain, clk_divider=given.apic_divider
+        )
     if parts.host_parallel:
         _own_event_queues(system)
     # Checkpoints and statistics name the objects: one core is `cpu`, several are `cpu0`, `cpu1`.
@@ -95,7 +99,7 @@ def _add_cores(system, given, parts):
         system.kvm_vm = KvmVM()
         parts.host_parallel = given.cpus > 1
     if given.cpu in ("timing", "o3") and given.work_items:
-        system.spare_cpu = [X86AtomicSimpleCPU(cpu_id=i, switched_out=True) for i in range(given.cpus)]
+        system.spare_cpu = [X86NonCachingSimpleCPU(cpu_id=i, switched_out=True) for i in range(given.cpus)]
         parts.spare = system.spare_cpu
     for cpu in [*system.cpu, *parts.spare]:
         cpu.createThreads()

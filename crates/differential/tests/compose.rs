@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Instant;
 
 use compose_model::{LoadError, Loader, Project};
@@ -110,7 +111,7 @@ fn guest(what: &str, folder: &Path, samples: &Path, more: &str, files: &[&Path])
     let mut command = Command::new(futon());
     command.arg("exec").arg(folder.join("ask.sh")).arg("--file").arg(folder.join("all.tar")).current_dir(root());
     files.iter().for_each(|file| _ = command.arg("--file").arg(file));
-    command.arg("--out").arg(folder.join("out")).args(["--limit", "run=60m"]).stdin(Stdio::null());
+    command.arg("--out").arg(folder.join("out")).args(["--limit", "run=60m", "--vcpus", "1"]).stdin(Stdio::null());
     let output = command.env("RESOURCES", resources()).output().unwrap();
     assert!(
         output.status.success(),
@@ -208,6 +209,16 @@ const OWN: [&str; 15] = [
     "/Config/Labels/com.docker.compose.version",
 ];
 
+/// Lists that Compose makes from Go's maps: their order is another one each time.
+const UNORDERED: [&str; 6] = [
+    "/Config/Env",
+    "/HostConfig/Mounts",
+    "/HostConfig/Ulimits",
+    "/Mounts",
+    "/HostConfig/Binds",
+    "/HostConfig/ExtraHosts",
+];
+
 /// One container of `docker inspect`, without what is its own or in no order.
 fn comparable(mut container: Value) -> Value {
     let networks = container["NetworkSettings"]["Networks"].as_object().cloned().unwrap_or_default();
@@ -219,7 +230,7 @@ fn comparable(mut container: Value) -> Value {
         }
     }
     container["aliases"] = json!(aliases);
-    for pointer in ["/Config/Env", "/HostConfig/Mounts", "/HostConfig/Ulimits", "/Mounts", "/HostConfig/Binds"] {
+    for pointer in UNORDERED {
         if let Some(Value::Array(list)) = container.pointer_mut(pointer) {
             // An anonymous volume has a name of its own.
             for mount in list.iter_mut().filter(|m| m["Name"].as_str().is_some_and(|n| n.len() == 64)) {
@@ -253,14 +264,22 @@ done
 /// Compose 2.26 writes `memswap_limit: -1` as a text that it refuses to read: the container of futon's request is the one that was asked for.
 const UNREADABLE: &str = "memswap_limit': invalid size: '-1'";
 
-#[test]
-#[ignore = "asks the engine in a virtual machine: make test runs it"]
-fn written_compose_files_mean_what_the_guests_compose_says() {
-    let begin = Instant::now();
-    let folder = tempfile::Builder::new().prefix("futon-compose-").tempdir().unwrap();
-    let samples = corpus::written();
-    let (here, made) = (folder.path().join("here"), folder.path().join("made"));
-    corpus::write(&samples, &here);
+/// What was compared of some samples.
+#[derive(Default)]
+struct Compared {
+    read: usize,
+    refused: usize,
+    containers: usize,
+    both_refused: usize,
+    unreadable: Vec<String>,
+    wrong: Vec<String>,
+}
+
+/// Puts samples to one guest: their files to its Compose, the containers that futon's requests make to `docker inspect`.
+fn ask_about(samples: &[Sample], what: &str, folder: &Path) -> Compared {
+    let (here, made) = (folder.join("here"), folder.join("made"));
+    corpus::write(samples, &here);
+    fs::create_dir_all(&made).unwrap();
     // Those of one key with an image that is there: containers are compared, too.
     let mut asked = Vec::new();
     for sample in samples.iter().filter(|sample| sample.name.starts_with('k')) {
@@ -279,15 +298,15 @@ fn written_compose_files_mean_what_the_guests_compose_says() {
         }
         asked.push(sample.name.clone());
     }
-    let mut archive = tar::Builder::new(File::create(folder.path().join("made.tar")).unwrap());
+    let mut archive = tar::Builder::new(File::create(folder.join("made.tar")).unwrap());
     archive.append_dir_all(".", &made).unwrap();
     archive.finish().unwrap();
     // The tool of this very build, whatever the saved machine has.
-    fs::copy(futon().with_file_name("futon-guest"), folder.path().join("guest-tool")).unwrap();
-    let files = ["made.tar", "guest-tool"].map(|name| folder.path().join(name));
-    let answers = guest("written", folder.path(), &here, INSPECT, &[&files[0], &files[1]]);
-    let (read, refused) = compare(&samples, &here, &answers);
-    let (mut wrong, mut both_refused, mut unreadable) = (Vec::new(), 0, Vec::new());
+    fs::copy(futon().with_file_name("futon-guest"), folder.join("guest-tool")).unwrap();
+    let files = ["made.tar", "guest-tool"].map(|name| folder.join(name));
+    let answers = guest(what, folder, &here, INSPECT, &[&files[0], &files[1]]);
+    let (read, refused) = compare(samples, &here, &answers);
+    let mut compared = Compared { read, refused, containers: asked.len(), ..Compared::default() };
     for name in &asked {
         let read = |end: &str| -> Vec<Value> {
             let text = fs::read_to_string(answers.join(format!("{name}.{end}"))).unwrap_or_default();
@@ -299,10 +318,10 @@ fn written_compose_files_mean_what_the_guests_compose_says() {
         let (our_words, their_words) = (words("our"), words("their"));
         let alike = if ours.is_empty() && theirs.is_empty() {
             // Both refuse, for the engine's reason.
-            both_refused += 1;
+            compared.both_refused += 1;
             their_words.rsplit_once("from daemon: ").is_some_and(|(_, why)| our_words.contains(why.trim()))
         } else if theirs.is_empty() && their_words.contains(UNREADABLE) {
-            unreadable.push(name.as_str());
+            compared.unreadable.push(name.clone());
             true
         } else {
             ours == theirs
@@ -311,18 +330,45 @@ fn written_compose_files_mean_what_the_guests_compose_says() {
             let said = format!("{our_words}{their_words}");
             let key = fs::read_to_string(here.join(name).join("compose.yaml")).unwrap();
             let key = key.lines().nth(3).unwrap_or_default().to_owned();
-            wrong.push(format!("{name} ({key}): {}\n{said}", differences("", &json!(ours), &json!(theirs)).join("; ")));
+            let differences = differences("", &json!(ours), &json!(theirs)).join("; ");
+            compared.wrong.push(format!("{name} ({key}): {differences}\n{said}"));
         }
     }
+    compared
+}
+
+#[test]
+#[ignore = "asks the engine in a virtual machine: make test runs it"]
+fn written_compose_files_mean_what_the_guests_compose_says() {
+    let begin = Instant::now();
+    let folder = tempfile::Builder::new().prefix("futon-compose-").tempdir().unwrap();
+    // Two guests, side by side: one of each processor.
+    let mut halves = [Vec::new(), Vec::new()];
+    for (n, sample) in corpus::written().into_iter().enumerate() {
+        halves[n % 2].push(sample);
+    }
+    let parts: Vec<Compared> = thread::scope(|scope| {
+        let ask = |n: usize| {
+            let (samples, place) = (&halves[n], folder.path().join(n.to_string()));
+            scope.spawn(move || ask_about(samples, &format!("written-{n}"), &place))
+        };
+        [ask(0), ask(1)].map(|half| half.join().expect("the half's own message is above")).into()
+    });
+    let sum = |of: fn(&Compared) -> usize| parts.iter().map(of).sum::<usize>();
+    let wrong: Vec<&String> = parts.iter().flat_map(|part| &part.wrong).collect();
+    let unreadable: Vec<&String> = parts.iter().flat_map(|part| &part.unreadable).collect();
+    let (read, containers) = (sum(|part| part.read), sum(|part| part.containers));
     println!(
-        "{read} files read alike, {refused} refused alike; {} containers of {} compared alike ({both_refused} refused by the engine; \
+        "{read} files read alike, {} refused alike; {} containers of {containers} compared alike ({} refused by the engine; \
          Compose cannot read its own form of {unreadable:?}); {:.0} s",
-        asked.len() - wrong.len(),
-        asked.len(),
+        sum(|part| part.refused),
+        containers - wrong.len(),
+        sum(|part| part.both_refused),
         begin.elapsed().as_secs_f64()
     );
-    assert!(wrong.is_empty(), "{} of {} containers differ:\n{}", wrong.len(), asked.len(), wrong.join("\n"));
-    assert!(read >= 100 && asked.len() >= 40, "{read} read, {} containers", asked.len());
+    let listed: Vec<&str> = wrong.iter().map(|text| text.as_str()).collect();
+    assert!(wrong.is_empty(), "{} of {containers} containers differ:\n{}", wrong.len(), listed.join("\n"));
+    assert!(read >= 100 && containers >= 40, "{read} read, {containers} containers");
 }
 
 fn differences(path: &str, ours: &Value, theirs: &Value) -> Vec<String> {

@@ -10,11 +10,15 @@ use super::{Seed, script};
 /// The checkpoint that ends a part, in its output folder.
 pub(super) const CHECKPOINT: &str = "checkpoint";
 
-/// A part of a run: one gem5 process.
+/// A part of a run: one gem5 process, or one of QEMU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// From power-on to the parked guest.
     Boot,
+    /// A moment after power-on: a checkpoint of this gem5's, into which a state is written.
+    Template,
+    /// In QEMU: from power-on to the function's checkpoint.
+    Stage,
     /// From the parked guest to the function's checkpoint.
     Setup,
     /// From the function's checkpoint to the end.
@@ -29,6 +33,8 @@ impl Phase {
     pub fn name(self) -> &'static str {
         match self {
             Self::Boot => "boot",
+            Self::Template => "template",
+            Self::Stage => "stage",
             Self::Setup => "setup",
             Self::Evaluate => "evaluate",
             Self::Run => "run",
@@ -76,7 +82,7 @@ impl Start<'_> {
     /// Where the process writes the checkpoint that ends it.
     #[must_use]
     pub fn checkpoint(&self) -> Option<PathBuf> {
-        matches!(self.phase, Phase::Boot | Phase::Setup).then(|| self.outdir().join(CHECKPOINT))
+        matches!(self.phase, Phase::Boot | Phase::Template | Phase::Setup).then(|| self.outdir().join(CHECKPOINT))
     }
 
     /// The core model of this process.
@@ -86,7 +92,8 @@ impl Start<'_> {
             Phase::Evaluate => self.settings.core,
             // A run without a region of interest may still be one on a detailed core: slow, and asked for.
             Phase::Run if self.settings.cold && self.settings.core.has_cycles() => self.settings.core,
-            Phase::Boot | Phase::Setup | Phase::Run => self.settings.boot_core.model(),
+            Phase::Template => CoreModel::Atomic,
+            Phase::Boot | Phase::Stage | Phase::Setup | Phase::Run => self.settings.boot_core.model(),
         }
     }
 }
@@ -121,6 +128,10 @@ pub fn gem5_arguments(start: &Start<'_>) -> Vec<String> {
     if let Some(folder) = start.checkpoint() {
         option("checkpoint", path(&folder));
     }
+    if s.stage.is_some() {
+        // QEMU's local APIC counts at the rate of the time stamp counter.
+        option("apic-divider", "1".into());
+    }
     if start.core().has_cycles() {
         option("work-items", start.work_items.to_string());
         // The detailed cores simulate a few hundred thousand cycles a second.
@@ -152,11 +163,13 @@ pub fn kernel_command_line(s: &Gem5Settings) -> String {
                 words.push(format!("tsc_early_khz={khz}"));
                 // So would measuring the local APIC's timer, which gem5 runs at a sixteenth of it (X86LocalApic.clk_domain).
                 // A kernel without this parameter (images/kernel/lapic-timer-khz.patch) measures.
-                words.push(format!("lapic_timer_khz={}", khz / 16));
+                words.push(format!("lapic_timer_khz={}", if s.stage.is_some() { khz } else { khz / 16 }));
             }
             if s.cpus > 1 {
                 // The function's core is its own.
                 words.push("isolcpus=1".into());
+            }
+            if s.cpus > 1 || s.stage.is_some() {
                 // gem5 neither saves an armed MWAIT nor hands it to another core model: a core that was idle would sleep on.
                 words.push("idle=halt".into());
             }
@@ -165,15 +178,23 @@ pub fn kernel_command_line(s: &Gem5Settings) -> String {
             }
         }
     }
-    if !s.cold {
+    if s.stage.is_some() {
+        // gem5 has no PCI device that the guest could use, and QEMU none that it should see.
+        words.extend(["pci=off".into(), format!("{}={:#x}", futon_stage::PARAMETER, window_base(s))]);
+    } else if !s.cold {
         words.push("futon.park=1".into());
     }
     words.extend(s.append.clone());
     words.join(" ")
 }
 
+/// Where the window of a staging machine begins: behind the guest's memory, bytes.
+pub(super) fn window_base(s: &Gem5Settings) -> u64 {
+    u64::from(s.memory_mib) << 20
+}
+
 /// The cores' clock, kHz: the table's 1 GHz, or the parameter in its place, where that is a plain number of GHz or MHz.
-fn clock_khz(params: &[String]) -> Option<u64> {
+pub(super) fn clock_khz(params: &[String]) -> Option<u64> {
     let Some(clock) = params.iter().rev().find_map(|p| p.strip_prefix("clock=")) else { return Some(1_000_000) };
     let (number, scale) = match (clock.strip_suffix("GHz"), clock.strip_suffix("MHz")) {
         (Some(number), _) => (number, 1e6),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use futon_common::{Context, Error, Result, sha256_file};
@@ -44,7 +45,7 @@ pub struct Stored {
     pub key: String,
     /// What it was made from.
     pub made_from: BTreeMap<String, String>,
-    /// SHA-256 and size of each file.
+    /// Hash and size of each file: SHA-256 of its bytes, or after [`BLOCKS`] of those of its blocks that are not zero.
     files: BTreeMap<String, (String, u64)>,
     /// Instructions simulated on the way to it.
     pub insts: u64,
@@ -119,14 +120,14 @@ impl CheckpointStore {
             if length != *size {
                 return Err(damaged(&folder, &format!("{name} has {length} bytes, not {size}")));
             }
-            if sha256_file(&file)? != *sha256 {
+            if hash_of(&file, sha256.starts_with(BLOCKS))? != *sha256 {
                 return Err(damaged(&folder, &format!("{name}: its hash differs")));
             }
         }
         Ok(Some(stored))
     }
 
-    /// Takes a checkpoint that a simulation has written, and files that belong to it, into the store.
+    /// Takes a checkpoint that a simulation has written, and files that belong to it, into the store. What was written is moved there.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -157,8 +158,10 @@ impl CheckpointStore {
             if let Some(parent) = target.parent() {
                 fs::create_dir_all(parent).context(|| format!("cannot make {}", parent.display()))?;
             }
-            let size = fs::copy(&source, &target).context(|| format!("cannot copy {}", source.display()))?;
-            files.insert(name, (sha256_file(&target)?, size));
+            take(&source, &target, source.starts_with(written))?;
+            let size = fs::metadata(&target).context(|| format!("cannot read {}", target.display()))?.len();
+            let by_blocks = has_holes(&target);
+            files.insert(name, (hash_of(&target, by_blocks)?, size));
         }
         let stored =
             Stored { schema: SCHEMA.into(), key: key.clone(), made_from: ingredients.0.clone(), files, insts, tick };
@@ -195,6 +198,62 @@ impl Stored {
         let names = self.files.keys().filter_map(|n| n.strip_prefix("with/"));
         names.map(|name| (name.to_owned(), folder.join("with").join(name))).collect()
     }
+}
+
+/// Begins the hash of a file with holes.
+const BLOCKS: &str = "blocks:";
+const BLOCK: usize = 64 << 10;
+
+/// Whether a file has room on the disk for less than it holds: a guest's memory as QEMU leaves it.
+fn has_holes(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|data| data.blocks() * 512 < data.len() / 2)
+}
+
+/// A file's hash. By blocks, each with its place, what is zero does not count: most of a guest's memory was never written.
+fn hash_of(path: &Path, by_blocks: bool) -> Result<String> {
+    if !by_blocks {
+        return sha256_file(path);
+    }
+    let failed = || format!("cannot read {}", path.display());
+    let file = File::open(path).context(failed)?;
+    let length = file.metadata().context(failed)?.len();
+    let mut hash = Sha256::new();
+    let mut block = vec![0; BLOCK];
+    let mut at = 0;
+    while let Some(start) = next_data(&file, at, length) {
+        at = start / BLOCK as u64 * BLOCK as u64;
+        let count = usize::try_from(length - at).unwrap_or(BLOCK).min(BLOCK);
+        let bytes = &mut block[..count];
+        file.read_exact_at(bytes, at).context(failed)?;
+        if bytes.iter().any(|byte| *byte != 0) {
+            hash.update(at.to_le_bytes());
+            hash.update(&bytes);
+        }
+        at += count as u64;
+    }
+    hash.update(length.to_le_bytes());
+    Ok(format!("{BLOCKS}{}", hex::encode(hash.finalize())))
+}
+
+/// Where the next data begin, from a place on; nothing when only a hole follows.
+fn next_data(file: &File, at: u64, length: u64) -> Option<u64> {
+    if at >= length {
+        return None;
+    }
+    match nix::unistd::lseek(file, i64::try_from(at).ok()?, nix::unistd::Whence::SeekData) {
+        Ok(place) => u64::try_from(place).ok(),
+        Err(nix::errno::Errno::ENXIO) => None,
+        // A file system that does not know its holes.
+        Err(_) => Some(at),
+    }
+}
+
+/// Moves or copies a file. A guest's memory is as large as the guest, and mostly holes: moving it costs nothing.
+fn take(source: &Path, target: &Path, move_it: bool) -> Result<()> {
+    if move_it && fs::rename(source, target).is_ok() {
+        return Ok(());
+    }
+    fs::copy(source, target).map(drop).context(|| format!("cannot copy {}", source.display()))
 }
 
 fn damaged(folder: &Path, what: &str) -> Error {
@@ -250,6 +309,36 @@ mod tests {
         assert!(with[0].0 == "events.jsonl" && with[0].1.exists());
         // No temporary folder is left.
         assert_eq!(fs::read_dir(root.path().join("store")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_hash_of_a_file_with_holes_is_of_what_it_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[(u64, u8)], length: u64| {
+            let path = folder.path().join(name);
+            let file = File::create(&path).unwrap();
+            file.set_len(length).unwrap();
+            bytes.iter().for_each(|(at, byte)| file.write_all_at(&[*byte], *at).unwrap());
+            path
+        };
+        let length = 40 << 20;
+        let one = file("one", &[(5, 1), (30 << 20, 2)], length);
+        assert!(has_holes(&one));
+        let hash = |path: &Path| hash_of(path, true).unwrap();
+        // Zeros that were written are no data.
+        assert_eq!(hash(&one), hash(&file("two", &[(5, 1), (20 << 20, 0), (30 << 20, 2)], length)));
+        for (n, other) in [
+            (&[(5, 1), (30 << 20, 3)][..], length),
+            (&[(5, 1)], length),
+            (&[(5, 1), ((30 << 20) + 65536, 2)], length),
+            (&[(5, 1), (30 << 20, 2)], length + 1),
+            (&[(5, 1), (30 << 20, 2), (length - 1, 1)], length),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert_ne!(hash(&one), hash(&file(&format!("other-{n}"), other.0, other.1)), "{n}");
+        }
     }
 
     #[test]

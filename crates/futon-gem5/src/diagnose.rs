@@ -63,14 +63,20 @@ pub(super) fn diagnose(p: &Process<'_>) -> Ending {
     if finished && p.ended.status == Some(0) {
         let written = p.events.iter().any(|e| matches!(e.kind, SimEventKind::Checkpoint { .. }));
         return match p.phase {
-            Phase::Boot | Phase::Setup if written => Ending::CheckpointWritten,
+            Phase::Boot | Phase::Template | Phase::Setup if written => Ending::CheckpointWritten,
+            Phase::Template => Ending::Failed(Failure::new(
+                Outcome::Infra,
+                Code::StagingFailed,
+                "gem5 wrote no template for the staged state",
+                LOG_HINT,
+            )),
             Phase::Boot => Ending::Failed(Failure::new(
                 Outcome::Infra,
                 Code::NoBoot,
                 "the guest ended the simulation without parking",
                 "is it futon's lean guest? The console's last lines show how far it came",
             )),
-            Phase::Setup | Phase::Evaluate | Phase::Run => Ending::GuestShutdown,
+            Phase::Stage | Phase::Setup | Phase::Evaluate | Phase::Run => Ending::GuestShutdown,
         };
     }
     named_by_gem5(p).unwrap_or(Ending::Died)

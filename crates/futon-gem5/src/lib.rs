@@ -20,6 +20,7 @@ mod script;
 mod seed;
 mod session;
 mod settings;
+mod stage;
 mod watchdog;
 mod wrong;
 

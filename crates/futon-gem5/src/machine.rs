@@ -39,7 +39,10 @@ impl Machine for Gem5Machine {
             kind: MachineKind::Gem5,
             version: format!("gem5 {}", s.gem5.version),
             accelerator: Accelerator::Simulated,
-            accelerator_reason: format!("{} core, system {}, booted on {}", s.core, s.system, s.boot_core.model()),
+            accelerator_reason: match &s.stage {
+                Some(qemu) => format!("{} core, system {}, staged in {qemu}", s.core, s.system),
+                None => format!("{} core, system {}, booted on {}", s.core, s.system, s.boot_core.model()),
+            },
             vcpus: s.cpus,
             memory_mib: s.memory_mib,
             base_image: s
@@ -80,8 +83,14 @@ impl Machine for Gem5Machine {
     }
 
     async fn start(&self, launch: &Launch, events: UnboundedSender<EventKind>) -> Result<Box<dyn Running>> {
-        let settings = self.settings.clone();
+        let mut settings = self.settings.clone();
         settings.check()?;
+        let mut remarks = remarks(&settings);
+        if launch.plan.client.is_none() && settings.stage.take().is_some() {
+            remarks.push(
+                "booted in gem5, since no test client stops the staging machine before the measured calls".into(),
+            );
+        }
         let root = launch.folder.parent().unwrap_or(&launch.folder);
         let workdir = WorkDir::open(root)?;
         let folder = launch.folder.join("gem5");
@@ -91,7 +100,6 @@ impl Machine for Gem5Machine {
         let seed = settings.seed.clone().unwrap_or_else(|| Seed::of_plan(&plan));
         let payload = folder.join("payload");
         write_payload(&payload, &workdir, &settings, &seed)?;
-        let mut remarks = remarks(&settings);
         if let Some(bundle) = workdir.served().get(BUNDLE) {
             let wrong = wrong_instructions(bundle).context(|| format!("cannot read {}", bundle.display()))?;
             remarks.extend(wrong.into_iter().map(|(path, count)| {

@@ -234,6 +234,7 @@ pub(super) mod testing {
             goal: Goal::Test,
             watchdogs: Watchdogs::default(),
             unconfined: false,
+            stage: None,
             checkpoints: "/r/checkpoints".into(),
             shared_checkpoints: None,
         }

@@ -1,7 +1,7 @@
 //! The parts of a run, in order: which checkpoints there are decides which processes are needed.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use futon_common::{Context, Error, Result, sha256_bytes, sha256_file};
 use futon_machine::console::alarm_on;
@@ -13,7 +13,7 @@ use super::checkpoint::{CheckpointStore, Ingredients, Stored};
 use super::diagnose::{Ending, Failure};
 use super::session::{self, CONSOLE, Finished, Shared};
 use super::settings::{Gem5Settings, Goal};
-use super::{Seed, payload, script};
+use super::{Seed, payload, script, stage};
 
 /// A run that is made.
 #[derive(Debug)]
@@ -44,6 +44,9 @@ impl Run {
     /// Makes the run; reports its end as events.
     pub(super) async fn make(&mut self) -> Result<Outcomes> {
         let mut outcomes = Outcomes::default();
+        if self.settings.stage.is_some() {
+            return self.staged(outcomes).await;
+        }
         let restore = if self.settings.cold {
             Restore::PowerOn
         } else {
@@ -56,7 +59,33 @@ impl Run {
             self.last(Phase::Run, &restore, &[], &mut outcomes).await?;
             return Ok(outcomes);
         }
-        let Some((restore, with)) = self.function(&restore, &mut outcomes).await? else { return Ok(outcomes) };
+        let mut ingredients = Ingredients::default();
+        ingredients.add("parked", outcomes.parked.clone().unwrap_or_default());
+        ingredients.add("payload", sha256_file(&self.payload)?);
+        let making = Making { phase: Phase::Setup, from: &restore, ingredients: &ingredients };
+        let made = self.function(&making, &mut outcomes).await?;
+        self.evaluated(made, outcomes).await
+    }
+
+    /// The run whose guest is prepared in QEMU.
+    async fn staged(&mut self, mut outcomes: Outcomes) -> Result<Outcomes> {
+        let template = template_ingredients(&self.settings)?;
+        let ingredients = staged_ingredients(&self.settings, &template.key(), &self.payload)?;
+        let stored = self.settings.goal == Goal::Evaluate;
+        let from = if stored { Some(Restore::PowerOn) } else { self.template(&template, &mut outcomes).await? };
+        let Some(from) = from else { return Ok(outcomes) };
+        let making = Making { phase: Phase::Stage, from: &from, ingredients: &ingredients };
+        let made = self.function(&making, &mut outcomes).await?;
+        self.evaluated(made, outcomes).await
+    }
+
+    /// From the function's checkpoint to the end.
+    async fn evaluated(
+        &mut self,
+        made: Option<(Restore, Vec<(String, PathBuf)>)>,
+        mut outcomes: Outcomes,
+    ) -> Result<Outcomes> {
+        let Some((restore, with)) = made else { return Ok(outcomes) };
         if self.settings.goal == Goal::Setup {
             self.end(&Ending::CheckpointWritten, None);
             return Ok(outcomes);
@@ -70,8 +99,23 @@ impl Run {
     /// The parked guest's checkpoint: found, or made.
     async fn parked(&mut self, outcomes: &mut Outcomes) -> Result<Option<Restore>> {
         let ingredients = parked_ingredients(&self.settings)?;
+        outcomes.parked = Some(ingredients.key());
+        self.kept(Phase::Boot, &ingredients, outcomes).await
+    }
+
+    /// The checkpoint into which a staged state is written: found, or made.
+    async fn template(&mut self, ingredients: &Ingredients, outcomes: &mut Outcomes) -> Result<Option<Restore>> {
+        self.kept(Phase::Template, ingredients, outcomes).await
+    }
+
+    /// A checkpoint that depends on no function: found, or made.
+    async fn kept(
+        &mut self,
+        phase: Phase,
+        ingredients: &Ingredients,
+        outcomes: &mut Outcomes,
+    ) -> Result<Option<Restore>> {
         let key = ingredients.key();
-        outcomes.parked = Some(key.clone());
         let store = self.settings.checkpoints();
         // Somebody else may be making it: worth waiting for.
         let (locking, locked) = (store.clone(), key.clone());
@@ -89,9 +133,9 @@ impl Run {
         if found.is_some() {
             return Ok(Some(Restore::Checkpoint(folder)));
         }
-        let made = self.process(Phase::Boot, &Restore::PowerOn, &[], outcomes).await?;
+        let made = self.process(phase, &Restore::PowerOn, &[], outcomes).await?;
         let Some(finished) = made else { return Ok(None) };
-        if self.keep(&store, &finished, &ingredients, &[]).is_none() {
+        if self.keep(&store, &finished, ingredients, &[]).is_none() {
             return Ok(None);
         }
         drop(lock);
@@ -101,13 +145,10 @@ impl Run {
     /// The function's checkpoint, and the guest's files that belong to it.
     async fn function(
         &mut self,
-        parked: &Restore,
+        making: &Making<'_>,
         outcomes: &mut Outcomes,
     ) -> Result<Option<(Restore, Vec<(String, PathBuf)>)>> {
-        let mut ingredients = Ingredients::default();
-        ingredients.add("parked", outcomes.parked.clone().unwrap_or_default());
-        ingredients.add("payload", sha256_file(&self.payload)?);
-        let key = ingredients.key();
+        let key = making.ingredients.key();
         let store = self.settings.checkpoints();
         let folder = store.folder(&key);
         if self.settings.goal == Goal::Evaluate {
@@ -130,11 +171,11 @@ impl Run {
             self.recall(&with, false);
             return Ok(Some((Restore::Checkpoint(folder), with)));
         }
-        let made = self.process(Phase::Setup, parked, &[], outcomes).await?;
+        let made = self.process(making.phase, making.from, &[], outcomes).await?;
         let Some(finished) = made else { return Ok(None) };
         let files: Vec<(String, PathBuf)> =
             guest_files(&finished.outdir).into_iter().map(|name| (name.clone(), finished.outdir.join(name))).collect();
-        let Some(stored) = self.keep(&store, &finished, &ingredients, &files) else { return Ok(None) };
+        let Some(stored) = self.keep(&store, &finished, making.ingredients, &files) else { return Ok(None) };
         outcomes.function = Some(key);
         let with = stored.with(&folder);
         self.recall(&with, true);
@@ -172,6 +213,8 @@ impl Run {
     ) -> Result<Option<Finished>> {
         let from = match restore {
             Restore::PowerOn => "power-on".to_owned(),
+            // What it starts from is a frame, and no state.
+            Restore::Checkpoint(_) if phase == Phase::Stage => "power-on, in QEMU".to_owned(),
             Restore::Checkpoint(folder) => {
                 format!("checkpoint {}", folder.file_name().unwrap_or_default().to_string_lossy())
             }
@@ -180,13 +223,14 @@ impl Run {
         let folder = self.folder.join(phase.name());
         let config = self.folder.join("config");
         let work_items = self.plan.client.as_ref().map_or(0, |c| c.invocations);
+        let settings = self.settings_of(phase, &folder)?;
         let start = Start {
-            settings: &self.settings,
+            settings: &settings,
             phase,
             restore,
             folder: &folder,
             config: &config,
-            payload: (phase != Phase::Boot).then_some(self.payload.as_path()),
+            payload: (!matches!(phase, Phase::Boot | Phase::Template)).then_some(self.payload.as_path()),
             work_items,
             seed: &self.seed,
         };
@@ -196,12 +240,15 @@ impl Run {
             // A restored guest opens these at their ends: they must be there.
             fs::copy(path, outdir.join(name)).context(|| format!("cannot copy {}", path.display()))?;
         }
-        let finished = session::run(&start, &mut self.shared).await?;
+        let finished = match (phase, restore) {
+            (Phase::Stage, Restore::Checkpoint(template)) => stage::run(&start, template, &mut self.shared).await?,
+            _ => session::run(&start, &mut self.shared).await?,
+        };
         outcomes.phases.push(finished.report.clone());
         if finished.ending == Ending::CheckpointWritten && !self.shared.cancel.is_cancelled() {
             return Ok(Some(finished));
         }
-        if phase != Phase::Boot {
+        if !matches!(phase, Phase::Boot | Phase::Template) {
             for event in self.shared.channel.collect(&finished.outdir, &self.uploads) {
                 let _ = self.shared.events.send(event);
             }
@@ -209,6 +256,18 @@ impl Run {
         self.end(&finished.ending, Some(&finished));
         outcomes.measured = Some(finished);
         Ok(None)
+    }
+
+    /// A part's own settings: a template is made by a kernel of its own, in little memory.
+    fn settings_of(&self, phase: Phase, folder: &Path) -> Result<Gem5Settings> {
+        if phase != Phase::Template {
+            return Ok(self.settings.clone());
+        }
+        fs::create_dir_all(folder).context(|| format!("cannot make {}", folder.display()))?;
+        let kernel = folder.join("kernel");
+        fs::write(&kernel, qemu_to_gem5::boot::template_kernel())
+            .context(|| format!("cannot write {}", kernel.display()))?;
+        Ok(Gem5Settings { kernel, initrd: None, memory_mib: TEMPLATE_MIB, ..self.settings.clone() })
     }
 
     fn found(&self, store: &CheckpointStore, key: &str) -> Result<Option<Stored>, Failure> {
@@ -278,6 +337,41 @@ impl Run {
     }
 }
 
+/// Memory of the machine that writes a template, MiB; gem5's least. The template holds for any.
+const TEMPLATE_MIB: u32 = 64;
+
+/// How a function's checkpoint is made.
+struct Making<'a> {
+    phase: Phase,
+    from: &'a Restore,
+    ingredients: &'a Ingredients,
+}
+
+/// What shapes a template.
+fn template_ingredients(s: &Gem5Settings) -> Result<Ingredients> {
+    let mut i = Ingredients::default();
+    i.add("kind", "template");
+    i.add("kernel", sha256_bytes(qemu_to_gem5::boot::template_kernel()));
+    i.add("cpus", s.cpus.to_string());
+    of_the_simulator(&mut i, s)?;
+    Ok(i)
+}
+
+/// What shapes a function's state that is staged.
+fn staged_ingredients(s: &Gem5Settings, template: &str, payload: &Path) -> Result<Ingredients> {
+    let mut i = Ingredients::default();
+    i.add("template", template);
+    i.add("kernel", sha256_file(&s.kernel)?);
+    if let Some(initrd) = &s.initrd {
+        i.add("initrd", sha256_file(initrd)?);
+    }
+    i.add("cpus", s.cpus.to_string());
+    i.add("memory_mib", s.memory_mib.to_string());
+    i.add("payload", sha256_file(payload)?);
+    stage::add_ingredients(&mut i, s, payload)?;
+    Ok(i)
+}
+
 /// What shapes the parked guest's state.
 fn parked_ingredients(s: &Gem5Settings) -> Result<Ingredients> {
     let mut i = Ingredients::default();
@@ -292,6 +386,12 @@ fn parked_ingredients(s: &Gem5Settings) -> Result<Ingredients> {
     i.add("cpus", s.cpus.to_string());
     i.add("memory_mib", s.memory_mib.to_string());
     i.add("boot_core", s.boot_core.model().word());
+    of_the_simulator(&mut i, s)?;
+    Ok(i)
+}
+
+/// The simulator, and what of its configuration is in its checkpoints.
+fn of_the_simulator(i: &mut Ingredients, s: &Gem5Settings) -> Result<()> {
     i.add("gem5", format!("{} {}", s.gem5.version, s.gem5.identity));
     i.add("config", sha256_bytes(script::state_shape(&s.config)?));
     for name in ["clock", "itlb.size", "dtlb.size"] {
@@ -300,5 +400,5 @@ fn parked_ingredients(s: &Gem5Settings) -> Result<Ingredients> {
             i.add(name, value);
         }
     }
-    Ok(i)
+    Ok(())
 }

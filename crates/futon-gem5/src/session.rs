@@ -93,7 +93,7 @@ pub(super) async fn run(start: &Start<'_>, shared: &mut Shared) -> Result<Finish
             }
             ended = &mut ended => break (ended, None),
             () = tokio::time::sleep_until(strike.at.into()) => {
-                let strike = (strike, heard.last_words());
+                let strike = (strike, last_words(&outdir.join(CONSOLE)));
                 guarded.end().await;
                 break (ended.await, Some(strike));
             }
@@ -223,15 +223,15 @@ impl Heard {
             insts_to_script: self.insts_to_script,
         }
     }
-
-    /// The console's last lines, for a limit that strikes.
-    fn last_words(&self) -> String {
-        let text = last_lines(&tail(&self.outdir.join(CONSOLE)), 2);
-        if text.is_empty() { "the console is empty".into() } else { format!("the console's last lines: {text}") }
-    }
 }
 
-fn struck_failure(strike: &Strike, last: &str) -> Failure {
+/// A console's last lines, for a limit that strikes.
+pub(super) fn last_words(console: &Path) -> String {
+    let text = last_lines(&tail(console), 2);
+    if text.is_empty() { "the console is empty".into() } else { format!("the console's last lines: {text}") }
+}
+
+pub(super) fn struck_failure(strike: &Strike, last: &str) -> Failure {
     let seconds = strike.length.as_secs();
     let limit = strike.limit;
     let raise = format!("raise the limit with --watchdog {limit}=DURATION");
@@ -253,7 +253,7 @@ fn struck_failure(strike: &Strike, last: &str) -> Failure {
 }
 
 /// Adds a process's console to that of the run, for reports.
-fn keep_console(from: &Path, to: &Path) {
+pub(super) fn keep_console(from: &Path, to: &Path) {
     let Ok(text) = fs::read(from) else { return };
     let file = fs::File::options().create(true).append(true).open(to);
     // A copy for people; the console itself is kept.
@@ -261,12 +261,12 @@ fn keep_console(from: &Path, to: &Path) {
 }
 
 /// The last part of a text file; nothing when it cannot be read.
-fn tail(file: &Path) -> String {
+pub(super) fn tail(file: &Path) -> String {
     let bytes = fs::read(file).unwrap_or_default();
     String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(LOG_TAIL)..]).into_owned()
 }
 
-fn last_lines(text: &str, count: usize) -> String {
+pub(super) fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|l| !l.is_empty()).collect();
     lines[lines.len().saturating_sub(count)..].join("\n")
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futon_common::{Error, Result};
 use gem5_stats::CoreModel;
 
+use super::args::clock_khz;
 use super::binary::Gem5;
 use super::checkpoint::CheckpointStore;
 use super::script::ConfigScript;
@@ -56,6 +57,8 @@ pub struct Gem5Settings {
     pub watchdogs: Watchdogs,
     /// Let gem5 write wherever the user may.
     pub unconfined: bool,
+    /// Version line of the QEMU in which the guest boots and warms up before gem5 measures; none: all of it happens in gem5.
+    pub stage: Option<String>,
     /// Folder of checkpoints.
     pub checkpoints: PathBuf,
     /// Folder of checkpoints that are read, and never written, where the first one lacks them.
@@ -156,6 +159,33 @@ impl Gem5Settings {
             return Err(Error::usage("this host has no /dev/kvm").hint("--boot-cpu atomic does not need KVM"));
         }
         Ok(())
+    }
+
+    /// Why the guest cannot be staged in QEMU with these settings; nothing when it can.
+    #[must_use]
+    pub fn cannot_stage(&self) -> Option<&'static str> {
+        if !self.has_region_of_interest() {
+            return Some("nothing is measured on the atomic core");
+        }
+        if self.cold {
+            return Some("--cold boots in gem5");
+        }
+        if self.disk.is_some() || self.initrd.is_none() {
+            return Some("only the lean guest is staged");
+        }
+        if self.cmdline.is_some() {
+            return Some("--cmdline is for gem5's own boot");
+        }
+        if matches!(self.config, ConfigScript::File(_)) {
+            return Some("your own configuration script boots in gem5");
+        }
+        if self.boot_core == BootCore::Kvm {
+            return Some("--boot-cpu kvm boots in gem5");
+        }
+        if clock_khz(&self.params) != Some(1_000_000) {
+            return Some("QEMU counts at 1 GHz only");
+        }
+        None
     }
 
     /// Whether the measured invocations need a core of their own, and so a checkpoint before them.

@@ -20,8 +20,8 @@ const NAME: &str = "results.log";
 /// Closes the results log, uploads it and reports the end.
 pub(crate) fn run(status: i32, why: Option<&str>, log: &RunLog) -> Result<()> {
     log.close(status, why)?;
-    if let Some(m5) = gem5::outlet()? {
-        let uploaded = gem5::put(&m5, log.folder(), gem5::token().as_deref(), log.path(), NAME);
+    if let Some(outlet) = gem5::outlet()? {
+        let uploaded = gem5::put(&*outlet, log.folder(), gem5::token().as_deref(), log.path(), NAME);
         report(&GuestEvent::Finish { status }, log);
         return uploaded;
     }

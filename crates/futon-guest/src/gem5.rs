@@ -11,11 +11,13 @@ use std::{
 };
 
 use futon_model::GuestEvent;
+use futon_stage::guest::Window;
 use m5ops::M5;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    cmdline,
     error::{Context, Error, Result},
     runlog::RunLog,
 };
@@ -39,14 +41,39 @@ impl Outlet for M5 {
     }
 }
 
+/// On a staging machine, from which the guest goes on in the simulator, the window takes what the simulator would.
+impl Outlet for Window {
+    fn write(&self, name: &str, offset: u64, source: &mut dyn Read) -> Result<()> {
+        self.write_file(name, offset, source)?;
+        Ok(())
+    }
+}
+
+/// The window of a staging machine, where this is one.
+pub(crate) fn window() -> Result<Option<Window>> {
+    if !futon_stage::is_here() {
+        return Ok(None);
+    }
+    let Some(at) = cmdline::read().value(futon_stage::PARAMETER).map(str::to_owned) else { return Ok(None) };
+    let digits = at.trim_start_matches("0x");
+    let place = u64::from_str_radix(digits, 16).context(format_args!("{}={at}", futon_stage::PARAMETER))?;
+    Ok(Some(Window::open(place).context("the staging machine's window")?))
+}
+
 /// Whether what is to leave the guest leaves it by the simulator.
 pub(crate) fn is_wanted() -> bool {
     env::var_os(VARIABLE).is_some_and(|value| !value.is_empty())
 }
 
-/// The simulator, where it is wanted.
-pub(crate) fn outlet() -> Result<Option<M5>> {
-    if is_wanted() { Ok(Some(M5::open()?)) } else { Ok(None) }
+/// The simulator, or what stands in for it before the guest gets there, where it is wanted.
+pub(crate) fn outlet() -> Result<Option<Box<dyn Outlet>>> {
+    if !is_wanted() {
+        return Ok(None);
+    }
+    Ok(Some(match window()? {
+        Some(window) => Box::new(window),
+        None => Box::new(M5::open()?),
+    }))
 }
 
 /// Tells the simulator of points in the workflow. One that does not hear is told of in the results log and changes nothing.
@@ -54,9 +81,13 @@ pub(crate) fn mark(points: &[i32], log: &RunLog) {
     if points.is_empty() || !is_wanted() {
         return;
     }
-    match M5::open() {
-        Ok(m5) => points.iter().for_each(|point| m5.fail(0, *point)),
-        Err(error) => drop(log.line(&format!("futon: cannot report {points:?} to the simulator: {error}"))),
+    let told = match window() {
+        Ok(Some(window)) => points.iter().try_for_each(|point| window.point(*point)).map_err(Error::from),
+        Ok(None) => M5::open().map(|m5| points.iter().for_each(|point| m5.fail(0, *point))).map_err(Error::from),
+        Err(error) => Err(error),
+    };
+    if let Err(error) = told {
+        drop(log.line(&format!("futon: cannot report {points:?} to the simulator: {error}")));
     }
 }
 

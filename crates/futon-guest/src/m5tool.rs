@@ -7,9 +7,13 @@ use std::{
     path::Path,
 };
 
+use futon_stage::guest::Window;
 use m5ops::{Form, M5};
 
-use crate::error::{Context, Error, Result};
+use crate::{
+    error::{Context, Error, Result},
+    gem5::{self, Outlet},
+};
 
 const USAGE: &str = "usage: m5 [--inst | --addr[=ADDRESS]] COMMAND: exit [DELAY] | fail CODE [DELAY] | sum A [B C D E F] | \
     readfile | writefile FILE [NAME] | checkpoint [DELAY [PERIOD]] | resetstats … | dumpstats … | dumpresetstats … | \
@@ -36,6 +40,9 @@ enum Command {
 /// Runs the tool.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let (form, command) = parse(arguments)?;
+    if let Some(window) = gem5::window()? {
+        return on_stage(&window, &command);
+    }
     let m5 = M5::open_form(form)?;
     match command {
         Command::Exit(delay) => m5.exit(delay),
@@ -59,6 +66,20 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         Command::WorkEnd(id, thread) => m5.work_end(id, thread),
         Command::SwitchCpu => m5.switch_cpu(),
         Command::SimulatedNs => println!("{}", m5.simulated_ns()),
+    }
+    Ok(())
+}
+
+/// The same on a staging machine, as far as it makes sense before the simulator: what is measured, and the end, come later.
+fn on_stage(window: &Window, command: &Command) -> Result<()> {
+    match command {
+        Command::Fail { code, .. } => window.point(*code)?,
+        Command::ReadFile => drop(io::copy(&mut window.payload(0), &mut io::stdout().lock())?),
+        Command::WriteFile { file, name } => {
+            let mut source = File::open(file).context(format_args!("cannot read {file}"))?;
+            window.write(name, 0, &mut source)?;
+        }
+        _ => return Err(Error::new("m5: not on a staging machine: this command is for the simulator")),
     }
     Ok(())
 }

@@ -179,7 +179,7 @@ fn put_if_there(file: Option<&Path>, log: &RunLog) {
 /// Uploads a file.
 fn put(file: &Path, name: &str, log: &RunLog) -> Result<()> {
     match gem5::outlet()? {
-        Some(m5) => gem5::put(&m5, log.folder(), gem5::token().as_deref(), file, name),
+        Some(outlet) => gem5::put(&*outlet, log.folder(), gem5::token().as_deref(), file, name),
         None => transfer::put(&Exchange::find()?, file, name),
     }
 }

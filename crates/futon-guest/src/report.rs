@@ -53,8 +53,8 @@ pub(crate) fn report(event: &GuestEvent, log: &RunLog) {
 
 /// Hands an event to the simulator.
 fn write_out(event: &GuestEvent, log: &RunLog) -> Result<()> {
-    let Some(m5) = gem5::outlet()? else { return Ok(()) };
-    gem5::append_event(&m5, log.folder(), gem5::token().as_deref(), event)
+    let Some(outlet) = gem5::outlet()? else { return Ok(()) };
+    gem5::append_event(&*outlet, log.folder(), gem5::token().as_deref(), event)
 }
 
 /// Stands beside the log when the exchange does not take events.

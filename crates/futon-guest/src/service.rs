@@ -2,13 +2,14 @@
 
 use std::{
     fs::{self, DirBuilder, OpenOptions},
-    io::{self, BufRead, Write},
+    io::{self, BufRead, BufReader, Write},
     os::unix::{fs::DirBuilderExt, fs::OpenOptionsExt, fs::PermissionsExt, process::ExitStatusExt},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
+use futon_stage::guest::Window;
 use m5ops::M5;
 
 use crate::{
@@ -26,6 +27,8 @@ pub(crate) const SCRIPT: &str = "run.sh";
 const PAYLOAD_MARK: &[u8] = b"\n#--futon-payload--\n";
 /// Begins the lines of that script that say where they are: bytes before the archive, and where it is to be unpacked.
 const PAYLOAD_ARCHIVE: &str = "#futon-archive ";
+/// Bytes of a staging machine's payload that are read at once.
+const PIECE: usize = 1 << 16;
 const HOSTS: &str = "/etc/hosts";
 
 /// Ends the lines of `/etc/hosts` that keep the engine from registries outside.
@@ -51,9 +54,12 @@ pub(crate) fn run() -> Result<u8> {
                 // Where the simulator is to save the guest that waits for work. What follows comes after the restore, or straight on.
                 m5.checkpoint(0, 0);
             }
-            on_gem5(&m5)
+            on_gem5(&Source::Simulator(m5))
         }
-        Err(m5ops::Error::NotGem5 { .. }) => on_other(),
+        Err(m5ops::Error::NotGem5 { .. }) => match gem5::window()? {
+            Some(window) => on_gem5(&Source::Stage(window)),
+            None => on_other(),
+        },
         Err(error) => {
             println!("futon: {error}");
             on_other()
@@ -61,10 +67,34 @@ pub(crate) fn run() -> Result<u8> {
     }
 }
 
-fn on_gem5(m5: &M5) -> Result<u8> {
+/// Where a payload is from: the simulator's `readfile`, or the window of a staging machine.
+enum Source {
+    Simulator(M5),
+    Stage(Window),
+}
+
+impl Source {
+    /// The payload from byte `skip` on, without a copy of it in between.
+    fn reader(&self, skip: u64) -> Result<Box<dyn BufRead + '_>> {
+        Ok(match self {
+            Self::Simulator(m5) => Box::new(m5.file_reader(skip)?),
+            Self::Stage(window) => Box::new(BufReader::with_capacity(PIECE, window.payload(skip))),
+        })
+    }
+
+    fn words(&self) -> &'static str {
+        match self {
+            Self::Simulator(_) => "on gem5, from readfile",
+            Self::Stage(_) => "on a staging machine, from its window",
+        }
+    }
+}
+
+/// Runs the payload of a simulator, or of the machine from which the guest goes on in one.
+fn on_gem5(source: &Source) -> Result<u8> {
     let folder = Path::new(FOLDER);
     let path = folder.join(SCRIPT);
-    let mut reader = m5.file_reader(0)?;
+    let mut reader = source.reader(0)?;
     let beginning = reader.fill_buf().context("cannot read the simulator's run script")?;
     // futon's own payload is a short script with archives behind it: they are unpacked straight from the simulator.
     let archives = archives_of(beginning)?;
@@ -72,26 +102,30 @@ fn on_gem5(m5: &M5) -> Result<u8> {
         let mut file = create_script(&path)?;
         let length = io::copy(&mut reader, &mut file).context("cannot store the simulator's run script")?;
         if length == 0 {
-            println!("futon: on gem5, no run script given by readfile: nothing to do");
+            println!("futon: {}: no run script, nothing to do", source.words());
             return Ok(0);
         }
-        println!("futon: on gem5, run script of {length} bytes from readfile");
+        println!("futon: {}: run script of {length} bytes", source.words());
     } else {
         drop(reader);
         let _ = fs::remove_file(&path);
         for (skip, target) in &archives {
-            unpack::readfile(m5, *skip, &folder.join(target)).context("cannot unpack the simulator's payload")?;
+            let mut archive = source.reader(*skip)?;
+            unpack::unpack(&mut archive, &folder.join(target)).context("cannot unpack the simulator's payload")?;
         }
-        println!("futon: on gem5, run script and {} archives from readfile", archives.len());
+        println!("futon: {}: run script and {} archives", source.words(), archives.len());
     }
     gem5::forget(folder);
     let status = exec(&path, &From::Simulator)?;
     nix::unistd::sync();
     let code = code_of(status);
-    if code == 0 {
-        m5.exit(0);
-    } else {
-        m5.fail(0, i32::from(code));
+    // Wherever the guest is now: a staged one has come to the simulator meanwhile, or ends with its machine.
+    match M5::open() {
+        Ok(m5) if code == 0 => m5.exit(0),
+        Ok(m5) => m5.fail(0, i32::from(code)),
+        Err(error) => {
+            println!("futon: the run script ended with status {code}, and no simulator is there to hear it: {error}")
+        }
     }
     Ok(code)
 }

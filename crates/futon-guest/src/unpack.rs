@@ -17,7 +17,6 @@ use std::{
 };
 
 use futon_model::LeanBundle;
-use m5ops::M5;
 use nix::{
     sys::stat::{Mode, SFlag, makedev, mknod, umask},
     unistd::geteuid,
@@ -30,11 +29,6 @@ use crate::error::{Context, Error, Result};
 const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
 /// Bytes copied at once.
 const PIECE: usize = 256 * 1024;
-
-/// Unpacks what is behind the first `skip` bytes of the simulator's `readfile`, without a copy of it in between.
-pub(crate) fn readfile(m5: &M5, skip: u64, folder: &Path) -> Result<()> {
-    unpack(&mut m5.file_reader(skip)?, folder).map(drop)
-}
 
 /// Unpacks an archive and returns the bytes of its files.
 pub(crate) fn unpack(archive: &mut dyn Read, folder: &Path) -> Result<u64> {

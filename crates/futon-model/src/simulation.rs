@@ -14,8 +14,11 @@ pub struct SimulationReport {
     pub system: String,
     /// Core model of the measured invocations.
     pub core: String,
-    /// Core model of everything before them.
+    /// Core model of everything before them; `qemu` where that was prepared there.
     pub boot_core: String,
+    /// Version of the QEMU in which the guest booted and warmed up; absent when it did so in gem5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staged_in: Option<String>,
     /// Parameters of the system, by name.
     pub params: BTreeMap<String, String>,
     /// Digest of those parameters, short.
@@ -44,11 +47,11 @@ pub struct SimulationReport {
     pub converged: Option<bool>,
 }
 
-/// One part of a simulated run: one gem5 process.
+/// One part of a simulated run: one process, of gem5 or (the stage) of QEMU.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PhaseReport {
-    /// `boot`, `setup`, `evaluate` or `run`.
+    /// `boot`, `template`, `stage`, `setup`, `evaluate` or `run`.
     pub name: String,
     /// Host seconds.
     pub host_s: f64,

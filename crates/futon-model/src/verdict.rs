@@ -143,6 +143,8 @@ pub enum Code {
     ForbiddenWrite,
     /// The simulator ended for an unknown reason.
     UnknownExit,
+    /// The guest could not be prepared in QEMU for the simulator.
+    StagingFailed,
     /// The user stopped futon.
     Interrupted,
 }

@@ -145,7 +145,7 @@ fn path(path: &Path) -> String {
 }
 
 /// Doubles commas, as QEMU's option parser requires.
-fn escape(file: &Path) -> String {
+pub(crate) fn escape(file: &Path) -> String {
     path(file).replace(',', ",,")
 }
 

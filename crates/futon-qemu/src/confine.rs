@@ -51,7 +51,7 @@ pub(crate) fn confinement(machine: &QemuMachine, boot: &Boot<'_>) -> Confinement
 }
 
 /// QEMU's folder and those beside it, for one that is not the system's; libraries that the caller points at.
-fn qemus_own() -> Vec<PathBuf> {
+pub(crate) fn qemus_own() -> Vec<PathBuf> {
     let folder = qemu_program().and_then(|file| std::fs::canonicalize(file).ok()?.parent().map(Path::to_owned));
     let beside = folder.iter().flat_map(|folder| {
         ["lib", "lib64", "libexec", "share"].map(|name| folder.parent().unwrap_or(folder).join(name))

@@ -6,10 +6,12 @@ mod confine;
 mod disk;
 mod machine;
 mod qmp;
+mod stage;
 mod warm;
 
 pub use accel::{AcceleratorChoice, AcceleratorRequest, choose_accelerator};
 pub use args::{ConsoleTo, Memory, QemuArguments, qemu_arguments};
 pub use disk::{make_overlay, probe_image};
 pub use machine::{QEMU, QemuMachine, qemu_version};
+pub use stage::{Seen, StagingMachine, StagingQemu};
 pub use warm::{MakeWarm, WarmBase, WarmKey, WarmStore, make_warm};

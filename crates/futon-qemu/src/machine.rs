@@ -403,12 +403,12 @@ fn version_of(line: &str) -> Option<(u32, u32)> {
 }
 
 /// Whether QEMU's last words are about `-sandbox`: it was built without libseccomp, or the system refuses filters.
-fn is_of_sandbox(said: &str) -> bool {
+pub(super) fn is_of_sandbox(said: &str) -> bool {
     ["sandbox", "seccomp"].iter().any(|word| said.contains(word))
 }
 
 /// Last lines of a text file; nothing when it cannot be read.
-fn last_lines(file: &Path, count: usize) -> String {
+pub(super) fn last_lines(file: &Path, count: usize) -> String {
     let text = std::fs::read(file).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text.lines().collect();

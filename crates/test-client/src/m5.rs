@@ -1,6 +1,9 @@
 //! Marks for gem5: points in the run, and the region of interest around each measured call.
 
-use std::fmt;
+use std::{cell::OnceCell, fmt};
+
+use futon_stage::guest::Stop;
+use m5ops::M5;
 
 use crate::log::Log;
 
@@ -37,9 +40,18 @@ pub enum Gem5<'a> {
     /// Told to the simulator.
     On {
         /// The simulator.
-        m5: m5ops::M5,
+        m5: M5,
         /// Whether it is to save its state before the measured calls.
         checkpoint: bool,
+    },
+    /// This is a staging machine: the simulator takes its state over before the measured calls.
+    Staged {
+        /// What stops the machine here.
+        stop: Stop,
+        /// The simulator, once the program is there.
+        m5: OnceCell<M5>,
+        /// Hears what goes wrong.
+        log: &'a Log,
     },
 }
 
@@ -49,6 +61,7 @@ impl fmt::Debug for Gem5<'_> {
             Self::Off => "Off",
             Self::Missing(_) => "Missing",
             Self::On { .. } => "On",
+            Self::Staged { .. } => "Staged",
         })
     }
 }
@@ -60,41 +73,63 @@ impl<'a> Gem5<'a> {
             return Self::Off;
         }
         log.info("Initialize M5 magic instructions. M5Ops Addr:0xffff0000\n");
-        match m5ops::M5::open() {
-            Ok(m5) => Self::On { m5, checkpoint: std::env::var(CHECKPOINT).is_ok_and(|value| value == "1") },
-            Err(error) => {
-                log.warning("M5 magic instructions require root access");
-                log.warning("Will not be enabled!!!");
-                log.warning(format!("m5 operations: {error}"));
-                Self::Missing(log)
-            }
+        let checkpoint = std::env::var(CHECKPOINT).is_ok_and(|value| value == "1");
+        let opened = if checkpoint && futon_stage::is_here() {
+            Stop::open().map(|stop| Self::Staged { stop, m5: OnceCell::new(), log }).map_err(|error| error.to_string())
+        } else {
+            M5::open().map(|m5| Self::On { m5, checkpoint }).map_err(|error| error.to_string())
+        };
+        opened.unwrap_or_else(|error| {
+            log.warning("M5 magic instructions require root access");
+            log.warning("Will not be enabled!!!");
+            log.warning(format!("m5 operations: {error}"));
+            Self::Missing(log)
+        })
+    }
+
+    /// The simulator, where the program runs in one.
+    fn simulator(&self) -> Option<&M5> {
+        match self {
+            Self::Off | Self::Missing(_) => None,
+            Self::On { m5, .. } => Some(m5),
+            Self::Staged { m5, .. } => m5.get(),
         }
     }
 }
 
 impl Marks for Gem5<'_> {
     fn point(&self, code: i32) {
-        match self {
-            Self::Off => {}
-            Self::Missing(log) => log.warning("M5 disabled"),
-            Self::On { m5, .. } => m5.fail(0, code),
+        if let Self::Missing(log) = self {
+            log.warning("M5 disabled");
+        }
+        if let Some(m5) = self.simulator() {
+            m5.fail(0, code);
         }
     }
 
     fn measuring(&self) {
-        if let Self::On { m5, checkpoint: true } = self {
-            m5.checkpoint(0, 0);
+        match self {
+            Self::On { m5, checkpoint: true } => m5.checkpoint(0, 0),
+            Self::Staged { stop, m5, log } => {
+                stop.strike();
+                match M5::open() {
+                    // Once a run.
+                    Ok(simulator) => drop(m5.set(simulator)),
+                    Err(error) => log.warning(format!("m5 operations: {error}")),
+                }
+            }
+            _ => {}
         }
     }
 
     fn begin(&self, work_item: u64) {
-        if let Self::On { m5, .. } = self {
+        if let Some(m5) = self.simulator() {
             m5.work_begin(work_item, 0);
         }
     }
 
     fn end(&self, work_item: u64) {
-        if let Self::On { m5, .. } = self {
+        if let Some(m5) = self.simulator() {
             m5.work_end(work_item, 0);
         }
     }

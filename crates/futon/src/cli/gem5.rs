@@ -24,6 +24,9 @@ pub struct Gem5Args {
     /// Core for everything but the measured invocations: atomic or kvm
     #[arg(long, default_value = "atomic", value_name = "CORE", value_parser = ["atomic", "kvm"])]
     pub boot_cpu: String,
+    /// Machine in which the guest boots and warms up: qemu (1 GHz, lean guest) or gem5 [default: qemu where it can]
+    #[arg(long, value_name = "MACHINE", value_parser = ["qemu", "gem5"])]
+    pub boot_machine: Option<String>,
     /// Core for the measured invocations: atomic (none are measured), timing or o3
     #[arg(long, default_value = "atomic", value_name = "CORE", value_parser = core)]
     pub cpu: CoreModel,

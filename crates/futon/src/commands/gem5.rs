@@ -7,6 +7,7 @@ use std::path::Path;
 use futon_common::{Context, Error, Result};
 use futon_gem5::{BootCore, ConfigScript, Gem5Machine, Gem5Settings, Goal, Watchdogs, find_gem5, probe_gem5};
 use futon_model::{Base, FunctionReport};
+use futon_qemu::qemu_version;
 use futon_resources::{KernelUse, LEAN_KERNEL};
 use futon_workdir::config::{ClientConfig, Config, MachineConfig};
 use gem5_stats::{Row, charts_page, read_rows, write_rows};
@@ -39,6 +40,7 @@ pub fn require_gem5_for_its_flags(args: &MachineArgs) -> Result<()> {
         ("--system", "system"),
         ("--param", "params"),
         ("--boot-cpu", "boot_cpu"),
+        ("--boot-machine", "boot_machine"),
         ("--cpu", "cpu"),
         ("--software-warmup", "software_warmup"),
         ("--uarch-warmup", "uarch_warmup"),
@@ -138,20 +140,50 @@ pub async fn prepare_gem5(
         goal,
         watchdogs: watchdogs(g),
         unconfined: g.unconfined,
+        stage: None,
         checkpoints,
         shared_checkpoints,
     };
+    let staged = staged(&settings, g).await?;
+    let settings = Gem5Settings { stage: staged.as_ref().ok().cloned(), ..settings };
     settings.check()?;
     ui.line(&format!(
         "gem5 {} · {} core, system {} · {} cores, {} MiB",
         settings.gem5.version, settings.core, settings.system, settings.cpus, settings.memory_mib
     ));
+    match &staged {
+        Ok(qemu) => ui.line(&format!("boots and warms up in {qemu}")),
+        Err(why) if settings.core.has_cycles() => ui.line(&format!("boots and warms up in gem5: {why}")),
+        Err(_) => {}
+    }
     Ok(Prepared {
         base: if found.is_some() { Base::Lean } else { Base::Docker },
         qemu: None,
         seccomp: found.map(|f| f.seccomp),
         machine: Box::new(Gem5Machine { settings }),
     })
+}
+
+/// The QEMU in which the guest is prepared, or why it is prepared in gem5.
+async fn staged(settings: &Gem5Settings, args: &Gem5Args) -> Result<std::result::Result<String, String>> {
+    let asked = args.boot_machine.as_deref();
+    if asked == Some("gem5") {
+        return Ok(Err("--boot-machine gem5".into()));
+    }
+    let why = match settings.cannot_stage() {
+        Some(why) => why.to_owned(),
+        None => match qemu_version().await {
+            Ok(version) => return Ok(Ok(version)),
+            Err(e) if asked.is_some() => return Err(e),
+            Err(e) => e.to_string(),
+        },
+    };
+    if asked.is_some() {
+        return Err(
+            Error::usage(format!("--boot-machine qemu: {why}")).hint("leave it out, or leave out what it excludes")
+        );
+    }
+    Ok(Err(why))
 }
 
 fn watchdogs(args: &Gem5Args) -> Watchdogs {

@@ -1,0 +1,302 @@
+//! The stage: the guest boots, starts its function and warms it up in QEMU, and stops the machine before the measured calls. What
+//! QEMU saves becomes a checkpoint of gem5's, written over a template that the same gem5 made.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use futon_common::{Context, Error, Result, sha256_bytes};
+use futon_machine::console::follow;
+use futon_machine::process::Ended;
+use futon_model::{Code, EventKind, GuestEvent, Outcome, PhaseReport, ShutdownReason};
+use futon_qemu::{Seen, StagingMachine, StagingQemu};
+use futon_stage::host::{Outbox, length_for, write_window};
+use qemu_to_gem5::{Checkpoint, Machine, RULES_VERSION, Stream, Target, boot, convert};
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use super::args::{CHECKPOINT, Start, kernel_command_line, window_base};
+use super::checkpoint::Ingredients;
+use super::diagnose::{Ending, Failure};
+use super::session::{CONSOLE, Finished, Shared, keep_console, last_lines, last_words, struck_failure, tail};
+use super::settings::Gem5Settings;
+
+/// How often the machine is looked at.
+const PERIOD: Duration = Duration::from_millis(20);
+
+/// Between the simulator's ticks: 1 GHz, the only clock at which QEMU counts (`-icount shift=0`).
+pub(super) const PERIOD_PS: u64 = 1000;
+
+/// The point that ends a workflow (`m5 fail -1`), and the largest one that does not tell of a failure: docs/gem5.md has the table.
+const THE_END: i64 = -1;
+const POINTS: [i64; 10] = [1, 2, 3, 4, 6, 10, 11, 20, 31, 32];
+
+/// QEMU's i440FX has no memory between here and 4 GiB.
+const HIGHEST: u64 = 0xE000_0000;
+
+/// Begins compressed files: gem5 reads its memory through zlib, which takes any other file as it is.
+const GZIP: [u8; 2] = [0x1F, 0x8B];
+
+const HINT: &str = "--boot-machine gem5 boots and warms up in gem5: slower, and without this step";
+
+/// Files of a staging machine in its folder.
+fn machine(folder: &Path, outdir: &Path, settings: &Gem5Settings, payload: &Path) -> Result<StagingMachine> {
+    let window = length_for(payload).context(|| format!("cannot read {}", payload.display()))?;
+    let end = window_base(settings) + window;
+    if end > HIGHEST {
+        return Err(Error::usage(format!(
+            "{} MiB of memory and an image of {} MiB do not fit into the staging machine",
+            settings.memory_mib,
+            window >> 20
+        ))
+        .hint(HINT));
+    }
+    Ok(StagingMachine {
+        folder: folder.to_owned(),
+        memory: folder.join("memory"),
+        memory_mib: end >> 20,
+        rom: folder.join("rom"),
+        console: outdir.join(CONSOLE),
+        vcpus: settings.cpus,
+        stop_slot: boot::STOP_SLOT,
+    })
+}
+
+/// Adds what shapes the staged state, beside kernel, initramfs and payload.
+pub(super) fn add_ingredients(i: &mut Ingredients, settings: &Gem5Settings, payload: &Path) -> Result<()> {
+    let (folder, outdir) = (Path::new("/stage"), Path::new("/stage/out"));
+    i.add("qemu", settings.stage.clone().unwrap_or_default());
+    i.add("machine", machine(folder, outdir, settings, payload)?.shape());
+    i.add("cmdline", kernel_command_line(settings));
+    i.add("rules", RULES_VERSION);
+    i.add("rom", sha256_bytes(boot::rom(0, settings.cpus)));
+    Ok(())
+}
+
+/// Runs the stage to its end. Its output folder must be there.
+pub(super) async fn run(start: &Start<'_>, template: &Path, shared: &mut Shared) -> Result<Finished> {
+    let begin = Instant::now();
+    let outdir = start.outdir();
+    shared.watchdog.process(true, begin);
+    let staging = machine(start.folder, &outdir, start.settings, &shared.payload)?;
+    prepare(&staging, start.settings, &shared.payload).await?;
+    let mut qemu = staging.start().await?;
+    let mut stage = Stage {
+        outbox: Outbox::open(&staging.memory, window_base(start.settings), &outdir)
+            .context(|| format!("cannot read {}", staging.memory.display()))?,
+        outdir: outdir.clone(),
+        console_size: 0,
+        passed: false,
+    };
+    let alarms = CancellationToken::new();
+    let follower = tokio::spawn(follow(staging.console.clone(), shared.events.clone(), alarms.clone()));
+    let (ending, ended) = stage.until_it_stops(&mut qemu, shared).await;
+    let (ending, ended, stopped_at) = match ending {
+        Ending::CheckpointWritten => {
+            let state = staging.folder.join("state");
+            let file = File::create(&state).context(|| format!("cannot write {}", state.display()))?;
+            let saved = qemu.save(file).await;
+            qemu.end().await;
+            let moved = match saved {
+                Ok(()) => move_over(&staging, &state, template, start.settings, outdir.join(CHECKPOINT)).await,
+                Err(e) => Err(e),
+            };
+            match moved {
+                Ok(ns) => (Ending::CheckpointWritten, Ended { status: Some(0), signal: None }, Some(ns)),
+                Err(e) => (Ending::Failed(failed(&e)), Ended::default(), None),
+            }
+        }
+        other => {
+            qemu.end().await;
+            (other, ended, None)
+        }
+    };
+    alarms.cancel();
+    let _ = follower.await;
+    keep_console(&staging.console, &shared.console);
+    if stopped_at.is_none() {
+        // As large as the guest's memory, and of no use to anybody.
+        let _ = fs::remove_file(&staging.memory);
+    }
+    let seconds = |ns: u64| Duration::from_nanos(ns).as_secs_f64();
+    let report = PhaseReport {
+        name: start.phase.name().into(),
+        host_s: (begin.elapsed().as_secs_f64() * 100.0).round() / 100.0,
+        sim_s: stopped_at.map(seconds),
+        insts: None,
+        final_tick: stopped_at.map(|ns| ns.saturating_mul(PERIOD_PS)),
+        insts_to_script: None,
+    };
+    let tail = last_lines(&tail(&staging.folder.join("qemu.log")), 10);
+    Ok(Finished { ending, ended, events: Vec::new(), report, outdir, tail })
+}
+
+/// Writes the machine's memory and ROM.
+async fn prepare(staging: &StagingMachine, settings: &Gem5Settings, payload: &Path) -> Result<()> {
+    let (staging, settings, payload) = (staging.clone(), settings.clone(), payload.to_owned());
+    let writing = spawn_blocking(move || {
+        let read = |path: &Path| fs::read(path).context(|| format!("cannot read {}", path.display()));
+        let kernel = read(&settings.kernel)?;
+        let initrd = settings.initrd.as_deref().map(read).transpose()?;
+        let initrds: Vec<&[u8]> = initrd.iter().map(Vec::as_slice).collect();
+        let line = kernel_command_line(&settings);
+        let guest = boot::Guest {
+            kernel: &kernel,
+            initrds: &initrds,
+            command_line: &line,
+            memory_mib: settings.memory_mib,
+            file_mib: u32::try_from(staging.memory_mib).unwrap_or(u32::MAX),
+        };
+        let entry = boot::write_memory(&staging.memory, &guest).map_err(|e| Error::infra(e.to_string()).hint(HINT))?;
+        let failed = || format!("cannot write {}", staging.memory.display());
+        let memory = File::options().read(true).write(true).open(&staging.memory).context(failed)?;
+        write_window(&memory, window_base(&settings), &payload).context(failed)?;
+        let failed = || format!("cannot write {}", staging.rom.display());
+        fs::write(&staging.rom, boot::rom(entry, settings.cpus)).context(failed)
+    });
+    writing.await.context(|| "preparing the staging machine was interrupted".into())?
+}
+
+/// What the host hears of the guest while it is staged.
+struct Stage {
+    outbox: Outbox,
+    outdir: PathBuf,
+    console_size: u64,
+    /// Whether the guest says that its workflow is done.
+    passed: bool,
+}
+
+impl Stage {
+    /// Hears the guest until it stops the machine (said by [`Ending::CheckpointWritten`]) or ends.
+    async fn until_it_stops(&mut self, qemu: &mut StagingQemu, shared: &mut Shared) -> (Ending, Ended) {
+        let ended = qemu.ended();
+        tokio::pin!(ended);
+        loop {
+            let strike = shared.watchdog.next();
+            let over = tokio::select! {
+                biased;
+                () = shared.cancel.cancelled() => return (Ending::Died, Ended::default()),
+                ended = &mut ended => Some(ended),
+                () = tokio::time::sleep_until(strike.at.into()) => {
+                    let last = last_words(&self.outdir.join(CONSOLE));
+                    return (Ending::Failed(struck_failure(&strike, &last)), Ended::default());
+                }
+                () = tokio::time::sleep(PERIOD) => None,
+            };
+            // What it wrote before it stopped is there when it has.
+            let seen = if over.is_none() { qemu.look().await } else { Ok(Seen::Running) };
+            match self.hear(shared, over.is_some()) {
+                Ok(None) => {}
+                Ok(Some(ending)) => return (ending, over.unwrap_or_default()),
+                Err(e) => {
+                    return (
+                        Ending::Failed(Failure::new(Outcome::Infra, Code::HostFailed, e.to_string(), "")),
+                        Ended::default(),
+                    );
+                }
+            }
+            match (over, seen) {
+                (Some(ended), _) => {
+                    let ending = match qemu.shutdown() {
+                        Some(ShutdownReason::GuestReset) => Ending::GuestReset,
+                        Some(ShutdownReason::GuestShutdown) => Ending::GuestShutdown,
+                        _ => Ending::Died,
+                    };
+                    return (ending, ended);
+                }
+                (None, Ok(Seen::Stopped)) => return (Ending::CheckpointWritten, Ended::default()),
+                (None, Ok(Seen::Running)) => {}
+                // It may just have ended: the next round says so.
+                (None, Err(e)) if e.to_string().contains("QEMU has ended") => {}
+                (None, Err(e)) => return (Ending::Failed(failed(&e)), Ended::default()),
+            }
+        }
+    }
+
+    /// Takes what is new; says how the guest ended, if it says that it did.
+    fn hear(&mut self, shared: &mut Shared, last: bool) -> io::Result<Option<Ending>> {
+        let points = self.outbox.take()?;
+        let mut alive = !points.is_empty();
+        for event in shared.channel.poll(&self.outdir, last) {
+            alive = true;
+            self.passed |=
+                matches!(event, EventKind::Guest { authentic: true, guest: GuestEvent::Finish { status: 0 } });
+            // The receiver goes away only when the run is over.
+            let _ = shared.events.send(event);
+        }
+        if shared.channel.script_seen() {
+            shared.watchdog.booted();
+        }
+        let size = fs::metadata(self.outdir.join(CONSOLE)).map_or(0, |m| m.len());
+        alive |= size != std::mem::replace(&mut self.console_size, size);
+        if alive {
+            shared.watchdog.sign_of_life(Instant::now());
+        }
+        Ok(points.into_iter().find_map(|point| self.end_by(point)))
+    }
+
+    fn end_by(&self, point: i64) -> Option<Ending> {
+        match point {
+            THE_END if self.passed => Some(Ending::Failed(Failure::new(
+                Outcome::Infra,
+                Code::StagingFailed,
+                "the guest came to its end on the staging machine: nothing stopped it before the measured calls, and nothing was measured",
+                HINT,
+            ))),
+            THE_END => Some(Ending::GuestShutdown),
+            _ if POINTS.contains(&point) => None,
+            _ => Some(Ending::Failed(Failure::new(
+                Outcome::Failed,
+                Code::StepFailed,
+                format!("the guest reported failure {point} (m5 fail {point})"),
+                "see results.log and the console; docs/gem5.md lists the codes that are not failures",
+            ))),
+        }
+    }
+}
+
+/// Makes the checkpoint; returns the guest's time at the stop, nanoseconds.
+async fn move_over(
+    staging: &StagingMachine,
+    state: &Path,
+    template: &Path,
+    settings: &Gem5Settings,
+    target: PathBuf,
+) -> Result<u64> {
+    let (memory, state, template) = (staging.memory.clone(), state.to_owned(), template.join("m5.cpt"));
+    let memory_bytes = window_base(settings);
+    let cpus = settings.cpus;
+    let moving = spawn_blocking(move || {
+        let refused =
+            |e: qemu_to_gem5::TransferError| Error::infra(format!("gem5 cannot take the machine over: {e}")).hint(HINT);
+        let bytes = fs::read(&state).context(|| format!("cannot read {}", state.display()))?;
+        let machine = Stream::parse(&bytes).and_then(|stream| Machine::from_stream(&stream, cpus)).map_err(refused)?;
+        let text = fs::read_to_string(&template).context(|| format!("cannot read {}", template.display()))?;
+        let target_machine = Target { cpus, period_ps: PERIOD_PS, memory_bytes };
+        let checkpoint = Checkpoint::parse(&text)
+            .and_then(|template| convert(&machine, &template, &target_machine))
+            .map_err(refused)?;
+        let name = checkpoint.memory_file().map_err(refused)?.to_owned();
+        fs::create_dir_all(&target).context(|| format!("cannot make {}", target.display()))?;
+        let file = target.join("m5.cpt");
+        fs::write(&file, checkpoint.to_text()).context(|| format!("cannot write {}", file.display()))?;
+        // The window is no memory of the simulated machine.
+        let failed = || format!("cannot write {}", memory.display());
+        let raw = File::options().read(true).write(true).open(&memory).context(failed)?;
+        let mut first = [0; 2];
+        raw.read_exact_at(&mut first, 0).context(failed)?;
+        if first == GZIP {
+            return Err(Error::infra("gem5 would take the guest's memory for a compressed file").hint(HINT));
+        }
+        raw.set_len(memory_bytes).context(failed)?;
+        fs::rename(&memory, target.join(name)).context(failed)?;
+        Ok(machine.stopped_at_ns())
+    });
+    moving.await.context(|| "moving the machine to gem5 was interrupted".into())?
+}
+
+fn failed(error: &Error) -> Failure {
+    Failure::new(Outcome::Infra, Code::StagingFailed, error.to_string(), error.hint_text().unwrap_or_default())
+}

@@ -1,0 +1,262 @@
+//! A staging machine: QEMU as the machine that gem5 models, up to the moment at which gem5 takes over.
+//!
+//! It counts instructions: one is a nanosecond of the guest's time, and idle time is skipped. So a run can be repeated to the bit.
+//! It has nothing that gem5 lacks: no network, no disk, no ACPI; firmware is a ROM that jumps into the kernel. Processor and
+//! devices are described in docs/gem5.md.
+
+use std::fs::File;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futon_common::{Context, Error, Result};
+use futon_machine::process::{self, Ended, Guarded, Start};
+use futon_machine::{Confinement, GuardArguments};
+use futon_model::{EventKind, ShutdownReason};
+use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::args::escape;
+use super::confine::{SANDBOX, qemus_own};
+use super::machine::{QEMU, is_of_sandbox, last_lines};
+use super::qmp::{self, Qmp};
+
+/// Longest time to write the state of processors and devices, some tens of KiB.
+const SAVE_LIMIT: Duration = Duration::from_secs(60);
+
+/// How often the machine may go on because a processor was not idle when the guest stopped it.
+const STOPS: u32 = 200;
+
+/// What gem5's processor offers (X86ISA.py: leaves 1, 7 and 0x80000001), as far as QEMU has it, and nothing more: kernel and programs
+/// choose their code by it once.
+const CPU: &str = "base,vendor=HygonGenuine,family=15,model=37,stepping=1,model-id=futon staging CPU,level=0xd,xlevel=0x80000008,\
+min-level=0,min-xlevel=0,phys-bits=40,+fpu,+vme,+de,+pse,+tsc,+msr,+pae,+mce,+cx8,+apic,+sep,+mtrr,+pge,+mca,+cmov,+pat,+pse36,+clflush,\
++acpi,+mmx,+fxsr,+sse,+sse2,+ss,+pni,+ssse3,+clflushopt,+clwb,+syscall,+nx,+mmxext,+rdtscp,+lm,+3dnowext,+3dnow,+lahf-lm,-hypervisor";
+
+/// A staging machine, to be started.
+#[derive(Debug, Clone)]
+pub struct StagingMachine {
+    /// Folder that QEMU may write to.
+    pub folder: PathBuf,
+    /// The file that is the machine's memory, in that folder.
+    pub memory: PathBuf,
+    /// Its size, MiB.
+    pub memory_mib: u64,
+    /// The boot ROM, in that folder.
+    pub rom: PathBuf,
+    /// Where the guest's console goes, in that folder.
+    pub console: PathBuf,
+    /// Virtual processors.
+    pub vcpus: u32,
+    /// PCI slot of the device that stops the machine.
+    pub stop_slot: u32,
+}
+
+impl StagingMachine {
+    /// QEMU's arguments, without the program's name. QMP is on descriptor 4.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<String> {
+        let file = |path: &Path| escape(path);
+        let memory =
+            format!("memory-backend-file,id=ram,size={}M,mem-path={},share=on", self.memory_mib, file(&self.memory));
+        let cpus = format!("{},sockets={}", self.vcpus, self.vcpus);
+        let words = [
+            ["-name", "futon-stage"],
+            ["-machine", "pc,acpi=off,hpet=off,usb=off,vmport=off,smm=off,memory-backend=ram"],
+            ["-object", &memory],
+            ["-m", &format!("{}M", self.memory_mib)],
+            ["-smp", &cpus],
+            ["-cpu", CPU],
+            ["-bios", &self.rom.display().to_string()],
+            // As gem5's: version 0x20 has a register more, which Linux would use.
+            ["-global", "ioapic.version=0x11"],
+            ["-global", "apic-common.vapic=off"],
+            ["-display", "none"],
+            ["-chardev", &format!("file,id=console0,path={}", file(&self.console))],
+            ["-serial", "chardev:console0"],
+            ["-chardev", "socket,id=qmp0,fd=4"],
+            ["-mon", "chardev=qmp0,mode=control"],
+            // gem5's power-on time.
+            ["-rtc", "base=2026-01-01T00:00:00,clock=vm"],
+            // The guest's write to the device of this name stops the machine in that very instruction.
+            ["-action", "panic=pause,reboot=shutdown,shutdown=poweroff"],
+            ["-icount", "shift=0,sleep=off"],
+            ["-device", &format!("pvpanic-pci,addr={:#x},events=1", self.stop_slot)],
+        ];
+        let mut words: Vec<String> = words.iter().flatten().map(|word| (*word).to_owned()).collect();
+        words.extend(["-nodefaults", "-no-user-config"].map(str::to_owned));
+        words
+    }
+
+    /// The arguments as they are on every host, for the keys of what is staged.
+    #[must_use]
+    pub fn shape(&self) -> String {
+        let there = format!("{}/", self.folder.display());
+        self.arguments().join(" ").replace(&there, "")
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When QEMU cannot be started.
+    pub async fn start(&self) -> Result<StagingQemu> {
+        match self.try_to_start(true).await? {
+            Some(running) => Ok(running),
+            None => self.try_to_start(false).await?.ok_or_else(|| Error::infra("QEMU ended when it began")),
+        }
+    }
+
+    /// Nothing where QEMU cannot filter its own system calls.
+    async fn try_to_start(&self, sandbox: bool) -> Result<Option<StagingQemu>> {
+        let (ours, theirs) = UnixStream::pair().context(|| "cannot make a socket pair".into())?;
+        let mut command = vec![QEMU.to_owned()];
+        command.extend(self.arguments());
+        if sandbox {
+            command.extend(["-sandbox".to_owned(), SANDBOX.to_owned()]);
+        }
+        process::record_command(&self.folder.join("qemu.command"), &command)?;
+        let log = self.folder.join("qemu.log");
+        let confinement = Confinement {
+            write: vec![self.folder.clone()],
+            read: Some(qemus_own()),
+            // It has no network card.
+            connect: Some(Vec::new()),
+            best_effort: true,
+        };
+        let arguments =
+            GuardArguments { log: log.clone(), command, confinement: Some(confinement), ..GuardArguments::default() };
+        let mut guarded = match process::start(arguments, vec![theirs.into()]).await? {
+            Start::Running(guarded) => *guarded,
+            Start::Refused(why) => return Err(Error::infra(format!("cannot start {QEMU}: {why}"))),
+        };
+        ours.set_nonblocking(true).context(|| "cannot set up QMP's socket".into())?;
+        let ours = tokio::net::UnixStream::from_std(ours).context(|| "cannot set up QMP's socket".into())?;
+        let (said, heard) = unbounded_channel();
+        let (mut qmp, _) = qmp::connect(ours, said);
+        if let Err(e) = qmp.negotiate().await {
+            guarded.end().await;
+            let said = last_lines(&log, 1);
+            if sandbox && is_of_sandbox(&said) {
+                return Ok(None);
+            }
+            return Err(if said.is_empty() { e } else { Error::infra(format!("{QEMU}: {said}")) });
+        }
+        let unconfined = guarded.unconfined.take();
+        Ok(Some(StagingQemu { guarded, qmp, heard, again: 0, unconfined }))
+    }
+}
+
+/// A staging machine that runs.
+#[derive(Debug)]
+pub struct StagingQemu {
+    guarded: Guarded,
+    qmp: Qmp,
+    heard: UnboundedReceiver<EventKind>,
+    again: u32,
+    /// Why QEMU is not confined, where it is not.
+    pub unconfined: Option<String>,
+}
+
+/// What a look at the machine shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// It runs.
+    Running,
+    /// The guest has stopped it, and the other processors are idle.
+    Stopped,
+}
+
+impl StagingQemu {
+    /// Waits for the process's end in the background; at most once.
+    pub fn ended(&mut self) -> impl Future<Output = Ended> + Send + 'static {
+        self.guarded.ended()
+    }
+
+    /// Looks whether the guest has stopped the machine. QEMU stops the processor that asks for it at once, and the others a little
+    /// later: if one of them was not idle, the state would depend on the host's load, and so the machine goes on. The guest then stops
+    /// it again.
+    ///
+    /// # Errors
+    /// When QEMU does not answer, or the other processors never rest.
+    pub async fn look(&mut self) -> Result<Seen> {
+        let status = self.qmp.execute("query-status", &json!({})).await?;
+        if status.get("running").and_then(Value::as_bool) == Some(true)
+            || status.get("status").and_then(Value::as_str) != Some("guest-panicked")
+        {
+            return Ok(Seen::Running);
+        }
+        let registers = json!({ "command-line": "info registers -a" });
+        let registers = self.qmp.execute("human-monitor-command", &registers).await?;
+        if others_are_halted(registers.as_str().unwrap_or_default()) {
+            return Ok(Seen::Stopped);
+        }
+        if self.again == STOPS {
+            return Err(Error::infra(format!(
+                "the guest stopped the staging machine {STOPS} times, and never with its other processors idle"
+            ))
+            .hint(
+                "does the function compute without pause between calls? --boot-machine gem5 does not need the pause",
+            ));
+        }
+        self.again += 1;
+        self.qmp.execute("cont", &json!({})).await?;
+        Ok(Seen::Running)
+    }
+
+    /// Writes the stopped machine's state, without its memory.
+    ///
+    /// # Errors
+    /// When QEMU cannot, or the file cannot be written.
+    pub async fn save(&mut self, to: File) -> Result<()> {
+        self.qmp.ignore_shared_memory().await?;
+        self.qmp.save_state(to, SAVE_LIMIT).await
+    }
+
+    /// Why the guest has ended the machine, where it has.
+    pub fn shutdown(&mut self) -> Option<ShutdownReason> {
+        while let Ok(event) = self.heard.try_recv() {
+            if let EventKind::MachineShutdown { reason } = event {
+                return Some(reason);
+            }
+        }
+        None
+    }
+
+    /// Ends it.
+    pub async fn end(&mut self) {
+        self.guarded.end().await;
+    }
+}
+
+/// Whether all processors but the first are halted, in the monitor's words.
+fn others_are_halted(registers: &str) -> bool {
+    let halted: Vec<&str> = registers.split("HLT=").skip(1).filter_map(|rest| rest.get(..1)).collect();
+    !halted.is_empty() && halted.iter().skip(1).all(|flag| *flag == "1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_processor_may_run_and_no_other() {
+        let registers = |flags: &[&str]| -> String {
+            flags.iter().map(|flag| format!("CPU#0\nRAX=0 II=0 A20=1 SMM=0 HLT={flag}\nES=0")).collect()
+        };
+        assert!(others_are_halted(&registers(&["0", "1"])) && others_are_halted(&registers(&["0"])));
+        assert!(others_are_halted(&registers(&["1", "1", "1"])));
+        assert!(!others_are_halted(&registers(&["0", "1", "0"])) && !others_are_halted(""));
+    }
+
+    #[test]
+    fn its_shape_does_not_depend_on_the_folder() {
+        let shape = |folder: &str| {
+            let file = |name| PathBuf::from(folder).join(name);
+            let (memory, rom, console) = (file("mem"), file("rom"), file("console"));
+            let folder = folder.into();
+            StagingMachine { folder, memory, memory_mib: 1100, rom, console, vcpus: 2, stop_slot: 0x1e }.shape()
+        };
+        assert_eq!(shape("/a"), shape("/b/c"));
+        assert!(shape("/a").contains("-icount shift=0,sleep=off") && !shape("/a").contains("/a"), "{}", shape("/a"));
+    }
+}
