@@ -1,9 +1,9 @@
 #!/bin/sh
 # Plays gem5 for tests: the event lines, files and last words of real runs, without a simulation.
-# FAKE_GEM5 says what goes wrong, as SCENARIO or PHASE:SCENARIO.
+# FAKE_GEM5 says what goes wrong, as SCENARIO or PHASE:SCENARIO. FAKE_TEMPLATE is the checkpoint that it writes as a template.
 set -u
 
-outdir='' script='' readfile='' checkpoint='' restore='' cpu=atomic
+outdir='' script='' kernel='' readfile='' checkpoint='' restore='' cpu=atomic
 while [ $# -gt 0 ]; do
     case $1 in
     -d) outdir=$2 && shift ;;
@@ -12,7 +12,8 @@ while [ $# -gt 0 ]; do
     --checkpoint) checkpoint=$2 && shift ;;
     --restore) restore=$2 && shift ;;
     --cpu) cpu=$2 && shift ;;
-    --kernel | --initrd | --system | --cpus | --mem-mib | --seed | --max-ms | --work-items | --slice-ms) shift ;;
+    --kernel) kernel=$2 && shift ;;
+    --apic-divider | --initrd | --system | --cpus | --mem-mib | --seed | --max-ms | --work-items | --slice-ms) shift ;;
     esac
     shift
 done
@@ -24,7 +25,12 @@ case $script in
     ;;
 esac
 
-if [ -z "$readfile" ]; then phase=boot
+case $kernel in
+*/template/kernel) phase=template ;;
+*) phase='' ;;
+esac
+if [ -n "$phase" ]; then :
+elif [ -z "$readfile" ]; then phase=boot
 elif [ -n "$checkpoint" ]; then phase=setup
 elif [ "$cpu" != atomic ]; then phase=evaluate
 else phase=run; fi
@@ -53,7 +59,8 @@ panic() {
 }
 take_checkpoint() {
     mkdir -p "$checkpoint"
-    echo '[Globals]' >"$checkpoint/m5.cpt"
+    if [ $phase = template ]; then cp "$FAKE_TEMPLATE" "$checkpoint/m5.cpt"
+    else echo '[Globals]' >"$checkpoint/m5.cpt"; fi
     echo "memory of $phase" >"$checkpoint/system.physmem.store0.pmem"
     event "\"event\":\"checkpoint\",\"folder\":\"$checkpoint\""
     end 0 'the checkpoint is written'
@@ -81,6 +88,7 @@ malformed) echo 'futon-event: {"event":"warp"}' && end 0 'well' ;;
 esac
 
 printf '[    0.100000] Linux version 6.12 (fake)\n' >>"$console"
+[ $phase != template ] || take_checkpoint
 [ $phase != boot ] || { tick=520000000000 insts=163000000 && take_checkpoint; }
 [ "$scenario" != no-script ] || panic "could not open file $readfile"
 

@@ -14,3 +14,4 @@ mod load;
 mod made;
 mod passes;
 mod real;
+mod staged;
