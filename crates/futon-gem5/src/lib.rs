@@ -32,6 +32,7 @@ pub use machine::Gem5Machine;
 pub use script::{ConfigScript, FILES as CONFIG_FILES};
 pub use seed::Seed;
 pub use settings::{BootCore, Gem5Settings, Goal, Watchdogs};
+pub use stage::staging_is_tried_with;
 
 #[cfg(test)]
 #[path = "../../futon-model/tests/sample/mod.rs"]

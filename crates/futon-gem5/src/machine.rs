@@ -22,7 +22,7 @@ use super::session::Shared;
 use super::settings::{BootCore, Gem5Settings};
 use super::watchdog::Watchdog;
 use super::wrong::wrong_instructions;
-use super::{Seed, script};
+use super::{Seed, script, stage};
 
 /// A gem5 machine.
 #[derive(Debug, Clone)]
@@ -86,11 +86,6 @@ impl Machine for Gem5Machine {
         let mut settings = self.settings.clone();
         settings.check()?;
         let mut remarks = remarks(&settings);
-        if launch.plan.client.is_none() && settings.stage.take().is_some() {
-            remarks.push(
-                "booted in gem5, since no test client stops the staging machine before the measured calls".into(),
-            );
-        }
         let root = launch.folder.parent().unwrap_or(&launch.folder);
         let workdir = WorkDir::open(root)?;
         let folder = launch.folder.join("gem5");
@@ -100,6 +95,18 @@ impl Machine for Gem5Machine {
         let seed = settings.seed.clone().unwrap_or_else(|| Seed::of_plan(&plan));
         let payload = folder.join("payload");
         write_payload(&payload, &workdir, &settings, &seed)?;
+        let mut instead = None;
+        if settings.stage.is_some() {
+            let why = match &plan.client {
+                None => Some("no test client stops the staging machine before the measured calls".to_owned()),
+                Some(_) => stage::too_large(&settings, &payload)?,
+            };
+            if let Some(why) = why {
+                settings.stage = None;
+                remarks.push(format!("booted in gem5: {why}"));
+                instead = Some(Self { settings: settings.clone() }.report());
+            }
+        }
         if let Some(bundle) = workdir.served().get(BUNDLE) {
             let wrong = wrong_instructions(bundle).context(|| format!("cannot read {}", bundle.display()))?;
             remarks.extend(wrong.into_iter().map(|(path, count)| {
@@ -112,6 +119,7 @@ impl Machine for Gem5Machine {
         }
 
         let cancel = CancellationToken::new();
+        let remarks = Arc::new(Mutex::new(remarks));
         let shared = Shared {
             events: events.clone(),
             channel: Channel::new(seed.token(&launch.plan)),
@@ -120,6 +128,7 @@ impl Machine for Gem5Machine {
             console: launch.folder.join("console.log"),
             exit: None,
             payload: payload.clone(),
+            remarks: Arc::clone(&remarks),
         };
         let sheet = workdir.sheet()?;
         let mut run = Run { settings, sheet, plan, seed, folder, uploads: workdir.uploads(), payload, shared };
@@ -141,7 +150,7 @@ impl Machine for Gem5Machine {
             let gone = EventKind::MachineExited { status: None, signal: None, stderr: String::new() };
             let _ = events.send(run.shared.exit.take().unwrap_or(gone));
         });
-        Ok(Box::new(RunningGem5 { cancel, task: Some(task), report, remarks }))
+        Ok(Box::new(RunningGem5 { cancel, task: Some(task), report, remarks, instead }))
     }
 }
 
@@ -163,7 +172,9 @@ struct RunningGem5 {
     cancel: CancellationToken,
     task: Option<JoinHandle<()>>,
     report: Arc<Mutex<Option<SimulationReport>>>,
-    remarks: Vec<String>,
+    remarks: Arc<Mutex<Vec<String>>>,
+    /// The machine's report, where it does not boot as was planned.
+    instead: Option<MachineReport>,
 }
 
 #[async_trait]
@@ -173,7 +184,11 @@ impl Running for RunningGem5 {
     }
 
     fn remarks(&self) -> Vec<String> {
-        self.remarks.clone()
+        self.remarks.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn report(&self) -> Option<MachineReport> {
+        self.instead.clone()
     }
 
     fn simulation(&self) -> Option<SimulationReport> {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futon_common::{Error, Result};
@@ -41,6 +42,8 @@ pub(super) struct Shared {
     pub(super) exit: Option<EventKind>,
     /// What the guest gets by `readfile`, once.
     pub(super) payload: PathBuf,
+    /// What is remarked while it runs.
+    pub(super) remarks: Arc<Mutex<Vec<String>>>,
 }
 
 impl Shared {

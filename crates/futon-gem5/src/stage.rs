@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use futon_common::{Context, Error, Result, sha256_bytes};
@@ -23,6 +24,33 @@ use super::diagnose::{Ending, Failure};
 use super::session::{CONSOLE, Finished, Shared, keep_console, last_lines, last_words, struck_failure, tail};
 use super::settings::Gem5Settings;
 
+/// Releases between which machines have been moved and measured. The description in QEMU's stream and the names in gem5's checkpoints
+/// would have others refused, but only when the guest is prepared.
+const TRIED_QEMU: [&str; 1] = ["7.2"];
+const TRIED_GEM5: [&str; 1] = ["24.0"];
+
+/// Whether a machine has been moved from such a QEMU (its version line) to such a gem5 (its version); why not, if not.
+///
+/// # Errors
+/// The reason, in words for people.
+pub fn staging_is_tried_with(qemu: &str, gem5: &str) -> std::result::Result<(), String> {
+    let of = |version: &str, tried: &[&str]| {
+        let part_of =
+            |tried: &&str| version.strip_prefix(tried).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        tried.iter().any(part_of)
+    };
+    let release = qemu.strip_prefix("QEMU emulator version ").unwrap_or(qemu).split(' ').next().unwrap_or_default();
+    for (what, version, tried) in [("QEMU", release, &TRIED_QEMU), ("gem5", gem5, &TRIED_GEM5)] {
+        if !of(version, tried) {
+            let tried = tried.join(", ");
+            return Err(format!(
+                "no machine was moved with {what} {version} yet, only with {tried}; --boot-machine qemu tries it"
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// How often the machine is looked at.
 const PERIOD: Duration = Duration::from_millis(20);
 
@@ -33,26 +61,35 @@ pub(super) const PERIOD_PS: u64 = 1000;
 const THE_END: i64 = -1;
 const POINTS: [i64; 10] = [1, 2, 3, 4, 6, 10, 11, 20, 31, 32];
 
-/// QEMU's i440FX has no memory between here and 4 GiB.
-const HIGHEST: u64 = 0xE000_0000;
+/// gem5's PC has devices from here on.
+const HIGHEST: u64 = 3072 << 20;
 
 /// Begins compressed files: gem5 reads its memory through zlib, which takes any other file as it is.
 const GZIP: [u8; 2] = [0x1F, 0x8B];
 
 const HINT: &str = "--boot-machine gem5 boots and warms up in gem5: slower, and without this step";
 
+/// Where a staging machine's memory ends, bytes: behind the guest's own and the window.
+fn end_of_memory(settings: &Gem5Settings, payload: &Path) -> Result<u64> {
+    let window = length_for(payload).context(|| format!("cannot read {}", payload.display()))?;
+    Ok(window_base(settings) + window)
+}
+
+/// Whether guest and payload fit into a staging machine; why not, if they do not.
+pub(super) fn too_large(settings: &Gem5Settings, payload: &Path) -> Result<Option<String>> {
+    let end = end_of_memory(settings, payload)?;
+    Ok((end > HIGHEST).then(|| {
+        format!(
+            "{} MiB of memory and {} MiB for the image are more than the 3072 MiB of a staging machine",
+            settings.memory_mib,
+            (end - window_base(settings)) >> 20
+        )
+    }))
+}
+
 /// Files of a staging machine in its folder.
 fn machine(folder: &Path, outdir: &Path, settings: &Gem5Settings, payload: &Path) -> Result<StagingMachine> {
-    let window = length_for(payload).context(|| format!("cannot read {}", payload.display()))?;
-    let end = window_base(settings) + window;
-    if end > HIGHEST {
-        return Err(Error::usage(format!(
-            "{} MiB of memory and an image of {} MiB do not fit into the staging machine",
-            settings.memory_mib,
-            window >> 20
-        ))
-        .hint(HINT));
-    }
+    let end = end_of_memory(settings, payload)?;
     Ok(StagingMachine {
         folder: folder.to_owned(),
         memory: folder.join("memory"),
@@ -83,6 +120,7 @@ pub(super) async fn run(start: &Start<'_>, template: &Path, shared: &mut Shared)
     let staging = machine(start.folder, &outdir, start.settings, &shared.payload)?;
     prepare(&staging, start.settings, &shared.payload).await?;
     let mut qemu = staging.start().await?;
+    shared.remarks.lock().unwrap_or_else(PoisonError::into_inner).append(&mut qemu.remarks);
     let mut stage = Stage {
         outbox: Outbox::open(&staging.memory, window_base(start.settings), &outdir)
             .context(|| format!("cannot read {}", staging.memory.display()))?,
@@ -299,4 +337,24 @@ async fn move_over(
 
 fn failed(error: &Error) -> Failure {
     Failure::new(Outcome::Infra, Code::StagingFailed, error.to_string(), error.hint_text().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_releases_that_were_tried_are_staged_by_themselves() {
+        let debian = "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7+deb12u18+b3)";
+        assert_eq!(staging_is_tried_with(debian, "24.0.0.1"), Ok(()));
+        for (qemu, gem5, named) in [
+            ("QEMU emulator version 8.2.2 (Debian 1:8.2.2+ds-0ubuntu1)", "24.0.0.1", "QEMU 8.2.2"),
+            ("QEMU emulator version 7.20.0", "24.0.0.1", "QEMU 7.20.0"),
+            (debian, "24.1.0.0", "gem5 24.1.0.0"),
+            (debian, "unknown", "gem5 unknown"),
+        ] {
+            let why = staging_is_tried_with(qemu, gem5).unwrap_err();
+            assert!(why.contains(named) && why.contains("--boot-machine qemu"), "{why}");
+        }
+    }
 }

@@ -124,7 +124,7 @@ fn on_gem5(source: &Source) -> Result<u8> {
         Ok(m5) if code == 0 => m5.exit(0),
         Ok(m5) => m5.fail(0, i32::from(code)),
         Err(error) => {
-            println!("futon: the run script ended with status {code}, and no simulator is there to hear it: {error}")
+            println!("futon: the run script ended with status {code}, and no simulator is there to hear it: {error}");
         }
     }
     Ok(code)

@@ -79,7 +79,7 @@ pub trait Running: Send {
     /// The listening socket of this machine's exchange, at the first call.
     fn take_listener(&mut self) -> Option<TcpListener>;
 
-    /// Remarks on how it was started, for the report.
+    /// Remarks on how it was started, for the report; asked again when the run is over.
     fn remarks(&self) -> Vec<String> {
         Vec::new()
     }

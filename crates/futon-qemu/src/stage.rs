@@ -36,15 +36,15 @@ min-level=0,min-xlevel=0,phys-bits=40,+fpu,+vme,+de,+pse,+tsc,+msr,+pae,+mce,+cx
 /// A staging machine, to be started.
 #[derive(Debug, Clone)]
 pub struct StagingMachine {
-    /// Folder that QEMU may write to.
+    /// Folder of QEMU's command line and output.
     pub folder: PathBuf,
-    /// The file that is the machine's memory, in that folder.
+    /// The file that is the machine's memory. It is there, and QEMU writes to it and to the console alone.
     pub memory: PathBuf,
     /// Its size, MiB.
     pub memory_mib: u64,
-    /// The boot ROM, in that folder.
+    /// The boot ROM.
     pub rom: PathBuf,
-    /// Where the guest's console goes, in that folder.
+    /// Where the guest's console goes.
     pub console: PathBuf,
     /// Virtual processors.
     pub vcpus: u32,
@@ -91,8 +91,9 @@ impl StagingMachine {
     /// The arguments as they are on every host, for the keys of what is staged.
     #[must_use]
     pub fn shape(&self) -> String {
-        let there = format!("{}/", self.folder.display());
-        self.arguments().join(" ").replace(&there, "")
+        let bare = |file: &Path| file.file_name().map(PathBuf::from).unwrap_or_default();
+        let (memory, rom, console) = (bare(&self.memory), bare(&self.rom), bare(&self.console));
+        Self { memory, rom, console, ..self.clone() }.arguments().join(" ")
     }
 
     /// Starts it.
@@ -116,9 +117,11 @@ impl StagingMachine {
         }
         process::record_command(&self.folder.join("qemu.command"), &command)?;
         let log = self.folder.join("qemu.log");
+        // The rule for a file needs the file. A folder is not among them: QEMU makes no file, and no link to one.
+        File::create(&self.console).context(|| format!("cannot write {}", self.console.display()))?;
         let confinement = Confinement {
-            write: vec![self.folder.clone()],
-            read: Some(qemus_own()),
+            write: vec![self.memory.clone(), self.console.clone()],
+            read: Some([vec![self.rom.clone()], qemus_own()].concat()),
             // It has no network card.
             connect: Some(Vec::new()),
             best_effort: true,
@@ -141,8 +144,14 @@ impl StagingMachine {
             }
             return Err(if said.is_empty() { e } else { Error::infra(format!("{QEMU}: {said}")) });
         }
-        let unconfined = guarded.unconfined.take();
-        Ok(Some(StagingQemu { guarded, qmp, heard, again: 0, unconfined }))
+        let mut remarks = Vec::new();
+        if let Some(why) = guarded.unconfined.take() {
+            remarks.push(format!("the staging QEMU is not confined to its own files: {why}"));
+        }
+        if !sandbox {
+            remarks.push("the staging QEMU does not filter its system calls: this QEMU cannot".to_owned());
+        }
+        Ok(Some(StagingQemu { guarded, qmp, heard, again: 0, remarks }))
     }
 }
 
@@ -153,8 +162,8 @@ pub struct StagingQemu {
     qmp: Qmp,
     heard: UnboundedReceiver<EventKind>,
     again: u32,
-    /// Why QEMU is not confined, where it is not.
-    pub unconfined: Option<String>,
+    /// Remarks on how it was started, for the report.
+    pub remarks: Vec<String>,
 }
 
 /// What a look at the machine shows.

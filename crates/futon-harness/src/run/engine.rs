@@ -156,6 +156,11 @@ async fn drive(parts: Parts<'_>, journal: &mut Journal<'_>, told: &mut Told) -> 
     while let Ok(event) = incoming.try_recv() {
         journal.record(event);
     }
+    for remark in running.remarks() {
+        if !told.remarks.contains(&remark) {
+            told.remarks.push(remark);
+        }
+    }
     told.simulation = running.simulation();
     Ok(())
 }

@@ -5,7 +5,9 @@ use std::io::BufReader;
 use std::path::Path;
 
 use futon_common::{Context, Error, Result};
-use futon_gem5::{BootCore, ConfigScript, Gem5Machine, Gem5Settings, Goal, Watchdogs, find_gem5, probe_gem5};
+use futon_gem5::{
+    BootCore, ConfigScript, Gem5Machine, Gem5Settings, Goal, Watchdogs, find_gem5, probe_gem5, staging_is_tried_with,
+};
 use futon_model::{Base, FunctionReport};
 use futon_qemu::qemu_version;
 use futon_resources::{KernelUse, LEAN_KERNEL};
@@ -173,7 +175,12 @@ async fn staged(settings: &Gem5Settings, args: &Gem5Args) -> Result<std::result:
     let why = match settings.cannot_stage() {
         Some(why) => why.to_owned(),
         None => match qemu_version().await {
-            Ok(version) => return Ok(Ok(version)),
+            // Whoever asks for it may try.
+            Ok(version) if asked.is_some() => return Ok(Ok(version)),
+            Ok(version) => match staging_is_tried_with(&version, &settings.gem5.version) {
+                Ok(()) => return Ok(Ok(version)),
+                Err(why) => why,
+            },
             Err(e) if asked.is_some() => return Err(e),
             Err(e) => e.to_string(),
         },
