@@ -26,8 +26,8 @@ use super::settings::Gem5Settings;
 
 /// Releases between which machines have been moved and measured. The description in QEMU's stream and the names in gem5's checkpoints
 /// would have others refused, but only when the guest is prepared.
-const TRIED_QEMU: [&str; 1] = ["7.2"];
-const TRIED_GEM5: [&str; 1] = ["24.0"];
+const TRIED_QEMU: &[&str] = &["7.2", "10.0"];
+const TRIED_GEM5: &[&str] = &["24.0"];
 
 /// Whether a machine has been moved from such a QEMU (its version line) to such a gem5 (its version); why not, if not.
 ///
@@ -40,7 +40,7 @@ pub fn staging_is_tried_with(qemu: &str, gem5: &str) -> std::result::Result<(), 
         tried.iter().any(part_of)
     };
     let release = qemu.strip_prefix("QEMU emulator version ").unwrap_or(qemu).split(' ').next().unwrap_or_default();
-    for (what, version, tried) in [("QEMU", release, &TRIED_QEMU), ("gem5", gem5, &TRIED_GEM5)] {
+    for (what, version, tried) in [("QEMU", release, TRIED_QEMU), ("gem5", gem5, TRIED_GEM5)] {
         if !of(version, tried) {
             let tried = tried.join(", ");
             return Err(format!(

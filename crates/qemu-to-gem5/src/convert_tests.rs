@@ -149,3 +149,19 @@ fn gem5_v23_has_no_xcr0() {
     let why = convert(&machine(&rich()).unwrap(), &template, &TARGET).unwrap_err().to_string();
     assert!(why.contains("v23 may cut"), "{why}");
 }
+
+/// QEMU 10 names the last element of an array without an index, and has two fields more.
+#[test]
+fn a_machine_of_qemu_10_is_taken_over_as_well() {
+    let state = include_bytes!("../tests/recorded/qemu-10.0-stopped.state");
+    assert_eq!(crate::Stream::parse(state).unwrap().machine_type(), "pc-i440fx-10.0");
+    let ns = machine(state).unwrap().stopped_at_ns();
+    let checkpoint = converted(state).to_text();
+    assert!(checkpoint.contains(&format!("curTick={}\n", ns * 1000)), "{ns}");
+    let mut suspended = state.to_vec();
+    set(&mut suspended, "globalstate", 0, "vm_was_suspended", 0, 1);
+    assert!(machine(&suspended).unwrap_err().to_string().contains("vm_was_suspended"));
+    let mut busy = state.to_vec();
+    set(&mut busy, "ide", 0, "bmdma[].cmd", 1, 1);
+    assert!(machine(&busy).unwrap_err().to_string().contains("bmdma"), "the last element is checked, too");
+}

@@ -20,6 +20,8 @@ pub(crate) enum Rule {
     Ignored,
     /// At rest when 0 (numbers, or all bytes).
     Zero,
+    /// The same, for what older releases of QEMU do not have.
+    ZeroOrAbsent,
     /// At rest at this value.
     Is(i128),
     /// At rest at one of these values.
@@ -110,7 +112,8 @@ impl Known {
         }
         for Field(path, rule, _) in self.fields {
             // What is inside subsections, or does not matter, may be absent.
-            let may_be_absent = matches!(rule, Rule::Ignored | Rule::Subsection(_) | Rule::Never) || path.contains('/');
+            let may_be_absent = matches!(rule, Rule::Ignored | Rule::ZeroOrAbsent | Rule::Subsection(_) | Rule::Never)
+                || path.contains('/');
             if !may_be_absent && !section.items.iter().any(|item| *item.path == **path) {
                 return Err(TransferError::Unknown { what: format!("{} has no field {path}", section.title()) });
             }
@@ -132,8 +135,8 @@ impl Field {
             }
             (Rule::Never, _) | (Rule::Subsection(_), _) | (_, Value::Subsection(_)) => false,
             (Rule::Used | Rule::Ignored, _) => true,
-            (Rule::Zero, Value::Number(n)) => *n == 0,
-            (Rule::Zero, Value::Bytes(b)) => b.iter().all(|b| *b == 0),
+            (Rule::Zero | Rule::ZeroOrAbsent, Value::Number(n)) => *n == 0,
+            (Rule::Zero | Rule::ZeroOrAbsent, Value::Bytes(b)) => b.iter().all(|b| *b == 0),
             (Rule::Is(wanted), Value::Number(n)) => wanted == *n,
             (Rule::OneOf(wanted), Value::Number(n)) => wanted.contains(n),
             (Rule::Bits(mask, wanted), Value::Number(n)) => n & i128::from(mask) == i128::from(wanted),

@@ -202,9 +202,9 @@ fn a_staging_machine_that_is_killed_is_no_fault_of_the_function() {
     let script = script(&bench, "pull", "while :; do :; done");
     let mut futon = command(&bench, &own, "out", &["fibonacci-go", "--template", &script, "--watchdog", "host=60s"]);
     let child = futon.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    let started = wait_for(std::time::Duration::from_secs(40), || {
-        bench.processes().iter().any(|line| line.contains(": qemu-system-x86_64") && line.contains("futon-stage"))
-    });
+    // Its script has begun.
+    let events = bench.path("out/fibonacci-go/results/gem5/stage/m5out/events.jsonl");
+    let started = wait_for(std::time::Duration::from_secs(40), || events.exists());
     assert!(started, "{:?}", bench.processes());
     let pid = bench.processes().into_iter().find(|line| line.contains(": qemu-system-x86_64")).unwrap();
     let pid = nix::unistd::Pid::from_raw(pid.split(':').next().unwrap().parse().unwrap());

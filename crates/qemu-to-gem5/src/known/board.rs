@@ -1,7 +1,7 @@
 //! Devices that are moved. Source: QEMU's `hw/intc/ioapic_common.c`, `i8259_common.c`, `hw/rtc/mc146818rtc.c`, `hw/char/serial.c`,
 //! `hw/timer/i8254_common.c`.
 
-use super::Rule::{Bits, Ignored, Is, Never, OneOf, Subsection, Text, Used, Zero};
+use super::Rule::{Bits, Ignored, Is, Never, OneOf, Subsection, Text, Used, Zero, ZeroOrAbsent};
 use super::{Field, Known, Times};
 
 pub(super) const SECTIONS: &[Known] = &[
@@ -104,4 +104,8 @@ const SERIAL: &[Field] = &[
 const GLOBAL: &[Field] = &[
     Field("size", Ignored, "the text's length"),
     Field("runstate", Text(&["guest-panicked", "paused"]), "the guest stopped the machine"),
+    // QEMU 8.2 and later.
+    Field("has_vm_was_suspended", Ignored, "whether the next one is there"),
+    Field("vm_was_suspended", ZeroOrAbsent, "gem5 knows no suspended machine"),
+    Field("unused", Ignored, "QEMU itself calls it unused"),
 ];

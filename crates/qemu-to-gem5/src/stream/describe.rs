@@ -113,11 +113,14 @@ fn read_fields(
     if depth > DEEPEST {
         return Err(r.wrong(format!("structures within structures, more than {DEEPEST}")));
     }
-    for field in fields {
+    for (place, field) in fields.iter().enumerate() {
         if field.name.len() > LONGEST {
             return Err(r.wrong("a field's name is too long"));
         }
-        let array = if field.array_len.is_some() || field.index.is_some() { "[]" } else { "" };
+        // QEMU 10 gives an index to all elements of an array but the last.
+        let last = || place.checked_sub(1).and_then(|before| fields.get(before));
+        let goes_on = || last().is_some_and(|before| before.index.is_some() && before.name == field.name);
+        let array = if field.array_len.is_some() || field.index.is_some() || goes_on() { "[]" } else { "" };
         let path: Arc<str> = format!("{}{array}", join(prefix, &field.name)).into();
         let count = field.array_len.unwrap_or(1);
         if count > r.left() {
