@@ -20,7 +20,7 @@ use crate::commands::default_resources;
 
 pub use calls::{CallArgs, CallsCommand};
 pub use describe::{DescribeArgs, LookArgs, ScaffoldArgs};
-pub use gem5::{Gem5Args, StatsCommand};
+pub use gem5::{Gem5Args, MeasureArgs, StatsCommand};
 pub use load::LoadArgs;
 pub use machine::{Accel, BaseArg, MachineArgs, NetworkArg, ThawArg, WarmCommand, WarmMakeArgs};
 pub use on::{On, fake_is_allowed};
@@ -100,6 +100,8 @@ pub enum Command {
     Setup(TestArgs),
     /// Invoke functions on the measured core, from the checkpoints that `setup` made (gem5)
     Evaluate(TestArgs),
+    /// Measure functions on simulated cores: several perturbed runs, means with 95% intervals (gem5)
+    Measure(MeasureArgs),
     /// Read statistics and draw charts of simulated invocations
     #[command(subcommand)]
     Stats(StatsCommand),
@@ -139,6 +141,7 @@ impl Command {
             Self::Run(a) => a.json,
             Self::Check(a) => a.json,
             Self::Test(a) | Self::Evaluate(a) => a.output.json,
+            Self::Measure(a) => a.test.output.json,
             Self::Load(a) => a.output.json,
             Self::Exec(a) => a.json,
             Self::Describe(a) => a.json,

@@ -1,12 +1,13 @@
 //! Statistics of a simulated run: from gem5's `stats.txt` to one tidy row an invocation, and to charts.
 //!
 //! `text` reads the file, `names` knows what a figure is called in which version of gem5, `rows` makes rows from dumps and
-//! labels, `csv` keeps them, `chart` draws them. Nothing here knows how the simulator was run.
+//! labels, `csv` keeps them, `interval` says how sure a mean over runs is, `chart` draws rows. Nothing here knows how the simulator was run.
 #![doc = include_str!("../README.md")]
 
 mod chart;
 mod core;
 mod csv;
+mod interval;
 mod line;
 mod names;
 mod rows;
@@ -15,6 +16,7 @@ mod text;
 pub use chart::{Chart, charts_page};
 pub use core::CoreModel;
 pub use csv::{read_rows, write_rows};
+pub use interval::{Interval, interval};
 pub use line::{Cell, Line, Stat, parse_line};
 pub use names::{Figure, Layout};
 pub use rows::{COLUMNS, Context as RowContext, DumpLabel, Row, comparable, converged, rows};

@@ -13,6 +13,7 @@ pub mod guard;
 mod images;
 mod load;
 mod machine;
+mod measure;
 mod places;
 mod project;
 mod resources;
@@ -62,6 +63,7 @@ pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) 
             args.machine.on = On::Gem5;
             test::test(&args, Goal::Evaluate, ui, cancel).await
         }
+        Command::Measure(args) => measure::measure(args, ui, cancel).await,
         Command::Stats(command) => stats::stats(&command, ui),
         Command::Exec(args) => exec::exec(&args, ui, cancel).await,
         Command::Serve(args) => serve::serve(&args, ui, cancel).await,

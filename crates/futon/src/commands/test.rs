@@ -13,7 +13,7 @@ use futon_common::{Context, Error, Result};
 use futon_gem5::Goal;
 use futon_harness::report::{junit, report, write_report};
 use futon_machine::{Machine, namespace_works};
-use futon_model::{Code, ExitCode, FunctionReport, MachineReport, Network, Outcome, Proof, Verdict};
+use futon_model::{Code, ExitCode, FunctionReport, MachineReport, Network, Outcome, Proof, Report, Verdict};
 use futon_qemu::QemuMachine;
 use futon_workdir::FolderLock;
 use futures_util::{StreamExt, TryFutureExt, TryStreamExt, stream};
@@ -24,13 +24,26 @@ use super::describe;
 use super::machine::{Prepared, Purpose, has_lean_guest, prepare};
 use super::project::{Project, missing_image, store_for};
 use super::run::run_beside;
-use super::rundir::run_folder;
+use super::rundir::{RunFolder, run_folder};
 use super::warm::with_images;
 use crate::cli::{BaseArg, On, TestArgs};
 use crate::ui::Ui;
 
-/// Tests functions, as many side by side as there is room for.
+/// Tests functions, as many side by side as there is room for, and says how each ended.
 pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    let (report, out) = run_all(args, goal, ui, cancel).await?;
+    ui.result(&report)?;
+    ui.line(&format!("report: {} (for programs: report.json)", out.join("report.html").display()));
+    Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))
+}
+
+/// Tests functions and writes the reports; returns the report and its folder.
+pub async fn run_all(
+    args: &TestArgs,
+    goal: Goal,
+    ui: &mut Ui,
+    cancel: CancellationToken,
+) -> Result<(Report, RunFolder)> {
     let resources = &args.resources.resources;
     let junit_folder =
         args.output.junit.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
@@ -93,13 +106,11 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
     // Before the report, which has a link to the charts.
     let drawn = super::gem5::gather(&report.functions, &out, ui);
     write_report(&out, &report)?;
-    ui.result(&report)?;
     if let Some(path) = &args.output.junit {
         fs::write(path, junit(&report)).context(|| format!("cannot write {}", path.display()))?;
     }
     drawn?;
-    ui.line(&format!("report: {} (for programs: report.json)", out.join("report.html").display()));
-    Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))
+    Ok((report, out))
 }
 
 /// What the runs of one call share.

@@ -113,3 +113,44 @@ fn one_core_is_for_tests_only() {
     assert_eq!(report["functions"][0]["simulation"]["test_only"], true);
     assert!(report["functions"][0]["remarks"].to_string().contains("tests only"), "{report:#}");
 }
+
+#[test]
+fn a_measurement_is_several_runs_and_an_interval() {
+    let simulated = Simulated::new();
+    let measure = |scenario: &str, out: &str, more: &[&str]| {
+        let words = ["measure", "fibonacci-go", "-n", "2", "--runs", "3", "--out", out];
+        simulated.command(scenario, &[&words[..], more].concat()).output().unwrap()
+    };
+    let output = measure("pass", "m", &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    // What is played is the same in each run: two calls of 3,600,000 + 100,000 / n cycles, less what is not active.
+    assert!(said.contains("fibonacci-go: 3 runs, means with 95% intervals"), "{said}");
+    assert!(said.contains("instructions  1900000 ± 0 (0.0%)") && said.contains("do not quote"), "{said}");
+    let table = simulated.read("m/measure.csv");
+    let cpi = table.lines().find(|line| line.starts_with("fibonacci-go,cpi,")).unwrap();
+    assert!(cpi.starts_with("fibonacci-go,cpi,cycles per instruction,3,1.9"), "{table}");
+    let known: Value = serde_json::from_str(&simulated.read("m/measure.json")).unwrap();
+    assert_eq!((known["schema"].as_str(), known["intervals"][0]["runs"].as_u64()), (Some("futon.measure/1"), Some(3)));
+    assert_eq!(known["intervals"][0]["values"].as_array().unwrap().len(), 3);
+    // Each run has another seed and another number of warm-up calls, and three calls that are discarded.
+    let rows = simulated.read("m/invocations.csv");
+    assert_eq!(rows.lines().count(), 1 + 3 * 2, "{rows}");
+    for wanted in [",o3,20,3,0,1,", ",o3,21,3,0,2,", ",o3,22,3,0,3,"] {
+        assert!(rows.contains(wanted), "{wanted}: {rows}");
+    }
+
+    let output = measure("pass", "j", &["--json", "--ci", "3%", "--sim-seed", "mine"]);
+    let known: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&output)));
+    assert_eq!(known["intervals"][0]["metric"], "instructions");
+    assert!(simulated.read("j/invocations.csv").contains(",minex3,"));
+
+    let output = measure("evaluate:crash", "c", &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    assert!(text(&output).contains("run 1 did not pass: nothing is measured"), "{}", text(&output));
+    assert!(!simulated.project.path("c/measure.csv").exists());
+
+    let output = measure("pass", "a", &["--cpu", "atomic"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains("counts no cycles"), "{}", text(&output));
+}

@@ -25,7 +25,7 @@ impl Simulated {
     /// A call of futon with the script for gem5, in which all of a run happens: staged ones need a real QEMU (`tests/qemu/staged.rs`).
     pub fn command(&self, scenario: &str, args: &[&str]) -> Command {
         let mut command = self.project.command(args);
-        if matches!(args.first(), Some(&("test" | "setup" | "evaluate"))) {
+        if matches!(args.first(), Some(&("test" | "setup" | "evaluate" | "measure"))) {
             command.args(["--boot-machine", "gem5"]);
         }
         command.env("GEM5", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gem5/fake.sh")).env("FAKE_GEM5", scenario);
