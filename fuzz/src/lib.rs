@@ -15,6 +15,7 @@ mod references;
 mod rootfs;
 mod scratch;
 pub mod seeds;
+mod staged;
 mod stats;
 
 pub use archives::{archive, layout};
@@ -26,13 +27,14 @@ pub use http::{http, registry};
 pub use records::records;
 pub use references::references;
 pub use rootfs::rootfs;
+pub use staged::staged;
 pub use stats::stats;
 
 /// A target.
 pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is that of its folder in `corpus/`, too.
-pub const TARGETS: [(&str, Target); 15] = [
+pub const TARGETS: [(&str, Target); 16] = [
     ("archive", archive),
     ("calls", calls),
     ("compose", compose),
@@ -47,5 +49,6 @@ pub const TARGETS: [(&str, Target); 15] = [
     ("references", references),
     ("registry", registry),
     ("rootfs", rootfs),
+    ("staged", staged),
     ("stats", stats),
 ];

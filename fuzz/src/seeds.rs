@@ -2,8 +2,14 @@
 
 use std::path::Path;
 
+use futon_stage::layout::{Kind, record_header};
+
 use crate::archives::{docker_archive, gzip};
 use crate::layers::layers;
+
+/// States of staging machines.
+const QEMU_7: &[u8] = include_bytes!("../../crates/qemu-to-gem5/tests/recorded/qemu-7.2-stopped.state");
+const QEMU_10: &[u8] = include_bytes!("../../crates/qemu-to-gem5/tests/recorded/qemu-10.0-stopped.state");
 
 /// Layers with everything that a layer may have.
 const LAYERS: [&str; 8] = [
@@ -69,7 +75,9 @@ fn reflected() -> Vec<u8> {
     let low = |length: usize| u8::try_from(length & 0x7f).unwrap_or(0) | 0x80;
     let high = |length: usize| u8::try_from(length >> 7).unwrap_or(0);
     let field = |tag: u8, bytes: &[u8]| [&[tag << 3 | 2, low(bytes.len()), high(bytes.len())], bytes].concat();
-    let scalar = |name: &str, number: u8, kind: u8| [field(1, name.as_bytes()), vec![0x18, number, 0x20, 1, 0x28, kind]].concat();
+    let scalar = |name: &str, number: u8, kind: u8| {
+        [field(1, name.as_bytes()), vec![0x18, number, 0x20, 1, 0x28, kind]].concat()
+    };
     let own = |name: &str, number: u8, of: &str| [scalar(name, number, 11), field(6, of.as_bytes())].concat();
     let message = [
         field(1, b"M"),
@@ -109,6 +117,12 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             );
             texts(&[LAYOUT, &flat, &saved])
         }
+        "staged" => {
+            // QEMU 7.2 and 10, each stopped by its guest; two records of a window, one after the other.
+            let file = [&record_header(Kind::File, 1, 0, 3)[..], b"xabc", &[0; 4]].concat();
+            let point = record_header(Kind::Point, 0, 7, 0).to_vec();
+            vec![QEMU_7.to_vec(), QEMU_10.to_vec(), crate::staged::TEMPLATE.into(), [file, point].concat()]
+        }
         "rootfs" => {
             let mut all = texts(&LAYERS);
             all.push([b"raw:".as_slice(), &layers(LAYERS[0].as_bytes())[0]].concat());
@@ -141,7 +155,8 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
                 .to_vec()
         }
         "calls" => {
-            let replies = b"\n== replies\n\x0a\x1c\x08\xc8\x01\x12\x13\x0a\x0ccontent-type\x12\x03x/j\x1a\x02{}\x1a\x02\x08\x00";
+            let replies =
+                b"\n== replies\n\x0a\x1c\x08\xc8\x01\x12\x13\x0a\x0ccontent-type\x12\x03x/j\x1a\x02{}\x1a\x02\x08\x00";
             let with = |text: &&str| [text.as_bytes(), replies].concat();
             CALLS.iter().map(with).chain(texts(&CALLS)).chain([reflected()]).collect()
         }

@@ -32,7 +32,7 @@ impl Checkpoint {
         let wrong = |number: usize, why: &str| TransferError::Template { why: format!("line {}: {why}", number + 1) };
         let mut out = Self { head: Vec::new(), sections: Vec::new(), index: BTreeMap::new() };
         let mut keys = BTreeSet::new();
-        for (number, line) in text.lines().enumerate() {
+        for (number, line) in text.split_terminator('\n').enumerate() {
             if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
                 if out.index.insert(name.to_owned(), out.sections.len()).is_some() {
                     return Err(wrong(number, &format!("section {name} is there twice")));
