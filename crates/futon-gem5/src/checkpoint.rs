@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use futon_common::{Context, Error, Result, sha256_file};
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,13 @@ use sha2::{Digest, Sha256};
 
 const FILE: &str = "futon.json";
 const SCHEMA: &str = "futon.checkpoint/1";
+
+/// Checkpoints of functions that are kept, each about a hundred MB; those of parked guests and templates are few, and all are kept.
+const KEPT: usize = 12;
+/// One that was used within this time may be in use: gem5 reads a checkpoint when it starts, and never again.
+const IN_USE: Duration = Duration::from_secs(600);
+/// What only functions' checkpoints are made from.
+const OF_A_FUNCTION: &str = "payload";
 
 /// What shapes the state of a checkpoint, by name. Cache sizes, core models, limits and the like do not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -124,7 +132,28 @@ impl CheckpointStore {
                 return Err(damaged(&folder, &format!("{name}: its hash differs")));
             }
         }
+        // For who removes old ones; a lab's store may be read-only.
+        let _ = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
         Ok(Some(stored))
+    }
+
+    /// Removes the functions' checkpoints that have not been used for the longest time. What cannot be removed stays.
+    fn remove_old(&self, kept: usize, in_use: Duration) {
+        let Ok(entries) = fs::read_dir(&self.root) else { return };
+        let of_function = |folder: PathBuf| {
+            let file = folder.join(FILE);
+            let stored: Stored = serde_json::from_slice(&fs::read(&file).ok()?).ok()?;
+            let used = fs::metadata(&file).and_then(|data| data.modified()).ok()?;
+            stored.made_from.contains_key(OF_A_FUNCTION).then_some((used, folder))
+        };
+        let mut all: Vec<_> = entries.flatten().filter_map(|entry| of_function(entry.path())).collect();
+        all.sort();
+        let surplus = all.len().saturating_sub(kept);
+        for (used, folder) in all.into_iter().take(surplus) {
+            if used.elapsed().is_ok_and(|ago| ago > in_use) {
+                let _ = fs::remove_dir_all(folder);
+            }
+        }
     }
 
     /// Takes a checkpoint that a simulation has written, and files that belong to it, into the store. What was written is moved there.
@@ -180,6 +209,7 @@ impl CheckpointStore {
             Ok(()) => {
                 // Nothing is left of the temporary folder to remove.
                 let _ = making.keep();
+                self.remove_old(KEPT, IN_USE);
                 Ok(stored)
             }
             // In this very moment, that is.
@@ -339,6 +369,35 @@ mod tests {
         {
             assert_ne!(hash(&one), hash(&file(&format!("other-{n}"), other.0, other.1)), "{n}");
         }
+    }
+
+    #[test]
+    fn functions_checkpoints_are_removed_when_they_are_many_and_old() {
+        let root = tempfile::tempdir().unwrap();
+        let store = CheckpointStore::new(&root.path().join("store"));
+        let make = |n: u32, what: &str, hours: u64| {
+            let written = root.path().join(format!("{n}"));
+            fs::create_dir(&written).unwrap();
+            fs::write(written.join("m5.cpt"), "[Globals]\n").unwrap();
+            let mut ingredients = Ingredients::default();
+            ingredients.add(what, n.to_string());
+            let key = store.keep(&written, &ingredients, &[], 0, 0).unwrap().key;
+            let file = File::open(store.folder(&key).join(FILE)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(3600 * hours)).unwrap();
+            key
+        };
+        let parked = make(0, "kernel", 90);
+        let [oldest, older, used, new] =
+            [(1, 9), (2, 8), (3, 7), (4, 0)].map(|(n, hours)| make(n, OF_A_FUNCTION, hours));
+        // Looked at, and so in use.
+        store.find(&used).unwrap();
+        let there = || [&parked, &oldest, &older, &used, &new].map(|key| store.folder(key).exists());
+        store.remove_old(4, IN_USE);
+        assert_eq!(there(), [true; 5]);
+        store.remove_old(3, IN_USE);
+        assert_eq!(there(), [true, false, true, true, true]);
+        store.remove_old(0, IN_USE);
+        assert_eq!(there(), [true, false, false, true, true], "the last two may be in use");
     }
 
     #[test]

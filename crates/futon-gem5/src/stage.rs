@@ -54,6 +54,9 @@ pub fn staging_is_tried_with(qemu: &str, gem5: &str) -> std::result::Result<(), 
 /// How often the machine is looked at.
 const PERIOD: Duration = Duration::from_millis(20);
 
+/// How long a QEMU that does not answer may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// Between the simulator's ticks: 1 GHz, the only clock at which QEMU counts (`-icount shift=0`).
 pub(super) const PERIOD_PS: u64 = 1000;
 
@@ -213,7 +216,7 @@ impl Stage {
         tokio::pin!(ended);
         loop {
             let strike = shared.watchdog.next();
-            let over = tokio::select! {
+            let mut over = tokio::select! {
                 biased;
                 () = shared.cancel.cancelled() => return (Ending::Died, Ended::default()),
                 ended = &mut ended => Some(ended),
@@ -224,7 +227,17 @@ impl Stage {
                 () = tokio::time::sleep(PERIOD) => None,
             };
             // What it wrote before it stopped is there when it has.
-            let seen = if over.is_none() { qemu.look().await } else { Ok(Seen::Running) };
+            let mut stopped = false;
+            if over.is_none() {
+                match qemu.look().await {
+                    Ok(seen) => stopped = seen == Seen::Stopped,
+                    // One that has just ended does not answer.
+                    Err(e) => match tokio::time::timeout(LAST_WORDS, &mut ended).await {
+                        Ok(ended) => over = Some(ended),
+                        Err(_) => return (Ending::Failed(failed(&e)), Ended::default()),
+                    },
+                }
+            }
             match self.hear(shared, over.is_some()) {
                 Ok(None) => {}
                 Ok(Some(ending)) => return (ending, over.unwrap_or_default()),
@@ -235,20 +248,16 @@ impl Stage {
                     );
                 }
             }
-            match (over, seen) {
-                (Some(ended), _) => {
-                    let ending = match qemu.shutdown() {
-                        Some(ShutdownReason::GuestReset) => Ending::GuestReset,
-                        Some(ShutdownReason::GuestShutdown) => Ending::GuestShutdown,
-                        _ => Ending::Died,
-                    };
-                    return (ending, ended);
-                }
-                (None, Ok(Seen::Stopped)) => return (Ending::CheckpointWritten, Ended::default()),
-                (None, Ok(Seen::Running)) => {}
-                // It may just have ended: the next round says so.
-                (None, Err(e)) if e.to_string().contains("QEMU has ended") => {}
-                (None, Err(e)) => return (Ending::Failed(failed(&e)), Ended::default()),
+            if let Some(ended) = over {
+                let ending = match qemu.shutdown() {
+                    Some(ShutdownReason::GuestReset) => Ending::GuestReset,
+                    Some(ShutdownReason::GuestShutdown) => Ending::GuestShutdown,
+                    _ => Ending::Died,
+                };
+                return (ending, ended);
+            }
+            if stopped {
+                return (Ending::CheckpointWritten, Ended::default());
             }
         }
     }

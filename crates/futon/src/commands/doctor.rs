@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use futon_common::{Context, Result, Setup};
-use futon_gem5::{find_gem5, probe_gem5};
+use futon_gem5::{find_gem5, probe_gem5, staging_is_tried_with};
 use futon_machine::{HOST_PORT, confinement_works, namespace_works, port_is_taken};
 use futon_model::ExitCode;
 use futon_qemu::{AcceleratorRequest, choose_accelerator, qemu_version};
@@ -168,6 +168,13 @@ async fn gem5(folder: &Path) -> Vec<Finding> {
                 (true, true) => ok("gem5 with KVM", "you can try --boot-cpu kvm"),
                 (true, false) => note("gem5 with KVM", "this host has no /dev/kvm; futon does not need it"),
                 (false, _) => note("gem5 with KVM", "not built in; futon does not need it"),
+            });
+            findings.push(match qemu_version().await.map(|qemu| (staging_is_tried_with(&qemu, &gem5.version), qemu)) {
+                Ok((Ok(()), qemu)) => ok("boot in QEMU", format!("measured functions boot and warm up in {qemu}")),
+                Ok((Err(why), _)) => {
+                    note("boot in QEMU", format!("measured functions boot in gem5, which takes minutes: {why}"))
+                }
+                Err(e) => note("boot in QEMU", format!("measured functions boot in gem5, which takes minutes: {e}")),
             });
         }
         Err(e) => {
