@@ -72,7 +72,8 @@ impl Run {
         let template = template_ingredients(&self.settings)?;
         let ingredients = staged_ingredients(&self.settings, &template.key(), &self.payload)?;
         let stored = self.settings.goal == Goal::Evaluate;
-        let from = if stored { Some(Restore::PowerOn) } else { self.template(&template, &mut outcomes).await? };
+        let from =
+            if stored { Some(Restore::PowerOn) } else { self.kept(Phase::Template, &template, &mut outcomes).await? };
         let Some(from) = from else { return Ok(outcomes) };
         let making = Making { phase: Phase::Stage, from: &from, ingredients: &ingredients };
         let made = self.function(&making, &mut outcomes).await?;
@@ -101,11 +102,6 @@ impl Run {
         let ingredients = parked_ingredients(&self.settings)?;
         outcomes.parked = Some(ingredients.key());
         self.kept(Phase::Boot, &ingredients, outcomes).await
-    }
-
-    /// The checkpoint into which a staged state is written: found, or made.
-    async fn template(&mut self, ingredients: &Ingredients, outcomes: &mut Outcomes) -> Result<Option<Restore>> {
-        self.kept(Phase::Template, ingredients, outcomes).await
     }
 
     /// A checkpoint that depends on no function: found, or made.

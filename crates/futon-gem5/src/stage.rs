@@ -51,6 +51,9 @@ pub fn staging_is_tried_with(qemu: &str, gem5: &str) -> std::result::Result<(), 
     Ok(())
 }
 
+/// The ROM maps the device that stops the machine where the guest looks for it.
+const _: () = assert!(boot::STOP_ADDRESS == futon_stage::STOP);
+
 /// How often the machine is looked at.
 const PERIOD: Duration = Duration::from_millis(20);
 
@@ -351,6 +354,14 @@ fn failed(error: &Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The simulator's driver goes on after the same points.
+    #[test]
+    fn the_points_are_those_of_the_driver() {
+        let (_, driver) = crate::CONFIG_FILES.iter().find(|(name, _)| name.ends_with("drive.py")).unwrap();
+        let list = POINTS.map(|point| point.to_string()).join(", ");
+        assert!(driver.contains(&format!("\nPOINTS = ({list})\nTHE_END = {THE_END}\n")), "{list}");
+    }
 
     #[test]
     fn only_releases_that_were_tried_are_staged_by_themselves() {

@@ -29,7 +29,7 @@ const STOPS: u32 = 200;
 
 /// What gem5's processor offers (X86ISA.py: leaves 1, 7 and 0x80000001), as far as QEMU has it, and nothing more: kernel and programs
 /// choose their code by it once.
-const CPU: &str = "base,vendor=HygonGenuine,family=15,model=37,stepping=1,model-id=futon staging CPU,level=0xd,xlevel=0x80000008,\
+const CPU: &str = "base,vendor=HygonGenuine,family=15,model=37,stepping=1,level=0xd,xlevel=0x80000008,\
 min-level=0,min-xlevel=0,phys-bits=40,+fpu,+de,+pse,+tsc,+msr,+pae,+mce,+cx8,+apic,+sep,+mtrr,+pge,+mca,+cmov,+pat,+pse36,+clflush,\
 +acpi,+mmx,+fxsr,+sse,+sse2,+ss,+pni,+ssse3,+clflushopt,+clwb,+syscall,+nx,+mmxext,+rdtscp,+lm,+3dnowext,+3dnow,+lahf-lm,-hypervisor";
 
@@ -66,7 +66,8 @@ impl StagingMachine {
             ["-object", &memory],
             ["-m", &format!("{}M", self.memory_mib)],
             ["-smp", &cpus],
-            ["-cpu", CPU],
+            // The guest knows the machine by this name.
+            ["-cpu", &format!("{CPU},model-id={}", futon_stage::BRAND)],
             ["-bios", &self.rom.display().to_string()],
             // As gem5's: version 0x20 has a register more, which Linux would use.
             ["-global", "ioapic.version=0x11"],

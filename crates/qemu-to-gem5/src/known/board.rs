@@ -56,22 +56,24 @@ const RTC: &[Field] = &[
     Field("next_alarm_time", Ignored, "its interrupts are off in register B"),
 ];
 
+const STOPPED: &str = "the kernel stopped the PIT";
+
 /// The first channel's deadline is judged when the machine is read: it counts only where the channel's interrupt is connected.
 const PIT: &[Field] = &[
     Field("channels[0].irq_disabled", Used, ""),
-    Field("channels[].count", Ignored, "the kernel stopped the PIT"),
-    Field("channels[].latched_count", Ignored, "the kernel stopped the PIT"),
-    Field("channels[].count_latched", Ignored, "the kernel stopped the PIT"),
-    Field("channels[].status_latched", Ignored, "the kernel stopped the PIT"),
-    Field("channels[].status", Ignored, "the kernel stopped the PIT"),
-    Field("channels[].read_state", Ignored, "the kernel stopped the PIT"),
-    Field("channels[].write_state", Ignored, "the kernel stopped the PIT"),
-    Field("channels[].write_latch", Ignored, "the kernel stopped the PIT"),
-    Field("channels[].rw_mode", Ignored, "the kernel stopped the PIT"),
-    Field("channels[].mode", Ignored, "the kernel stopped the PIT"),
-    Field("channels[].bcd", Ignored, "the kernel stopped the PIT"),
-    Field("channels[].gate", Ignored, "the kernel stopped the PIT"),
-    Field("channels[].count_load_time", Ignored, "the kernel stopped the PIT"),
+    Field("channels[].count", Ignored, STOPPED),
+    Field("channels[].latched_count", Ignored, STOPPED),
+    Field("channels[].count_latched", Ignored, STOPPED),
+    Field("channels[].status_latched", Ignored, STOPPED),
+    Field("channels[].status", Ignored, STOPPED),
+    Field("channels[].read_state", Ignored, STOPPED),
+    Field("channels[].write_state", Ignored, STOPPED),
+    Field("channels[].write_latch", Ignored, STOPPED),
+    Field("channels[].rw_mode", Ignored, STOPPED),
+    Field("channels[].mode", Ignored, STOPPED),
+    Field("channels[].bcd", Ignored, STOPPED),
+    Field("channels[].gate", Ignored, STOPPED),
+    Field("channels[].count_load_time", Ignored, STOPPED),
     Field("channels[].next_transition_time", Used, "of the first channel; the others raise no interrupt"),
     Field("channels[0].next_transition_time", Used, ""),
 ];
