@@ -2,9 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
+use nix::errno::Errno;
+use nix::unistd::{Whence, lseek};
 use sha2::{Digest, Sha256};
 
 use crate::{Context, Result};
@@ -23,6 +26,46 @@ pub fn sha256_file(path: &Path) -> Result<String> {
             return Ok(hex::encode(hash.finalize()));
         }
         hash.update(&buffer[..read]);
+    }
+}
+
+/// SHA-256 of what a sparse file holds, in hexadecimal: of its length and of each block that is not zero, with its place. Holes, most of a
+/// guest's memory, cost nothing, and zeros that were written count as holes do.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn sha256_of_data(path: &Path) -> Result<String> {
+    const BLOCK: u64 = 64 << 10;
+    let failed = || format!("cannot read {}", path.display());
+    let file = File::open(path).context(failed)?;
+    let length = file.metadata().context(failed)?.len();
+    let mut hash = Sha256::new();
+    let mut block = Vec::new();
+    let mut at = 0;
+    while let Some(data) = next_data(&file, at, length) {
+        at = data / BLOCK * BLOCK;
+        block.resize(usize::try_from((length - at).min(BLOCK)).unwrap_or_default(), 0);
+        file.read_exact_at(&mut block, at).context(failed)?;
+        if block.iter().any(|byte| *byte != 0) {
+            hash.update(at.to_le_bytes());
+            hash.update(&block);
+        }
+        at += BLOCK;
+    }
+    hash.update(length.to_le_bytes());
+    Ok(hex::encode(hash.finalize()))
+}
+
+/// Where the next data begin, from a place on; nothing when only a hole follows.
+fn next_data(file: &File, at: u64, length: u64) -> Option<u64> {
+    if at >= length {
+        return None;
+    }
+    match lseek(file, i64::try_from(at).ok()?, Whence::SeekData) {
+        Ok(place) => u64::try_from(place).ok(),
+        Err(Errno::ENXIO) => None,
+        // A file system that does not know its holes.
+        Err(_) => Some(at),
     }
 }
 
@@ -49,4 +92,41 @@ pub fn stamp(path: &Path) -> std::io::Result<(u64, u64)> {
     let metadata = fs::metadata(path)?;
     let since = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok((metadata.len(), u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn the_hash_of_a_file_with_holes_is_of_what_it_holds() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[(u64, u8)], length: u64| {
+            let path = folder.path().join(name);
+            let file = File::create(&path).unwrap();
+            file.set_len(length).unwrap();
+            bytes.iter().for_each(|(at, byte)| file.write_all_at(&[*byte], *at).unwrap());
+            path
+        };
+        let length = 40 << 20;
+        let one = file("one", &[(5, 1), (30 << 20, 2)], length);
+        assert!(fs::metadata(&one).unwrap().blocks() * 512 < length / 2, "it has holes");
+        let hash = |path: &Path| sha256_of_data(path).unwrap();
+        // Zeros that were written are no data.
+        assert_eq!(hash(&one), hash(&file("two", &[(5, 1), (20 << 20, 0), (30 << 20, 2)], length)));
+        for (n, other) in [
+            (&[(5, 1), (30 << 20, 3)][..], length),
+            (&[(5, 1)], length),
+            (&[(5, 1), ((30 << 20) + 65536, 2)], length),
+            (&[(5, 1), (30 << 20, 2)], length + 1),
+            (&[(5, 1), (30 << 20, 2), (length - 1, 1)], length),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert_ne!(hash(&one), hash(&file(&format!("other-{n}"), other.0, other.1)), "{n}");
+        }
+    }
 }

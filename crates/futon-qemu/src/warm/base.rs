@@ -2,16 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Read;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futon_common::{Context, Result, stamp};
+use futon_common::{Context, Result, sha256_of_data, stamp};
 use nix::fcntl::{Flock, FlockArg};
-use nix::unistd::{Whence, lseek};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::WarmKey;
 use super::frozen::{self, Thaw};
@@ -107,7 +103,7 @@ impl WarmBase {
             let path = folder.join(name);
             let (size, mtime_ns) =
                 stamp(&path).context(|| format!("cannot read the size and time stamp of {}", path.display()))?;
-            let sha256 = sha256_of_data(&path).context(|| format!("cannot read {}", path.display()))?;
+            let sha256 = sha256_of_data(&path)?;
             files.insert(name.to_owned(), Stamp { sha256, size, mtime_ns });
         }
         let base = Self {
@@ -195,7 +191,7 @@ impl WarmBase {
     pub fn verify(&self) -> Result<Option<String>> {
         for (name, stamp) in &self.files {
             let path = self.folder.join(name);
-            if sha256_of_data(&path).context(|| format!("cannot read {}", path.display()))? != stamp.sha256 {
+            if sha256_of_data(&path)? != stamp.sha256 {
                 return Ok(Some(format!("the hash of its {name} differs")));
             }
         }
@@ -209,38 +205,4 @@ impl WarmBase {
         let of = |name| fs::metadata(self.folder.join(name)).map_or(0, |m| m.blocks() * 512);
         self.files.keys().map(of).sum()
     }
-}
-
-/// SHA-256 of a sparse file's data and their offsets; holes, most of a guest's memory, cost nothing.
-fn sha256_of_data(path: &Path) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
-    let size = file.metadata()?.len();
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    let mut at = 0_i64;
-    loop {
-        let begin = match lseek(&file, at, Whence::SeekData) {
-            Ok(begin) => begin,
-            // Only a hole is left; or the file system does not support holes, and reports this for the whole file.
-            Err(nix::errno::Errno::ENXIO) => break,
-            Err(e) => return Err(e.into()),
-        };
-        let end = lseek(&file, begin, Whence::SeekHole)?;
-        let (mut place, until) = (u64::try_from(begin).unwrap_or_default(), u64::try_from(end).unwrap_or(size));
-        hash.update(place.to_le_bytes());
-        hash.update(until.to_le_bytes());
-        while place < until {
-            let room = usize::try_from(until - place).unwrap_or(usize::MAX).min(buffer.len());
-            let got = file.read_at(&mut buffer[..room], place)?;
-            if got == 0 {
-                break;
-            }
-            hash.update(&buffer[..got]);
-            place += got as u64;
-        }
-        at = end;
-    }
-    // Unlike seeking, an ordinary read reveals a broken disk.
-    let _ = file.read(&mut buffer[..1])?;
-    Ok(hex::encode(hash.finalize()))
 }

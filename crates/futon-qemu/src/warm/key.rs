@@ -12,7 +12,7 @@ use crate::args::qemu_arguments;
 use crate::machine::{QemuMachine, qemu_program};
 
 /// Changes when futon saves or continues machines differently.
-const FORMAT: &str = "2";
+const FORMAT: &str = "3";
 
 /// Before an image's name in the names of parts.
 const IMAGE: &str = "image ";
