@@ -8,7 +8,7 @@ import sys
 import tempfile
 import types
 import unittest
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -36,11 +36,46 @@ class Object:
         return 7
 
 
-class Machine:
-    """A system with one core and one more object."""
+class Structure(Object):
+    """A cache, TLB or buffer: content that may be dirty, and may be thrown away only while nothing is under way."""
 
-    def __init__(self):
-        self.cpu = [Object("system.cpu")]
+    def __init__(self, name):
+        super().__init__(name)
+        self.full, self.dirty = True, name.endswith(("dcache", "l2cache", "mmucache", "llc"))
+
+    def memWriteback(self):
+        assert sys.modules["m5"].drained, f"{self.name} is written back while packets are under way"
+        self.dirty = False
+
+    def memInvalidate(self):
+        assert sys.modules["m5"].drained, f"{self.name} is flushed while packets are under way"
+        assert not self.dirty, f"{self.name} is dirty: data would be lost"
+        self.full = False
+
+
+class Core(Object):
+    """A core with everything that Skylake has."""
+
+    def __init__(self, name, whole=True):
+        super().__init__(name)
+        of = lambda parts: types.SimpleNamespace(**{part: Structure(f"{name}.{part}") for part in parts})
+        self.mmu, self.branchPred = of(["itb", "dtb"]), of(["btb", "ras", "indirectBranchPred"])
+        if whole:
+            self.icache, self.dcache = Structure(f"{name}.icache"), Structure(f"{name}.dcache")
+            self.l2cache, self.mmucache = Structure(f"{name}.l2cache"), Structure(f"{name}.mmucache")
+
+    def flushed(self):
+        """Names of its structures that are empty."""
+        parts = [*vars(self).values(), *vars(self.mmu).values(), *vars(self.branchPred).values()]
+        return {part.name.rpartition(".")[2] for part in parts if isinstance(part, Structure) and not part.full}
+
+
+class Machine:
+    """A system with cores and one more object."""
+
+    def __init__(self, cpus=1):
+        self.cpu = [Core("system.cpu")] if cpus == 1 else [Core(f"system.cpu{i}") for i in range(cpus)]
+        self.llc = Structure("system.llc")
 
     def descendants(self):
         return [*self.cpu, Object("system.membus")]
@@ -51,12 +86,16 @@ class Simulator(types.ModuleType):
 
     def __init__(self, exits, outdir):
         super().__init__("m5")
-        self.exits, self.tick, self.calls = list(exits), 0, []
+        self.exits, self.tick, self.calls, self.switched = list(exits), 0, [], []
         self.options = types.SimpleNamespace(outdir=outdir)
         self.stats = types.SimpleNamespace(
             reset=lambda: self.calls.append("reset"), dump=lambda: self.calls.append("dump")
         )
-        self.whole = True
+        self.whole, self.drained, self.machine = True, False, None
+
+    def drain(self):
+        self.calls.append("drain")
+        self.drained = True
 
     def curTick(self):
         return self.tick
@@ -66,12 +105,14 @@ class Simulator(types.ModuleType):
 
     def simulate(self, ticks):
         self.tick += ticks
+        self.drained = False
         if not self.exits and self.tick > 10**12:
             raise AssertionError("the run does not end")
         return self.exits.pop(0) if self.exits else Exit("simulate() limit reached")
 
     def switchCpus(self, _system, pairs):
         self.calls.append(("switch", len(pairs)))
+        self.switched.append([(old.path(), new.path()) for old, new in pairs])
 
     def checkpoint(self, folder):
         os.makedirs(folder)
@@ -79,7 +120,7 @@ class Simulator(types.ModuleType):
             file.write("[Globals]\n[system.cpu]\n" + ("[system.membus]\n" if self.whole else ""))
 
 
-def play(exits, whole=True, spare=(), **given):
+def play(exits, whole=True, spare=(), fresh=(), machine=None, **given):
     """Status, events and calls of a run."""
     with tempfile.TemporaryDirectory() as outdir:
         sys.modules["m5"] = m5 = Simulator(exits, outdir)
@@ -87,7 +128,10 @@ def play(exits, whole=True, spare=(), **given):
         sys.modules["_m5"] = types.SimpleNamespace(core=native)
         sys.modules["_m5.core"] = native
         m5.whole = whole
-        sys.modules.pop("futon_gem5.drive", None)
+        for name in ("drive", "flush"):
+            sys.modules.pop(f"futon_gem5.{name}", None)
+            # `from . import` would find the old one here.
+            vars(sys.modules.get("futon_gem5", types.SimpleNamespace())).pop(name, None)
         drive = importlib.import_module("futon_gem5.drive")
         wanted = {
             "cpu": "o3",
@@ -98,16 +142,18 @@ def play(exits, whole=True, spare=(), **given):
             "restore": None,
             "checkpoint": None,
             "work_items": 0,
+            "discarded": 0,
+            "flush": None,
             "max_ms": 0,
             "slice_ms": 1.0,
         }
         wanted.update(given)
         if wanted["checkpoint"]:
             wanted["checkpoint"] = os.path.join(outdir, "checkpoint")
-        parts = types.SimpleNamespace(measured="system.cpu", llc=None, spare=list(spare))
+        parts = types.SimpleNamespace(measured="system.cpu", llc=None, spare=list(spare), fresh=list(fresh))
         said = io.StringIO()
         with redirect_stdout(said):
-            status = drive.run(types.SimpleNamespace(**wanted), Machine(), parts)
+            status = drive.run(types.SimpleNamespace(**wanted), machine or Machine(), parts)
         lines = [line for line in said.getvalue().splitlines() if line.startswith("futon-event: ")]
         return status, [json.loads(line[13:]) for line in lines], m5.calls
 
@@ -151,6 +197,146 @@ class Drive(unittest.TestCase):
     def test_simulated_time_is_limited(self):
         status, events, _ = play([], max_ms=5)
         self.assertEqual((status, events[1]["event"], events[1]["ms"]), (124, "limit", 5))
+
+
+def items(*numbers):
+    """Exits of these work items."""
+    return [Exit(cause, number) for number in numbers for cause in ("workbegin", "workend")]
+
+
+def parse(*options):
+    """The options' values; what argparse prints is the error."""
+    sys.modules.setdefault("m5", types.ModuleType("m5"))
+    from futon_gem5 import options as module
+
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            return module.parse(["--kernel", "k", *options])
+    except SystemExit:
+        raise ValueError(said.getvalue()) from None
+
+
+class Flush(unittest.TestCase):
+    def test_measured_calls_alone_find_the_named_structures_empty(self):
+        machine = Machine(cpus=2)
+        names = ("l1i", "l1d", "l2", "btb")
+        status, events, calls = play(
+            [*items(7, 100, 101, 102, 103), Exit(EXIT)], machine=machine, cpus=2, flush=names, work_items=3, discarded=1
+        )
+        self.assertEqual(status, 0)
+        told = [(e["id"], e["names"], e["on"]) for e in events if e["event"] == "flushed"]
+        self.assertEqual(told, [(101, list(names), "system.cpu1"), (102, list(names), "system.cpu1")])
+        self.assertEqual(machine.cpu[1].flushed(), {"icache", "dcache", "l2cache", "btb"})
+        self.assertEqual(machine.cpu[0].flushed(), set())
+        self.assertTrue(machine.llc.full)
+        # Before the statistics begin anew, so that no figure holds what the flush does.
+        plain = [call for call in calls if not isinstance(call, tuple)]
+        self.assertEqual(plain, ["reset", "dump"] * 2 + ["drain", "reset", "dump"] * 2 + ["reset", "dump"])
+        order = [(e["event"], e.get("id")) for e in events if e["event"] in ("workbegin", "flushed", "workend")]
+        self.assertEqual(order[4:7], [("workbegin", 101), ("flushed", 101), ("workend", 101)])
+
+    def test_every_name_empties_something_and_nothing_else(self):
+        for name, part in (("l1i", "icache"), ("l1d", "dcache"), ("mmucache", "mmucache"), ("l2", "l2cache")):
+            machine = Machine()
+            play([*items(100), Exit(EXIT)], machine=machine, flush=(name,))
+            self.assertEqual((machine.cpu[0].flushed(), machine.llc.full), ({part}, True), name)
+        for name, part in (("itlb", "itb"), ("dtlb", "dtb"), ("btb", "btb")):
+            machine = Machine()
+            play([*items(100), Exit(EXIT)], machine=machine, flush=(name,))
+            self.assertEqual(machine.cpu[0].flushed(), {part}, name)
+        machine = Machine()
+        play([*items(100), Exit(EXIT)], machine=machine, flush=("llc",))
+        self.assertEqual((machine.cpu[0].flushed(), machine.llc.full), (set(), False))
+
+    def test_the_control_drains_and_flushes_nothing_and_a_warm_core_is_let_alone(self):
+        machine = Machine()
+        _, events, calls = play([*items(100), Exit(EXIT)], machine=machine, flush=())
+        self.assertEqual([e["names"] for e in events if e["event"] == "flushed"], [[]])
+        self.assertEqual((machine.cpu[0].flushed(), machine.llc.full, calls.count("drain")), (set(), True, 1))
+        _, events, calls = play([*items(100), Exit(EXIT)])
+        self.assertNotIn("drain", calls)
+        self.assertNotIn("flushed", [e["event"] for e in events])
+
+    def test_each_call_has_a_predictor_of_its_own(self):
+        machine, fresh = Machine(cpus=2), [Core(f"system.fresh_cpu{i}", whole=False) for i in range(2)]
+        names = ("l1i", "itlb", "dtlb", "direction")
+        spare = [Object(f"system.spare_cpu{i}") for i in range(2)]
+        status, events, _ = play(
+            [*items(100, 101, 102), Exit(EXIT)],
+            machine=machine,
+            fresh=fresh,
+            spare=spare,
+            cpus=2,
+            flush=names,
+            work_items=3,
+            discarded=1,
+        )
+        self.assertEqual(status, 0)
+        self.assertEqual(events[0]["stand_ins"], ["system.fresh_cpu0", "system.fresh_cpu1"])
+        on = [e["on"] for e in events if e["event"] == "flushed"]
+        self.assertEqual(on, ["system.fresh_cpu0", "system.fresh_cpu1"])
+        self.assertEqual(
+            sys.modules["m5"].switched,
+            [
+                [("system.cpu1", "system.fresh_cpu0")],
+                [("system.fresh_cpu0", "system.fresh_cpu1")],
+                [("system.cpu0", "system.spare_cpu0"), ("system.fresh_cpu1", "system.spare_cpu1")],
+            ],
+        )
+        # The caches stay those of the first core; the TLBs are those of whoever runs.
+        self.assertEqual(machine.cpu[1].flushed(), {"icache"})
+        self.assertEqual([core.flushed() for core in fresh], [{"itb", "dtb"}] * 2)
+        # Instructions of all cores that have run: none is forgotten.
+        self.assertEqual(events[-4]["insts"], 4 * 7)
+
+    def test_a_call_without_a_fresh_core_is_not_said_to_be_flushed(self):
+        fresh = [Core("system.fresh_cpu", whole=False)]
+        _, events, _ = play([*items(100, 100), Exit(EXIT)], fresh=fresh, flush=("itlb", "dtlb", "direction"))
+        self.assertEqual([e["event"] for e in events].count("flushed"), 1)
+
+    def test_a_fresh_core_keeps_what_is_not_flushed_of_the_predictor(self):
+        parse()
+        from futon_gem5 import flush
+
+        parts = ["btb", "ras", "indirectBranchPred"]
+        for names, shared in ((("direction",), parts), (("direction", "indirect"), ["btb"])):
+            core, fresh = Core("a"), Core("b")
+            flush.share_predictor(fresh, core, names, None)
+            same = [part for part in parts if getattr(fresh.branchPred, part) is getattr(core.branchPred, part)]
+            self.assertEqual(same, shared)
+
+    def test_lists_are_checked(self):
+        o3 = ("--cpu", "o3", "--work-items", "8", "--discarded", "3")
+        self.assertIsNone(parse().flush)
+        self.assertEqual(parse(*o3, "--flush", "btb,l1i").flush, ("l1i", "btb"))
+        self.assertEqual(parse(*o3, "--flush", "none").flush, ())
+        whole = parse(*o3, "--flush", "all", "--system", "skylake")
+        self.assertEqual((len(whole.flush), whole.fresh_cores), (10, 5))
+        simple = parse("--cpu", "timing", "--flush", "all")
+        self.assertEqual((simple.flush, simple.fresh_cores), (("l1i", "l1d", "llc", "itlb", "dtlb"), 0))
+        # What gem5 cannot keep is said to be flushed, too.
+        self.assertEqual(parse(*o3, "--flush", "direction").flush, ("itlb", "dtlb", "direction"))
+        for bad, why in (
+            ((*o3, "--flush", "l9"), "there is no 'l9'"),
+            ((*o3, "--flush", "l1i,"), "there is no ''"),
+            ((*o3, "--flush", "l2"), "has no l2"),
+            (("--cpu", "timing", "--flush", "btb"), "has no btb"),
+            (("--flush", "l1i"), "nothing to flush"),
+            ((*o3, "--flush", "indirect"), "only together"),
+            (("--cpu", "o3", "--flush", "direction"), "for each measured call"),
+            (("--cpu", "o3", "--work-items", "99", "--flush", "direction"), "for each measured call"),
+        ):
+            with self.assertRaisesRegex(ValueError, why):
+                parse(*bad)
+
+    def test_snoop_filters_have_room_for_what_was_flushed(self):
+        parse()
+        from futon_gem5 import flush
+
+        snoops, other = types.SimpleNamespace(type="SnoopFilter"), types.SimpleNamespace(type="Cache")
+        flush.widen_filters(types.SimpleNamespace(descendants=lambda: [snoops, other]))
+        self.assertEqual((snoops.max_capacity, hasattr(other, "max_capacity")), ("4GiB", False))
 
 
 class Tables(unittest.TestCase):

@@ -55,8 +55,8 @@ find_tool() {
 upload_plainly() {
     curl -fsS --max-time 30 -H "x-futon-token: $FUTON_TOKEN" -F "files=@$FUTON_LOG" "${FUTON_URL:-${url:-http://10.0.2.2:3003}}/upload" || echo 'futon: no upload either'
 }
-# A fork has it: the saved machine fetched it, and a different futon-guest means a different warm base.
-if [ -n "${FUTON_FORK:-}" ] && [ -x futon-guest ]; then :; elif ! find_tool; then
+# A fork has it: the saved machine fetched it, and a different futon-guest means a different warm base. A simulator's payload brings it.
+if [ -n "${FUTON_FORK:-}${FUTON_GEM5:-}" ] && [ -x futon-guest ]; then :; elif ! find_tool; then
     {
         echo '=== step fetch'
         cat curl.log
@@ -69,6 +69,9 @@ if [ -n "${FUTON_FORK:-}" ] && [ -x futon-guest ]; then :; elif ! find_tool; the
     exit 1
 fi
 [ -z "${FUTON_URL:-}" ] || export FUTON_URL
+
+# Points in the workflow, for a simulator; the steps report the others.
+[ -z "${FUTON_GEM5:-}" ] || futon-guest m5 fail 1
 
 # Compose without the docker command, which first queries every plugin: that takes seconds under emulation.
 COMPOSE='docker compose'
@@ -114,10 +117,17 @@ name=${IMAGE##*/}
 name=${name%%[:@]*}
 IMAGES=$IMAGE SERVICE='' REQUESTS='' COMPOSE_WHY='' CONTAINER=function ADDRESS=127.0.0.1 PORT=50000
 FIND='' PUBLISHED='' COMPANIONS='' HANDOVER='' PROBE='' REPORT=client.json
+FUTON_CPUS='' FUTON_ROI_CHECKPOINT='' FUTON_TIME='' FUTON_SIM_SEED=''
 CLIENT_ARGS="-function-name $name -url 127.0.0.1 -port $PORT -n 20"
 LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s LIMIT_STOP=60s
 # shellcheck source=/dev/null # written by the host
 [ $status -ne 0 ] || ! [ -f run.env ] || . ./run.env
+# For the test client: whether the simulator takes over between the warm-up and the measured calls.
+export FUTON_ROI_CHECKPOINT
+# On a simulator, clock and entropy also come from the run.
+if [ $status -eq 0 ] && [ -n "$FUTON_TIME$FUTON_SIM_SEED" ]; then
+    futon-guest lean settle ${FUTON_TIME:+--time "$FUTON_TIME"} ${FUTON_SIM_SEED:+--seed "$FUTON_SIM_SEED"} >>"$FUTON_LOG" 2>&1
+fi
 
 # What services need: ports that no connection in this guest may use, files of the host.
 set --
@@ -143,7 +153,8 @@ if [ $status -eq 0 ]; then
     started=yes
     # The host has turned the service into the requests that Compose would make, unless it has a key that only Compose handles.
     if [ -n "$REQUESTS" ]; then
-        step start "$LIMIT_START" -- futon-guest up "$REQUESTS" --get --report "$CONTAINER" "$@"
+        step start "$LIMIT_START" --mark 2 -- \
+            futon-guest up "$REQUESTS" --get --report "$CONTAINER" ${FUTON_CPUS:+--cpus "$FUTON_CPUS"} "$@"
     else
         # shellcheck disable=SC2016 # the inner shell expands
         step start "$LIMIT_START" -- sh -c '
@@ -169,7 +180,7 @@ if [ $status -eq 0 ] && [ -n "$FIND" ]; then
 fi
 
 if [ $status -eq 0 ]; then
-    step ready "$LIMIT_READY" -- \
+    step ready "$LIMIT_READY" --mark 3 -- \
         futon-guest ready --container "$CONTAINER" --address "$ADDRESS" --port "$PORT" --timeout "$LIMIT_READY" ${PROBE:+--probe "$PROBE"}
 fi
 
@@ -178,7 +189,7 @@ if [ $status -eq 0 ]; then
     eval "set -- $CLIENT_ARGS"
     [ -z "$FIND" ] || set -- "$@" -url "$ADDRESS" -port "$PORT"
     # The client's report matters most when a call went wrong.
-    step invoke "$LIMIT_INVOKE" --put "$REPORT" -- test-client "$@" -report "$REPORT"
+    step invoke "$LIMIT_INVOKE" --mark-begin 10 --mark 11 --mark 4 --put "$REPORT" -- test-client "$@" -report "$REPORT"
 fi
 
 if [ $started = yes ]; then
@@ -186,13 +197,13 @@ if [ $started = yes ]; then
     # shellcheck disable=SC2086 # a list of words
     step log "$LIMIT_LOG" -- futon-guest log "$CONTAINER" container.log $COMPANIONS
     # Only the function's container: the others end with the machine.
-    step stop "$LIMIT_STOP" -- futon-guest stop "$CONTAINER"
+    step stop "$LIMIT_STOP" --mark 6 -- futon-guest stop "$CONTAINER"
 fi
 
 if [ $status -eq 0 ]; then
-    futon-guest finish --status 0 --poweroff
+    futon-guest finish --status 0 --mark -1 --poweroff
 else
-    futon-guest finish --status $status --why "$why" --poweroff
+    futon-guest finish --status $status --why "$why" --mark -1 --poweroff
 fi
 # Only reached if the tool is too old for this script: the image's own, when the server has none.
 upload_plainly

@@ -49,7 +49,7 @@ pub fn stats(data: &[u8]) {
         .map(|c| label(0, c))
         .into_iter()
         .collect();
-    let layout = Layout { core: "system.cpu1".into(), llc: Some("system.llc".into()) };
+    let layout = Layout { core: "system.cpu1".into(), llc: Some("system.llc".into()), stand_ins: Vec::new() };
     let context = RowContext { function: "a,\"b\"".into(), ..RowContext::default() };
     let (made, _) = rows(data, &layout, &labels, &context).expect("reading memory");
     assert_eq!(made.len(), labels.len());

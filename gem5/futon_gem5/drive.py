@@ -8,7 +8,7 @@ import time
 import _m5.core
 import m5
 
-from . import checkpoints
+from . import checkpoints, flush
 
 # Points of the workflow that a guest reports with `m5 fail`; docs/gem5.md has the table. They do not end the run.
 POINTS = (1, 2, 3, 4, 6, 10, 11, 20, 31, 32)
@@ -66,6 +66,7 @@ def run(given, system, parts):
         params=given.params,
         measured=parts.measured,
         llc=parts.llc,
+        stand_ins=[core.path() for core in parts.fresh],
         restored=bool(given.restore),
         seed=given.seed,
     )
@@ -89,6 +90,9 @@ class Driver:
         self.core = given.cpu
         self.dumps = 0
         self.items = 0
+        # The cores that run now.
+        self.running = list(system.cpu)
+        self.flusher = None if given.flush is None else flush.Flusher(given, system, parts.fresh)
 
     def run(self):
         begin = m5.curTick()
@@ -117,6 +121,8 @@ class Driver:
             return self._point(code)
         if cause == "workbegin":
             self.events.write("workbegin", id=code, core=self.core)
+            if self.flusher and self.flusher.wants(code):
+                self._flush(code)
             m5.stats.reset()
         elif cause == "workend":
             self._work_end(code)
@@ -140,6 +146,15 @@ class Driver:
             return 0, "the guest reported the end of its workflow (m5 fail -1)"
         return (code if 1 <= code <= 122 else 1), f"the guest reported failure {code} (m5 fail {code})"
 
+    def _flush(self, item):
+        before = self.flusher.core
+        self.flusher.flush()
+        if self.flusher.core is not before:
+            self.running[self.running.index(before)] = self.flusher.core
+            # The others keep their counts.
+            self.events.cpus = [*self.events.cpus, self.flusher.core]
+        self.events.write("flushed", id=item, names=list(self.flusher.names), on=self.flusher.core.path())
+
     def _work_end(self, item):
         m5.stats.dump()
         self.events.write("workend", id=item, core=self.core, dump=self.dumps)
@@ -147,7 +162,7 @@ class Driver:
         self.items += 1
         if self.parts.spare and self.items == self.given.work_items:
             # What is left of the workflow is not measured: the atomic core does it in a tenth of the time.
-            m5.switchCpus(self.system, list(zip(self.system.cpu, self.parts.spare)))
+            m5.switchCpus(self.system, list(zip(self.running, self.parts.spare)))
             self.events.cpus = self.parts.spare
             self.core = "atomic"
             self.events.write("switched", core=self.core)

@@ -2,7 +2,7 @@
 
 import argparse
 
-from . import tables
+from . import flush, tables
 
 CORES = ("atomic", "kvm", "timing", "o3")
 
@@ -32,11 +32,17 @@ def parse(words):
     run.add_argument("--restore", help="folder of a checkpoint")
     run.add_argument("--checkpoint", help="write the guest's first `m5 checkpoint` there and end")
     run.add_argument("--work-items", type=int, default=0, help="ended work items after which the atomic core takes over")
+    run.add_argument("--discarded", type=int, default=0, help="of them the first ones, which only warm the core up")
+    run.add_argument(
+        "--flush", default="", metavar="LIST", help="what is emptied before each other one: l1i,l1d,..., all or none"
+    )
     run.add_argument("--max-ms", type=float, default=0, help="limit, simulated milliseconds")
     run.add_argument("--slice-ms", type=float, default=2.0, help="simulated milliseconds between looks at the clock")
     given = p.parse_args(words)
     try:
         given.params = tables.parameters(given.system, given.param)
+        given.flush = flush.parse(given.flush, given.system, given.cpu)
+        given.fresh_cores = flush.fresh_cores(given.flush, given.work_items, given.discarded)
     except ValueError as error:
         p.error(str(error))
     if not 64 <= given.mem_mib <= 3072:

@@ -13,8 +13,9 @@ from m5.objects import (
     X86O3CPU,
     X86TimingSimpleCPU,
 )
+from m5.params import NULL
 
-from . import caches, platform
+from . import caches, flush, platform
 
 
 class Parts:
@@ -26,6 +27,8 @@ class Parts:
         self.llc = None
         # Atomic cores that take over when the measured invocations are done.
         self.spare = []
+        # Cores that take over the measured one's part, one for each call, because their predictors are fresh.
+        self.fresh = []
 
 
 def build(given):
@@ -47,6 +50,8 @@ def build(given):
         hierarchy = caches.skylake if given.system == "skylake" else caches.simple
         hierarchy(system, given.params)
         parts.llc = "system.llc"
+        if given.flush is not None:
+            flush.widen_filters(system)
     else:
         caches.none(system)
     _add_memory(system, given, detailed)
@@ -101,10 +106,21 @@ def _add_cores(system, given, parts):
     if given.cpu in ("timing", "o3") and given.work_items:
         system.spare_cpu = [X86NonCachingSimpleCPU(cpu_id=i, switched_out=True) for i in range(given.cpus)]
         parts.spare = system.spare_cpu
-    for cpu in [*system.cpu, *parts.spare]:
+    if given.fresh_cores:
+        _add_fresh_cores(system, given, parts)
+    for cpu in [*system.cpu, *parts.spare, *parts.fresh]:
         cpu.createThreads()
         cpu.mmu.itb.size = given.params["itlb.size"]
         cpu.mmu.dtb.size = given.params["dtlb.size"]
+
+
+def _add_fresh_cores(system, given, parts):
+    index = flush.measured_index(given.cpus)
+    system.fresh_cpu = [_core(given, index) for _ in range(given.fresh_cores)]
+    parts.fresh = system.fresh_cpu
+    for cpu in parts.fresh:
+        cpu.switched_out = True
+        flush.share_predictor(cpu, system.cpu[index], given.flush, NULL)
 
 
 def _add_memory(system, given, detailed):

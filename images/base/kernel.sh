@@ -48,4 +48,8 @@ add_driver virtio_blk /dev/vd
 for driver in sd_mod ata_piix ahci virtio_scsi; do
     add_driver "$driver" /dev/sd
 done
+# A root disk that is memory: staging machines have it (docs/gem5.md).
+for driver in nd_e820 nd_pmem; do
+    add_driver "$driver" /dev/pmem
+done
 (cd initrd-root && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) >initrd

@@ -35,11 +35,30 @@ pub fn sha256_file(path: &Path) -> Result<String> {
 /// # Errors
 /// When the file cannot be read.
 pub fn sha256_of_data(path: &Path) -> Result<String> {
+    let mut hash = Sha256::new();
+    let length = each_block(path, &mut |at, block| {
+        hash.update(at.to_le_bytes());
+        hash.update(block);
+        Ok(())
+    })?;
+    hash.update(length.to_le_bytes());
+    Ok(hex::encode(hash.finalize()))
+}
+
+/// Copies what a sparse file holds into another file, from a place on; what is zero stays as it is there. Returns the source's length.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn copy_data(path: &Path, to: &File, place: u64) -> Result<u64> {
+    each_block(path, &mut |at, block| to.write_all_at(block, place + at).context(|| "cannot write the copy".into()))
+}
+
+/// Goes through the blocks of a file that are not zero, with their places. Returns the file's length.
+fn each_block(path: &Path, take: &mut dyn FnMut(u64, &[u8]) -> Result<()>) -> Result<u64> {
     const BLOCK: u64 = 64 << 10;
     let failed = || format!("cannot read {}", path.display());
     let file = File::open(path).context(failed)?;
     let length = file.metadata().context(failed)?.len();
-    let mut hash = Sha256::new();
     let mut block = Vec::new();
     let mut at = 0;
     while let Some(data) = next_data(&file, at, length) {
@@ -47,13 +66,11 @@ pub fn sha256_of_data(path: &Path) -> Result<String> {
         block.resize(usize::try_from((length - at).min(BLOCK)).unwrap_or_default(), 0);
         file.read_exact_at(&mut block, at).context(failed)?;
         if block.iter().any(|byte| *byte != 0) {
-            hash.update(at.to_le_bytes());
-            hash.update(&block);
+            take(at, &block)?;
         }
         at += BLOCK;
     }
-    hash.update(length.to_le_bytes());
-    Ok(hex::encode(hash.finalize()))
+    Ok(length)
 }
 
 /// Where the next data begin, from a place on; nothing when only a hole follows.

@@ -17,7 +17,9 @@ pub enum Phase {
     Boot,
     /// A moment after power-on: a checkpoint of this gem5's, into which a state is written.
     Template,
-    /// In QEMU: from power-on to the function's checkpoint.
+    /// In QEMU: from power-on to an engine that waits for a function.
+    Base,
+    /// In QEMU: from power-on, or from that engine, to the function's checkpoint.
     Stage,
     /// From the parked guest to the function's checkpoint.
     Setup,
@@ -28,12 +30,18 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Whether what it makes belongs to no function.
+    pub(super) fn is_of_all(self) -> bool {
+        matches!(self, Self::Boot | Self::Template | Self::Base)
+    }
+
     /// Its name: of its folder, in reports.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Boot => "boot",
             Self::Template => "template",
+            Self::Base => "base",
             Self::Stage => "stage",
             Self::Setup => "setup",
             Self::Evaluate => "evaluate",
@@ -93,7 +101,7 @@ impl Start<'_> {
             // A run without a region of interest may still be one on a detailed core: slow, and asked for.
             Phase::Run if self.settings.cold && self.settings.core.has_cycles() => self.settings.core,
             Phase::Template => CoreModel::Atomic,
-            Phase::Boot | Phase::Stage | Phase::Setup | Phase::Run => self.settings.boot_core.model(),
+            Phase::Boot | Phase::Base | Phase::Stage | Phase::Setup | Phase::Run => self.settings.boot_core.model(),
         }
     }
 }
@@ -119,7 +127,7 @@ pub fn gem5_arguments(start: &Start<'_>) -> Vec<String> {
     option("system", s.system.clone());
     option("cpu", start.core().word().into());
     option("cpus", s.cpus.to_string());
-    option("mem-mib", s.memory_mib.to_string());
+    option("mem-mib", (s.memory_mib + s.root_mib()).to_string());
     option("seed", start.seed.number().to_string());
     option("max-ms", s.watchdogs.simulated.as_millis().to_string());
     if let Restore::Checkpoint(folder) = start.restore {
@@ -134,6 +142,11 @@ pub fn gem5_arguments(start: &Start<'_>) -> Vec<String> {
     }
     if start.core().has_cycles() {
         option("work-items", start.work_items.to_string());
+        // A warm core is what a script makes that knows nothing of states.
+        if let Some(flush) = s.state.argument() {
+            option("discarded", s.uarch_warmup.to_string());
+            option("flush", flush);
+        }
         // The detailed cores simulate a few hundred thousand cycles a second.
         option("slice-ms", "0.2".into());
     }
@@ -163,7 +176,9 @@ pub fn kernel_command_line(s: &Gem5Settings) -> String {
                 words.push(format!("tsc_early_khz={khz}"));
                 // So would measuring the local APIC's timer, which gem5 runs at a sixteenth of it (X86LocalApic.clk_domain).
                 // A kernel without this parameter (images/kernel/lapic-timer-khz.patch) measures.
-                words.push(format!("lapic_timer_khz={}", if s.stage.is_some() { khz } else { khz / 16 }));
+                if s.root_image.is_none() {
+                    words.push(format!("lapic_timer_khz={}", if s.stage.is_some() { khz } else { khz / 16 }));
+                }
             }
             if s.cpus > 1 {
                 // The function's core is its own.
@@ -179,8 +194,13 @@ pub fn kernel_command_line(s: &Gem5Settings) -> String {
         }
     }
     if s.stage.is_some() {
-        // gem5 has no PCI device that the guest could use, and QEMU none that it should see.
-        words.extend(["pci=off".into(), format!("{}={:#x}", futon_stage::PARAMETER, window_base(s))]);
+        if s.root_image.is_some() {
+            words.extend(MEMORY_ROOT.iter().map(|word| (*word).to_owned()));
+        } else {
+            // gem5 has no PCI device that the guest could use, and QEMU none that it should see.
+            words.push("pci=off".into());
+        }
+        words.push(format!("{}={:#x}", futon_stage::PARAMETER, window_base(s)));
     } else if !s.cold {
         words.push("futon.park=1".into());
     }
@@ -188,9 +208,15 @@ pub fn kernel_command_line(s: &Gem5Settings) -> String {
     words.join(" ")
 }
 
-/// Where the window of a staging machine begins: behind the guest's memory, bytes.
+/// Words for a distribution's kernel whose root lies in memory. With `pci=off` such a kernel would not register that memory at all; its
+/// ACPI tables have no host bridge, so it looks for no PCI device. The rest is what gem5 lacks (machine checks), what would only wake
+/// idle processors, access to the devices that are not the kernel's, and the stop before a function comes.
+const MEMORY_ROOT: [&str; 7] =
+    ["root=/dev/pmem0", "rw", "pci=conf1", "mce=off", "nowatchdog", "iomem=relaxed", "futon.park=1"];
+
+/// Where the window of a staging machine begins: behind the guest's memory and its root disk, bytes.
 pub(super) fn window_base(s: &Gem5Settings) -> u64 {
-    u64::from(s.memory_mib) << 20
+    u64::from(s.memory_mib + s.root_mib()) << 20
 }
 
 /// The cores' clock, kHz: the table's 1 GHz, or the parameter in its place, where that is a plain number of GHz or MHz.
@@ -208,6 +234,7 @@ pub(super) fn clock_khz(params: &[String]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::CoreState;
     use super::super::payload::testing::settings;
     use super::*;
 
@@ -253,6 +280,21 @@ mod tests {
             assert!(words.contains(part), "{part}: {words}");
         }
         assert!(!words.contains("--checkpoint"), "{words}");
+    }
+
+    #[test]
+    fn a_state_reaches_the_measured_part_alone_and_shapes_no_checkpoint() {
+        let seed = "1".parse().unwrap();
+        let restore = Restore::Checkpoint("/c/abc".into());
+        let warm = settings(CoreModel::O3);
+        let state = CoreState::lukewarm(&"l1i,l2".parse().unwrap(), "skylake", CoreModel::O3).unwrap();
+        let lukewarm = Gem5Settings { state, ..warm.clone() };
+        let words = |settings, phase| gem5_arguments(&start(settings, phase, &restore, &seed)).join(" ");
+        assert!(words(&lukewarm, Phase::Evaluate).contains("--work-items 7 --discarded 2 --flush l1i,l2 "));
+        for phase in [Phase::Boot, Phase::Template, Phase::Setup] {
+            assert_eq!(words(&lukewarm, phase), words(&warm, phase));
+        }
+        assert!(!words(&warm, Phase::Evaluate).contains("flush"));
     }
 
     #[test]

@@ -15,6 +15,11 @@ const SCHEMA: &str = "futon.checkpoint/1";
 
 /// Checkpoints of functions that are kept, each about a hundred MB; those of parked guests and templates are few, and all are kept.
 const KEPT: usize = 12;
+/// Room that they may take, bytes: a function on an engine takes a gigabyte.
+const MOST_BYTES: u64 = 8 << 30;
+/// How many bases are kept, those used last, and what is said of their kind.
+const KEPT_BASES: usize = 2;
+pub(super) const BASE: &str = "base";
 /// One that was used within this time may be in use: gem5 reads a checkpoint when it starts, and never again.
 const IN_USE: Duration = Duration::from_secs(600);
 /// What only functions' checkpoints are made from.
@@ -140,20 +145,28 @@ impl CheckpointStore {
     /// Removes the functions' checkpoints that have not been used for the longest time. What cannot be removed stays.
     fn remove_old(&self, kept: usize, in_use: Duration) {
         let Ok(entries) = fs::read_dir(&self.root) else { return };
-        let of_function = |folder: PathBuf| {
+        let known = |folder: PathBuf| {
             let file = folder.join(FILE);
             let stored: Stored = serde_json::from_slice(&fs::read(&file).ok()?).ok()?;
             let used = fs::metadata(&file).and_then(|data| data.modified()).ok()?;
-            stored.made_from.contains_key(OF_A_FUNCTION).then_some((used, folder))
+            Some((used, folder, stored.made_from))
         };
-        let mut all: Vec<_> = entries.flatten().filter_map(|entry| of_function(entry.path())).collect();
-        all.sort();
-        let surplus = all.len().saturating_sub(kept);
-        for (used, folder) in all.into_iter().take(surplus) {
-            if used.elapsed().is_ok_and(|ago| ago > in_use) {
-                let _ = fs::remove_dir_all(folder);
+        let all: Vec<_> = entries.flatten().filter_map(|entry| known(entry.path())).collect();
+        let removed = |kept: usize, bytes: u64, of: &dyn Fn(&BTreeMap<String, String>) -> bool| {
+            let mut kind: Vec<_> = all.iter().filter(|(_, _, from)| of(from)).collect();
+            kind.sort();
+            let mut left = bytes;
+            for (number, (used, folder, _)) in kind.into_iter().rev().enumerate() {
+                let size = room_of(folder);
+                let fits = number < kept && (size <= left || number == 0);
+                left = left.saturating_sub(size);
+                if !fits && used.elapsed().is_ok_and(|ago| ago > in_use) {
+                    let _ = fs::remove_dir_all(folder);
+                }
             }
-        }
+        };
+        removed(kept, MOST_BYTES, &|from| from.contains_key(OF_A_FUNCTION));
+        removed(KEPT_BASES, u64::MAX, &|from| from.get("kind").is_some_and(|kind| kind == BASE));
     }
 
     /// Takes a checkpoint that a simulation has written, and files that belong to it, into the store. What was written is moved there.
@@ -241,6 +254,12 @@ fn has_holes(file: &Path) -> bool {
 /// A file's hash.
 fn hash_of(path: &Path, by_blocks: bool) -> Result<String> {
     if by_blocks { Ok(format!("{BLOCKS}{}", sha256_of_data(path)?)) } else { sha256_file(path) }
+}
+
+/// Room that a checkpoint takes on the disk, bytes.
+fn room_of(folder: &Path) -> u64 {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    files.filter_map(|file| file.metadata().ok()).map(|data| data.blocks() * 512).sum()
 }
 
 /// Moves or copies a file. A guest's memory is as large as the guest, and mostly holes: moving it costs nothing.

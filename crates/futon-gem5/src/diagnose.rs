@@ -76,7 +76,7 @@ pub(super) fn diagnose(p: &Process<'_>) -> Ending {
                 "the guest ended the simulation without parking",
                 "is it futon's lean guest? The console's last lines show how far it came",
             )),
-            Phase::Stage | Phase::Setup | Phase::Evaluate | Phase::Run => Ending::GuestShutdown,
+            Phase::Base | Phase::Stage | Phase::Setup | Phase::Evaluate | Phase::Run => Ending::GuestShutdown,
         };
     }
     named_by_gem5(p).unwrap_or(Ending::Died)

@@ -35,6 +35,9 @@ pub enum SimEventKind {
         /// Full name of the shared last-level cache.
         #[serde(default)]
         llc: Option<String>,
+        /// Full names of cores that take the measured one's turn, because their branch predictors are fresh.
+        #[serde(default)]
+        stand_ins: Vec<String>,
         /// Parameters in use.
         #[serde(default)]
         params: serde_json::Map<String, serde_json::Value>,
@@ -52,6 +55,13 @@ pub enum SimEventKind {
     Workbegin {
         /// Its number.
         id: u64,
+    },
+    /// Before the work item that has begun, structures of the measured core were emptied.
+    Flushed {
+        /// The work item's number.
+        id: u64,
+        /// What was emptied.
+        names: Vec<String>,
     },
     /// A work item ended, and statistics were dumped.
     Workend {
@@ -126,6 +136,8 @@ mod tests {
         assert_eq!(e, SimEvent { kind: SimEventKind::Fail { code: 31 }, tick: 7, insts: 5 });
         let e = one(r#"futon-event: {"core":"o3","dump":0,"event":"workend","id":100,"tick":1}"#);
         assert_eq!(e.kind, SimEventKind::Workend { id: 100, dump: 0, core: CoreModel::O3 });
+        let e = one(r#"futon-event: {"event":"flushed","id":103,"names":["l1i"],"on":"system.cpu1","tick":1}"#);
+        assert_eq!(e.kind, SimEventKind::Flushed { id: 103, names: vec!["l1i".into()] });
         let e = one(r#"futon-event: {"event":"fail","code":-1}"#);
         assert_eq!(e.kind, SimEventKind::Fail { code: -1 });
         assert!(parse_event("gem5 Simulator System.").is_none());

@@ -16,11 +16,13 @@ mod machine;
 mod payload;
 mod phases;
 mod results;
+mod root;
 mod script;
 mod seed;
 mod session;
 mod settings;
 mod stage;
+mod state;
 mod watchdog;
 mod wrong;
 
@@ -29,10 +31,12 @@ pub use binary::{Gem5, find_gem5, probe_gem5};
 pub use checkpoint::{CheckpointStore, Ingredients, Stored};
 pub use event::{SimEvent, parse_event};
 pub use machine::Gem5Machine;
+pub use root::{MemoryRoot, memory_root};
 pub use script::{ConfigScript, FILES as CONFIG_FILES};
 pub use seed::Seed;
 pub use settings::{BootCore, Gem5Settings, Goal, Watchdogs};
 pub use stage::staging_is_tried_with;
+pub use state::{CoreState, FlushList};
 
 #[cfg(test)]
 #[path = "../../futon-model/tests/sample/mod.rs"]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use futon_common::{Context, Result};
+use futon_common::{Context, Error, Result};
 use futon_machine::{Launch, Machine, Running};
 use futon_model::{Accelerator, EventKind, Limits, MachineKind, MachineReport, Plan, SimulationReport, steps};
 use futon_workdir::WorkDir;
@@ -46,8 +46,9 @@ impl Machine for Gem5Machine {
             vcpus: s.cpus,
             memory_mib: s.memory_mib,
             base_image: s
-                .initrd
+                .base_image
                 .as_ref()
+                .or(s.initrd.as_ref())
                 .or(s.disk.as_ref())
                 .map_or_else(|| "none".into(), |p| p.display().to_string()),
             kernel: s.kernel.display().to_string(),
@@ -101,6 +102,10 @@ impl Machine for Gem5Machine {
                 None => Some("no test client stops the staging machine before the measured calls".to_owned()),
                 Some(_) => stage::too_large(&settings, &payload)?,
             };
+            if let (Some(why), Some(_)) = (&why, &settings.root_image) {
+                return Err(Error::usage(format!("this base image cannot be used on gem5 here: {why}"))
+                    .hint("give the machine less memory with --memory, or use --base lean"));
+            }
             if let Some(why) = why {
                 settings.stage = None;
                 remarks.push(format!("booted in gem5: {why}"));
@@ -131,7 +136,8 @@ impl Machine for Gem5Machine {
             remarks: Arc::clone(&remarks),
         };
         let sheet = workdir.sheet()?;
-        let mut run = Run { settings, sheet, plan, seed, folder, uploads: workdir.uploads(), payload, shared };
+        let mut run =
+            Run { settings, sheet, plan, seed, folder, uploads: workdir.uploads(), payload, shared, base: None };
         let report: Arc<Mutex<Option<SimulationReport>>> = Arc::default();
         let filled = Arc::clone(&report);
         let target = launch.folder.clone();

@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use futon_common::{Context, Result};
-use futon_model::{Base, TOKEN_PLACEHOLDER};
+use futon_model::{Base, CarriedRegistry, TOKEN_PLACEHOLDER};
 use futon_workdir::WorkDir;
 use tar::{Builder, EntryType, Header};
 
@@ -23,14 +23,19 @@ const FOLDER: &str = "/run/futon";
 /// The image's bundle, as the working directory has it.
 pub(super) const BUNDLE: &str = "bundle.tar";
 
+/// Images as archives of the working directory's, and where they lie in the guest: a bundle, or the registry of a guest with an engine.
+const IMAGES: [(&str, &str); 2] = [(BUNDLE, "bundle"), ("registry.tar", CarriedRegistry::FOLDER)];
+
 /// Tools that the lean guest has already.
 const TOOLS: [&str; 2] = ["futon-guest", "test-client"];
 
 /// Lines for `run.env` that only a simulated guest needs.
 pub(super) fn environment(settings: &Gem5Settings, seed: &Seed) -> String {
-    let checkpoint = settings.has_region_of_interest() && !settings.cold;
+    let checkpoint = settings.stage.is_some() || settings.has_region_of_interest() && !settings.cold;
+    // An engine is told in the guest which processor is the function's; a bundle says it itself.
+    let cpus = if settings.root_image.is_some() && settings.cpus > 1 { "FUTON_CPUS=1\n" } else { "" };
     format!(
-        "FUTON_MACHINE=gem5\nFUTON_SIM_SEED={}\nFUTON_TIME={}\nFUTON_ROI_CHECKPOINT={}\nexport FUTON_ROI_CHECKPOINT\n",
+        "FUTON_MACHINE=gem5\nFUTON_SIM_SEED={}\nFUTON_TIME={}\n{cpus}FUTON_ROI_CHECKPOINT={}\nexport FUTON_ROI_CHECKPOINT\n",
         seed.entropy(),
         seed.time(),
         u8::from(checkpoint)
@@ -41,12 +46,12 @@ pub(super) fn environment(settings: &Gem5Settings, seed: &Seed) -> String {
 pub(super) fn write_payload(target: &Path, workdir: &WorkDir, settings: &Gem5Settings, seed: &Seed) -> Result<()> {
     let failed = || format!("cannot write {}", target.display());
     let files = archive(workdir, settings, seed)?;
-    let bundle = workdir.served().get(BUNDLE);
+    let images = IMAGES.iter().find_map(|(name, folder)| Some((*folder, workdir.served().get(*name)?)));
     let mut out = BufWriter::with_capacity(1 << 20, File::create(target).context(failed)?);
-    out.write_all(header(FOLDER, files.len(), bundle.is_some()).as_bytes()).context(failed)?;
+    out.write_all(header(FOLDER, files.len(), images.map(|(folder, _)| folder)).as_bytes()).context(failed)?;
     out.write_all(&files).context(failed)?;
-    if let Some(bundle) = bundle {
-        let mut source = File::open(bundle).context(|| format!("cannot read {}", bundle.display()))?;
+    if let Some((_, images)) = images {
+        let mut source = File::open(images).context(|| format!("cannot read {}", images.display()))?;
         io::copy(&mut source, &mut out).context(failed)?;
     }
     out.flush().context(failed)
@@ -73,7 +78,7 @@ fn archive(workdir: &WorkDir, settings: &Gem5Settings, seed: &Seed) -> Result<Ve
     let mut archive = Builder::new(Vec::new());
     let mut folders = BTreeSet::new();
     for (name, path) in workdir.served() {
-        if name == BUNDLE || (lean && TOOLS.contains(&name.as_str())) {
+        if IMAGES.iter().any(|(images, _)| images == name) || (lean && TOOLS.contains(&name.as_str())) {
             continue;
         }
         let mut content = fs::read(path).context(|| format!("cannot read {}", path.display()))?;
@@ -112,14 +117,14 @@ fn head(kind: EntryType, size: usize) -> Header {
 
 /// The header: unpacks what is behind it into `folder` and runs `run.sh` from there. futon's own service in the guest reads from its
 /// comments where the archives are and unpacks them straight from the simulator; any other guest runs it, with `tail` and `tar`.
-fn header(folder: &str, files: usize, bundle: bool) -> String {
+fn header(folder: &str, files: usize, images: Option<&str>) -> String {
     // The offsets are part of the text that they measure: of fixed width.
     let text = |first: usize| {
         let second = first + files;
         let (mut where_it_is, mut by_hand) = (String::new(), String::new());
-        if bundle {
-            where_it_is = format!("#futon-archive {second:010} bundle\n");
-            by_hand = format!("mkdir -p bundle\ntail -c +{:010} payload | tar -C bundle -xpf -\n", second + 1);
+        if let Some(images) = images {
+            where_it_is = format!("#futon-archive {second:010} {images}\n");
+            by_hand = format!("mkdir -p {images}\ntail -c +{:010} payload | tar -C {images} -xpf -\n", second + 1);
         }
         format!(
             "#!/bin/sh\n#futon-archive {first:010} .\n{where_it_is}set -eu\numask 077\nmkdir -p {folder}\n\
@@ -166,6 +171,7 @@ mod tests {
             tools: &GuestTools { futon_guest: path("futon-guest"), test_client: path("test-client") },
             files: &[(BUNDLE.to_owned(), path("bundle")), ("data/in/x".to_owned(), path("test-client"))],
             bundle: None,
+            registry: None,
             sheet: None,
         };
         let workdir = WorkDir::create(&path("w"), &contents).unwrap();
@@ -181,8 +187,8 @@ mod tests {
         let end = bytes.windows(mark.len()).position(|w| w == mark).unwrap() + mark.len();
         let bundle = fs::metadata(path("bundle")).unwrap().len();
         let files = bytes.len() - end - usize::try_from(bundle).unwrap();
-        assert_eq!(String::from_utf8_lossy(&bytes[..end]), header(FOLDER, files, true));
-        let moved = header(&here.display().to_string(), files, true);
+        assert_eq!(String::from_utf8_lossy(&bytes[..end]), header(FOLDER, files, Some("bundle")));
+        let moved = header(&here.display().to_string(), files, Some("bundle"));
         fs::write(here.join("run.sh"), [moved.as_bytes(), &bytes[end..]].concat()).unwrap();
         let output = Command::new("sh").arg(here.join("run.sh")).env("PATH", "/usr/bin:/bin").output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
@@ -209,6 +215,7 @@ pub(super) mod testing {
     use super::super::binary::Gem5;
     use super::super::script::ConfigScript;
     use super::super::settings::{BootCore, Gem5Settings, Goal, Watchdogs};
+    use super::super::state::CoreState;
     use gem5_stats::CoreModel;
 
     pub(in super::super) fn settings(core: CoreModel) -> Gem5Settings {
@@ -224,11 +231,14 @@ pub(super) mod testing {
             kernel: "/r/vmlinux".into(),
             initrd: Some("/r/initramfs".into()),
             disk: None,
+            base_image: None,
+            root_image: None,
             recommended: "console=ttyS0 quiet".into(),
             cmdline: None,
             root: None,
             append: None,
             uarch_warmup: 2,
+            state: CoreState::Warm,
             seed: None,
             cold: false,
             goal: Goal::Test,

@@ -9,10 +9,11 @@ use futon_model::{Code, EventKind, Outcome, PhaseReport, Plan, ShutdownReason};
 
 use super::args::{CHECKPOINT, Phase, Restore, Start, kernel_command_line};
 use super::channel::{EVENTS, guest_files};
-use super::checkpoint::{CheckpointStore, Ingredients, Stored};
+use super::checkpoint::{BASE, CheckpointStore, Ingredients, Stored};
 use super::diagnose::{Ending, Failure};
 use super::session::{self, CONSOLE, Finished, Shared};
 use super::settings::{Gem5Settings, Goal};
+use super::stage::Purpose;
 use super::{Seed, payload, script, stage};
 
 /// A run that is made.
@@ -28,6 +29,8 @@ pub(super) struct Run {
     pub(super) uploads: PathBuf,
     pub(super) payload: PathBuf,
     pub(super) shared: Shared,
+    /// Folder of the base from which the stage goes on.
+    pub(super) base: Option<PathBuf>,
 }
 
 /// What came of a run.
@@ -70,11 +73,18 @@ impl Run {
     /// The run whose guest is prepared in QEMU.
     async fn staged(&mut self, mut outcomes: Outcomes) -> Result<Outcomes> {
         let template = template_ingredients(&self.settings)?;
-        let ingredients = staged_ingredients(&self.settings, &template.key(), &self.payload)?;
+        let base = self.settings.root_image.is_some().then(|| base_ingredients(&self.settings)).transpose()?;
+        let ingredients = staged_ingredients(&self.settings, &template.key(), base.as_ref(), &self.payload)?;
         let stored = self.settings.goal == Goal::Evaluate;
         let from =
             if stored { Some(Restore::PowerOn) } else { self.kept(Phase::Template, &template, &mut outcomes).await? };
         let Some(from) = from else { return Ok(outcomes) };
+        if let (Some(base), false) = (&base, stored) {
+            match self.kept(Phase::Base, base, &mut outcomes).await? {
+                Some(Restore::Checkpoint(folder)) => self.base = Some(folder),
+                _ => return Ok(outcomes),
+            }
+        }
         let making = Making { phase: Phase::Stage, from: &from, ingredients: &ingredients };
         let made = self.function(&making, &mut outcomes).await?;
         self.evaluated(made, outcomes).await
@@ -208,9 +218,15 @@ impl Run {
         outcomes: &mut Outcomes,
     ) -> Result<Option<Finished>> {
         let from = match restore {
+            Restore::PowerOn if phase == Phase::Base => "power-on, in QEMU".to_owned(),
             Restore::PowerOn => "power-on".to_owned(),
             // What it starts from is a frame, and no state.
-            Restore::Checkpoint(_) if phase == Phase::Stage => "power-on, in QEMU".to_owned(),
+            Restore::Checkpoint(_) if phase == Phase::Stage => match &self.base {
+                Some(base) => {
+                    format!("base {}, in QEMU", base.file_name().unwrap_or_default().to_string_lossy())
+                }
+                None => "power-on, in QEMU".to_owned(),
+            },
             Restore::Checkpoint(folder) => {
                 format!("checkpoint {}", folder.file_name().unwrap_or_default().to_string_lossy())
             }
@@ -226,7 +242,7 @@ impl Run {
             restore,
             folder: &folder,
             config: &config,
-            payload: (!matches!(phase, Phase::Boot | Phase::Template)).then_some(self.payload.as_path()),
+            payload: (!phase.is_of_all()).then_some(self.payload.as_path()),
             work_items,
             seed: &self.seed,
         };
@@ -237,14 +253,18 @@ impl Run {
             fs::copy(path, outdir.join(name)).context(|| format!("cannot copy {}", path.display()))?;
         }
         let finished = match (phase, restore) {
-            (Phase::Stage, Restore::Checkpoint(template)) => stage::run(&start, template, &mut self.shared).await?,
+            (Phase::Stage, Restore::Checkpoint(template)) => {
+                let purpose = Purpose::Function { template, base: self.base.as_deref() };
+                stage::run(&start, purpose, &mut self.shared).await?
+            }
+            (Phase::Base, _) => stage::run(&start, Purpose::Base, &mut self.shared).await?,
             _ => session::run(&start, &mut self.shared).await?,
         };
         outcomes.phases.push(finished.report.clone());
         if finished.ending == Ending::CheckpointWritten && !self.shared.cancel.is_cancelled() {
             return Ok(Some(finished));
         }
-        if !matches!(phase, Phase::Boot | Phase::Template) {
+        if !phase.is_of_all() {
             for event in self.shared.channel.collect(&finished.outdir, &self.uploads) {
                 let _ = self.shared.events.send(event);
             }
@@ -263,7 +283,7 @@ impl Run {
         let kernel = folder.join("kernel");
         fs::write(&kernel, qemu_to_gem5::boot::template_kernel())
             .context(|| format!("cannot write {}", kernel.display()))?;
-        Ok(Gem5Settings { kernel, initrd: None, memory_mib: TEMPLATE_MIB, ..self.settings.clone() })
+        Ok(Gem5Settings { kernel, initrd: None, root_image: None, memory_mib: TEMPLATE_MIB, ..self.settings.clone() })
     }
 
     fn found(&self, store: &CheckpointStore, key: &str) -> Result<Option<Stored>, Failure> {
@@ -353,16 +373,27 @@ fn template_ingredients(s: &Gem5Settings) -> Result<Ingredients> {
     Ok(i)
 }
 
+/// What shapes a base from which stages go on.
+fn base_ingredients(s: &Gem5Settings) -> Result<Ingredients> {
+    let mut i = Ingredients::default();
+    i.add("kind", BASE);
+    // Its machine is as large for every payload.
+    stage::add_ingredients(&mut i, s, Path::new(""))?;
+    Ok(i)
+}
+
 /// What shapes a function's state that is staged.
-fn staged_ingredients(s: &Gem5Settings, template: &str, payload: &Path) -> Result<Ingredients> {
+fn staged_ingredients(
+    s: &Gem5Settings,
+    template: &str,
+    base: Option<&Ingredients>,
+    payload: &Path,
+) -> Result<Ingredients> {
     let mut i = Ingredients::default();
     i.add("template", template);
-    i.add("kernel", sha256_file(&s.kernel)?);
-    if let Some(initrd) = &s.initrd {
-        i.add("initrd", sha256_file(initrd)?);
+    if let Some(base) = base {
+        i.add("base", base.key());
     }
-    i.add("cpus", s.cpus.to_string());
-    i.add("memory_mib", s.memory_mib.to_string());
     i.add("payload", sha256_file(payload)?);
     stage::add_ingredients(&mut i, s, payload)?;
     Ok(i)

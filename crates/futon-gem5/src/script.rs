@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use futon_common::{Context, Error, Result};
 
 /// futon's own scripts, by their paths in the configuration folder.
-pub const FILES: [(&str, &str); 10] = [
+pub const FILES: [(&str, &str); 11] = [
     ("run.py", include_str!("../../../gem5/run.py")),
     ("futon_gem5/__init__.py", include_str!("../../../gem5/futon_gem5/__init__.py")),
     ("futon_gem5/options.py", include_str!("../../../gem5/futon_gem5/options.py")),
@@ -16,6 +16,7 @@ pub const FILES: [(&str, &str); 10] = [
     ("futon_gem5/skylake.py", include_str!("../../../gem5/futon_gem5/skylake.py")),
     ("futon_gem5/system.py", include_str!("../../../gem5/futon_gem5/system.py")),
     ("futon_gem5/drive.py", include_str!("../../../gem5/futon_gem5/drive.py")),
+    ("futon_gem5/flush.py", include_str!("../../../gem5/futon_gem5/flush.py")),
     ("futon_gem5/checkpoints.py", include_str!("../../../gem5/futon_gem5/checkpoints.py")),
 ];
 

@@ -9,8 +9,10 @@ use gem5_stats::CoreModel;
 use super::args::clock_khz;
 use super::binary::Gem5;
 use super::checkpoint::CheckpointStore;
+use super::root::MemoryRoot;
 use super::script::ConfigScript;
 use super::seed::Seed;
+use super::state::CoreState;
 
 /// A gem5 machine.
 #[derive(Debug, Clone)]
@@ -37,6 +39,10 @@ pub struct Gem5Settings {
     pub initrd: Option<PathBuf>,
     /// Raw disk image of the Docker base.
     pub disk: Option<PathBuf>,
+    /// The base image of which [`Self::root_image`] was made, for the report.
+    pub base_image: Option<PathBuf>,
+    /// The root of a base image that lies in the guest's memory, where such a base is staged.
+    pub root_image: Option<MemoryRoot>,
     /// The guest's own command line, to which futon appends.
     pub recommended: String,
     /// The user's kernel command line, instead of that.
@@ -47,6 +53,8 @@ pub struct Gem5Settings {
     pub append: Option<String>,
     /// Measured invocations that are discarded because caches and predictor are cold.
     pub uarch_warmup: u64,
+    /// State in which each measured invocation finds the core.
+    pub state: CoreState,
     /// Seed of the run; default the plan's digest.
     pub seed: Option<Seed>,
     /// Boot from nothing, and keep no checkpoint of it.
@@ -142,9 +150,14 @@ impl Gem5Settings {
                     .hint("`futon resources build kernel lean` makes kernel and initramfs, or give yours"));
             }
         }
-        if self.memory_mib > 3072 {
-            return Err(Error::usage(format!("{} MiB of memory: gem5's PC supports at most 3072", self.memory_mib))
-                .hint("--memory 3072"));
+        let root = self.root_mib();
+        if self.memory_mib + root > 3072 {
+            let and = if root == 0 { String::new() } else { format!(" and {root} MiB for the root disk") };
+            return Err(Error::usage(format!(
+                "{} MiB of memory{and}: gem5's PC supports at most 3072",
+                self.memory_mib
+            ))
+            .hint(format!("--memory {}", 3072_u32.saturating_sub(root))));
         }
         if self.cpus > 8 {
             return Err(
@@ -161,17 +174,23 @@ impl Gem5Settings {
         Ok(())
     }
 
+    /// Memory that holds the root disk, MiB.
+    #[must_use]
+    pub fn root_mib(&self) -> u32 {
+        self.root_image.as_ref().map_or(0, |root| root.mib)
+    }
+
     /// Why the guest cannot be staged in QEMU with these settings; nothing when it can.
     #[must_use]
     pub fn cannot_stage(&self) -> Option<&'static str> {
-        if !self.has_region_of_interest() {
+        if !self.has_region_of_interest() && self.root_image.is_none() {
             return Some("nothing is measured on the atomic core");
         }
         if self.cold {
             return Some("--cold boots in gem5");
         }
         if self.disk.is_some() || self.initrd.is_none() {
-            return Some("only the lean guest is staged");
+            return Some("a disk image is not staged with --boot-machine gem5");
         }
         if self.cmdline.is_some() {
             return Some("--cmdline is for gem5's own boot");

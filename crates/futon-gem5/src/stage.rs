@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
-use futon_common::{Context, Error, Result, sha256_bytes};
+use futon_common::{Context, Error, Result, copy_data, sha256_bytes, sha256_file};
 use futon_machine::console::follow;
 use futon_machine::process::Ended;
 use futon_model::{Code, EventKind, GuestEvent, Outcome, PhaseReport, ShutdownReason};
@@ -77,17 +77,26 @@ const HINT: &str = "--boot-machine gem5 boots and warms up in gem5: slower, and 
 
 /// Where a staging machine's memory ends, bytes: behind the guest's own and the window.
 fn end_of_memory(settings: &Gem5Settings, payload: &Path) -> Result<u64> {
+    if settings.root_image.is_some() {
+        // The state of a base fits every payload: what is not written takes no room.
+        return Ok(HIGHEST);
+    }
+    least_end(settings, payload)
+}
+
+/// Where it must end at least.
+fn least_end(settings: &Gem5Settings, payload: &Path) -> Result<u64> {
     let window = length_for(payload).context(|| format!("cannot read {}", payload.display()))?;
     Ok(window_base(settings) + window)
 }
 
 /// Whether guest and payload fit into a staging machine; why not, if they do not.
 pub(super) fn too_large(settings: &Gem5Settings, payload: &Path) -> Result<Option<String>> {
-    let end = end_of_memory(settings, payload)?;
+    let end = least_end(settings, payload)?;
     Ok((end > HIGHEST).then(|| {
         format!(
             "{} MiB of memory and {} MiB for the image are more than the 3072 MiB of a staging machine",
-            settings.memory_mib,
+            settings.memory_mib + settings.root_mib(),
             (end - window_base(settings)) >> 20
         )
     }))
@@ -104,28 +113,70 @@ fn machine(folder: &Path, outdir: &Path, settings: &Gem5Settings, payload: &Path
         console: outdir.join(CONSOLE),
         vcpus: settings.cpus,
         stop_slot: boot::STOP_SLOT,
+        goes_on: false,
     })
 }
 
 /// Adds what shapes the staged state, beside kernel, initramfs and payload.
 pub(super) fn add_ingredients(i: &mut Ingredients, settings: &Gem5Settings, payload: &Path) -> Result<()> {
+    i.add("memory_mib", settings.memory_mib.to_string());
+    i.add("cpus", settings.cpus.to_string());
+    i.add("kernel", sha256_file(&settings.kernel)?);
+    if let Some(initrd) = &settings.initrd {
+        i.add("initrd", sha256_file(initrd)?);
+    }
     let (folder, outdir) = (Path::new("/stage"), Path::new("/stage/out"));
     i.add("qemu", settings.stage.clone().unwrap_or_default());
     i.add("machine", machine(folder, outdir, settings, payload)?.shape());
     i.add("cmdline", kernel_command_line(settings));
+    if let Some(root) = &settings.root_image {
+        i.add("root", &root.key);
+    }
     i.add("rules", RULES_VERSION);
     i.add("rom", sha256_bytes(boot::rom(0, settings.cpus)));
     Ok(())
 }
 
+/// What a staging machine is for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Purpose<'a> {
+    /// A function's checkpoint, over a template's folder; the folder of a base from which the machine goes on.
+    Function { template: &'a Path, base: Option<&'a Path> },
+    /// A base: it boots until an engine waits for a function.
+    Base,
+}
+
+/// Files of a base.
+const BASE_MEMORY: &str = "memory";
+const BASE_STATE: &str = "state";
+const BASE_ROM: &str = "rom";
+
 /// Runs the stage to its end. Its output folder must be there.
-pub(super) async fn run(start: &Start<'_>, template: &Path, shared: &mut Shared) -> Result<Finished> {
+pub(super) async fn run(start: &Start<'_>, purpose: Purpose<'_>, shared: &mut Shared) -> Result<Finished> {
     let begin = Instant::now();
     let outdir = start.outdir();
     shared.watchdog.process(true, begin);
-    let staging = machine(start.folder, &outdir, start.settings, &shared.payload)?;
-    prepare(&staging, start.settings, &shared.payload).await?;
+    let payload = match purpose {
+        Purpose::Function { .. } => shared.payload.clone(),
+        Purpose::Base => {
+            let none = start.folder.join("payload");
+            File::create(&none).context(|| format!("cannot write {}", none.display()))?;
+            none
+        }
+    };
+    let base = if let Purpose::Function { base, .. } = purpose { base } else { None };
+    let mut staging = machine(start.folder, &outdir, start.settings, &payload)?;
+    staging.goes_on = base.is_some();
+    prepare(&staging, start.settings, &payload, base).await?;
     let mut qemu = staging.start().await?;
+    if let Some(base) = base {
+        let state = base.join(BASE_STATE);
+        let file = File::open(&state).context(|| format!("cannot read {}", state.display()))?;
+        if let Err(e) = qemu.go_on(file).await {
+            qemu.end().await;
+            return Err(e);
+        }
+    }
     shared.remarks.lock().unwrap_or_else(PoisonError::into_inner).append(&mut qemu.remarks);
     let mut stage = Stage {
         outbox: Outbox::open(&staging.memory, window_base(start.settings), &outdir)
@@ -143,9 +194,13 @@ pub(super) async fn run(start: &Start<'_>, template: &Path, shared: &mut Shared)
             let file = File::create(&state).context(|| format!("cannot write {}", state.display()))?;
             let saved = qemu.save(file).await;
             qemu.end().await;
-            let moved = match saved {
-                Ok(()) => move_over(&staging, &state, template, start.settings, outdir.join(CHECKPOINT)).await,
-                Err(e) => Err(e),
+            let target = outdir.join(CHECKPOINT);
+            let moved = match (saved, purpose) {
+                (Ok(()), Purpose::Function { template, .. }) => {
+                    move_over(&staging, &state, template, start.settings, target).await
+                }
+                (Ok(()), Purpose::Base) => keep_base(&staging, &state, &target).map(|()| 0),
+                (Err(e), _) => Err(e),
             };
             match moved {
                 Ok(ns) => (Ending::CheckpointWritten, Ended { status: Some(0), signal: None }, Some(ns)),
@@ -177,10 +232,37 @@ pub(super) async fn run(start: &Start<'_>, template: &Path, shared: &mut Shared)
     Ok(Finished { ending, ended, events: Vec::new(), report, outdir, tail })
 }
 
+/// Puts a base's files together.
+fn keep_base(staging: &StagingMachine, state: &Path, target: &Path) -> Result<()> {
+    fs::create_dir_all(target).context(|| format!("cannot make {}", target.display()))?;
+    for (from, name) in [(staging.memory.as_path(), BASE_MEMORY), (state, BASE_STATE), (&staging.rom, BASE_ROM)] {
+        fs::rename(from, target.join(name)).context(|| format!("cannot write {}", target.join(name).display()))?;
+    }
+    Ok(())
+}
+
+/// Takes memory and ROM from a base.
+fn go_on_from(base: &Path, staging: &StagingMachine) -> Result<File> {
+    let failed = || format!("cannot write {}", staging.memory.display());
+    let mut options = File::options();
+    let memory = options.read(true).write(true).create(true).truncate(true).open(&staging.memory).context(failed)?;
+    let length = copy_data(&base.join(BASE_MEMORY), &memory, 0)?;
+    memory.set_len(length).context(failed)?;
+    let rom = base.join(BASE_ROM);
+    fs::copy(&rom, &staging.rom).context(|| format!("cannot copy {}", rom.display()))?;
+    Ok(memory)
+}
+
 /// Writes the machine's memory and ROM.
-async fn prepare(staging: &StagingMachine, settings: &Gem5Settings, payload: &Path) -> Result<()> {
+async fn prepare(staging: &StagingMachine, settings: &Gem5Settings, payload: &Path, base: Option<&Path>) -> Result<()> {
     let (staging, settings, payload) = (staging.clone(), settings.clone(), payload.to_owned());
+    let base = base.map(Path::to_owned);
     let writing = spawn_blocking(move || {
+        if let Some(base) = base {
+            let memory = go_on_from(&base, &staging)?;
+            return write_window(&memory, window_base(&settings), &payload)
+                .context(|| format!("cannot write {}", staging.memory.display()));
+        }
         let read = |path: &Path| fs::read(path).context(|| format!("cannot read {}", path.display()));
         let kernel = read(&settings.kernel)?;
         let initrd = settings.initrd.as_deref().map(read).transpose()?;
@@ -191,11 +273,17 @@ async fn prepare(staging: &StagingMachine, settings: &Gem5Settings, payload: &Pa
             initrds: &initrds,
             command_line: &line,
             memory_mib: settings.memory_mib,
+            persistent: settings.root_image.as_ref().map(|root| boot::Persistent { size_mib: root.mib }),
+            // A distribution's kernel reads no MP table.
+            acpi: settings.root_image.as_ref().map(|_| settings.cpus),
             file_mib: u32::try_from(staging.memory_mib).unwrap_or(u32::MAX),
         };
         let entry = boot::write_memory(&staging.memory, &guest).map_err(|e| Error::infra(e.to_string()).hint(HINT))?;
         let failed = || format!("cannot write {}", staging.memory.display());
         let memory = File::options().read(true).write(true).open(&staging.memory).context(failed)?;
+        if let Some(root) = &settings.root_image {
+            copy_data(&root.path, &memory, u64::from(settings.memory_mib) << 20)?;
+        }
         write_window(&memory, window_base(&settings), &payload).context(failed)?;
         let failed = || format!("cannot write {}", staging.rom.display());
         fs::write(&staging.rom, boot::rom(entry, settings.cpus)).context(failed)

@@ -108,6 +108,9 @@ pub(crate) enum Verb {
         /// Then report which image this container runs.
         #[arg(long, value_name = "CONTAINER")]
         report: Option<String>,
+        /// Processors for that container, where it names none: on a simulator the measured one is the function's own.
+        #[arg(long, requires = "report")]
+        cpus: Option<String>,
         /// Make the containers and start none.
         #[arg(long)]
         no_start: bool,

@@ -80,7 +80,6 @@ impl Exchange {
     }
 
     /// The exchange at `target`, without a token.
-    #[cfg(test)]
     pub(crate) fn at(target: Target) -> Self {
         Self { target, token: None }
     }

@@ -21,12 +21,15 @@ const NAME: &str = "results.log";
 pub(crate) fn run(status: i32, why: Option<&str>, log: &RunLog) -> Result<()> {
     log.close(status, why)?;
     if let Some(outlet) = gem5::outlet()? {
+        if status != 0 {
+            keep_journal(log);
+        }
         let uploaded = gem5::put(&*outlet, log.folder(), gem5::token().as_deref(), log.path(), NAME);
         report(&GuestEvent::Finish { status }, log);
         return uploaded;
     }
     if status != 0 {
-        keep_journal(log.folder());
+        keep_journal(log);
     }
     let uploaded = upload(log.path());
     report(&GuestEvent::Finish { status }, log);
@@ -37,12 +40,12 @@ pub(crate) fn run(status: i32, why: Option<&str>, log: &RunLog) -> Result<()> {
 const JOURNAL: &str = "engine.log";
 
 /// Uploads what the engine wrote into the journal: it may have the reason. A guest without either has none to give.
-fn keep_journal(folder: &Path) {
+fn keep_journal(log: &RunLog) {
     let Some(text) = journal(None) else { return };
-    let file = folder.join(JOURNAL);
+    let file = log.folder().join(JOURNAL);
     let kept = fs::write(&file, text)
         .context(format_args!("cannot write {}", file.display()))
-        .and_then(|()| transfer::put(&Exchange::find()?, &file, JOURNAL));
+        .and_then(|()| crate::put(&file, JOURNAL, log));
     if let Err(error) = kept {
         println!("futon: the engine's journal is not saved: {error}");
     }

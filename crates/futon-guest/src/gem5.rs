@@ -11,7 +11,7 @@ use std::{
 };
 
 use futon_model::GuestEvent;
-use futon_stage::guest::Window;
+use futon_stage::guest::{Stop, Window};
 use m5ops::M5;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -51,13 +51,28 @@ impl Outlet for Window {
 
 /// The window of a staging machine, where this is one.
 pub(crate) fn window() -> Result<Option<Window>> {
+    let Some(place) = place()? else { return Ok(None) };
+    Ok(Some(Window::open(place).context(WINDOW)?))
+}
+
+const WINDOW: &str = "the staging machine's window";
+
+fn place() -> Result<Option<u64>> {
     if !futon_stage::is_here() {
         return Ok(None);
     }
     let Some(at) = cmdline::read().value(futon_stage::PARAMETER).map(str::to_owned) else { return Ok(None) };
     let digits = at.trim_start_matches("0x");
-    let place = u64::from_str_radix(digits, 16).context(format_args!("{}={at}", futon_stage::PARAMETER))?;
-    Ok(Some(Window::open(place).context("the staging machine's window")?))
+    Ok(Some(u64::from_str_radix(digits, 16).context(format_args!("{}={at}", futon_stage::PARAMETER))?))
+}
+
+/// Stops a staging machine, and comes back when the host has put a payload into its window.
+pub(crate) fn wait_for_payload() -> Result<()> {
+    let Some(place) = place()? else { return Ok(()) };
+    let stop = Stop::open().context("the device that stops a staging machine")?;
+    // A window that cannot be looked at has no payload that could be read.
+    stop.strike_until(|| Window::has_payload(place).unwrap_or(true));
+    Ok(())
 }
 
 /// Whether what is to leave the guest leaves it by the simulator.

@@ -50,9 +50,17 @@ pub(crate) fn run() -> Result<()> {
     let flags = if cmdline.has("ro") && !cmdline.has("rw") { MsFlags::MS_RDONLY } else { MsFlags::empty() };
     let kind = cmdline.value("rootfstype").unwrap_or("ext4");
     make_dir(NEW_ROOT)?;
-    mount(Some(root), NEW_ROOT, Some(kind), flags, None::<&str>)
-        .context(format_args!("cannot mount {root} as {kind}"))?;
+    mount_root(root, kind, flags)?;
     switch_root(&cmdline)
+}
+
+/// Mounts the root disk. Where the disk is memory, its files are used in place, if kernel and file system can: no copies of them.
+fn mount_root(root: &str, kind: &str, flags: MsFlags) -> Result<()> {
+    let in_place = root.starts_with("/dev/pmem").then_some("dax=always");
+    if in_place.is_some() && mount(Some(root), NEW_ROOT, Some(kind), flags, in_place).is_ok() {
+        return Ok(());
+    }
+    mount(Some(root), NEW_ROOT, Some(kind), flags, None::<&str>).context(format_args!("cannot mount {root} as {kind}"))
 }
 
 /// Prints on the console, whatever happens to the output.

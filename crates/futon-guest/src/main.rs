@@ -43,6 +43,7 @@ use cli::{Cli, Needs, Verb};
 use engine::Engine;
 use error::{Context, Error, Result};
 use exchange::Exchange;
+use futon_model::CarriedRegistry;
 use runlog::RunLog;
 
 fn main() -> ExitCode {
@@ -92,19 +93,23 @@ fn execute(cli: Cli) -> Result<u8> {
             };
             put(&file, &name, &log)?;
         }
+        Verb::Pull { images } if gem5::is_wanted() => {
+            engine::pull_carried(&Engine::local(), &log.folder().join(CarriedRegistry::FOLDER), &images)?;
+        }
         Verb::Pull { images } => engine::pull(&Engine::local(), &Exchange::find()?, &images)?,
         Verb::Prepare { needs } => prepare(&needs, &log)?,
         Verb::Find { name, way, port } => {
             let (address, port) = engine::find(&Engine::local(), &name, way, port)?;
             println!("{address} {port}");
         }
-        Verb::Up { file, get: fetch, report, no_start, needs } => {
+        Verb::Up { file, get: fetch, report, cpus, no_start, needs } => {
             prepare(&needs, &log)?;
             if fetch {
                 get(&[own_name(&file)?], file.parent().unwrap_or_else(|| Path::new("")))?;
             }
             let engine = Engine::local();
-            engine::up(&engine, &file, !no_start)?;
+            let pinned = report.as_deref().zip(cpus.as_deref());
+            engine::up(&engine, &file, !no_start, pinned)?;
             report.map_or(Ok(()), |name| engine::report_image(&engine, &name, &log))?;
         }
         Verb::Container { name } => engine::report_image(&Engine::local(), &name, &log)?,

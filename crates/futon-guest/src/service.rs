@@ -14,6 +14,7 @@ use m5ops::M5;
 
 use crate::{
     cmdline,
+    engine::{self, Engine},
     error::{Context, Error, Result},
     exchange::{addresses, target},
     gem5,
@@ -57,7 +58,15 @@ pub(crate) fn run() -> Result<u8> {
             on_gem5(&Source::Simulator(m5))
         }
         Err(m5ops::Error::NotGem5 { .. }) => match gem5::window()? {
-            Some(window) => on_gem5(&Source::Stage(window)),
+            Some(window) => {
+                if cmdline.value("futon.park") != Some("1") {
+                    return on_gem5(&Source::Stage(window));
+                }
+                // A base from which many stages go on: what follows comes with the payload of one.
+                engine::settle(&Engine::local())?;
+                gem5::wait_for_payload()?;
+                on_gem5(&Source::Stage(gem5::window()?.unwrap_or(window)))
+            }
             None => on_other(),
         },
         Err(error) => {

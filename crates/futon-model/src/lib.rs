@@ -18,6 +18,7 @@ mod load;
 mod plan;
 mod probe;
 mod processor;
+mod registry;
 mod report;
 #[cfg(test)]
 mod report_tests;
@@ -52,6 +53,7 @@ pub use plan::{
 };
 pub use probe::Probe;
 pub use processor::Amd64Level;
+pub use registry::{CarriedManifest, CarriedRegistry};
 pub use report::{
     CompanionReport, ForkReport, FunctionReport, InvocationReport, MachineReport, OOPS_OF_TRANSLATOR, REPORT_SCHEMA,
     Report, StepReport, Summary,

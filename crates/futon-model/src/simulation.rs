@@ -29,6 +29,12 @@ pub struct SimulationReport {
     pub software_warmup: u64,
     /// Invocations after the restore that were discarded.
     pub uarch_warmup: u64,
+    /// State in which each measured invocation found the core: `warm`, or `lukewarm:` and what was emptied before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Measured invocations that have no row, because they were not found in that state.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub not_in_state: u64,
     /// Key of the checkpoint of the booted guest.
     pub parked_checkpoint: Option<String>,
     /// Key of the function's checkpoint, from which the measured invocations started.
@@ -45,6 +51,11 @@ pub struct SimulationReport {
     pub rows: usize,
     /// Whether the last five measured invocations agree within 2 per cent; absent with fewer than five.
     pub converged: Option<bool>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// One part of a simulated run: one process, of gem5 or (the stage) of QEMU.

@@ -50,6 +50,8 @@ pub struct StagingMachine {
     pub vcpus: u32,
     /// PCI slot of the device that stops the machine.
     pub stop_slot: u32,
+    /// It goes on from a state that was saved ([`StagingQemu::go_on`]), and does not boot.
+    pub goes_on: bool,
 }
 
 impl StagingMachine {
@@ -86,6 +88,9 @@ impl StagingMachine {
         ];
         let mut words: Vec<String> = words.iter().flatten().map(|word| (*word).to_owned()).collect();
         words.extend(["-nodefaults", "-no-user-config"].map(str::to_owned));
+        if self.goes_on {
+            words.extend(["-incoming", "defer"].map(str::to_owned));
+        }
         words
     }
 
@@ -213,6 +218,16 @@ impl StagingQemu {
         Ok(Seen::Running)
     }
 
+    /// Has a machine that waits go on from a state, whose memory is the machine's own already.
+    ///
+    /// # Errors
+    /// When QEMU does not take the state.
+    pub async fn go_on(&mut self, from: File) -> Result<()> {
+        self.qmp.ignore_shared_memory().await?;
+        self.qmp.load_state(from, SAVE_LIMIT).await?;
+        self.qmp.execute("cont", &json!({})).await.map(|_| ())
+    }
+
     /// Writes the stopped machine's state, without its memory.
     ///
     /// # Errors
@@ -264,7 +279,8 @@ mod tests {
             let file = |name| PathBuf::from(folder).join(name);
             let (memory, rom, console) = (file("mem"), file("rom"), file("console"));
             let folder = folder.into();
-            StagingMachine { folder, memory, memory_mib: 1100, rom, console, vcpus: 2, stop_slot: 0x1e }.shape()
+            StagingMachine { folder, memory, memory_mib: 1100, rom, console, vcpus: 2, stop_slot: 0x1e, goes_on: false }
+                .shape()
         };
         assert_eq!(shape("/a"), shape("/b/c"));
         assert!(shape("/a").contains("-icount shift=0,sleep=off") && !shape("/a").contains("/a"), "{}", shape("/a"));

@@ -104,6 +104,14 @@ impl Window {
         Ok(Self { mapped: Mapped::new(at, length.max(OUTBOX))?, payload })
     }
 
+    /// Whether the host has put a payload into the window at a physical address.
+    ///
+    /// # Errors
+    /// When the window cannot be mapped.
+    pub fn has_payload(at: u64) -> io::Result<bool> {
+        Ok(Self::open(at)?.payload.1 > 0)
+    }
+
     /// The payload from byte `skip` on.
     #[must_use]
     pub fn payload(&self, skip: u64) -> Payload<'_> {
@@ -191,7 +199,12 @@ impl Stop {
     /// QEMU lets the other processors run on for a moment after the stop: the host has the machine go on if one was not idle, and
     /// then it is stopped again.
     pub fn strike(&self) {
-        while !m5ops::evidence().gem5 {
+        self.strike_until(|| m5ops::evidence().gem5);
+    }
+
+    /// Stops the machine, and again whenever it goes on, until something is as it should be.
+    pub fn strike_until(&self, mut done: impl FnMut() -> bool) {
+        while !done() {
             thread::sleep(REST);
             strike(self.0.start.as_ptr());
         }

@@ -16,6 +16,7 @@ use lean_bundle::Bundle;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::carried::Carried;
 use super::env::{guest_limit, run_env};
 use super::lock::LOCK_FILE;
 use super::witness::{CALLS, SHEET};
@@ -70,6 +71,8 @@ pub struct Contents<'a> {
     pub files: &'a [(String, PathBuf)],
     /// The images as a bundle, for a guest without an engine.
     pub bundle: Option<&'a Bundle>,
+    /// The images as a registry of the guest's own, for a guest with an engine and without a network.
+    pub registry: Option<&'a ImageStore>,
     /// The declared calls.
     pub sheet: Option<&'a Sheet>,
 }
@@ -82,10 +85,12 @@ pub struct WorkDir {
     served: BTreeMap<String, PathBuf>,
 }
 
+/// Archive of the registry that a guest without a network carries.
+const REGISTRY: &str = "registry.tar";
 /// Archive of the host's files that a service needs.
 pub(super) const HANDOVER: &str = "files.tar";
 /// Everything in a working directory that futon made and may replace.
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     CALLS,
     SHEET,
     "machine.json",
@@ -96,6 +101,7 @@ const OURS: [&str; 14] = [
     "service.json",
     "run.env",
     "bundle.tar",
+    REGISTRY,
     HANDOVER,
     "disk.qcow2",
     "results",
@@ -159,6 +165,13 @@ impl WorkDir {
             let file = File::create(&path).context(|| format!("cannot write {}", path.display()))?;
             bundle.write(BufWriter::with_capacity(1 << 20, file))?;
             served.insert("bundle.tar".to_owned(), path);
+        }
+        if let Some(store) = contents.registry {
+            let carried = Carried::gather(store, plan.images.iter().map(|image| &image.reference))?;
+            let path = root.join(REGISTRY);
+            let file = File::create(&path).context(|| format!("cannot write {}", path.display()))?;
+            carried.write(store, BufWriter::with_capacity(1 << 20, file))?;
+            served.insert(REGISTRY.to_owned(), path);
         }
         for (name, path) in [("futon-guest", &contents.tools.futon_guest), ("test-client", &contents.tools.test_client)]
         {
@@ -362,6 +375,7 @@ mod tests {
             tools,
             files: &[],
             bundle: None,
+            registry: None,
             sheet: None,
         }
     }

@@ -1,5 +1,6 @@
 //! The working directory of a run: what the guest may fetch, the disk, the plan, and the results.
 
+mod carried;
 pub mod config;
 mod declared;
 mod dir;

@@ -69,9 +69,14 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
             (LOOPBACK.to_owned(), container_port, Some(FindPort::Container(container_port)))
         }
     };
-    // The function may listen on any port: the container's own address reaches them all.
+    // The function may listen on any port: the container's own address reaches them all. And on a simulator the engine's proxy, through
+    // which a published port is reached, would be in the way.
+    let on_simulator = request.machine == MachineKind::Gem5 && request.base == Base::Docker;
+    if on_simulator && find.is_none() && !request.describes {
+        remarks.push("the client calls the container's own address, not its published port: the engine's proxy would be in the way".to_owned());
+    }
     let (address, find) = match find {
-        None if request.describes && !in_network_of_machine(selection) => {
+        None if (request.describes || on_simulator) && !in_network_of_machine(selection) => {
             (LOOPBACK.to_owned(), Some(FindPort::Container(container_port)))
         }
         Some(_) if request.describes => (address, Some(FindPort::Container(container_port))),

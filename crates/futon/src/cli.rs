@@ -20,7 +20,7 @@ use crate::commands::default_resources;
 
 pub use calls::{CallArgs, CallsCommand};
 pub use describe::{DescribeArgs, LookArgs, ScaffoldArgs};
-pub use gem5::{Gem5Args, MeasureArgs, StatsCommand};
+pub use gem5::{Gem5Args, MeasureArgs, State, StatsCommand};
 pub use load::LoadArgs;
 pub use machine::{Accel, BaseArg, MachineArgs, NetworkArg, ThawArg, WarmCommand, WarmMakeArgs};
 pub use on::{On, fake_is_allowed};

@@ -64,11 +64,15 @@ fn describe(rows: &[Row]) -> String {
     )
 }
 
-/// Rows by function, in the order in which functions first appear.
-fn by_function(rows: &[Row]) -> Vec<(&str, Vec<&Row>)> {
-    let mut groups: Vec<(&str, Vec<&Row>)> = Vec::new();
+/// Rows by function, and by state where the core was not warm, in the order in which they first appear.
+fn by_function(rows: &[Row]) -> Vec<(String, Vec<&Row>)> {
+    let mut groups: Vec<(String, Vec<&Row>)> = Vec::new();
     for row in rows {
-        let name = row.get("function").unwrap_or("?");
+        let function = row.get("function").unwrap_or("?");
+        let name = match row.get("state").filter(|state| *state != "warm") {
+            Some(state) => format!("{function}, {state}"),
+            None => function.to_owned(),
+        };
         match groups.iter_mut().find(|(n, _)| *n == name) {
             Some((_, group)) => group.push(row),
             None => groups.push((name, vec![row])),
@@ -78,7 +82,7 @@ fn by_function(rows: &[Row]) -> Vec<(&str, Vec<&Row>)> {
 }
 
 fn cpi_chart(rows: &[Row]) -> Chart {
-    let series: Vec<(&str, Vec<(f64, f64)>)> = by_function(rows)
+    let series: Vec<(String, Vec<(f64, f64)>)> = by_function(rows)
         .into_iter()
         .map(|(name, rows)| {
             (name, rows.iter().filter_map(|r| Some((r.number("invocation")?, r.number("cpi")?))).collect::<Vec<_>>())
@@ -132,7 +136,7 @@ fn cpi_chart(rows: &[Row]) -> Chart {
         }
     }
     let names: Vec<(&str, &str)> =
-        series.iter().zip(COLOURS.iter().cycle()).map(|((name, _), colour)| (*name, *colour)).collect();
+        series.iter().zip(COLOURS.iter().cycle()).map(|((name, _), colour)| (name.as_str(), *colour)).collect();
     legend(&mut svg, &names);
     svg.push_str("</svg>");
     let note = "Active cycles of the function's core only, without discarded warm-up invocations.".into();
@@ -141,7 +145,7 @@ fn cpi_chart(rows: &[Row]) -> Chart {
 
 fn instructions_chart(rows: &[Row]) -> Chart {
     let title = "Instructions per function".to_owned();
-    let bars: Vec<(&str, f64, f64, f64)> = by_function(rows)
+    let bars: Vec<(String, f64, f64, f64)> = by_function(rows)
         .into_iter()
         .filter_map(|(name, rows)| {
             let insts: Vec<f64> = rows.iter().filter_map(|r| r.insts).collect();
@@ -305,6 +309,10 @@ mod tests {
     use crate::{read_rows, write_rows};
 
     fn some_rows(functions: &[&str], core: &str) -> Vec<Row> {
+        rows_in(functions, core, "warm")
+    }
+
+    fn rows_in(functions: &[&str], core: &str, state: &str) -> Vec<Row> {
         let mut header = Vec::new();
         write_rows(&mut header, &[]).unwrap();
         let mut text = String::from_utf8(header).unwrap();
@@ -313,12 +321,20 @@ mod tests {
                 let cycles = 3_000_000 + f * 900_000 + 400_000 / (i + 1);
                 let cpi = 1.5 + f as f64 * 0.4 + 0.5 / (i + 1) as f64;
                 text.push_str(&format!(
-                    "r,\"{}\",,go,skylake,,24.0,,{core},0,0,{i},1,,,{cycles},,,{cpi},,,,,,,,,,,,true\n",
+                    "r,\"{}\",,go,skylake,,24.0,,{core},0,0,{i},1,,,{cycles},,,{cpi},,,,,,,,,,,,true,{state}\n",
                     name.replace('"', "\"\"")
                 ));
             }
         }
         read_rows(text.as_bytes(), "test").unwrap()
+    }
+
+    #[test]
+    fn states_are_drawn_apart() {
+        let rows = [some_rows(&["f"], "o3"), rows_in(&["f"], "o3", "lukewarm:l1i")].concat();
+        let page = charts_page(&rows).unwrap();
+        assert_eq!(page.matches("<polyline").count(), 2);
+        assert!(page.contains(">f, lukewarm:l1i<") && page.contains(">f<"), "{page}");
     }
 
     #[test]

@@ -23,7 +23,11 @@ fn field(text: &str) -> String {
     if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
-/// Reads rows that [`write_rows`] has written; columns may stand in any order, unknown ones are left out.
+/// Columns that files of earlier versions lack.
+const LATER: [&str; 1] = ["state"];
+
+/// Reads rows that [`write_rows`] has written, of this version or an earlier one; columns may stand in any order, unknown ones are left
+/// out.
 ///
 /// # Errors
 /// When a column is missing or a line is malformed.
@@ -38,7 +42,10 @@ pub fn read_rows(input: impl BufRead, name: &str) -> Result<Vec<Row>> {
         .iter()
         .map(|column| {
             let found = header.iter().position(|h| h == column);
-            found.ok_or_else(|| malformed(1, &format!("no column {column}")))
+            if found.is_none() && !LATER.contains(column) {
+                return Err(malformed(1, &format!("no column {column}")));
+            }
+            Ok(found)
         })
         .collect::<Result<Vec<_>>>()?;
     let mut rows = Vec::new();
@@ -51,7 +58,7 @@ pub fn read_rows(input: impl BufRead, name: &str) -> Result<Vec<Row>> {
         if fields.len() != header.len() {
             return Err(malformed(number, &format!("{} fields, {} columns", fields.len(), header.len())));
         }
-        let values = at.iter().map(|i| Some(fields[*i].clone()).filter(|f| !f.is_empty())).collect();
+        let values = at.iter().map(|i| Some(fields[(*i)?].clone()).filter(|f| !f.is_empty())).collect();
         let mut row = Row { values, insts: None };
         row.insts = insts(&row);
         rows.push(row);
@@ -123,7 +130,8 @@ mod tests {
             String::from_utf8(out).unwrap(),
             "run_id,function,image_digest,language,system,params_hash,gem5_version,checkpoint_key,core,software_warmup,\
              uarch_warmup,invocation,seed,insts_user,insts_kernel,active_cycles,quiesced_cycles,sim_ns,cpi,ipc,l1i_mpki,\
-             l1d_mpki,l2_mpki,llc_mpki,itlb_mpki,dtlb_mpki,branch_mpki,host_s,host_mips,converged,verified\n"
+             l1d_mpki,l2_mpki,llc_mpki,itlb_mpki,dtlb_mpki,branch_mpki,host_s,host_mips,converged,verified,\
+             state\n"
         );
     }
 
@@ -136,6 +144,18 @@ mod tests {
         assert_eq!(back[2].get("function"), None, "empty is absent");
         back[2].values[1] = Some(String::new());
         assert_eq!(back, rows);
+    }
+
+    #[test]
+    fn a_file_from_before_there_were_states_is_read() {
+        let mut out = Vec::new();
+        write_rows(&mut out, &[row("f")]).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let old: String =
+            text.lines().map(|line| format!("{}\n", line.rsplit_once(',').map_or(line, |(rest, _)| rest))).collect();
+        assert!(!old.contains("state"));
+        let rows = read_rows(old.as_bytes(), "x.csv").unwrap();
+        assert_eq!((rows[0].get("function"), rows[0].get("state")), (Some("f"), None));
     }
 
     #[test]

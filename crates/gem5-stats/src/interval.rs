@@ -19,6 +19,12 @@ impl Interval {
     pub fn relative(&self) -> f64 {
         if self.mean == 0.0 { f64::INFINITY } else { (self.half / self.mean).abs() }
     }
+
+    /// Whether the interval leaves 0 out: for a difference, whether one is shown.
+    #[must_use]
+    pub fn excludes_zero(&self) -> bool {
+        self.mean.abs() > self.half
+    }
 }
 
 /// 97.5% points of Student's t for 1 to 30 degrees of freedom (Abramowitz and Stegun, table 26.10), and for 40, 60 and 120.
@@ -50,6 +56,14 @@ pub fn interval(values: &[f64]) -> Option<Interval> {
     Some(Interval { mean, deviation, half: t(runs - 1) * deviation / count.sqrt(), runs })
 }
 
+/// The interval of the mean difference, `after` minus `before`, of pairs that share everything but what is compared. What the two of a
+/// pair have in common goes out, so that fewer runs show a difference than two separate intervals would. None with fewer than two pairs.
+#[must_use]
+pub fn paired(pairs: &[(f64, f64)]) -> Option<Interval> {
+    let differences: Vec<f64> = pairs.iter().map(|(before, after)| after - before).collect();
+    interval(&differences)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +86,31 @@ mod tests {
         assert_eq!((equal.mean, equal.half), (2.0, 0.0));
         // Two runs: 12.7 standard errors.
         assert!((interval(&[1.0, 3.0]).unwrap().half - 12.706).abs() < 1e-9);
+    }
+
+    #[test]
+    fn pairs_show_what_separate_intervals_do_not() {
+        // Runs differ by far more than the two of a pair do.
+        let pairs = [(1.0, 1.11), (2.0, 2.09), (3.0, 3.10), (4.0, 4.12), (5.0, 5.08)];
+        let found = paired(&pairs).unwrap();
+        assert!((found.mean - 0.1).abs() < 1e-9 && found.runs == 5, "{found:?}");
+        // Deviation of 0.01 -0.01 0 0.02 -0.02: sqrt(0.001 / 4); 2.776 of its standard errors.
+        assert!((found.half - 2.776 * (0.001_f64 / 4.0).sqrt() / 5.0_f64.sqrt()).abs() < 1e-9, "{found:?}");
+        assert!(found.excludes_zero());
+        let (before, after): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
+        let (before, after) = (interval(&before).unwrap(), interval(&after).unwrap());
+        assert!(after.mean - after.half < before.mean + before.half, "they overlap");
+    }
+
+    #[test]
+    fn no_difference_is_shown_where_there_is_none() {
+        let unsure = paired(&[(1.0, 1.5), (1.0, 0.6)]).unwrap();
+        assert!(unsure.mean > 0.0 && !unsure.excludes_zero(), "{unsure:?}");
+        assert!(!paired(&[(1.0, 1.0), (2.0, 2.0)]).unwrap().excludes_zero());
+        // Less is a difference, too, and one that never varies is sure.
+        let less = paired(&[(2.0, 1.0), (3.0, 2.0)]).unwrap();
+        assert!(less.mean == -1.0 && less.excludes_zero());
+        assert_eq!(paired(&[(1.0, 2.0)]), None);
     }
 
     #[test]

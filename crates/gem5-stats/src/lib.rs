@@ -16,7 +16,7 @@ mod text;
 pub use chart::{Chart, charts_page};
 pub use core::CoreModel;
 pub use csv::{read_rows, write_rows};
-pub use interval::{Interval, interval};
+pub use interval::{Interval, interval, paired};
 pub use line::{Cell, Line, Stat, parse_line};
 pub use names::{Figure, Layout};
 pub use rows::{COLUMNS, Context as RowContext, DumpLabel, Row, comparable, converged, rows};

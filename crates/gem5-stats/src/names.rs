@@ -59,6 +59,9 @@ pub struct Layout {
     pub core: String,
     /// Full name of the shared last-level cache, where there is one (`system.llc`).
     pub llc: Option<String>,
+    /// Full names of cores that take the measured one's turn, and use its caches. One of them all runs at a time, so that their figures
+    /// add up to those of the one that ran.
+    pub stand_ins: Vec<String>,
 }
 
 /// Looks names up.
@@ -68,13 +71,16 @@ pub(super) struct Names {
     /// The core's own second-level cache, as it may be called.
     l2: [String; 2],
     llc: Option<String>,
-    /// The measured core as requestors call it, with and without the system's name.
-    requestors: [String; 2],
+    /// The measured core and its stand-ins as their parts' names begin.
+    cores: Vec<String>,
+    /// The same as requestors are called, with and without the system's name.
+    requestors: Vec<String>,
 }
 
 impl Names {
     pub(super) fn new(layout: &Layout) -> Self {
         let core = &layout.core;
+        let cores: Vec<&String> = std::iter::once(core).chain(&layout.stand_ins).collect();
         let mut exact = HashMap::new();
         // Of several names for one figure a dump may hold more than one: the first in the list is the best.
         let mut add = |figure: Figure, names: &[String]| {
@@ -82,30 +88,19 @@ impl Names {
                 exact.insert(name.clone(), (figure, rank));
             }
         };
-        let own = |names: &[&str]| names.iter().map(|n| format!("{core}.{n}")).collect::<Vec<_>>();
         let global = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
         add(Figure::SimTicks, &global(&["simTicks", "sim_ticks"]));
         add(Figure::SimFreq, &global(&["simFreq", "sim_freq"]));
         add(Figure::HostSeconds, &global(&["hostSeconds", "host_seconds"]));
         // A core outside of any system is called by its own name alone.
-        let (system, short) = core.split_once('.').unwrap_or(("system", core.as_str()));
+        let system = core.split_once('.').map_or("system", |(system, _)| system);
         add(Figure::ClockPeriod, &[format!("{system}.clk_domain.clock")]);
-        add(
-            Figure::Insts,
-            &own(&[
-                "commitStats0.numInsts",
-                "exec_context.thread_0.numInsts",
-                "committedInsts::total",
-                "committedInsts",
-            ]),
-        );
-        add(Figure::UserInsts, &own(&["commitStats0.numUserInsts"]));
-        add(Figure::Cycles, &own(&["numCycles"]));
-        add(Figure::QuiesceCycles, &own(&["quiesceCycles"]));
-        add(Figure::NotIdle, &own(&["exec_context.thread_0.notIdleFraction"]));
-        add(Figure::IdleCycles, &own(&["exec_context.thread_0.numIdleCycles", "num_idle_cycles"]));
-        add(Figure::BusyCycles, &own(&["exec_context.thread_0.numBusyCycles", "num_busy_cycles"]));
-        add(Figure::BranchMispredicts, &own(&["commit.branchMispredicts"]));
+        for core in &cores {
+            let own = |names: &[&str]| names.iter().map(|n| format!("{core}.{n}")).collect::<Vec<_>>();
+            for (figure, names) in OWN {
+                add(figure, &own(names));
+            }
+        }
         type Of = fn(Access) -> Figure;
         let caches: [(Of, &str); 2] = [(Figure::L1i, "icache"), (Figure::L1d, "dcache")];
         for (of, cache) in caches {
@@ -116,8 +111,11 @@ impl Names {
         }
         let l2 = ["l2cache", "l2"].map(|cache| format!("{core}.{cache}"));
         let llc = layout.llc.clone();
-        let requestors = [format!("{core}."), format!("{short}.")];
-        Self { exact, l2, llc, requestors }
+        let short =
+            |core: &&String| core.split_once('.').map_or_else(|| format!("{core}."), |(_, name)| format!("{name}."));
+        let requestors = cores.iter().map(|core| format!("{core}.")).chain(cores.iter().map(short)).collect();
+        let cores = cores.iter().map(|core| format!("{core}.")).collect();
+        Self { exact, l2, llc, cores, requestors }
     }
 
     /// The figure that a statistic is or belongs to, and how good a source it is (0 is best). Those of equal rank
@@ -133,7 +131,7 @@ impl Names {
 
     /// Reads and writes are counted apart; the figure is their sum.
     fn tlb(&self, name: &str) -> Option<(Figure, u8)> {
-        let rest = name.strip_prefix(self.requestors[0].as_str())?;
+        let rest = self.cores.iter().find_map(|core| name.strip_prefix(core.as_str()))?;
         // v21.1 put the TLBs under the memory management unit.
         let rest = rest.strip_prefix("mmu.").unwrap_or(rest);
         let (tlb, stat) = rest.split_once('.')?;
@@ -161,6 +159,21 @@ impl Names {
     }
 }
 
+/// Names below a core, the best first.
+const OWN: [(Figure, &[&str]); 8] = [
+    (
+        Figure::Insts,
+        &["commitStats0.numInsts", "exec_context.thread_0.numInsts", "committedInsts::total", "committedInsts"],
+    ),
+    (Figure::UserInsts, &["commitStats0.numUserInsts"]),
+    (Figure::Cycles, &["numCycles"]),
+    (Figure::QuiesceCycles, &["quiesceCycles"]),
+    (Figure::NotIdle, &["exec_context.thread_0.notIdleFraction"]),
+    (Figure::IdleCycles, &["exec_context.thread_0.numIdleCycles", "num_idle_cycles"]),
+    (Figure::BusyCycles, &["exec_context.thread_0.numBusyCycles", "num_busy_cycles"]),
+    (Figure::BranchMispredicts, &["commit.branchMispredicts"]),
+];
+
 const ACCESS_NAMES: [(Access, &[&str]); 2] =
     [(Access::All, &["demandAccesses", "demand_accesses"]), (Access::Misses, &["demandMisses", "demand_misses"])];
 
@@ -169,7 +182,27 @@ mod tests {
     use super::*;
 
     fn names() -> Names {
-        Names::new(&Layout { core: "system.cpu1".into(), llc: Some("system.llc".into()) })
+        Names::new(&Layout { core: "system.cpu1".into(), llc: Some("system.llc".into()), stand_ins: Vec::new() })
+    }
+
+    #[test]
+    fn a_stand_ins_figures_are_the_measured_cores() {
+        let stand_ins = vec!["system.fresh_cpu0".into(), "system.fresh_cpu1".into()];
+        let layout = Layout { core: "system.cpu1".into(), llc: Some("system.llc".into()), stand_ins };
+        let names = Names::new(&layout);
+        for (one, other) in [
+            ("system.cpu1.commitStats0.numInsts", "system.fresh_cpu1.commitStats0.numInsts"),
+            ("system.cpu1.commit.branchMispredicts", "system.fresh_cpu0.commit.branchMispredicts"),
+            ("system.cpu1.mmu.dtb.rdMisses", "system.fresh_cpu0.mmu.dtb.rdMisses"),
+            ("system.llc.demandMisses::cpu1.data", "system.llc.demandMisses::fresh_cpu1.data"),
+            ("system.cpu1.l2cache.demandMisses::cpu1.inst", "system.cpu1.l2cache.demandMisses::fresh_cpu0.inst"),
+        ] {
+            assert!(names.find(one).is_some(), "{one}");
+            assert_eq!(names.find(one), names.find(other), "{other}");
+        }
+        // They have no caches of their own, and their names end where they end.
+        assert_eq!(names.find("system.fresh_cpu0.icache.demandMisses::total"), None);
+        assert_eq!(names.find("system.fresh_cpu10.numCycles"), None);
     }
 
     #[test]

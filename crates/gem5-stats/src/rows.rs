@@ -9,7 +9,7 @@ use super::names::{Access, Figure, Layout, Names};
 use super::text::{Dump, Summary, read_dumps};
 
 /// Columns, in order.
-pub const COLUMNS: [&str; 31] = [
+pub const COLUMNS: [&str; 32] = [
     "run_id",
     "function",
     "image_digest",
@@ -41,6 +41,7 @@ pub const COLUMNS: [&str; 31] = [
     "host_mips",
     "converged",
     "verified",
+    "state",
 ];
 
 /// Invocations that must agree for a run to count as converged.
@@ -74,6 +75,8 @@ pub struct Context {
     pub uarch_warmup: u64,
     /// Seed of the simulation.
     pub seed: String,
+    /// State in which each call found the core: `warm`, or `lukewarm:` and what was emptied before it.
+    pub state: String,
     /// Which replies were verified, by measured invocation from 0; nothing where the client said nothing.
     pub verified: Vec<Option<bool>>,
 }
@@ -296,6 +299,7 @@ fn row(label: &DumpLabel, f: &Figures<'_>, context: &Context, converged: Option<
         finite(f.host_mips()).map(|v| format!("{v:.3}")),
         converged.map(|c| c.to_string()),
         verified.map(|v| v.to_string()),
+        text(&context.state),
     ];
     Row { values, insts: f.insts() }
 }

@@ -1,6 +1,7 @@
 //! The container engine, through its HTTP API on a Unix socket.
 
 mod api;
+mod carried;
 mod companions;
 mod container;
 mod detour;
@@ -20,7 +21,7 @@ pub(crate) use container::{report_image, report_state};
 pub(crate) use find::{Way, find};
 pub(crate) use journal::journal;
 pub(crate) use logs::{report_kill, stop, write_log};
-pub(crate) use pull::pull;
+pub(crate) use pull::{pull, pull_carried, settle};
 pub(crate) use ready::wait_until_ready;
 pub(crate) use rehearsal::forget;
 pub(crate) use up::up;

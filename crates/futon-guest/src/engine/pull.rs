@@ -15,6 +15,7 @@ use nix::sys::statvfs::statvfs;
 use super::{
     Engine,
     api::Info,
+    carried::Carried,
     detour::Detour,
     journal::{first_turn, journal},
     mirror::Mirror,
@@ -22,11 +23,20 @@ use super::{
 use crate::{
     error::{Context, Error, Result},
     exchange::{Exchange, SHORT, TRANSFER},
+    gem5,
     http::{Request, Target, percent_encode},
 };
 
 /// How long the engine itself may take to start.
 pub(super) const ENGINE_LIMIT: Duration = Duration::from_secs(120);
+
+/// Pulls images by their names from the registry that a payload has brought, on a machine without a network.
+pub(crate) fn pull_carried(engine: &Engine, folder: &Path, names: &[String]) -> Result<()> {
+    let carried = Carried::serve(folder)?;
+    pull(engine, &Exchange::at(Target::Tcp(carried.address())), names)?;
+    // It is in the guest's memory, and the engine has it now.
+    fs::remove_dir_all(folder).context(format_args!("cannot remove {}", folder.display()))
+}
 
 /// Pulls images by their names.
 pub(crate) fn pull(engine: &Engine, exchange: &Exchange, names: &[String]) -> Result<()> {
@@ -87,6 +97,17 @@ const REMEMBERED: &str = "/run/futon/engine.json";
 /// The engine's settings: what it said before they changed is worth nothing.
 const SETTINGS: &str = "/etc/docker/daemon.json";
 
+/// What a guest may still be doing when its engine answers; it costs a staging machine nothing to let it.
+const SETTLING: Duration = Duration::from_secs(3);
+
+/// Waits until the engine answers, and the guest has come to rest.
+pub(crate) fn settle(engine: &Engine) -> Result<()> {
+    engine.wait(ENGINE_LIMIT)?;
+    remember(engine)?;
+    thread::sleep(SETTLING);
+    Ok(())
+}
+
 /// Keeps what the engine says for the forks of this machine.
 pub(super) fn remember(engine: &Engine) -> Result<()> {
     let text = serde_json::to_vec(&engine.info()?).context("no JSON")?;
@@ -120,7 +141,11 @@ fn pull_one(engine: &Engine, exchange: &Exchange, reference: &ImageReference, mi
     if let (Target::Tcp(address), Some(_)) = (exchange.target(), reference.digest())
         && manifest_status(exchange, reference) == Some(200)
     {
-        return pull_by_digest(engine, exchange, *address, reference);
+        return pull_led(engine, exchange, *address, reference);
+    }
+    if let (Target::Tcp(address), true) = (exchange.target(), gem5::is_wanted()) {
+        // A registry that a payload has brought has no archives, and all that the run needs.
+        return pull_led(engine, exchange, *address, reference);
     }
     match load(engine, exchange, reference)? {
         Loaded::Yes => Ok(()),
@@ -131,8 +156,9 @@ fn pull_one(engine: &Engine, exchange: &Exchange, reference: &ImageReference, mi
     }
 }
 
-/// Pulls an image whose name has a digest, which an engine knows only of what it pulled: to load an archive of it is of no use.
-fn pull_by_digest(engine: &Engine, exchange: &Exchange, address: SocketAddr, reference: &ImageReference) -> Result<()> {
+/// Leads the engine to the exchange and has it pull. An engine knows a name with a digest only of what it pulled: to load an archive of
+/// it is of no use.
+fn pull_led(engine: &Engine, exchange: &Exchange, address: SocketAddr, reference: &ImageReference) -> Result<()> {
     let registry = reference.registry();
     let unled = || {
         format!(

@@ -9,8 +9,9 @@ use serde_json::Value;
 use super::{Engine, waits};
 use crate::error::{Context, Result};
 
-/// Makes networks, volumes and containers, and starts the containers where `start` says so.
-pub(crate) fn up(engine: &Engine, file: &Path, start: bool) -> Result<()> {
+/// Makes networks, volumes and containers, and starts the containers where `start` says so. The container named by `pinned` gets these
+/// processors, unless it has some.
+pub(crate) fn up(engine: &Engine, file: &Path, start: bool, pinned: Option<(&str, &str)>) -> Result<()> {
     let shown = file.display();
     let text = fs::read(file).context(format_args!("cannot read {shown}"))?;
     let requests: EngineRequests = serde_json::from_slice(&text).context(format_args!("cannot parse {shown}"))?;
@@ -32,7 +33,11 @@ pub(crate) fn up(engine: &Engine, file: &Path, start: bool) -> Result<()> {
     }
     let mut made = Vec::new();
     for ContainerRequest { name, create, after, .. } in &requests.containers {
-        let id = engine.create_container(name, create).context(format_args!("cannot make the container {name}"))?;
+        let mut create = create.clone();
+        if let Some((_, cpus)) = pinned.filter(|(pinned, _)| pinned == name) {
+            pin(&mut create, cpus);
+        }
+        let id = engine.create_container(name, &create).context(format_args!("cannot make the container {name}"))?;
         done("container made", name);
         made.push((id, name, after));
     }
@@ -44,9 +49,28 @@ pub(crate) fn up(engine: &Engine, file: &Path, start: bool) -> Result<()> {
     Ok(())
 }
 
+/// Gives a container processors, unless it has some.
+fn pin(create: &mut Value, cpus: &str) {
+    if create["HostConfig"]["CpusetCpus"].as_str().unwrap_or_default().is_empty() {
+        create["HostConfig"]["CpusetCpus"] = cpus.into();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_container_that_names_processors_keeps_them() {
+        let pinned = |text: &str| {
+            let mut create: Value = serde_json::from_str(text).unwrap();
+            pin(&mut create, "1");
+            create["HostConfig"]["CpusetCpus"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(pinned(r#"{"Image":"x"}"#), "1");
+        assert_eq!(pinned(r#"{"HostConfig":{"CpusetCpus":""}}"#), "1");
+        assert_eq!(pinned(r#"{"HostConfig":{"CpusetCpus":"0"}}"#), "0");
+    }
 
     #[test]
     fn a_refusal_says_which_container_and_why() {
@@ -63,7 +87,7 @@ mod tests {
             "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}",
             "HTTP/1.1 404 Not Found\r\nContent-Length: 29\r\n\r\n{\"message\":\"No such image: x\"}",
         ]);
-        let error = up(&engine, &file, true).unwrap_err().to_string();
+        let error = up(&engine, &file, true, None).unwrap_err().to_string();
         assert!(error.contains("container function") && error.contains("No such image"), "{error}");
         let asked = server.join().unwrap();
         assert!(asked[0].starts_with("POST /networks/create"), "{asked:?}");

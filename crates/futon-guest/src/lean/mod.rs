@@ -18,6 +18,7 @@ use clap::Subcommand;
 use crate::{cli::LOG_LIMIT, error::Result, runlog::RunLog};
 
 pub(crate) use init::run as init;
+pub(crate) use net::answer_at;
 
 /// What run scripts do with containers here.
 #[derive(Debug, Subcommand)]

@@ -42,6 +42,13 @@ pub(super) fn set_up() -> Result<()> {
     Ok(())
 }
 
+/// Gives the loopback interface one more address.
+pub(crate) fn answer_at(address: Ipv4Addr) -> Result<()> {
+    let kernel = Netlink::open()?;
+    up(&kernel, "lo")?;
+    add_address(&kernel, "lo", address, 32)
+}
+
 /// Makes a container's network namespace, kept under its name, with a cable to each network it is on; networks' bridges are made for
 /// their first container.
 pub(super) fn connect(bundle: &LeanBundle, container: &LeanContainer, number: usize) -> Result<()> {

@@ -1,10 +1,11 @@
 //! Flags of `--on gem5`, and the commands for simulators only.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
-use futon_gem5::Seed;
+use clap::{Args, Subcommand, ValueEnum};
+use futon_gem5::{FlushList, Seed};
 use gem5_stats::CoreModel;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,16 @@ pub struct Gem5Args {
     /// Discarded invocations on the measured core (a restored checkpoint has cold caches)
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub uarch_warmup: u64,
+    /// State in which each measured invocation finds the core: warm, or lukewarm, with what --flush names emptied; `futon measure`
+    /// compares both (warm,lukewarm) [default: warm, and lukewarm with --flush]
+    #[arg(long, value_name = "STATE", value_delimiter = ',')]
+    #[serde(default)]
+    pub state: Vec<State>,
+    /// What is emptied before each measured invocation: l1i, l1d, mmucache, l2, llc, itlb, dtlb, btb, direction, indirect; all or none
+    /// [default with lukewarm: all]
+    #[arg(long, value_name = "LIST")]
+    #[serde(default)]
+    pub flush: Option<FlushList>,
     /// Your own gem5 configuration script (docs/gem5.md has its contract)
     #[arg(long, value_name = "FILE")]
     pub gem5_config: Option<PathBuf>,
@@ -48,6 +59,25 @@ pub struct Gem5Args {
     /// Run gem5 without confinement if the host cannot confine it: it can write wherever you can
     #[arg(long)]
     pub unconfined: bool,
+}
+
+/// A state of the measured core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// As the calls before have left it
+    Warm,
+    /// With some of its structures emptied before each call
+    Lukewarm,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Warm => "warm",
+            Self::Lukewarm => "lukewarm",
+        })
+    }
 }
 
 /// `futon measure`.

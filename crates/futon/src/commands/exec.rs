@@ -55,6 +55,7 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
         tools: &tools(resources),
         files: &files,
         bundle: None,
+        registry: None,
         sheet: None,
     };
     let workdir = WorkDir::create(&folder.join(&name), &contents)?;

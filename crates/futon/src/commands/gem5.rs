@@ -2,20 +2,21 @@
 
 use std::fs::{self, File};
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futon_common::{Context, Error, Result};
 use futon_gem5::{
-    BootCore, ConfigScript, Gem5Machine, Gem5Settings, Goal, Watchdogs, find_gem5, probe_gem5, staging_is_tried_with,
+    BootCore, ConfigScript, CoreState, FlushList, Gem5Machine, Gem5Settings, Goal, MemoryRoot, Watchdogs, find_gem5,
+    memory_root, probe_gem5, staging_is_tried_with,
 };
 use futon_model::{Base, FunctionReport};
 use futon_qemu::qemu_version;
-use futon_resources::{KernelUse, LEAN_KERNEL};
+use futon_resources::{KernelUse, LEAN_KERNEL, find_base};
 use futon_workdir::config::{ClientConfig, Config, MachineConfig};
 use gem5_stats::{Row, charts_page, read_rows, write_rows};
 
 use super::machine::{Prepared, lean};
-use crate::cli::{ClientArgs, Gem5Args, MachineArgs, On};
+use crate::cli::{BaseArg, ClientArgs, Gem5Args, MachineArgs, On, State};
 use crate::ui::Ui;
 
 /// Memory of a simulated machine, MiB: more memory makes checkpoints slower, and the lean guest needs little.
@@ -27,6 +28,11 @@ const INVOCATIONS: u64 = 5;
 /// Whether the flags ask for gem5.
 pub fn wanted(args: &MachineArgs) -> bool {
     args.on == On::Gem5
+}
+
+/// Whether the guest on gem5 is to have an engine. The lean guest is the default there: `--base docker` has to be said.
+pub fn wants_engine(args: &MachineArgs) -> bool {
+    args.base_image.is_some() || args.explicit.contains("base") && args.base == BaseArg::Docker
 }
 
 /// Refuses gem5's flags on other machines: a flag without effect is worse than an unknown flag.
@@ -46,6 +52,8 @@ pub fn require_gem5_for_its_flags(args: &MachineArgs) -> Result<()> {
         ("--cpu", "cpu"),
         ("--software-warmup", "software_warmup"),
         ("--uarch-warmup", "uarch_warmup"),
+        ("--state", "state"),
+        ("--flush", "flush"),
         ("--gem5-config", "gem5_config"),
         ("--sim-seed", "sim_seed"),
         ("--watchdog", "watchdogs"),
@@ -86,6 +94,38 @@ pub fn apply_client(args: &MachineArgs, client: &ClientArgs, config: &mut Config
     Ok(())
 }
 
+/// The states that the flags ask for, in their order.
+///
+/// # Errors
+/// When the flags contradict each other, or the machine lacks what is to be emptied.
+pub fn states(args: &Gem5Args) -> Result<Vec<CoreState>> {
+    let unsaid = [if args.flush.is_some() { State::Lukewarm } else { State::Warm }];
+    let words = if args.state.is_empty() { &unsaid[..] } else { &args.state };
+    if args.flush.is_some() && !words.contains(&State::Lukewarm) {
+        return Err(Error::usage("--flush has no effect on a warm core").hint("--state lukewarm"));
+    }
+    if words.len() > 2 || words.len() == 2 && words[0] == words[1] {
+        return Err(Error::usage("--state names a state twice").hint("--state warm,lukewarm"));
+    }
+    let list = args.flush.clone().unwrap_or_else(FlushList::all);
+    let state = |word: &State| match word {
+        State::Warm => Ok(CoreState::Warm),
+        State::Lukewarm => CoreState::lukewarm(&list, &args.system, args.cpu),
+    };
+    words.iter().map(state).collect()
+}
+
+/// The one state of a run.
+fn state(args: &Gem5Args, config: &Config) -> Result<CoreState> {
+    let mut states = states(args)?;
+    let state = states.pop().unwrap_or_default();
+    if !states.is_empty() {
+        return Err(Error::usage("a run has one state of the core").hint("`futon measure` compares two"));
+    }
+    state.check_calls(config.client.invocations.saturating_sub(args.uarch_warmup))?;
+    Ok(state)
+}
+
 /// Makes the simulated machine that the flags ask for.
 pub async fn prepare_gem5(
     args: &MachineArgs,
@@ -103,23 +143,15 @@ pub async fn prepare_gem5(
     if g.uarch_warmup > 0 && !g.cpu.has_cycles() {
         return Err(Error::usage("--uarch-warmup has no effect on the atomic core").hint("--cpu timing or --cpu o3"));
     }
+    let state = state(g, config)?;
     ui.start("asking gem5 for its version");
     let program = find_gem5(g.gem5.as_deref(), resources)?;
     let gem5 = probe_gem5(&program, resources).await;
     ui.stop();
     let gem5 = gem5?;
-    let disk = args.base_image.clone();
-    // One kernel serves the lean guest and disk images; only the lean guest has the rest.
-    let found = match &disk {
-        Some(_) => None,
-        None => Some(lean(args, resources, KernelUse::LeanGem5)?),
-    };
-    let kernel = match (&found, &args.kernel) {
-        (Some(found), _) => found.kernel.clone(),
-        (None, Some(given)) => given.clone(),
-        (None, None) => resources.join(LEAN_KERNEL),
-    };
+    let guest = guest(args, resources, ui).await?;
     let (checkpoints, shared_checkpoints) = super::places::checkpoints(resources)?;
+    let staged_base = guest.root_image.is_some();
     let settings = Gem5Settings {
         gem5,
         config: g.gem5_config.clone().map_or(ConfigScript::Own, ConfigScript::File),
@@ -129,14 +161,18 @@ pub async fn prepare_gem5(
         core: g.cpu,
         cpus: config.machine.vcpus(),
         memory_mib: config.machine.memory_mib,
-        kernel,
-        initrd: found.as_ref().map(|f| f.initrd.clone()).or_else(|| args.initrd.clone()),
-        disk,
-        recommended: found.as_ref().map(|f| f.cmdline.clone()).unwrap_or_default(),
-        cmdline: args.cmdline.clone(),
+        kernel: guest.kernel,
+        initrd: guest.initrd,
+        disk: guest.disk,
+        base_image: guest.base_image,
+        root_image: guest.root_image,
+        recommended: guest.cmdline,
+        // A base image's own line is in `recommended` already.
+        cmdline: args.cmdline.clone().filter(|_| !staged_base),
         root: args.root.clone(),
         append: args.append.clone(),
         uarch_warmup: g.uarch_warmup,
+        state,
         seed: g.sim_seed.clone(),
         cold: args.cold,
         goal,
@@ -155,14 +191,78 @@ pub async fn prepare_gem5(
     ));
     match &staged {
         Ok(qemu) => ui.line(&format!("boots and warms up in {qemu}")),
+        Err(why) if settings.root_image.is_some() => {
+            return Err(Error::usage(format!(
+                "--base docker on gem5 boots in QEMU, and that is not possible here: {why}"
+            ))
+            .hint("--base lean boots in gem5, too"));
+        }
         Err(why) if settings.core.has_cycles() => ui.line(&format!("boots and warms up in gem5: {why}")),
         Err(_) => {}
     }
     Ok(Prepared {
-        base: if found.is_some() { Base::Lean } else { Base::Docker },
+        base: if guest.seccomp.is_some() { Base::Lean } else { Base::Docker },
         qemu: None,
-        seccomp: found.map(|f| f.seccomp),
+        seccomp: guest.seccomp,
         machine: Box::new(Gem5Machine { settings }),
+    })
+}
+
+/// What the machine boots.
+struct Guest {
+    kernel: PathBuf,
+    initrd: Option<PathBuf>,
+    /// A disk that gem5 simulates.
+    disk: Option<PathBuf>,
+    /// A disk in memory, and the image it was made of.
+    root_image: Option<MemoryRoot>,
+    base_image: Option<PathBuf>,
+    cmdline: String,
+    seccomp: Option<PathBuf>,
+}
+
+async fn guest(args: &MachineArgs, resources: &Path, ui: &mut Ui) -> Result<Guest> {
+    if !wants_engine(args) {
+        let found = lean(args, resources, KernelUse::LeanGem5)?;
+        return Ok(Guest {
+            kernel: found.kernel,
+            initrd: Some(found.initrd),
+            disk: None,
+            root_image: None,
+            base_image: None,
+            cmdline: found.cmdline,
+            seccomp: Some(found.seccomp),
+        });
+    }
+    if args.gem5.boot_machine.as_deref() == Some("gem5") {
+        let disk = args.base_image.clone().ok_or_else(|| {
+            Error::usage("--boot-machine gem5 boots a disk image of yours").hint("name it with --base-image")
+        })?;
+        return Ok(Guest {
+            // One kernel serves the lean guest and disk images; only the lean guest has the rest.
+            kernel: args.kernel.clone().unwrap_or_else(|| resources.join(LEAN_KERNEL)),
+            initrd: args.initrd.clone(),
+            disk: Some(disk),
+            root_image: None,
+            base_image: None,
+            cmdline: String::new(),
+            seccomp: None,
+        });
+    }
+    let part = |path: &Option<PathBuf>| path.clone();
+    let (image, kernel, initrd) = (part(&args.base_image), part(&args.kernel), part(&args.initrd));
+    let base = find_base(resources, image.as_deref(), kernel.as_deref(), initrd.as_deref(), args.cmdline.as_deref())?;
+    ui.start("putting the base image's root into memory (kept for the next time)");
+    let root = memory_root(&base.image, &resources.join("roots")).await;
+    ui.stop();
+    Ok(Guest {
+        kernel: base.kernel,
+        initrd: base.initrd,
+        disk: None,
+        root_image: Some(root?),
+        base_image: Some(base.image),
+        cmdline: base.cmdline,
+        seccomp: None,
     })
 }
 

@@ -84,7 +84,7 @@ pub fn refuse_fake() -> Result<()> {
 
 /// Whether the machine that the flags ask for has the lean guest.
 pub fn has_lean_guest(args: &MachineArgs) -> bool {
-    if super::gem5::wanted(args) { args.base_image.is_none() } else { args.base == BaseArg::Lean }
+    if super::gem5::wanted(args) { !super::gem5::wants_engine(args) } else { args.base == BaseArg::Lean }
 }
 
 /// Makes the machine that the flags ask for.

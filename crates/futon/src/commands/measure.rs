@@ -1,20 +1,20 @@
 //! `futon measure`: several perturbed runs of each function, and how sure their means are.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::Instant;
 
 use futon_common::{Context, Error, Result};
-use futon_gem5::{Goal, Seed};
-use futon_model::ExitCode;
-use gem5_stats::{CoreModel, Interval, Row, interval, write_rows};
-use serde_json::json;
+use futon_gem5::{CoreState, Goal, Seed};
+use futon_model::{ExitCode, FunctionReport, Report};
+use gem5_stats::{CoreModel, Row, write_rows};
 use tokio_util::sync::CancellationToken;
 
+use super::figures::{Figures, written};
+use super::gem5::states;
 use super::rundir::run_folder;
 use super::test::run_all;
-use crate::cli::{MeasureArgs, On, TestArgs};
+use crate::cli::{Gem5Args, MeasureArgs, On, State, TestArgs};
 use crate::ui::Ui;
 
 /// Warm-up calls of the first run; the next ones make one more each, and then begin anew.
@@ -23,60 +23,46 @@ const WARMUPS: u64 = 5;
 /// Calls on the measured core that are discarded: its caches and predictors are cold.
 const DISCARDED: u64 = 3;
 
-/// What is measured of a run: the mean over its calls.
-const METRICS: [(&str, &str); 10] = [
-    ("instructions", "per call"),
-    ("cycles", "per call"),
-    ("cpi", "cycles per instruction"),
-    ("l1i_mpki", "misses per 1000 instructions"),
-    ("l1d_mpki", "misses per 1000 instructions"),
-    ("l2_mpki", "misses per 1000 instructions"),
-    ("llc_mpki", "misses per 1000 instructions"),
-    ("itlb_mpki", "misses per 1000 instructions"),
-    ("dtlb_mpki", "misses per 1000 instructions"),
-    ("branch_mpki", "mispredictions per 1000 instructions"),
-];
-
-/// The metric that `--ci` looks at.
-const DECIDES: &str = "cpi";
-
-/// Figures by function and metric, one from each run.
-type Figures = BTreeMap<String, BTreeMap<&'static str, Vec<f64>>>;
-
 /// Measures functions.
 pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     apply_defaults(&mut args.test)?;
+    let gem5 = args.test.machine.gem5.clone();
+    let states = states(&gem5)?;
     let out = run_folder(args.test.output.out.as_deref(), "futon measure")?;
-    let (seed, warmup) = (args.test.machine.gem5.sim_seed.take(), args.test.machine.gem5.software_warmup);
-    let warmup = warmup.unwrap_or(WARMUP);
+    let warmup = gem5.software_warmup.unwrap_or(WARMUP);
     let begun = Instant::now();
-    let (mut figures, mut rows) = (Figures::new(), Vec::new());
+    let (mut figures, mut rows) = (Figures::new(states.iter().map(ToString::to_string).collect()), Vec::new());
     for run in 0.. {
         let number = run + 1;
-        args.test.machine.gem5.sim_seed = Some(seed_of(seed.as_ref(), number)?);
+        args.test.machine.gem5.sim_seed = Some(seed_of(gem5.sim_seed.as_ref(), number)?);
         args.test.machine.gem5.software_warmup = Some(warmup + run % WARMUPS);
-        args.test.output.out = Some(out.join(format!("run-{number}")));
-        let (report, folder) = run_all(&args.test, Goal::Test, ui, cancel.clone()).await?;
-        let code = ExitCode::of_all(report.functions.iter().map(|f| &f.verdict));
-        if code != ExitCode::Passed {
-            ui.result(&report)?;
-            let why = format!(
-                "run {number} did not pass: nothing is measured; its report is {}",
-                folder.join("report.html").display()
-            );
-            ui.line(&why);
-            return Ok(code);
+        for (place, state) in states.iter().enumerate() {
+            let folder = format!("run-{number}");
+            args.test.output.out = Some(match states.len() {
+                1 => out.join(folder),
+                _ => out.join(folder).join(word(state).to_string()),
+            });
+            take_state(&mut args.test.machine.gem5, &gem5, state);
+            // A state shapes no checkpoint: the second one starts from that of the first.
+            let goal = if place == 0 || args.test.machine.cold { Goal::Test } else { Goal::Evaluate };
+            let (report, folder) = run_all(&args.test, goal, ui, cancel.clone()).await?;
+            let code = ExitCode::of_all(report.functions.iter().map(|f| &f.verdict));
+            if code != ExitCode::Passed {
+                ui.result(&report)?;
+                let why = format!(
+                    "run {number} did not pass: nothing is measured; its report is {}",
+                    folder.join("report.html").display()
+                );
+                ui.line(&why);
+                return Ok(code);
+            }
+            all_in_state(&report, number, state)?;
+            let more = super::gem5::read(&folder.join("invocations.csv"))?;
+            figures.add(number, place, &more)?;
+            rows.extend(more);
+            say(&figures, place, (states.len() > 1).then_some(state), number, ui);
         }
-        let more = super::gem5::read(&folder.join("invocations.csv"))?;
-        add(&mut figures, &more)?;
-        rows.extend(more);
-        for (function, metrics) in &figures {
-            let known = metrics.get(DECIDES).and_then(|values| interval(values));
-            let said =
-                known.map_or_else(|| "CPI: one run has no interval".to_owned(), |i| format!("CPI {}", written(&i)));
-            ui.line(&format!("  {function}: run {number}: {said}"));
-        }
-        if number >= u64::from(args.runs) && narrow_enough(&figures, args.ci) {
+        if number >= u64::from(args.runs) && figures.narrow_enough(args.ci) {
             break;
         }
         if number >= u64::from(args.runs) && begun.elapsed() >= args.budget {
@@ -88,10 +74,46 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
         }
     }
     write(&out, &figures, &rows)?;
-    let text = if ui.json() { as_json(&figures)?.to_string() } else { table(&figures) };
+    let text = if ui.json() { figures.as_json()?.to_string() } else { figures.table() };
     ui.out(&text)?;
     ui.line(&format!("rows: {0}/invocations.csv · intervals: {0}/measure.csv, measure.json", out.display()));
     Ok(ExitCode::Passed)
+}
+
+/// The word for a state, and for its folder.
+fn word(state: &CoreState) -> State {
+    if *state == CoreState::Warm { State::Warm } else { State::Lukewarm }
+}
+
+/// The flags of one of several states.
+fn take_state(gem5: &mut Gem5Args, given: &Gem5Args, state: &CoreState) {
+    gem5.state = vec![word(state)];
+    gem5.flush = given.flush.clone().filter(|_| *state != CoreState::Warm);
+}
+
+/// Refuses a run some of whose calls were found in another state: the others would not be what its pair is.
+fn all_in_state(report: &Report, run: u64, state: &CoreState) -> Result<()> {
+    let dropped = |f: &FunctionReport| f.simulation.as_ref().map_or(0, |s| s.not_in_state);
+    match report.functions.iter().find(|f| dropped(f) > 0) {
+        Some(f) => Err(Error::infra(format!(
+            "{}: in run {run}, {} measured calls were not found in the state {state}: nothing is measured",
+            f.name,
+            dropped(f)
+        ))
+        .hint(
+            "the run's gem5.log has the event lines; with --gem5-config the script must know --flush (docs/gem5.md)",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Says what is known after a run.
+fn say(figures: &Figures, place: usize, state: Option<&CoreState>, run: u64, ui: &mut Ui) {
+    let state = state.map_or_else(String::new, |state| format!(", {}", word(state)));
+    for (function, known) in figures.decisive(place) {
+        let known = known.map_or_else(|| "CPI: one run has no interval".to_owned(), |i| format!("CPI {}", written(&i)));
+        ui.line(&format!("  {function}: run {run}{state}: {known}"));
+    }
 }
 
 /// What a measurement has beside a test: gem5, a core with cycles, warm-ups.
@@ -123,106 +145,16 @@ fn seed_of(given: Option<&Seed>, run: u64) -> Result<Seed> {
     text.parse().map_err(|e| Error::usage(format!("--sim-seed: {e}")))
 }
 
-/// Adds a run's figures: for each function the means over its calls, misses weighted by instructions.
-fn add(figures: &mut Figures, rows: &[Row]) -> Result<()> {
-    let mut by_function: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
-    for row in rows {
-        by_function.entry(row.get("function").unwrap_or_default()).or_default().push(row);
-    }
-    for (function, calls) in by_function {
-        let count = f64::from(u32::try_from(calls.len()).unwrap_or(u32::MAX));
-        let insts: Option<f64> = calls.iter().map(|row| row.insts).sum();
-        let cycles: Option<f64> = calls.iter().map(|row| row.number("active_cycles")).sum();
-        let (Some(insts), Some(cycles)) = (insts, cycles) else {
-            return Err(Error::infra(format!("{function}: a call has no instructions or cycles in gem5's statistics"))
-                .hint("`futon stats check` shows what a stats.txt holds"));
-        };
-        let metrics = figures.entry(function.to_owned()).or_default();
-        for (metric, _) in METRICS {
-            let value = match metric {
-                "instructions" => Some(insts / count),
-                "cycles" => Some(cycles / count),
-                "cpi" => Some(cycles / insts),
-                other => {
-                    let misses: Option<f64> = calls.iter().map(|row| Some(row.number(other)? * row.insts?)).sum();
-                    misses.map(|misses| misses / insts)
-                }
-            };
-            // A system may lack a cache.
-            if let Some(value) = value {
-                metrics.entry(metric).or_default().push(value);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Whether each function's CPI is known well enough. Without a wish it is.
-fn narrow_enough(figures: &Figures, wanted: Option<f64>) -> bool {
-    let Some(wanted) = wanted else { return true };
-    figures.values().all(|metrics| {
-        let known = metrics.get(DECIDES).and_then(|values| interval(values));
-        known.is_some_and(|interval| interval.relative() <= wanted)
-    })
-}
-
-fn intervals(figures: &Figures) -> impl Iterator<Item = (&str, &'static str, &'static str, Interval)> {
-    figures.iter().flat_map(|(function, metrics)| {
-        METRICS.iter().filter_map(move |(metric, unit)| {
-            Some((function.as_str(), *metric, *unit, interval(metrics.get(metric)?)?))
-        })
-    })
-}
-
-/// A mean and its interval with as many digits as say something.
-fn written(i: &Interval) -> String {
-    let digits = if i.mean.abs() >= 1000.0 {
-        0
-    } else if i.mean.abs() >= 10.0 {
-        2
-    } else {
-        3
-    };
-    format!("{:.digits$} ± {:.digits$} ({:.1}%)", i.mean, i.half, 100.0 * i.relative())
-}
-
-fn table(figures: &Figures) -> String {
-    let mut text = String::new();
-    for function in figures.keys() {
-        let lines = intervals(figures).filter(|(name, ..)| name == function);
-        let mut first = true;
-        for (name, metric, unit, interval) in lines {
-            if std::mem::take(&mut first) {
-                text += &format!("{name}: {} runs, means with 95% intervals\n", interval.runs);
-            }
-            text += &format!("  {metric:<13} {}  {unit}\n", written(&interval));
-        }
-    }
-    text += "an uncalibrated model: compare, do not quote";
-    text
-}
-
-fn as_json(figures: &Figures) -> Result<serde_json::Value> {
-    let of = |(function, metric, unit, i): (&str, &str, &str, Interval)| {
-        json!({ "function": function, "metric": metric, "unit": unit, "runs": i.runs, "mean": i.mean, "half_95": i.half,
-            "deviation": i.deviation, "values": figures[function][metric] })
-    };
-    let list: Vec<_> = intervals(figures).map(of).collect();
-    serde_json::to_value(json!({ "schema": "futon.measure/1", "intervals": list }))
-        .context(|| "cannot write the intervals".into())
-}
-
 fn write(out: &Path, figures: &Figures, rows: &[Row]) -> Result<()> {
     let put = |name: &str, text: String| {
         let path = out.join(name);
         fs::write(&path, text).context(|| format!("cannot write {}", path.display()))
     };
-    let mut csv = "function,metric,unit,runs,mean,half_95,deviation\n".to_owned();
-    for (function, metric, unit, i) in intervals(figures) {
-        csv += &format!("{function},{metric},{unit},{},{},{},{}\n", i.runs, i.mean, i.half, i.deviation);
+    put("measure.csv", figures.csv())?;
+    if let Some(differences) = figures.differences_csv() {
+        put("differences.csv", differences)?;
     }
-    put("measure.csv", csv)?;
-    put("measure.json", as_json(figures)?.to_string())?;
+    put("measure.json", figures.as_json()?.to_string())?;
     let path = out.join("invocations.csv");
     let failed = || format!("cannot write {}", path.display());
     write_rows(File::create(&path).context(failed)?, rows).context(failed)

@@ -7,6 +7,7 @@ mod completions;
 mod describe;
 mod doctor;
 mod exec;
+mod figures;
 mod gem5;
 pub mod given;
 pub mod guard;

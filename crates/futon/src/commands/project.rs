@@ -8,7 +8,7 @@ use ::calls::{Schema, Sheet};
 use futon_common::{Error, Result};
 use futon_functions::{Compose, Declared, Selection, client_name, parse_list, select};
 use futon_machine::processor_level;
-use futon_model::{Base, Network, Plan, PlannedImage, ScriptKind};
+use futon_model::{Base, MachineKind, Network, Plan, PlannedImage, ScriptKind};
 use futon_resources::{FUTON_GUEST, TEST_CLIENT, find_compose};
 use futon_workdir::config::Config;
 use futon_workdir::{Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanRequest, WorkDir, function_plan};
@@ -272,8 +272,16 @@ impl Project {
             tools: &tools(resources),
             files: &self.files,
             bundle: bundle.as_ref(),
+            registry: store.map(Arc::as_ref).filter(|_| carries_registry(&plan)),
             sheet,
         };
+        if let (true, Err(why)) = (carries_registry(&plan), &selection.engine) {
+            return Err(Error::usage(format!(
+                "{}: only `docker compose` can start it ({why}), which gem5's guests do not run",
+                plan.function
+            ))
+            .hint("use --on qemu, or --base lean"));
+        }
         WorkDir::create(dir, &contents)
     }
 
@@ -368,6 +376,11 @@ impl Project {
             describes: false,
         }
     }
+}
+
+/// Whether the guest has an engine and no network to pull by.
+fn carries_registry(plan: &Plan) -> bool {
+    plan.machine.kind == MachineKind::Gem5 && plan.machine.base == Base::Docker
 }
 
 /// futon's own template of a base's run script.

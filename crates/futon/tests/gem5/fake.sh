@@ -3,7 +3,7 @@
 # FAKE_GEM5 says what goes wrong, as SCENARIO or PHASE:SCENARIO. FAKE_TEMPLATE is the checkpoint that it writes as a template.
 set -u
 
-outdir='' script='' kernel='' readfile='' checkpoint='' restore='' cpu=atomic
+outdir='' script='' kernel='' readfile='' checkpoint='' restore='' cpu=atomic flush='' discarded=0
 while [ $# -gt 0 ]; do
     case $1 in
     -d) outdir=$2 && shift ;;
@@ -12,6 +12,8 @@ while [ $# -gt 0 ]; do
     --checkpoint) checkpoint=$2 && shift ;;
     --restore) restore=$2 && shift ;;
     --cpu) cpu=$2 && shift ;;
+    --flush) flush=$2 && shift ;;
+    --discarded) discarded=$2 && shift ;;
     --kernel) kernel=$2 && shift ;;
     --apic-divider | --initrd | --system | --cpus | --mem-mib | --seed | --max-ms | --work-items | --slice-ms) shift ;;
     esac
@@ -161,6 +163,12 @@ else
     i=0
     while [ $i -lt "$calls" ]; do
         event "\"event\":\"workbegin\",\"id\":$((100 + i))"
+        more=0
+        if [ -n "$flush" ] && [ $i -ge "$discarded" ] && [ "$scenario-$i" != "unflushed-$discarded" ]; then
+            # An emptied core takes longer.
+            more=1900000
+            event "\"event\":\"flushed\",\"id\":$((100 + i)),\"names\":[$(echo "\"$flush\"" | sed 's/,/","/g; s/^"none"$//')]"
+        fi
         cat >>"$outdir/stats.txt" <<EOF
 
 ---------- Begin Simulation Statistics ----------
@@ -168,7 +176,7 @@ simTicks                                   2000000000                       # Nu
 simFreq                                  1000000000000                       # The number of ticks per simulated second ((Tick/Second))
 hostSeconds                                     12.50                       # Real time elapsed on the host (Second)
 simInsts                                      1900000                       # Number of instructions simulated (Count)
-system.cpu1.numCycles                         $((3600000 + 100000 / (i + 1)))                       # Number of cpu cycles simulated (Cycle)
+system.cpu1.numCycles                         $((3600000 + more + 100000 / (i + 1)))                       # Number of cpu cycles simulated (Cycle)
 system.cpu1.commitStats0.numInsts             1900000                       # Number of instructions committed (thread level) (Count)
 system.cpu1.icache.demandMisses::total          19000                       # number of demand (read+write) misses (Count)
 

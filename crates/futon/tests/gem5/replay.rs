@@ -59,11 +59,77 @@ fn measured_invocations_have_a_row_each_and_warm_ones_none() {
     assert!(lines[0].starts_with("run_id,function,image_digest,language,system,params_hash,"), "{table}");
     assert!(lines[1].contains(",fibonacci-go,sha256:") && lines[1].contains(",go,skylake,"), "{table}");
     assert!(lines[1].contains(",o3,3,2,0,7,,,"), "insts_user and insts_kernel are absent, not 0: {table}");
-    assert!(lines[5].ends_with(",true,true"), "converged and verified: {table}");
+    assert!(lines[5].ends_with(",true,true,warm"), "converged, verified, in its state: {table}");
     assert!(simulated.read("out/charts.html").contains("<svg"));
     let simulation = &report["functions"][0]["simulation"];
     assert_eq!((simulation["rows"].as_u64(), simulation["converged"].as_bool()), (Some(5), Some(true)));
+    assert_eq!(simulation["state"], "warm");
     assert_eq!(report["functions"][0]["invocations"]["planned"], 7, "the client makes the warm-up calls, too");
+}
+
+#[test]
+fn a_call_in_another_state_has_no_row() {
+    let simulated = Simulated::new();
+    let args = ["fibonacci-go", "--cpu", "o3", "-n", "3", "--uarch-warmup", "2", "--flush", "l1d,l1i"];
+    let (code, report) = simulated.test("pass", &args);
+    assert_eq!((code, verdict(&report).0), (Some(0), "passed"), "{report:#}");
+    let table = simulated.read("out/invocations.csv");
+    assert_eq!(table.lines().filter(|line| line.ends_with(",lukewarm:l1i+l1d")).count(), 3, "{table}");
+    let command = simulated.read("out/fibonacci-go/results/gem5/evaluate/gem5.command");
+    assert!(command.contains("--discarded") && command.contains("l1i,l1d"), "{command}");
+
+    let (_, report) = simulated.test("evaluate:unflushed", &args);
+    let simulation = &report["functions"][0]["simulation"];
+    assert_eq!((&simulation["state"], &simulation["not_in_state"]), (&"lukewarm:l1i+l1d".into(), &1.into()));
+    assert!(report["functions"][0]["remarks"].to_string().contains("1 measured call was not found in the state"));
+    assert_eq!(simulated.read("out/invocations.csv").lines().count(), 1 + 2);
+}
+
+#[test]
+fn states_that_the_machine_cannot_have_are_refused() {
+    let simulated = Simulated::new();
+    for (words, why) in [
+        (&["--cpu", "o3", "--flush", "l2"][..], "has no l2"),
+        (&["--cpu", "o3", "--state", "warm", "--flush", "l1i"], "no effect on a warm core"),
+        (&["--cpu", "o3", "--state", "warm,lukewarm"], "one state"),
+        (&["--cpu", "o3", "--state", "lukewarm", "-n", "65"], "a core of its own for each"),
+        (&["--state", "lukewarm"], "nothing to flush"),
+        (&["--cpu", "o3", "--flush", "l9"], "there is no \"l9\""),
+    ] {
+        let words = [&["test", "--on", "gem5", "fibonacci-go", "--out", "out"], words].concat();
+        let output = simulated.command("pass", &words).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {}", text(&output));
+        assert!(text(&output).contains(why), "{words:?}: {}", text(&output));
+    }
+}
+
+#[test]
+fn two_states_are_measured_from_one_checkpoint_and_compared() {
+    let simulated = Simulated::new();
+    let words = ["measure", "fibonacci-go", "-n", "2", "--runs", "2", "--state", "warm,lukewarm", "--flush", "l1i"];
+    let measure = |scenario: &str, out: &str| {
+        simulated.command(scenario, &[&words[..], &["--out", out]].concat()).output().unwrap()
+    };
+    let output = measure("pass", "m");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    // Each call of 1,900,000 instructions takes as many cycles more.
+    assert!(said.contains("1.000 ± 0.000 (+5") && said.contains("no difference shown (0 ± 0)"), "{said}");
+    assert!(simulated.read("m/differences.csv").contains(",cycles,per call,warm,lukewarm:l1i,2,1900000,0,0,true\n"));
+    let key = |state: &str| {
+        let report: Value = serde_json::from_str(&simulated.read(&format!("m/run-2/{state}/report.json"))).unwrap();
+        let simulation = &report["functions"][0]["simulation"];
+        (simulation["function_checkpoint"].clone(), simulation["seed"].clone())
+    };
+    assert_eq!(key("warm"), key("lukewarm"));
+    // The second state needs no setup of its own.
+    assert!(!simulated.project.path("m/run-2/lukewarm/fibonacci-go/results/gem5/setup").exists());
+    let rows = simulated.read("m/invocations.csv");
+    assert_eq!(rows.lines().filter(|line| line.ends_with(",lukewarm:l1i")).count(), 2 * 2, "{rows}");
+
+    let output = measure("evaluate:unflushed", "u");
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    assert!(text(&output).contains("were not found in the state lukewarm:l1i"), "{}", text(&output));
 }
 
 #[test]
@@ -129,7 +195,7 @@ fn a_measurement_is_several_runs_and_an_interval() {
     assert!(said.contains("instructions  1900000 ± 0 (0.0%)") && said.contains("do not quote"), "{said}");
     let table = simulated.read("m/measure.csv");
     let cpi = table.lines().find(|line| line.starts_with("fibonacci-go,cpi,")).unwrap();
-    assert!(cpi.starts_with("fibonacci-go,cpi,cycles per instruction,3,1.9"), "{table}");
+    assert!(cpi.starts_with("fibonacci-go,cpi,cycles per instruction,3,1.9") && cpi.ends_with(",warm"), "{table}");
     let known: Value = serde_json::from_str(&simulated.read("m/measure.json")).unwrap();
     assert_eq!((known["schema"].as_str(), known["intervals"][0]["runs"].as_u64()), (Some("futon.measure/1"), Some(3)));
     assert_eq!(known["intervals"][0]["values"].as_array().unwrap().len(), 3);

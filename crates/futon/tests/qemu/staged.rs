@@ -69,6 +69,95 @@ fn two_stages_of_one_seed_are_the_same_to_the_byte() {
     bench.nothing_left();
 }
 
+/// Removes the checkpoints of functions, and keeps the others.
+fn forget_functions(resources: &Path) {
+    for entry in fs::read_dir(resources.join("checkpoints")).unwrap().flatten() {
+        let Ok(text) = fs::read_to_string(entry.path().join("futon.json")) else { continue };
+        if serde_json::from_str::<Value>(&text).unwrap()["made_from"]["payload"].is_string() {
+            fs::remove_dir_all(entry.path()).unwrap();
+        }
+    }
+}
+
+/// The docker base, with its engine and Debian's kernel, its root in memory: an engine is started once, and each function goes on from there.
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn an_engine_is_started_once_and_two_stages_from_there_are_the_same_to_the_byte() {
+    let bench = Bench::new();
+    let own = resources(&bench);
+    let stage = |out: &str, function: &str| {
+        let words = ["--base", "docker", function, "--software-warmup", "5"];
+        let run = Run::of(&command(&bench, &own, out, &words).output().unwrap());
+        let verdict = run.verdict(0);
+        assert_eq!(
+            (run.code, verdict["outcome"].as_str(), verdict["proof"].as_str()),
+            (Some(0), Some("passed"), Some("full")),
+            "{}",
+            run.all()
+        );
+        let machine = &run.report["functions"][0]["machine"];
+        assert!(machine["base_image"].as_str().unwrap().ends_with("base-disk-image.img"), "{machine}");
+        phases(&run)
+    };
+    let names = |phases: &[(String, Value)]| phases.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    let first = stage("one", "fibonacci-go");
+    assert_eq!(names(&first), ["template", "base", "stage", "evaluate"]);
+    let made = checkpoint(&own);
+    forget_functions(&own);
+    let second = stage("two", "fibonacci-go");
+    assert_eq!(names(&second), ["stage", "evaluate"], "the base is there");
+    assert_eq!(first[2], second[0], "the guest's time at the stop");
+    assert_eq!(made, checkpoint(&own));
+    forget_functions(&own);
+    assert_eq!(names(&stage("three", "fibonacci-python")), ["stage", "evaluate"], "it is no function's");
+    bench.nothing_left();
+}
+
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn what_fails_on_a_staged_engine_has_its_name() {
+    let bench = Bench::new();
+    let own = resources(&bench);
+    let run = |out: &str, words: &[&str]| {
+        let words = [&["--base", "docker", "fibonacci-go"], words].concat();
+        Run::of(&command(&bench, &own, out, &words).output().unwrap())
+    };
+    let template = fs::read_to_string(root().join("test/run_test.template.sh")).unwrap();
+    let path = bench.path("script.sh");
+    let script = path.to_str().unwrap();
+    for (n, (line, instead, expected, said)) in [
+        ("    step pull", "    rm -r registry; step pull", ("failed", "step_failed"), "pull"),
+        (
+            "    step start",
+            "    echo c >/proc/sysrq-trigger; sleep 60; step start",
+            ("crashed", "guest_panic"),
+            "sysrq",
+        ),
+        (
+            "    step invoke",
+            "    FUTON_ROI_CHECKPOINT=0 step invoke",
+            ("infra", "staging_failed"),
+            "nothing was measured",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert_eq!(template.matches(line).count(), if line.ends_with("start") { 2 } else { 1 }, "{line}");
+        fs::write(&path, template.replace(line, instead)).unwrap();
+        let run = run(&format!("out-{n}"), &["--template", script]);
+        let verdict = run.verdict(0);
+        assert_eq!(
+            (verdict["outcome"].as_str(), verdict["code"].as_str()),
+            (Some(expected.0), Some(expected.1)),
+            "{instead}: {}",
+            run.all()
+        );
+        assert!(verdict["why"].as_str().unwrap().contains(said), "{instead}: {verdict}");
+    }
+    bench.nothing_left();
+}
+
 #[test]
 #[ignore = "needs virtual machines: make test runs it"]
 fn what_was_set_up_is_evaluated_without_qemu() {

@@ -1,7 +1,7 @@
 use super::*;
 
 fn layout() -> Layout {
-    Layout { core: "system.cpu1".into(), llc: Some("system.llc".into()) }
+    Layout { core: "system.cpu1".into(), llc: Some("system.llc".into()), stand_ins: Vec::new() }
 }
 
 fn context() -> Context {
@@ -39,6 +39,21 @@ fn what_is_no_number_is_absent() {
     let text = dump("system.cpu1.numCycles 1e300\nsystem.cpu1.commitStats0.numInsts 1e-300");
     let row = one(&text, CoreModel::O3);
     assert_eq!((row.get("cpi"), row.get("ipc")), (None, Some("0.000000")));
+}
+
+#[test]
+fn a_call_on_a_stand_in_counts_for_the_core_and_its_state_is_in_the_row() {
+    // The caches stay the first core's, which has not run.
+    let text = dump(
+        "system.cpu1.numCycles 0\nsystem.fresh_cpu.numCycles 3000\nsystem.fresh_cpu.commitStats0.numInsts 1000\n\
+         system.cpu1.icache.demandMisses::total 20\nsystem.fresh_cpu.mmu.itb.rdMisses 4",
+    );
+    let layout = Layout { stand_ins: vec!["system.fresh_cpu".into()], ..layout() };
+    let context = Context { state: "lukewarm:itlb+dtlb+direction".into(), ..context() };
+    let (made, _) = rows(text.as_bytes(), &layout, &[label(0, CoreModel::O3)], &context).unwrap();
+    let of = |column| made[0].get(column);
+    assert_eq!((of("cpi"), of("l1i_mpki"), of("itlb_mpki")), (Some("3.000000"), Some("20.000000"), Some("4.000000")));
+    assert_eq!(of("state"), Some("lukewarm:itlb+dtlb+direction"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use super::acpi;
 use super::elf::Kernel;
 use crate::TransferError;
 
@@ -32,8 +33,19 @@ pub struct Guest<'a> {
     pub command_line: &'a str,
     /// Memory that the kernel uses, MiB; at most 3072, as gem5's.
     pub memory_mib: u32,
-    /// The file's size, MiB, at least `memory_mib`: the rest is a window that the kernel sees as reserved.
+    /// Behind it, memory that the kernel takes for a persistent one, and so for a disk (`/dev/pmem0`).
+    pub persistent: Option<Persistent>,
+    /// Processors that ACPI tables are to tell of, for kernels that read no MP table; without, there are no such tables.
+    pub acpi: Option<u32>,
+    /// The file's size, MiB, at least that of both: the rest is a window that the kernel sees as reserved.
     pub file_mib: u32,
+}
+
+/// Memory that the kernel takes for a persistent one.
+#[derive(Clone, Copy, Debug)]
+pub struct Persistent {
+    /// Its size, MiB. Its contents are the caller's to write, from the end of the memory on.
+    pub size_mib: u32,
 }
 
 /// What stands where in memory.
@@ -78,14 +90,16 @@ fn write(path: &Path, size: u64, layout: &Layout<'_>) -> io::Result<()> {
 fn layout<'a>(guest: &Guest<'a>) -> Result<Layout<'a>, TransferError> {
     let refuse = |why: String| Err(TransferError::Boot { why });
     let memory = u64::from(guest.memory_mib) * MIB;
-    if guest.memory_mib < 16 || memory > PCI_HOLE || u64::from(guest.file_mib) * MIB > PCI_HOLE {
+    let persistent = guest.persistent.map_or(0, |persistent| u64::from(persistent.size_mib) * MIB);
+    if guest.memory_mib < 16 || memory + persistent > PCI_HOLE || u64::from(guest.file_mib) * MIB > PCI_HOLE {
         return refuse(format!(
             "{} MiB of memory in {} MiB: 16 to 3072 are possible",
             guest.memory_mib, guest.file_mib
         ));
     }
-    if guest.file_mib < guest.memory_mib {
-        return refuse(format!("{} MiB of memory do not fit in a file of {} MiB", guest.memory_mib, guest.file_mib));
+    if u64::from(guest.file_mib) * MIB < memory + persistent {
+        let whole = (memory + persistent) / MIB;
+        return refuse(format!("{whole} MiB of memory do not fit in a file of {} MiB", guest.file_mib));
     }
     let line = guest.command_line.as_bytes();
     if line.contains(&0) || line.len() >= LONGEST_COMMAND_LINE {
@@ -120,24 +134,40 @@ fn layout<'a>(guest: &Guest<'a>) -> Result<Layout<'a>, TransferError> {
     line.push(0);
     let fits = u64::try_from(line.len()).is_ok_and(|n| n <= PARAMETERS - COMMAND_LINE);
     let line_at = if fits { COMMAND_LINE } else { LONG_COMMAND_LINE };
-    let parameters = boot_parameters(memory, initrd, end - initrd, line_at);
-    let made = vec![(line_at, line), (PARAMETERS, parameters), (PML4, page_tables())];
+    let map = e820(memory, persistent);
+    let mut parameters = boot_parameters(&map, initrd, end - initrd, line_at);
+    let mut made = vec![(line_at, line), (PML4, page_tables())];
+    if let Some(cpus) = guest.acpi {
+        let tables = u8::try_from(cpus).ok().and_then(acpi::tables);
+        let Some(tables) = tables else {
+            return refuse(format!("{cpus} processors: the ACPI tables have no room for them"));
+        };
+        // Linux: acpi_rsdp_addr.
+        for (slot, byte) in parameters.iter_mut().skip(0x70).zip(acpi::BASE.to_le_bytes()) {
+            *slot = byte;
+        }
+        made.push((acpi::BASE, tables));
+    }
+    made.push((PARAMETERS, parameters));
     Ok(Layout { entry: kernel.entry, parts, made })
 }
 
-/// Memory map: start, end, kind (1 usable, 2 reserved).
-fn e820(memory: u64) -> Vec<(u64, u64, u32)> {
+/// Memory map: start, end, kind (1 usable, 2 reserved, 12 persistent).
+fn e820(memory: u64, persistent: u64) -> Vec<(u64, u64, u32)> {
     let mut map = vec![(0, LOW_MEMORY, 1), (LOW_MEMORY, MIB, 2), (MIB, memory, 1)];
-    if memory < PCI_HOLE {
-        map.push((memory, PCI_HOLE, 2));
+    let end = memory + persistent;
+    if persistent > 0 {
+        map.push((memory, end, 12));
+    }
+    if end < PCI_HOLE {
+        map.push((end, PCI_HOLE, 2));
     }
     map.push((M5OPS, 1 << 32, 2));
     map
 }
 
 /// Linux's boot parameters (Documentation/arch/x86/boot.rst): all addresses are below 4 GiB.
-fn boot_parameters(memory: u64, initrd: u64, initrd_size: u64, line_at: u64) -> Vec<u8> {
-    let map = e820(memory);
+fn boot_parameters(map: &[(u64, u64, u32)], initrd: u64, initrd_size: u64, line_at: u64) -> Vec<u8> {
     let mut out = vec![0; 4096];
     let mut put = |at: usize, bytes: &[u8]| {
         for (slot, byte) in out.iter_mut().skip(at).zip(bytes) {
@@ -152,7 +182,7 @@ fn boot_parameters(memory: u64, initrd: u64, initrd_size: u64, line_at: u64) -> 
     put(0x218, low(initrd).as_slice());
     put(0x21C, low(initrd_size).as_slice());
     put(0x228, low(line_at).as_slice());
-    for (i, (start, end, kind)) in map.into_iter().enumerate() {
+    for (i, (start, end, kind)) in map.iter().copied().enumerate() {
         let at = 0x2D0 + 20 * i;
         put(at, &start.to_le_bytes());
         put(at + 8, &(end - start).to_le_bytes());

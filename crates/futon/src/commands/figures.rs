@@ -1,0 +1,392 @@
+//! Figures of `futon measure`: of each run, their means with intervals, and what differs between two states.
+
+use std::collections::BTreeMap;
+
+use futon_common::{Context, Error, Result};
+use gem5_stats::{Interval, Row, interval, paired};
+use serde_json::json;
+
+/// What is measured of a run: the mean over its calls.
+const METRICS: [(&str, &str); 10] = [
+    ("instructions", "per call"),
+    ("cycles", "per call"),
+    ("cpi", "cycles per instruction"),
+    ("l1i_mpki", "misses per 1000 instructions"),
+    ("l1d_mpki", "misses per 1000 instructions"),
+    ("l2_mpki", "misses per 1000 instructions"),
+    ("llc_mpki", "misses per 1000 instructions"),
+    ("itlb_mpki", "misses per 1000 instructions"),
+    ("dtlb_mpki", "misses per 1000 instructions"),
+    ("branch_mpki", "mispredictions per 1000 instructions"),
+];
+
+/// The metric that `--ci` looks at.
+const DECIDES: &str = "cpi";
+
+/// A metric's figures by run. Runs of the same number have the same seed, whatever their state.
+type Runs = BTreeMap<u64, f64>;
+
+/// Figures of all functions in all states.
+#[derive(Debug)]
+pub struct Figures {
+    /// The states, in the order in which they are measured; one, or two that are compared.
+    states: Vec<String>,
+    /// By function, state's place and metric.
+    known: BTreeMap<String, Vec<BTreeMap<&'static str, Runs>>>,
+}
+
+/// One metric of a function in a state.
+struct Known<'a> {
+    function: &'a str,
+    state: &'a str,
+    metric: &'static str,
+    unit: &'static str,
+    interval: Interval,
+    values: Vec<f64>,
+}
+
+/// What differs in one metric of a function between two states.
+struct Difference<'a> {
+    function: &'a str,
+    metric: &'static str,
+    unit: &'static str,
+    /// The mean in the first state, over the same runs.
+    before: f64,
+    interval: Interval,
+}
+
+impl Figures {
+    /// None yet, in these states.
+    pub fn new(states: Vec<String>) -> Self {
+        Self { states, known: BTreeMap::new() }
+    }
+
+    /// Adds a run's figures: for each function the means over its calls, misses weighted by instructions.
+    ///
+    /// # Errors
+    /// When a row lacks instructions or cycles, or was found in another state.
+    pub fn add(&mut self, run: u64, state: usize, rows: &[Row]) -> Result<()> {
+        let mut by_function: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
+        for row in rows {
+            let (found, wanted) = (row.get("state").unwrap_or_default(), &self.states[state]);
+            if found != wanted {
+                return Err(Error::infra(format!("a row of run {run} has the state {found:?}, not {wanted}")));
+            }
+            by_function.entry(row.get("function").unwrap_or_default()).or_default().push(row);
+        }
+        for (function, calls) in by_function {
+            let states = vec![BTreeMap::new(); self.states.len()];
+            let metrics = &mut self.known.entry(function.to_owned()).or_insert(states)[state];
+            for (metric, value) in of_a_run(function, &calls)? {
+                metrics.entry(metric).or_default().insert(run, value);
+            }
+        }
+        Ok(())
+    }
+
+    /// What is known of each function's CPI, in a state; nothing with one run.
+    pub fn decisive(&self, state: usize) -> impl Iterator<Item = (&str, Option<Interval>)> {
+        self.known.iter().map(move |(function, states)| {
+            let known = states[state].get(DECIDES).and_then(|runs| interval(&values(runs)));
+            (function.as_str(), known)
+        })
+    }
+
+    /// Whether each function's CPI is known well enough, in each state. Without a wish it is.
+    pub fn narrow_enough(&self, wanted: Option<f64>) -> bool {
+        let Some(wanted) = wanted else { return true };
+        (0..self.states.len()).all(|state| {
+            self.decisive(state).all(|(_, known)| known.is_some_and(|interval| interval.relative() <= wanted))
+        })
+    }
+
+    fn intervals(&self) -> impl Iterator<Item = Known<'_>> {
+        self.known.iter().flat_map(move |(function, states)| {
+            states.iter().zip(&self.states).flat_map(move |(metrics, state)| {
+                METRICS.iter().filter_map(move |(metric, unit)| {
+                    let values = values(metrics.get(metric)?);
+                    let interval = interval(&values)?;
+                    Some(Known { function, state, metric, unit, interval, values })
+                })
+            })
+        })
+    }
+
+    /// The second state less the first one, of pairs with the same seed.
+    fn differences(&self) -> impl Iterator<Item = Difference<'_>> {
+        self.known.iter().flat_map(|(function, states)| {
+            METRICS.iter().filter_map(move |(metric, unit)| {
+                let [first, second] = states.as_slice() else { return None };
+                let (first, second) = (first.get(metric)?, second.get(metric)?);
+                let pairs: Vec<(f64, f64)> =
+                    first.iter().filter_map(|(run, before)| Some((*before, *second.get(run)?))).collect();
+                let interval = paired(&pairs)?;
+                let before = pairs.iter().map(|(before, _)| before).sum::<f64>() / count(pairs.len());
+                Some(Difference { function, metric, unit, before, interval })
+            })
+        })
+    }
+
+    /// For people.
+    pub fn table(&self) -> String {
+        let mut text = String::new();
+        for function in self.known.keys() {
+            text += &if self.states.len() == 1 { self.list(function) } else { self.comparison(function) };
+        }
+        text + "an uncalibrated model: compare, do not quote"
+    }
+
+    fn list(&self, function: &str) -> String {
+        let mut text = String::new();
+        for known in self.intervals().filter(|known| known.function == function) {
+            if text.is_empty() {
+                text = format!("{function}: {} runs, means with 95% intervals\n", known.interval.runs);
+            }
+            text += &format!("  {:<13} {}  {}\n", known.metric, written(&known.interval), known.unit);
+        }
+        text
+    }
+
+    /// Both states side by side, and what differs.
+    fn comparison(&self, function: &str) -> String {
+        let cell = |metric: &str, state: &str| {
+            let mut all = self.intervals();
+            all.find(|k| k.function == function && k.metric == metric && k.state == state).map(|k| k.interval)
+        };
+        let mut lines = vec![["", short(&self.states[0]), short(&self.states[1]), "difference", ""].map(str::to_owned)];
+        let mut pairs = 0;
+        for difference in self.differences().filter(|difference| difference.function == function) {
+            pairs = difference.interval.runs;
+            let [first, second] = [0, 1].map(|state| {
+                cell(difference.metric, &self.states[state]).map_or_else(|| "-".into(), |known| plus_minus(&known, 0.0))
+            });
+            lines.push([
+                difference.metric.to_owned(),
+                first,
+                second,
+                difference_written(&difference),
+                difference.unit.to_owned(),
+            ]);
+        }
+        let mut text = format!(
+            "{function}: {pairs} pairs of runs with the same seed, means and mean differences with 95% intervals\n"
+        );
+        for state in self.states.iter().filter(|state| short(state) != *state) {
+            text += &format!("  {} is {state}\n", short(state));
+        }
+        text + &aligned(&lines)
+    }
+
+    /// For programs.
+    ///
+    /// # Errors
+    /// When it has no JSON form.
+    pub fn as_json(&self) -> Result<serde_json::Value> {
+        let known = |k: Known<'_>| {
+            json!({ "function": k.function, "state": k.state, "metric": k.metric, "unit": k.unit, "runs": k.interval.runs,
+                "mean": k.interval.mean, "half_95": k.interval.half, "deviation": k.interval.deviation, "values": k.values })
+        };
+        let difference = |d: Difference<'_>| {
+            json!({ "function": d.function, "from": self.states[0], "to": self.states[1], "metric": d.metric, "unit": d.unit,
+                "pairs": d.interval.runs, "mean": d.interval.mean, "half_95": d.interval.half,
+                "deviation": d.interval.deviation, "shown": d.interval.excludes_zero() })
+        };
+        let (intervals, differences): (Vec<_>, Vec<_>) =
+            (self.intervals().map(known).collect(), self.differences().map(difference).collect());
+        let mut whole = json!({ "schema": "futon.measure/1", "intervals": intervals });
+        if self.states.len() > 1 {
+            whole["differences"] = differences.into();
+        }
+        serde_json::to_value(whole).context(|| "cannot write the intervals".into())
+    }
+
+    /// Means as CSV.
+    pub fn csv(&self) -> String {
+        let mut csv = "function,metric,unit,runs,mean,half_95,deviation,state\n".to_owned();
+        for Known { function, state, metric, unit, interval: i, .. } in self.intervals() {
+            csv += &format!("{function},{metric},{unit},{},{},{},{},{state}\n", i.runs, i.mean, i.half, i.deviation);
+        }
+        csv
+    }
+
+    /// Differences as CSV, where two states were measured.
+    pub fn differences_csv(&self) -> Option<String> {
+        let [from, to] = self.states.as_slice() else { return None };
+        let mut csv = "function,metric,unit,from,to,pairs,mean,half_95,deviation,shown\n".to_owned();
+        for Difference { function, metric, unit, interval: i, .. } in self.differences() {
+            let shown = i.excludes_zero();
+            csv += &format!(
+                "{function},{metric},{unit},{from},{to},{},{},{},{},{shown}\n",
+                i.runs, i.mean, i.half, i.deviation
+            );
+        }
+        Some(csv)
+    }
+}
+
+/// A run's figures of one function.
+fn of_a_run(function: &str, calls: &[&Row]) -> Result<Vec<(&'static str, f64)>> {
+    let insts: Option<f64> = calls.iter().map(|row| row.insts).sum();
+    let cycles: Option<f64> = calls.iter().map(|row| row.number("active_cycles")).sum();
+    let (Some(insts), Some(cycles)) = (insts, cycles) else {
+        return Err(Error::infra(format!("{function}: a call has no instructions or cycles in gem5's statistics"))
+            .hint("`futon stats check` shows what a stats.txt holds"));
+    };
+    let value = |metric| match metric {
+        "instructions" => Some(insts / count(calls.len())),
+        "cycles" => Some(cycles / count(calls.len())),
+        "cpi" => Some(cycles / insts),
+        other => {
+            let misses: Option<f64> = calls.iter().map(|row| Some(row.number(other)? * row.insts?)).sum();
+            misses.map(|misses| misses / insts)
+        }
+    };
+    // A system may lack a cache.
+    Ok(METRICS.iter().filter_map(|(metric, _)| Some((*metric, value(metric)?))).collect())
+}
+
+fn values(runs: &Runs) -> Vec<f64> {
+    runs.values().copied().collect()
+}
+
+fn count(length: usize) -> f64 {
+    f64::from(u32::try_from(length).unwrap_or(u32::MAX))
+}
+
+/// A mean and its interval with as many digits as say something.
+pub fn written(i: &Interval) -> String {
+    format!("{} ({:.1}%)", plus_minus(i, 0.0), 100.0 * i.relative())
+}
+
+/// With the digits of a value as large as this, if it is larger.
+fn plus_minus(i: &Interval, scale: f64) -> String {
+    let size = i.mean.abs().max(scale.abs());
+    let digits = if size >= 1000.0 {
+        0
+    } else if size >= 10.0 {
+        2
+    } else {
+        3
+    };
+    format!("{:.digits$} ± {:.digits$}", i.mean, i.half)
+}
+
+fn difference_written(difference: &Difference<'_>) -> String {
+    let said = plus_minus(&difference.interval, difference.before);
+    if !difference.interval.excludes_zero() {
+        return format!("no difference shown ({said})");
+    }
+    // Of nothing there is no part.
+    let part = difference.interval.mean / difference.before;
+    let part = if part.is_finite() { format!(" ({:+.1}%)", 100.0 * part) } else { String::new() };
+    format!("{said}{part}")
+}
+
+/// A state without what is emptied in it.
+fn short(state: &str) -> &str {
+    state.split(':').next().unwrap_or(state)
+}
+
+fn aligned(lines: &[[String; 5]]) -> String {
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..5).map(width).collect();
+    let line = |cells: &[String; 5]| {
+        let padded: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        format!("  {}\n", padded.join("  ").trim_end())
+    };
+    lines.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of one call each: cycles of 1000 instructions.
+    fn rows(state: &str, cycles: u32, l1i_mpki: Option<f64>) -> Vec<Row> {
+        let mpki = l1i_mpki.map_or_else(String::new, |mpki| mpki.to_string());
+        let columns = gem5_stats::COLUMNS;
+        let cell = |column: &&str| match *column {
+            "function" => "f".to_owned(),
+            "state" => state.to_owned(),
+            "active_cycles" => cycles.to_string(),
+            "insts_user" => "1000".to_owned(),
+            "insts_kernel" => "0".to_owned(),
+            "l1i_mpki" => mpki.clone(),
+            _ => String::new(),
+        };
+        let text = format!("{}\n{}\n", columns.join(","), columns.iter().map(cell).collect::<Vec<_>>().join(","));
+        gem5_stats::read_rows(text.as_bytes(), "rows").unwrap()
+    }
+
+    fn compared() -> Figures {
+        let mut figures = Figures::new(vec!["warm".into(), "lukewarm:l1i+l1d".into()]);
+        for (run, (warm, lukewarm)) in (1..).zip([(1500, 2010), (1600, 2090), (1700, 2200)]) {
+            figures.add(run, 0, &rows("warm", warm, Some(30.0))).unwrap();
+            figures.add(run, 1, &rows("lukewarm:l1i+l1d", lukewarm, Some(30.0))).unwrap();
+        }
+        figures
+    }
+
+    #[test]
+    fn states_are_compared_by_pairs() {
+        let figures = compared();
+        let table = figures.table();
+        // CPI of 1.6 ± 0.248 and 2.1 ± 0.237; the pairs differ by 0.51, 0.49 and 0.5.
+        for part in [
+            "f: 3 pairs of runs with the same seed",
+            "lukewarm is lukewarm:l1i+l1d",
+            "1.600 ± 0.248  2.100 ± 0.237  0.500 ± 0.025 (+31.2%)",
+            "no difference shown (0.00 ± 0.00)",
+        ] {
+            assert!(table.contains(part), "{part}: {table}");
+        }
+        let json = figures.as_json().unwrap();
+        let cpi = &json["differences"][2];
+        assert_eq!((&cpi["metric"], &cpi["pairs"], &cpi["shown"]), (&json!("cpi"), &json!(3), &json!(true)));
+        assert_eq!((&cpi["from"], &cpi["to"]), (&json!("warm"), &json!("lukewarm:l1i+l1d")));
+        let csv = figures.differences_csv().unwrap();
+        assert!(csv.contains("f,instructions,per call,warm,lukewarm:l1i+l1d,3,0,0,0,false\n"), "{csv}");
+        assert!(figures.csv().contains(",warm\n") && figures.csv().contains(",lukewarm:l1i+l1d\n"));
+    }
+
+    #[test]
+    fn pairs_are_runs_with_the_same_seed_and_what_one_lacks_is_in_none() {
+        let mut figures = Figures::new(vec!["warm".into(), "lukewarm:l1i".into()]);
+        // The first pair lacks a figure, so that by order alone run 2 would meet run 1.
+        for (run, cycles) in [(1, 1000), (2, 2000), (3, 3000)] {
+            figures.add(run, 0, &rows("warm", cycles, Some(f64::from(cycles) / 100.0))).unwrap();
+            let mpki = (run > 1).then(|| f64::from(cycles) / 100.0 + 1.0);
+            figures.add(run, 1, &rows("lukewarm:l1i", cycles, mpki)).unwrap();
+        }
+        let found = figures.differences().find(|d| d.metric == "l1i_mpki").unwrap();
+        assert!(found.interval.runs == 2 && (found.interval.mean - 1.0).abs() < 1e-9, "{:?}", found.interval);
+        assert!(found.interval.half < 1e-9);
+    }
+
+    #[test]
+    fn one_state_has_no_differences() {
+        let mut figures = Figures::new(vec!["warm".into()]);
+        for run in 1..=2 {
+            figures.add(run, 0, &rows("warm", 1500, None)).unwrap();
+        }
+        assert!(figures.table().starts_with("f: 2 runs, means with 95% intervals\n  instructions  1000 ± 0 (0.0%)"));
+        assert_eq!((figures.differences_csv(), figures.as_json().unwrap().get("differences")), (None, None));
+    }
+
+    #[test]
+    fn a_row_of_another_state_is_no_figure_of_this_one() {
+        let mut figures = Figures::new(vec!["warm".into()]);
+        let error = figures.add(1, 0, &rows("lukewarm:l1i", 1500, None)).unwrap_err();
+        assert!(error.to_string().contains("lukewarm:l1i"), "{error}");
+    }
+
+    #[test]
+    fn every_state_must_be_narrow_enough() {
+        let mut figures = Figures::new(vec!["warm".into(), "lukewarm:none".into()]);
+        for (run, lukewarm) in [(1, 1000), (2, 9000)] {
+            figures.add(run, 0, &rows("warm", 1500, None)).unwrap();
+            figures.add(run, 1, &rows("lukewarm:none", lukewarm, None)).unwrap();
+        }
+        assert!(figures.narrow_enough(None) && !figures.narrow_enough(Some(0.5)));
+    }
+}
