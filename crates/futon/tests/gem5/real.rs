@@ -99,6 +99,27 @@ fn a_function_that_boots_in_gem5_is_measured_alike() {
 }
 
 /// The run script does it: from the parked guest on, so that each is there within a minute.
+/// The base image with its engine: its root lies in memory that must be cached as other memory is.
+#[test]
+#[ignore = "needs a gem5: set GEM5, and make test runs it"]
+fn an_engines_function_is_measured_to_its_end() {
+    let resources = resources();
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let words =
+        ["--base", "docker", "fibonacci-go", "--cpu", "o3", "--system", "skylake", "-n", "2", "--uarch-warmup", "3"];
+    let (code, report) = report(&command(&resources, &out, &words).output().unwrap());
+    let function = &report["functions"][0];
+    assert_eq!((code, function["proof"].as_str()), (Some(0), Some("full")), "{report:#}");
+    assert_eq!(function["simulation"]["boot_core"], "qemu");
+    let rows = fs::read_to_string(out.join("invocations.csv")).unwrap();
+    let head: Vec<&str> = rows.lines().next().unwrap().split(',').collect();
+    let column = head.iter().position(|name| *name == "cpi").unwrap();
+    let figures: Vec<f64> =
+        rows.lines().skip(1).map(|row| row.split(',').nth(column).unwrap().parse().unwrap()).collect();
+    assert!(figures.len() == 2 && figures.iter().all(|cpi| (1.0..2.5).contains(cpi)), "{figures:?}");
+}
+
 #[test]
 #[ignore = "needs a gem5: set GEM5, and make test runs it"]
 fn faults_of_the_guest_have_their_names() {
