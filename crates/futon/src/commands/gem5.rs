@@ -253,7 +253,9 @@ async fn guest(args: &MachineArgs, resources: &Path, ui: &mut Ui) -> Result<Gues
     let (image, kernel, initrd) = (part(&args.base_image), part(&args.kernel), part(&args.initrd));
     let base = find_base(resources, image.as_deref(), kernel.as_deref(), initrd.as_deref(), args.cmdline.as_deref())?;
     ui.start("putting the base image's root into memory (kept for the next time)");
-    let root = memory_root(&base.image, &resources.join("roots")).await;
+    // Beside the checkpoints: the resources may be read-only.
+    let (checkpoints, _) = super::places::checkpoints(resources)?;
+    let root = memory_root(&base.image, &checkpoints.with_file_name("roots")).await;
     ui.stop();
     Ok(Guest {
         kernel: base.kernel,

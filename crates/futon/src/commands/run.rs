@@ -32,7 +32,11 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
     config.machine.memory_mib = workdir.plan().machine.memory_mib;
     config.machine.network = workdir.plan().machine.network;
     let mut machine = recall(&args.dir, args.machine.clone())?;
-    if workdir.plan().machine.base == Base::Lean {
+    if workdir.plan().machine.base == Base::Docker {
+        // On gem5 the lean guest is the default: this one has to be said.
+        machine.base = BaseArg::Docker;
+        machine.explicit.insert("base".to_owned());
+    } else {
         machine.base = BaseArg::Lean;
     }
     if workdir.plan().machine.kind == MachineKind::Gem5 {

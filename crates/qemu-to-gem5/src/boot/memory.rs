@@ -18,7 +18,8 @@ pub(super) const PARAMETERS: u64 = 0x90200;
 const LONG_COMMAND_LINE: u64 = 0x92000;
 /// Linux's own limit on x86, with the closing zero.
 const LONGEST_COMMAND_LINE: usize = 2048;
-const LOW_MEMORY: u64 = 0x9FC00;
+/// Where low memory ends: the reserved kilobyte behind it holds the ACPI tables.
+const LOW_MEMORY: u64 = acpi::BASE;
 const M5OPS: u64 = 0xFFFF_0000;
 const PCI_HOLE: u64 = 0xC000_0000;
 
