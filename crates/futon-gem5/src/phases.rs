@@ -391,11 +391,12 @@ fn staged_ingredients(
 ) -> Result<Ingredients> {
     let mut i = Ingredients::default();
     i.add("template", template);
-    if let Some(base) = base {
-        i.add("base", base.key());
-    }
     i.add("payload", sha256_file(payload)?);
-    stage::add_ingredients(&mut i, s, payload)?;
+    match base {
+        // Its key holds all that shapes the machine.
+        Some(base) => i.add("base", base.key()),
+        None => stage::add_ingredients(&mut i, s, payload)?,
+    }
     Ok(i)
 }
 

@@ -273,7 +273,7 @@ async fn prepare(staging: &StagingMachine, settings: &Gem5Settings, payload: &Pa
             initrds: &initrds,
             command_line: &line,
             memory_mib: settings.memory_mib,
-            persistent: settings.root_image.as_ref().map(|root| boot::Persistent { size_mib: root.mib }),
+            persistent_mib: settings.root_mib(),
             // A distribution's kernel reads no MP table.
             acpi: settings.root_image.as_ref().map(|_| settings.cpus),
             file_mib: u32::try_from(staging.memory_mib).unwrap_or(u32::MAX),

@@ -8,7 +8,7 @@ mod mp;
 mod rom;
 mod template;
 
-pub use memory::{Guest, Persistent, write_memory};
+pub use memory::{Guest, write_memory};
 pub use rom::rom;
 pub use template::template_kernel;
 

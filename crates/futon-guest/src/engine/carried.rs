@@ -4,7 +4,7 @@
 use std::{
     fs::{self, File},
     io::{self, BufRead, BufReader, Read, Write},
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream},
+    net::{SocketAddr, SocketAddrV4, TcpListener, TcpStream},
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -64,7 +64,7 @@ impl Carried {
 /// Listens at an address, which becomes one of this machine's where it is none.
 fn listen(address: SocketAddrV4) -> Result<TcpListener> {
     match TcpListener::bind(address) {
-        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable && *address.ip() != Ipv4Addr::UNSPECIFIED => {
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
             lean::answer_at(*address.ip())?;
             Ok(TcpListener::bind(address)?)
         }

@@ -138,13 +138,10 @@ fn pull_one(engine: &Engine, exchange: &Exchange, reference: &ImageReference, mi
             _ => first_reason(journal(Some(began)).as_deref(), error),
         });
     }
-    if let (Target::Tcp(address), Some(_)) = (exchange.target(), reference.digest())
-        && manifest_status(exchange, reference) == Some(200)
+    // A registry that a payload has brought has no archives, and all that the run needs.
+    if let Target::Tcp(address) = exchange.target()
+        && (gem5::is_wanted() || reference.digest().is_some() && manifest_status(exchange, reference) == Some(200))
     {
-        return pull_led(engine, exchange, *address, reference);
-    }
-    if let (Target::Tcp(address), true) = (exchange.target(), gem5::is_wanted()) {
-        // A registry that a payload has brought has no archives, and all that the run needs.
         return pull_led(engine, exchange, *address, reference);
     }
     match load(engine, exchange, reference)? {

@@ -249,9 +249,13 @@ async fn guest(args: &MachineArgs, resources: &Path, ui: &mut Ui) -> Result<Gues
             seccomp: None,
         });
     }
-    let part = |path: &Option<PathBuf>| path.clone();
-    let (image, kernel, initrd) = (part(&args.base_image), part(&args.kernel), part(&args.initrd));
-    let base = find_base(resources, image.as_deref(), kernel.as_deref(), initrd.as_deref(), args.cmdline.as_deref())?;
+    let base = find_base(
+        resources,
+        args.base_image.as_deref(),
+        args.kernel.as_deref(),
+        args.initrd.as_deref(),
+        args.cmdline.as_deref(),
+    )?;
     ui.start("putting the base image's root into memory (kept for the next time)");
     // Beside the checkpoints: the resources may be read-only.
     let (checkpoints, _) = super::places::checkpoints(resources)?;

@@ -34,19 +34,13 @@ pub struct Guest<'a> {
     pub command_line: &'a str,
     /// Memory that the kernel uses, MiB; at most 3072, as gem5's.
     pub memory_mib: u32,
-    /// Behind it, memory that the kernel takes for a persistent one, and so for a disk (`/dev/pmem0`).
-    pub persistent: Option<Persistent>,
+    /// Behind it, memory that the kernel takes for a persistent one, and so for a disk (`/dev/pmem0`), MiB; its contents are the caller's to
+    /// write.
+    pub persistent_mib: u32,
     /// Processors that ACPI tables are to tell of, for kernels that read no MP table; without, there are no such tables.
     pub acpi: Option<u32>,
     /// The file's size, MiB, at least that of both: the rest is a window that the kernel sees as reserved.
     pub file_mib: u32,
-}
-
-/// Memory that the kernel takes for a persistent one.
-#[derive(Clone, Copy, Debug)]
-pub struct Persistent {
-    /// Its size, MiB. Its contents are the caller's to write, from the end of the memory on.
-    pub size_mib: u32,
 }
 
 /// What stands where in memory.
@@ -91,7 +85,7 @@ fn write(path: &Path, size: u64, layout: &Layout<'_>) -> io::Result<()> {
 fn layout<'a>(guest: &Guest<'a>) -> Result<Layout<'a>, TransferError> {
     let refuse = |why: String| Err(TransferError::Boot { why });
     let memory = u64::from(guest.memory_mib) * MIB;
-    let persistent = guest.persistent.map_or(0, |persistent| u64::from(persistent.size_mib) * MIB);
+    let persistent = u64::from(guest.persistent_mib) * MIB;
     if guest.memory_mib < 16 || memory + persistent > PCI_HOLE || u64::from(guest.file_mib) * MIB > PCI_HOLE {
         return refuse(format!(
             "{} MiB of memory in {} MiB: 16 to 3072 are possible",

@@ -2,7 +2,7 @@ use super::*;
 use crate::boot::template_kernel;
 
 fn guest<'a>(kernel: &'a [u8], initrds: &'a [&'a [u8]], command_line: &'a str) -> Guest<'a> {
-    Guest { kernel, initrds, command_line, memory_mib: 16, persistent: None, acpi: None, file_mib: 20 }
+    Guest { kernel, initrds, command_line, memory_mib: 16, persistent_mib: 0, acpi: None, file_mib: 20 }
 }
 
 fn number(bytes: &[u8], at: u64, size: usize) -> u64 {
@@ -102,15 +102,14 @@ fn persistent_memory_and_acpi_tables_are_told_of() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mem.img");
     let kernel = template_kernel();
-    let persistent = Some(Persistent { size_mib: 2 });
-    write_memory(&path, &Guest { persistent, acpi: Some(2), ..guest(&kernel, &[], "x") }).unwrap();
+    write_memory(&path, &Guest { persistent_mib: 2, acpi: Some(2), ..guest(&kernel, &[], "x") }).unwrap();
     let memory = fs::read(&path).unwrap();
     let at = |offset: u64, size| number(&memory, PARAMETERS + offset, size);
     let entry = |i: u64| (at(0x2D0 + 20 * i, 8), at(0x2D8 + 20 * i, 8), at(0x2E0 + 20 * i, 4));
     assert_eq!((at(0x1E8, 1), entry(3), entry(4).0), (6, (16 * MIB, 2 * MIB, 12), 18 * MIB));
     assert_eq!(at(0x70, 8), acpi::BASE);
     assert_eq!(&memory[usize::try_from(acpi::BASE).unwrap()..][..8], b"RSD PTR ");
-    let too_much = Guest { persistent: Some(Persistent { size_mib: 5 }), ..guest(&kernel, &[], "x") };
+    let too_much = Guest { persistent_mib: 5, ..guest(&kernel, &[], "x") };
     let why = write_memory(&path, &too_much).unwrap_err().to_string();
     assert!(why.contains("21 MiB of memory do not fit in a file of 20 MiB"), "{why}");
     let crowd = Guest { acpi: Some(64), ..guest(&kernel, &[], "x") };
