@@ -46,6 +46,7 @@ fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
         | Command::Doctor(_)
         | Command::Resources(_)
         | Command::Check(_)
+        | Command::Rerun(_)
         | Command::Stats(_)
         | Command::Serve(_)
         | Command::Completions { .. }
