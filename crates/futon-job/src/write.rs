@@ -81,11 +81,11 @@ impl JobWriter {
         Ok((!place.exists()).then_some(place))
     }
 
-    /// Puts the job where it belongs, whole or not at all. Returns its path and size, bytes.
+    /// Puts the job where it belongs, whole or not at all. Returns its size, bytes.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn finish(self, job: &Job) -> Result<(PathBuf, u64)> {
+    pub fn finish(self, job: &Job) -> Result<u64> {
         job.check()?;
         let failed = || format!("cannot write {}", self.target.display());
         let text = serde_json::to_vec_pretty(job).context(failed)?;
@@ -95,12 +95,14 @@ impl JobWriter {
             futon_common::shared(self.folder.path()).context(failed)?;
             fs::rename(self.folder.keep(), &self.target)
                 .context(|| format!("cannot make {}", self.target.display()))?;
-            return Ok((self.target, size));
+            return Ok(size);
         }
         let parent = self.target.parent().unwrap_or_else(|| Path::new("/"));
         let file = tempfile::NamedTempFile::new_in(parent).context(failed)?;
         let mut archive = tar::Builder::new(BufWriter::with_capacity(1 << 20, file.as_file()));
         archive.mode(tar::HeaderMode::Deterministic);
+        // A compressed disk has small holes, and a reader takes plain files alone.
+        archive.sparse(false);
         // First, so that a reader sees what it is.
         archive.append_path_with_name(self.folder.path().join("job.json"), "job.json").context(failed)?;
         for name in ["blobs", IMAGES] {
@@ -112,8 +114,7 @@ impl JobWriter {
         archive.into_inner().and_then(|mut out| out.flush()).context(failed)?;
         futon_common::readable(file.path()).context(failed)?;
         let file = file.persist(&self.target).context(failed)?;
-        let size = file.metadata().context(failed)?.len();
-        Ok((self.target, size))
+        Ok(file.metadata().context(failed)?.len())
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futon_common::{Context, Error, Result};
 use futon_job::{Blob, Form, JOB_SCHEMA, Job, JobFunction, JobWriter, Recorded, Served};
-use futon_model::Base;
+use futon_model::{Base, MachineKind};
 use futon_qemu::{pack_disk, probe_image};
 use futon_resources::{
     BASE_IMAGE, CMDLINE, Digests, FUTON_GUEST, INITRD, KERNEL, LEAN_CMDLINE, LEAN_INITRD, LEAN_KERNEL, SECCOMP,
@@ -42,32 +42,30 @@ pub struct Parts<'a> {
 /// # Errors
 /// When something is missing, or the job cannot be written.
 pub async fn make(parts: Parts<'_>, target: &Path, ui: &mut Ui) -> Result<()> {
-    let (path, size) = pack(parts, target, ui).await?;
-    ui.line(&format!("{}: {} MiB; next: futon run {0}", path.display(), size.div_ceil(1 << 20)));
+    let size = pack(parts, target, ui).await?;
+    ui.line(&format!("{}: {} MiB; next: futon run {0}", target.display(), size.div_ceil(1 << 20)));
     Ok(())
 }
 
-/// The same without a word; returns where it is, and its size in bytes.
+/// The same without a word; returns its size in bytes.
 ///
 /// # Errors
 /// As for [`make`].
-pub async fn pack(parts: Parts<'_>, target: &Path, ui: &mut Ui) -> Result<(PathBuf, u64)> {
+pub async fn pack(parts: Parts<'_>, target: &Path, ui: &mut Ui) -> Result<u64> {
     let writer = JobWriter::create(target)?;
     ui.start("packing the job");
-    let job = gather(&parts, &writer, ui).await;
+    let job = gather(&parts, &writer).await;
     let written = job.and_then(|job| writer.finish(&job));
     ui.stop();
     written
 }
 
-async fn gather(parts: &Parts<'_>, writer: &JobWriter, ui: &Ui) -> Result<Job> {
+async fn gather(parts: &Parts<'_>, writer: &JobWriter) -> Result<Job> {
     let packer = Packer { parts, writer };
     let mut functions = Vec::new();
     for (workdir, recorded) in &parts.functions {
-        ui.update(&format!("packing {}", workdir.plan().function));
         functions.push(packer.function(workdir, recorded.clone())?);
     }
-    ui.update("packing base image, kernel and guest tools");
     let mut resources = BTreeMap::new();
     for name in needed(parts) {
         let path = parts.resources.join(name);
@@ -146,8 +144,6 @@ impl Packer<'_> {
             Error::usage(format!("{} does not know what shaped its run", workdir.root().display()))
                 .hint("it is a script's, or an older futon made it: test the function again")
         })?;
-        let missing: Vec<String> =
-            plan.images.iter().filter(|i| i.manifest.is_none()).map(|i| i.reference.to_string()).collect();
         workdir.refill(self.parts.store, self.parts.prepared.seccomp.as_deref())?;
         let mut files = BTreeMap::new();
         for (name, path) in workdir.to_carry() {
@@ -167,11 +163,11 @@ impl Packer<'_> {
             };
             served.insert(name.clone(), from);
         }
-        // Guests with an engine pull; the others have their images in an archive.
-        let archived = files.contains_key("bundle.tar") || files.contains_key("registry.tar");
-        if !archived && missing.len() < plan.images.len() {
+        // A guest on a simulator has its images in an archive; the exchange's registry tells the others what there is.
+        let there: Vec<_> = plan.images.iter().filter(|image| image.manifest.is_some()).collect();
+        if plan.machine.kind != MachineKind::Gem5 && !there.is_empty() {
             let images = ImageStore::open(self.writer.images())?;
-            for image in plan.images.iter().filter(|image| image.manifest.is_some()) {
+            for image in there {
                 images.adopt(self.parts.store, &image.reference)?;
             }
         }

@@ -48,7 +48,7 @@ pub async fn resources_of(job: &JobFolder, here: &Path, ui: &mut Ui) -> Result<J
     fs::create_dir_all(&jobs).context(|| format!("cannot make {}", jobs.display()))?;
     if !folder.is_dir() {
         ui.start("unpacking the job's resources (kept for its next run)");
-        let made = make(job, &jobs, &same, ui).await;
+        let made = make(job, &jobs, &same).await;
         ui.stop();
         // Another run may have been faster: its folder is the same.
         let _ = fs::rename(made?.keep(), &folder);
@@ -68,7 +68,6 @@ async fn make(
     job: &JobFolder,
     jobs: &Path,
     here: &impl Fn(&str, &Blob) -> Option<PathBuf>,
-    ui: &Ui,
 ) -> Result<tempfile::TempDir> {
     let folder = tempfile::Builder::new().prefix(".new-").tempdir_in(jobs);
     let folder = folder.context(|| format!("cannot make a folder in {}", jobs.display()))?;
@@ -76,14 +75,11 @@ async fn make(
     let given = job.job.given.iter().map(|(flag, blob)| (given_name(flag), blob));
     let resources = job.job.resources.iter().map(|(name, blob)| (name.clone(), blob));
     for (name, blob) in resources.chain(given) {
-        ui.update(&format!("unpacking {name}"));
         let to = folder.path().join(&name);
         match here(&name, blob) {
             // It stays what it is, even if the resources are built again: they are replaced, never written.
             Some(own) if fs::hard_link(&own, &to).is_ok() => {}
             Some(own) => {
-                let from = File::open(&own).context(|| format!("cannot read {}", own.display()))?;
-                drop(from);
                 fs::copy(&own, &to).context(|| format!("cannot copy {}", own.display()))?;
             }
             None if blob.form == Form::Qcow2 => {
