@@ -47,6 +47,7 @@ fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
         | Command::Resources(_)
         | Command::Check(_)
         | Command::Rerun(_)
+        | Command::Investigate(_)
         | Command::Stats(_)
         | Command::Serve(_)
         | Command::Completions { .. }
