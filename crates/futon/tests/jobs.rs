@@ -60,6 +60,11 @@ fn a_failed_run_fails_elsewhere_as_it_did() {
         assert_eq!((output.status.code(), verdict(&there)), (code, verdict(&here)), "{}", text(&output));
         let remarks = there["functions"][0]["remarks"].to_string();
         assert!(remarks.contains("as recorded: ") && !remarks.contains("not as recorded"), "{remarks}");
+        // Moved to another place, as CI's artifacts are.
+        fs::rename(project.path("out"), project.path("moved")).unwrap();
+        let output = project.futon(&["rerun", "moved", "-o", "moved.futon"]);
+        assert!(output.status.success(), "{}", text(&output));
+        fs::rename(project.path("moved"), project.path("out")).unwrap();
         // And here.
         let output = project.futon(&["rerun", "out/report.json", "--json"]);
         let again: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&output)));

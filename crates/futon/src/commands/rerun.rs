@@ -107,7 +107,7 @@ pub fn choose(run: &Path, names: &[String]) -> Result<Vec<(WorkDir, Option<Funct
         let report = report.and_then(|report| report.functions.into_iter().next());
         return Ok(vec![(workdir, report)]);
     }
-    let report = read_report(&file).map_err(|e| none("no report of an earlier run").caused_by(e))?;
+    let report = read_report(&file).map_err(|e| none(&e.to_string()))?;
     if let Some(name) = names.iter().find(|name| !report.functions.iter().any(|f| f.name == **name)) {
         return Err(none(&format!("the run has no function {name}")));
     }

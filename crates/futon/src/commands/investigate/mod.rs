@@ -173,19 +173,22 @@ impl Lab<'_> {
         let here = &self.args.resources.resources;
         let wanted = Wanted { resources: &base.resources, given: &base.given };
         let resources = find_or_make(wanted, &jobs, here, ui).await?;
-        let bench = Bench::new(&machine.job, resources, &self.args, true, ui, self.cancel).await?;
         // Its steps are in its folder; here they would hide what matters.
         let mut silent = Ui::new(true, true);
         let mut tally = Tally::default();
-        ui.start(folder);
+        let what = folder.replace('-', " ");
+        ui.start(&format!("{what}: {} runs", self.times));
+        let bench = Bench::new(&machine.job, resources, &self.args, true, &mut silent, self.cancel).await;
+        let bench = match bench {
+            Ok(bench) => bench,
+            Err(e) => {
+                ui.stop();
+                return Err(e);
+            }
+        };
         for run in 1..=self.times {
             if !self.cancel.is_cancelled() {
-                ui.update(&format!(
-                    "{}: run {run} of {}, {} failed",
-                    folder.replace('-', " "),
-                    self.times,
-                    tally.failed
-                ));
+                ui.tick(&format!("{what}: run {run} of {}, {} failed", self.times, tally.failed));
                 let place = self.out.join(folder).join(format!("run-{run}"));
                 let done = bench.run(&function.job, &function.function, &place, &mut silent, self.cancel).await;
                 match done {
@@ -201,6 +204,7 @@ impl Lab<'_> {
         if self.cancel.is_cancelled() {
             return Err(Error::interrupted());
         }
+        ui.line(&format!("  {what}: {}", tally.words()));
         Ok(tally)
     }
 }

@@ -88,7 +88,7 @@ async fn gather(parts: &Parts<'_>, writer: &JobWriter) -> Result<Job> {
         ("gem5_config", &mut machine.gem5.gem5_config),
     ] {
         if let Some(path) = path.take() {
-            given.insert(flag.to_owned(), packer.file(&path, !parts.reference || flag == "gem5_config").await?);
+            given.insert(flag.to_owned(), packer.file(&path, true).await?);
         }
     }
     // Each host has its own.
