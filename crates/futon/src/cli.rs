@@ -128,7 +128,7 @@ pub enum Command {
     Exec(ExecArgs),
     /// Serve a folder like the exchange does: downloads and uploads
     Serve(ServeArgs),
-    /// Boot the base image and open its console
+    /// Boot the base image and open its console, or a failed run's machine at the step that fails
     Shell(ShellArgs),
     /// List, make or remove warm bases: booted machines from which runs are forked
     #[command(subcommand)]
@@ -429,6 +429,12 @@ pub struct ServeArgs {
 /// `futon shell`.
 #[derive(Debug, Args)]
 pub struct ShellArgs {
+    /// Folder of an earlier run, or its report.json: the run is made again, and the shell opens in its machine when a step fails
+    #[arg(value_name = "RUN")]
+    pub run: Option<PathBuf>,
+    /// The function of that run, if several failed
+    #[arg(value_name = "FUNCTION")]
+    pub function: Option<String>,
     /// Where resources are
     #[command(flatten)]
     pub resources: ResourcesArg,

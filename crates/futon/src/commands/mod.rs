@@ -12,6 +12,7 @@ mod figures;
 mod gem5;
 pub mod given;
 pub mod guard;
+mod hold;
 mod images;
 mod investigate;
 mod job;
