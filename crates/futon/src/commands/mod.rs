@@ -13,9 +13,12 @@ mod gem5;
 pub mod given;
 pub mod guard;
 mod images;
+mod list;
 mod load;
 mod machine;
+mod matrix;
 mod measure;
+mod merge;
 mod places;
 mod plan;
 mod project;
@@ -30,6 +33,7 @@ mod signals;
 mod stats;
 mod stored;
 mod stored_images;
+mod suite;
 mod test;
 mod warm;
 
@@ -54,7 +58,9 @@ pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) 
         Command::Run(args) => run::run(&args, ui, cancel).await,
         Command::Check(args) => check::check(&args, ui),
         Command::Test(args) => test::test(&args, Goal::Test, ui, cancel).await,
+        Command::List(args) => list::list(&args, ui),
         Command::Plan(args) => plan::plan(&args, ui, cancel).await,
+        Command::Merge(args) => merge::merge(&args, ui),
         Command::Load(args) => load::load(args, ui, cancel).await,
         Command::Describe(args) => describe::describe(&args, ui, cancel).await,
         Command::Scaffold(args) => scaffold::scaffold(&args, ui, cancel).await,
