@@ -48,6 +48,7 @@ fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
         | Command::Resources(_)
         | Command::Check(_)
         | Command::Merge(_)
+        | Command::Rerun(_)
         | Command::Stats(_)
         | Command::Serve(_)
         | Command::Completions { .. }

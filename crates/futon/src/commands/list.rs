@@ -15,7 +15,7 @@ use super::machine::has_lean_guest;
 use super::places::store;
 use super::project::Project;
 use super::resources::size;
-use super::suite::Parts;
+use super::suite::SuiteParts;
 use crate::cli::{ListArgs, ShardArgs};
 use crate::ui::{Ui, columns, wrap};
 
@@ -79,7 +79,7 @@ pub fn list(args: &ListArgs, ui: &Ui) -> Result<ExitCode> {
         project.lean_can(&names)?;
     }
     let how = ShardArgs { shard: args.shard, timings: args.timings.clone(), record_timings: None };
-    let parts = Parts::new(&project, &names, &how, &args.machine, resources, ui)?;
+    let parts = SuiteParts::new(&project, &names, &how, &args.machine, resources, ui)?;
     let list = listed(&project, &parts, args, resources)?;
     if args.json {
         ui.out(&serde_json::to_string_pretty(&list).context(|| "cannot write the list".into())?)?;
@@ -91,7 +91,7 @@ pub fn list(args: &ListArgs, ui: &Ui) -> Result<ExitCode> {
     Ok(ExitCode::Passed)
 }
 
-fn listed(project: &Project, parts: &Parts, args: &ListArgs, resources: &Path) -> Result<List> {
+fn listed(project: &Project, parts: &SuiteParts, args: &ListArgs, resources: &Path) -> Result<List> {
     let store = store(resources)?;
     let mut functions = Vec::new();
     for (name, weight) in parts.of(parts.shard.index()) {

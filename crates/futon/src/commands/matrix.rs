@@ -8,7 +8,7 @@ use futon_model::ExitCode;
 use serde_json::json;
 
 use super::project::Project;
-use super::suite::Parts;
+use super::suite::SuiteParts;
 use crate::cli::{MatrixArgs, TestArgs};
 use crate::ui::Ui;
 
@@ -26,7 +26,7 @@ pub fn matrix(args: &MatrixArgs, test: &TestArgs, ui: &Ui) -> Result<ExitCode> {
     }
     let project = Project::read(&test.project, &test.client, &test.machine, resources)?;
     let names = project.names(&test.names, test.all, test.list.as_deref(), &test.client)?;
-    let mut parts = Parts::new(&project, &names, &test.shards, &test.machine, resources, ui)?;
+    let mut parts = SuiteParts::new(&project, &names, &test.shards, &test.machine, resources, ui)?;
     let shards = shards(args, &parts)?;
     parts.cut(shards);
     let jobs: Vec<_> = (1..=shards).map(|shard| job(&parts, shard, shards)).collect();
@@ -34,7 +34,7 @@ pub fn matrix(args: &MatrixArgs, test: &TestArgs, ui: &Ui) -> Result<ExitCode> {
     Ok(ExitCode::Passed)
 }
 
-fn job(parts: &Parts, index: u32, shards: u32) -> serde_json::Value {
+fn job(parts: &SuiteParts, index: u32, shards: u32) -> serde_json::Value {
     let functions: Vec<&str> = parts.of(index).into_iter().map(|(name, _)| name).collect();
     let shard = format!("{index}/{shards}");
     json!({"shard": shard, "functions": functions.join(" "), "name": title(&shard, &functions)})
@@ -54,7 +54,7 @@ fn title(shard: &str, functions: &[&str]) -> String {
 }
 
 /// The number of shards: as many as are wanted, but none without a function.
-fn shards(args: &MatrixArgs, parts: &Parts) -> Result<u32> {
+fn shards(args: &MatrixArgs, parts: &SuiteParts) -> Result<u32> {
     let functions = u32::try_from(parts.len()).unwrap_or(u32::MAX);
     let wanted = match (args.shards, args.target_duration) {
         (Some(shards), _) => shards.min(functions),

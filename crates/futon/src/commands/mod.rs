@@ -13,6 +13,7 @@ mod gem5;
 pub mod given;
 pub mod guard;
 mod images;
+mod job;
 mod list;
 mod load;
 mod machine;
@@ -22,6 +23,7 @@ mod merge;
 mod places;
 mod plan;
 mod project;
+mod rerun;
 mod resources;
 mod run;
 mod rundir;
@@ -56,6 +58,7 @@ pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) 
         Command::Images(command) => images::images(command, ui, &cancel).await,
         Command::Build(args) => build::build(&args, ui, cancel).await,
         Command::Run(args) => run::run(&args, ui, cancel).await,
+        Command::Rerun(args) => rerun::rerun(&args, ui, cancel).await,
         Command::Check(args) => check::check(&args, ui),
         Command::Test(args) => test::test(&args, Goal::Test, ui, cancel).await,
         Command::List(args) => list::list(&args, ui),

@@ -12,7 +12,7 @@ use super::places::store;
 use super::project::Project;
 use super::run::run_one;
 use super::rundir::run_folder;
-use super::suite::{Parts, check_recording};
+use super::suite::{SuiteParts, check_recording};
 use crate::cli::TestArgs;
 use crate::ui::Ui;
 
@@ -25,7 +25,7 @@ pub async fn setup(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> R
         project.lean_can(&names)?;
     }
     check_recording(&args.shards)?;
-    let parts = Parts::new(&project, &names, &args.shards, &args.machine, resources, ui)?;
+    let parts = SuiteParts::new(&project, &names, &args.shards, &args.machine, resources, ui)?;
     let (names, _) = parts.own();
     if names.is_empty() {
         ui.line(&format!("shard {} of this suite has no function", parts.shard));

@@ -17,7 +17,7 @@ use crate::cli::{ClientArgs, MachineArgs, On, ShardArgs};
 use crate::ui::Ui;
 
 /// A suite that is weighed and cut.
-pub struct Parts {
+pub struct SuiteParts {
     /// The kind of machine, as files of durations have it.
     pub kind: String,
     /// The shard that is wanted.
@@ -48,7 +48,7 @@ pub fn kind(args: &MachineArgs) -> String {
     }
 }
 
-impl Parts {
+impl SuiteParts {
     /// Weighs the functions of a suite, and cuts it.
     ///
     /// # Errors

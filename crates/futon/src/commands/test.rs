@@ -26,7 +26,8 @@ use super::machine::{Prepared, Purpose, has_lean_guest, prepare};
 use super::project::{Project, missing_image, store_for};
 use super::run::run_beside;
 use super::rundir::{RunFolder, run_folder};
-use super::suite::{Parts, check_recording, close_run, open_run, record};
+use super::stored::remember;
+use super::suite::{SuiteParts, check_recording, close_run, open_run, record};
 use super::warm::with_images;
 use crate::cli::{BaseArg, On, TestArgs};
 use crate::ui::Ui;
@@ -70,7 +71,7 @@ pub async fn run_all(
     if has_lean_guest(&args.machine) {
         project.lean_can(&names)?;
     }
-    let parts = Parts::new(&project, &names, &args.shards, &args.machine, resources, ui)?;
+    let parts = SuiteParts::new(&project, &names, &args.shards, &args.machine, resources, ui)?;
     let (names, weights) = parts.own();
     if names.is_empty() {
         return nothing_here(args, &parts, ui);
@@ -148,7 +149,7 @@ fn keep(args: &TestArgs, out: &Path, report: &Report, manifest: Manifest) -> Res
 }
 
 /// The run of a shard that has no function: there are more shards than functions. No machine is made.
-fn nothing_here(args: &TestArgs, parts: &Parts, ui: &Ui) -> Result<(Report, RunFolder)> {
+fn nothing_here(args: &TestArgs, parts: &SuiteParts, ui: &Ui) -> Result<(Report, RunFolder)> {
     ui.line(&format!("shard {}: the suite's {} functions are all in other shards", parts.shard, parts.len()));
     let out = run_folder(args.output.out.as_deref(), "futon test")?;
     let manifest = parts.empty_manifest();
@@ -229,6 +230,7 @@ impl Suite<'_> {
         let _lock = FolderLock::take(dir, "futon test")?;
         let workdir =
             self.project.working_directory(name, dir, &self.args.client, self.prepared, resources, Some(store))?;
+        remember(dir, &self.args.machine)?;
         for image in workdir.plan().images.iter().filter(|image| image.manifest.is_none()) {
             ui.line(&missing_image(image, &self.project.config));
         }
