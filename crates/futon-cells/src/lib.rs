@@ -12,7 +12,7 @@ mod suite_tests;
 mod timings;
 mod weights;
 
-pub use merge::{Difference, Merged, Place, Problem, merge, relative};
+pub use merge::{Difference, Merged, Place, Problem, Said, merge, relative};
 pub use shard::{MOST_SHARDS, Shard, assign};
 pub use suite::{Member, SUITE_FILE, SUITE_SCHEMA, Suite};
 pub use timings::{TIMINGS_SCHEMA, Timings};

@@ -159,12 +159,6 @@ impl Suite {
         }
         Ok(file.into())
     }
-
-    /// The function with this name.
-    #[must_use]
-    pub fn member(&self, name: &str) -> Option<&Member> {
-        self.functions.iter().find(|member| member.name == name)
-    }
 }
 
 /// SHA-256 of a result as it is in `report.json`. Keys are sorted there (a test says so), so spaces and the order of fields do not count.

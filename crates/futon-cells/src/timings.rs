@@ -1,9 +1,10 @@
 //! Durations of earlier runs: a small file that is made to be committed, or kept in a cache.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use futon_common::{Context, Error, Result};
@@ -17,6 +18,10 @@ pub const TIMINGS_SCHEMA: &str = "futon.timings/1";
 /// A duration must differ by this part of the known one, and by this many milliseconds, to be worth another line in a commit.
 const PART: u64 = 5;
 const LEAST_MS: u64 = 500;
+
+/// How often, and with what pause, a lock is tried: others hold it for milliseconds.
+const TRIES: u32 = 200;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Seconds by kind of machine and function.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -82,10 +87,7 @@ impl Timings {
     /// When the file cannot be read or written, or is malformed.
     pub fn record(path: &Path, kind: &str, durations: &[(&str, u64)]) -> Result<()> {
         let folder = folder_of(path);
-        let lock = File::open(folder)
-            .map_err(|e| Error::usage(format!("there is no folder {}", folder.display())).caused_by(e))?;
-        // A file system without locks has only one process that writes here.
-        let _ = lock.lock();
+        let _lock = lock(folder)?;
         let before = Self::read(path)?;
         let mut timings = before.clone().unwrap_or_default();
         timings.add(kind, durations);
@@ -109,6 +111,21 @@ impl Timings {
             }
         }
     }
+}
+
+/// Locks a folder of files of durations. It is not waited for without end: a run may hold its own folder.
+fn lock(folder: &Path) -> Result<File> {
+    let folder_file = File::open(folder)
+        .map_err(|e| Error::usage(format!("there is no folder {}", folder.display())).caused_by(e))?;
+    for _ in 0..TRIES {
+        match folder_file.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+            // A file system without locks has only one process that writes here.
+            Ok(()) | Err(TryLockError::Error(_)) => return Ok(folder_file),
+        }
+    }
+    Err(Error::infra(format!("{} is in use by another futon", folder.display()))
+        .hint("keep durations in a folder that no run writes to"))
 }
 
 fn ms(seconds: f64) -> Option<u64> {

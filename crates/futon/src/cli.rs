@@ -52,7 +52,7 @@ const EXIT_CODES: &str = "Exit codes:
   0    every function passed, or the command succeeded
   1    a function failed
   2    the command line or a configuration file is wrong
-  3    the harness, the host or the base image failed
+  3    the harness, the host or the base image failed; of `merge`: the results do not make one suite
   4    nothing to run
   130  interrupted
 

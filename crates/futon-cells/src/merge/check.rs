@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use futon_model::{Cell, FunctionReport, Verdict};
 
 use super::load::Run;
-use super::problem::{Difference, Problem};
+use super::problem::{Difference, Place, Problem, Said};
 use crate::{Member, Shard};
 
 /// A run, with ways to find things in it.
@@ -84,7 +84,7 @@ fn alone(run: &Indexed<'_>) -> Vec<Problem> {
     }
     let at = || run.run.place();
     let mut problems = Vec::new();
-    let mut add = |functions: Vec<String>, problem: fn(Vec<String>, super::Place) -> Problem| {
+    let mut add = |functions: Vec<String>, problem: fn(Vec<String>, Place) -> Problem| {
         if !functions.is_empty() {
             problems.push(problem(functions, at()));
         }
@@ -164,7 +164,7 @@ fn inputs(runs: &[Indexed<'_>]) -> Vec<Problem> {
 
 /// Results of the same cell that do not agree.
 fn verdicts(runs: &[Indexed<'_>]) -> Vec<Problem> {
-    let said = |verdict: &Verdict| (verdict.outcome, verdict.code);
+    let said = |verdict: &Verdict| Said { outcome: verdict.outcome, code: verdict.code };
     let mut problems = Vec::new();
     for member in runs.first().map(|run| &run.run.suite.functions[..]).unwrap_or_default() {
         let name = member.name.as_str();

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use futon_common::{Error, Result};
 
 pub use join::{Merged, relative};
-pub use problem::{Difference, Place, Problem};
+pub use problem::{Difference, Place, Problem, Said};
 
 /// Merges the runs whose folders are `dirs`, or lie below them, into a report that will be in `out`: the merged results, or everything
 /// that speaks against it. Nothing is written.

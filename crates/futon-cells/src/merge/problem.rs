@@ -31,6 +31,15 @@ pub struct Difference {
     pub there: Option<String>,
 }
 
+/// A verdict, as far as two runs of the same cell must agree on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Said {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Why.
+    pub code: Code,
+}
+
 /// Something that speaks against a merge.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "problem", rename_all = "snake_case")]
@@ -121,11 +130,11 @@ pub enum Problem {
         /// One run.
         at: Place,
         /// Its verdict.
-        here: (Outcome, Code),
+        here: Said,
         /// The other run.
         other: Place,
         /// Its verdict.
-        there: (Outcome, Code),
+        there: Said,
     },
 }
 
@@ -213,10 +222,10 @@ impl fmt::Display for Problem {
             Self::Verdicts { function, at, here, other, there } => write!(
                 f,
                 "{function}: the same inputs, and two verdicts: {} ({}) in {at}, {} ({}) in {other}",
-                here.0.word(),
-                word(here.1),
-                there.0.word(),
-                word(there.1)
+                here.outcome.word(),
+                word(here.code),
+                there.outcome.word(),
+                word(there.code)
             ),
         }
     }

@@ -11,7 +11,7 @@ use futon_model::{ExitCode, FunctionReport, Report};
 use futon_workdir::FolderLock;
 use serde_json::json;
 
-use super::suite::{close_run, record};
+use super::suite::{check_file, close_run, record};
 use crate::cli::MergeArgs;
 use crate::ui::Ui;
 
@@ -20,6 +20,7 @@ const REFUSED_SCHEMA: &str = "futon.merge-refused/1";
 
 /// Merges runs, or says what speaks against it.
 pub fn merge(args: &MergeArgs, ui: &mut Ui) -> Result<ExitCode> {
+    args.record_timings.as_deref().map_or(Ok(()), check_file)?;
     ui.start("merging");
     let merged = merge_runs(&args.dirs, &args.out);
     ui.stop();

@@ -25,6 +25,7 @@ mod plan;
 mod project;
 mod rerun;
 mod resources;
+mod room;
 mod run;
 mod rundir;
 mod scaffold;

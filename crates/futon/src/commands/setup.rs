@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futon_common::Result;
+use futon_common::{Error, Result};
 use futon_gem5::Goal;
 use futon_model::{ExitCode, FunctionReport, Verdict};
 use tokio_util::sync::CancellationToken;
@@ -12,7 +12,7 @@ use super::places::store;
 use super::project::Project;
 use super::run::run_one;
 use super::rundir::run_folder;
-use super::suite::{SuiteParts, check_recording};
+use super::suite::SuiteParts;
 use crate::cli::TestArgs;
 use crate::ui::Ui;
 
@@ -24,7 +24,11 @@ pub async fn setup(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> R
     if has_lean_guest(&args.machine) {
         project.lean_can(&names)?;
     }
-    check_recording(&args.shards)?;
+    if args.shards.record_timings.is_some() {
+        return Err(
+            Error::usage("--record-timings: half of a test has no duration").hint("leave it out, or use `futon test`")
+        );
+    }
     let parts = SuiteParts::new(&project, &names, &args.shards, &args.machine, resources, ui)?;
     let (names, _) = parts.own();
     if names.is_empty() {

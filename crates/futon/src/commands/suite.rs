@@ -144,21 +144,33 @@ impl SuiteParts {
     }
 }
 
-/// Refuses to record half a suite.
+/// Refuses to record half a suite, and a file that could not be written when all is done.
 ///
 /// # Errors
-/// When durations of one shard are to be recorded.
+/// When durations of one shard are to be recorded, or the file is malformed or in no folder.
 pub fn check_recording(args: &ShardArgs) -> Result<()> {
-    match (&args.record_timings, args.shard) {
-        (Some(file), Some(shard)) if shard != Shard::WHOLE => {
-            let file = file.display();
-            Err(Error::usage(format!("--record-timings: shard {shard} has the durations of only a part of the suite"))
-                .hint(format!(
-                    "record those of all shards at once: futon merge DIR… --out DIR --record-timings {file}"
-                )))
-        }
-        _ => Ok(()),
+    let Some(file) = &args.record_timings else { return Ok(()) };
+    if let Some(shard) = args.shard.filter(|shard| *shard != Shard::WHOLE) {
+        let file = file.display();
+        return Err(Error::usage(format!(
+            "--record-timings: shard {shard} has the durations of only a part of the suite"
+        ))
+        .hint(format!("record those of all shards at once: futon merge DIR… --out DIR --record-timings {file}")));
     }
+    check_file(file)
+}
+
+/// Refuses a file that durations could not be put into.
+///
+/// # Errors
+/// When it is malformed or in no folder.
+pub fn check_file(file: &Path) -> Result<()> {
+    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        return Err(
+            Error::usage(format!("--record-timings: there is no folder {}", folder.display())).hint("make it first")
+        );
+    }
+    Timings::read(file).map(drop)
 }
 
 /// Puts the durations of what passed into a file.
