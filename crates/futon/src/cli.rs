@@ -9,6 +9,7 @@ mod calls;
 mod describe;
 mod explicit;
 mod gem5;
+mod investigate;
 mod list;
 mod load;
 mod machine;
@@ -26,6 +27,7 @@ use crate::commands::default_resources;
 pub use calls::{CallArgs, CallsCommand};
 pub use describe::{DescribeArgs, LookArgs, ScaffoldArgs};
 pub use gem5::{Gem5Args, MeasureArgs, State, StatsCommand};
+pub use investigate::InvestigateArgs;
 pub use list::ListArgs;
 pub use load::LoadArgs;
 pub use machine::{Accel, BaseArg, MachineArgs, NetworkArg, ThawArg, WarmCommand, WarmMakeArgs};
@@ -104,6 +106,8 @@ pub enum Command {
     Run(RunArgs),
     /// Run functions of an earlier run again, or make a job of them that runs anywhere
     Rerun(RerunArgs),
+    /// Find out whose fault a failed run is: the function's, the base's, or luck
+    Investigate(InvestigateArgs),
     /// Judge the last run of a working directory
     Check(CheckArgs),
     /// Build, run and check functions; without names, those in the list file
@@ -170,6 +174,7 @@ impl Command {
             Self::Doctor(a) => a.json,
             Self::Run(a) => a.json,
             Self::Rerun(a) => a.json,
+            Self::Investigate(a) => a.json,
             Self::Check(a) => a.json,
             Self::Test(a) | Self::Evaluate(a) => a.output.json,
             Self::List(a) => a.json,

@@ -49,6 +49,7 @@ fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
         | Command::Check(_)
         | Command::Merge(_)
         | Command::Rerun(_)
+        | Command::Investigate(_)
         | Command::Stats(_)
         | Command::Serve(_)
         | Command::Completions { .. }

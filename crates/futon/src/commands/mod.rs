@@ -13,6 +13,7 @@ mod gem5;
 pub mod given;
 pub mod guard;
 mod images;
+mod investigate;
 mod job;
 mod list;
 mod load;
@@ -60,6 +61,7 @@ pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) 
         Command::Build(args) => build::build(&args, ui, cancel).await,
         Command::Run(args) => run::run(&args, ui, cancel).await,
         Command::Rerun(args) => rerun::rerun(&args, ui, cancel).await,
+        Command::Investigate(args) => investigate::investigate(&args, ui, cancel).await,
         Command::Check(args) => check::check(&args, ui),
         Command::Test(args) => test::test(&args, Goal::Test, ui, cancel).await,
         Command::List(args) => list::list(&args, ui),
