@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Makes a portable run (`futon rerun`) of functions that did not pass, for the artifact of a CI job.
+"""Makes a job (`futon rerun -o`) of the functions that did not pass, for the artifact of a CI job: anyone can run them again from it.
 
     reruns.py FUTON FOLDER OUT
 
-FOLDER holds runs, OUT gets NAME.futon for each. At most 3: each may hold a base image. A run that cannot be made portable is a warning, never
-a failure.
+FOLDER holds a run, OUT gets failed.futon with all of them; if that cannot be made, NAME.futon for some. A job that cannot be made is a warning,
+never a failure.
 """
 import argparse
 import pathlib
@@ -14,14 +14,33 @@ import sys
 from annotate import annotation
 from reports import failures_first, passed, reports
 
-MOST = 3
+# In one job, which has the base image (220 MB) once.
+TOGETHER = 50
+# In jobs of their own.
+ALONE = 3
 
 
-def folder_of(path, function):
-    """The folder of a function's run, which has its plan: that of its results is in it. A merged report has paths relative to itself."""
-    results = path.parent / function["folder"]
-    here = path.parent / function["name"]
-    return here if here.is_dir() else results.parent
+def job(futon, run, names, target):
+    """Makes a job: why not, if that fails."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run([futon, "rerun", run, *names, "-o", target], capture_output=True, text=True)
+    if done.returncode == 0:
+        print(f"{', '.join(names)}: `futon run {target.name}` runs this again on any machine; it is in {target.parent}")
+        return None
+    target.unlink(missing_ok=True)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+    return errors[0] if errors else "futon rerun gave no reason"
+
+
+def pack(futon, run, names, out):
+    why = job(futon, run, names, out / "failed.futon")
+    if why and len(names) > 1:
+        # One of them that cannot be run again must not cost the others.
+        for name in names[:ALONE]:
+            if alone := job(futon, run, [name], out / f"{name}.futon"):
+                print(annotation("warning", f"{name}: no job to run it again", alone))
+    elif why:
+        print(annotation("warning", f"{names[0]}: no job to run it again", why))
 
 
 def main():
@@ -30,21 +49,14 @@ def main():
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("out", type=pathlib.Path)
     args = parser.parse_args()
-    found = [(path, f) for path, report in reports(args.folder) for f in failures_first(report["functions"])]
-    # What was not run has nothing to run again.
-    failed = [(path, f) for path, f in found if not passed(f) and f["verdict"]["outcome"] != "not_run" and f["folder"]]
-    for path, function in failed[:MOST]:
-        args.out.mkdir(parents=True, exist_ok=True)
-        target = args.out / f"{function['name']}.futon"
-        done = subprocess.run([args.futon, "rerun", folder_of(path, function), "-o", target], capture_output=True, text=True)
-        if done.returncode == 0:
-            print(f"{function['name']}: {target} runs it again anywhere: futon run {target.name}")
-        else:
-            why = (done.stderr.strip().splitlines() or ["futon rerun said nothing"])[0]
-            print(annotation("warning", f"{function['name']}: no portable run", why))
-            target.unlink(missing_ok=True)
-    if len(failed) > MOST:
-        print(f"{len(failed) - MOST} more did not pass; portable runs are made of the first {MOST} only")
+    for path, report in reports(args.folder):
+        # What was not run has nothing to run again.
+        failed = [f for f in failures_first(report["functions"]) if not passed(f) and f["verdict"]["outcome"] != "not_run"]
+        names = [function["name"] for function in failed if function["folder"]]
+        if names:
+            pack(args.futon, path.parent, names[:TOGETHER], args.out)
+        if len(names) > TOGETHER:
+            print(f"{len(names) - TOGETHER} more did not pass; the job has the first {TOGETHER} only")
     return 0
 
 

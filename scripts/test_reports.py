@@ -119,18 +119,29 @@ def test_reports_of_shards_are_read_where_there_is_no_merged_one():
     assert [r["functions"][0]["name"] for _, r in reports(made)] == ["a", "b"]
 
 
-def test_reruns():
-    made = folder([function("a", "failed"), function("b", "crashed"), function("c"), function("d", "not_run"), *[function(f"e{n}", "failed") for n in range(3)]])
-    for name in ["a", "b", "e0", "e1", "e2"]:
-        (made / name).mkdir()
+def fake_futon(made, script):
     futon = made / "fake-futon"
-    futon.write_text('#!/bin/sh\necho "$@" >> "$0.calls"\ncase $2 in */b) echo "error: no plan ::x" >&2; exit 3 ;; esac\necho job > "$4"\n')
+    futon.write_text('#!/bin/sh\necho "$@" >> "$0.calls"\nfor target do :; done\n' + script)
     futon.chmod(0o755)
+    return futon, lambda: (made / "fake-futon.calls").read_text().splitlines()
+
+
+def test_reruns():
+    some = [function("a", "failed"), function("b", "crashed"), function("c"), function("d", "not_run"), function("e", "infra", folder="")]
+    made = folder(some)
+    futon, calls = fake_futon(made, 'echo job > "$target"\n')
     text = run("reruns.py", futon, made, made / "reruns")
-    assert sorted(p.name for p in (made / "reruns").iterdir()) == ["a.futon", "e0.futon"], text
-    assert "::warning title=b%3A no portable run::error: no plan ::x" in text and "2 more did not pass" in text, text
-    calls = (made / "fake-futon.calls").read_text().splitlines()
-    assert calls[0] == f"rerun {made}/a -o {made}/reruns/a.futon" and len(calls) == 3, calls
+    assert [p.name for p in (made / "reruns").iterdir()] == ["failed.futon"], text
+    assert calls() == [f"rerun {made} a b -o {made}/reruns/failed.futon"] and "::warning" not in text, (calls(), text)
+    # One that cannot be run again costs only itself.
+    made = folder(some + [function(f"g{n}", "failed") for n in range(3)])
+    futon, calls = fake_futon(made, 'case "$*" in *" b "*) echo "comparing\nerror: no plan ::x" >&2; echo half > "$target"; exit 3 ;; esac\necho job > "$target"\n')
+    text = run("reruns.py", futon, made, made / "reruns")
+    assert sorted(p.name for p in (made / "reruns").iterdir()) == ["a.futon", "g0.futon"], text
+    assert "::warning title=b%3A no job to run it again::error: no plan ::x" in text and len(calls()) == 4, text
+    # Nothing failed: there is nothing to make.
+    made = folder([function("a")])
+    assert run("reruns.py", "/no/futon", made, made / "reruns") == "" and not (made / "reruns").exists()
 
 
 def main():
