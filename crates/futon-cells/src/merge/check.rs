@@ -8,6 +8,9 @@ use super::load::Run;
 use super::problem::{Difference, Place, Problem, Said};
 use crate::{Member, Shard};
 
+/// Functions, and what differs for the first of them.
+type Group = (Vec<String>, Vec<Difference>);
+
 /// A run, with ways to find things in it.
 struct Indexed<'a> {
     run: &'a Run,
@@ -54,7 +57,7 @@ pub(super) fn check(runs: &[Run], dead: &[Shard]) -> Vec<Problem> {
 /// What is wrong with one run by itself.
 fn alone(run: &Indexed<'_>) -> Vec<Problem> {
     let (mut altered, mut edited, mut no_cell, mut stray) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut changed: BTreeMap<Vec<String>, (Vec<String>, Vec<Difference>)> = BTreeMap::new();
+    let mut changed: BTreeMap<Vec<String>, Group> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for (function, digest) in run.run.report.functions.iter().zip(&run.run.digests) {
         let name = || function.name.clone();
@@ -138,7 +141,7 @@ fn and_more(count: usize) -> String {
 
 /// Functions whose inputs are not the same in all runs: the suite is not one, even where a function ran in one of them only.
 fn inputs(runs: &[Indexed<'_>]) -> Vec<Problem> {
-    let mut found: BTreeMap<(usize, usize, Vec<String>), (Vec<String>, Vec<Difference>)> = BTreeMap::new();
+    let mut found: BTreeMap<(usize, usize, Vec<String>), Group> = BTreeMap::new();
     for member in runs.first().map(|run| &run.run.suite.functions[..]).unwrap_or_default() {
         let name = member.name.as_str();
         let cells: Vec<_> = runs.iter().enumerate().filter_map(|(at, run)| Some((at, run.cell(name)?))).collect();

@@ -30,10 +30,11 @@ impl Run {
 }
 
 /// Reads a run, or says why it is none.
-pub(super) fn run(folder: &Path) -> Result<Run, Problem> {
-    let unreadable = |shard, why: String| Problem::Unreadable { at: Place { folder: folder.to_owned(), shard }, why };
+pub(super) fn run(folder: &Path) -> Result<Run, Box<Problem>> {
+    let unreadable =
+        |shard, why: String| Box::new(Problem::Unreadable { at: Place { folder: folder.to_owned(), shard }, why });
     if !folder.join(SUITE_FILE).is_file() {
-        return Err(Problem::Old { at: Place { folder: folder.to_owned(), shard: None } });
+        return Err(Box::new(Problem::Old { at: Place { folder: folder.to_owned(), shard: None } }));
     }
     let suite = Suite::read(folder).map_err(|e| unreadable(None, e.to_string()))?;
     let shard = Some(suite.shard);
@@ -41,7 +42,7 @@ pub(super) fn run(folder: &Path) -> Result<Run, Problem> {
     // The manifest is closed after the report is written: without its results, the report is not of this run.
     let closed = suite.functions.iter().all(|member| member.shard != suite.shard.index() || member.result.is_some());
     if !path.is_file() || !closed {
-        return Err(Problem::NotEnded { at: Place { folder: folder.to_owned(), shard } });
+        return Err(Box::new(Problem::NotEnded { at: Place { folder: folder.to_owned(), shard } }));
     }
     let text = fs::read(&path).map_err(|e| unreadable(shard, format!("cannot read {REPORT_FILE}: {e}")))?;
     let malformed = |e: serde_json::Error| unreadable(shard, format!("{REPORT_FILE} is no report: {e}"));

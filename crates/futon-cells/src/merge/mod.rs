@@ -26,7 +26,7 @@ pub fn merge(dirs: &[PathBuf], out: &Path) -> Result<Result<Merged, Vec<Problem>
     for folder in &folders {
         match load::run(folder) {
             Ok(run) => runs.push(run),
-            Err(problem) => problems.push(problem),
+            Err(problem) => problems.push(*problem),
         }
     }
     runs.sort_by(|one, other| (one.suite.shard, &one.folder).cmp(&(other.suite.shard, &other.folder)));

@@ -126,7 +126,7 @@ fn a_merged_run_can_be_merged_again_and_is_never_its_own_part() {
     fs::write(out.join("report.json"), report.to_string()).unwrap();
     // Now there is one run in `jobs`; for a merge into it, there are still the two.
     assert_eq!(runs.merge().unwrap().runs, 1);
-    let again = merge(&[out.clone()], &out).unwrap().unwrap();
+    let again = merge(std::slice::from_ref(&out), &out).unwrap().unwrap();
     assert_eq!((again.runs, again.functions.len()), (2, 5));
 }
 
