@@ -13,7 +13,7 @@ use crate::{Member, Shard, Suite};
 /// Runs that are one.
 #[derive(Debug)]
 pub struct Merged {
-    /// All results, in the suite's order. The folders are where the logs are now, as absolute paths, where there are any.
+    /// All results, in the suite's order. The folders are absolute paths: where the logs are now, or where they were.
     pub functions: Vec<FunctionReport>,
     /// The suite, as if one run had had all of it; still to be closed over the results.
     pub suite: Suite,
@@ -43,8 +43,10 @@ pub(super) fn join(runs: Vec<Run>) -> Result<Merged> {
                 repeated.push(function.name);
                 continue;
             }
-            if let Some(folder) = results_folder(&run.folder, &function) {
-                function.folder = folder;
+            if !function.folder.is_empty() {
+                // Without its logs, it is still called what it was.
+                let was = || run.folder.join(&function.folder).display().to_string();
+                function.folder = results_folder(&run.folder, &function).unwrap_or_else(was);
             }
             results.insert(function.name.clone(), function);
         }
@@ -71,9 +73,6 @@ pub(super) fn join(runs: Vec<Run>) -> Result<Merged> {
 /// itself if it is a merged one.
 fn results_folder(run: &Path, function: &FunctionReport) -> Option<String> {
     let written = Path::new(&function.folder);
-    if function.folder.is_empty() {
-        return None;
-    }
     let below = if written.is_relative() {
         written.to_owned()
     } else {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use futon_cells::{Merged, Problem, merge as merge_runs, relative};
+use futon_common::text::one_line;
 use futon_common::{Context, Error, Result};
 use futon_harness::report::{junit, report, write_report};
 use futon_model::{ExitCode, FunctionReport, Report};
@@ -56,7 +57,8 @@ fn refuse(problems: &[Problem], ui: &Ui) -> Result<Error> {
         ui.out(&json!({"schema": REFUSED_SCHEMA, "problems": said}).to_string())?;
     }
     let count = if problems.len() == 1 { "one problem".to_owned() } else { format!("{} problems", problems.len()) };
-    let list = problems.iter().map(|problem| format!("\n  {problem}")).collect::<String>();
+    // What was read may be from anywhere.
+    let list = problems.iter().map(|problem| format!("\n  {}", one_line(&problem.to_string()))).collect::<String>();
     Ok(Error::infra(format!("these results do not make one suite; {count}:{list}"))
         .hint("nothing was written; docs/ci.md says what each of these means, and what helps"))
 }
