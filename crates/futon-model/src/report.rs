@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Accelerator, ClientFailure, Code, LatencyMs, LoadReport, MachineKind, PlannedImage, Proof, SimulationReport,
-    Verdict,
+    Accelerator, ClientFailure, Code, LatencyMs, LoadReport, MachineKind, Outcome, PlannedImage, Proof,
+    SimulationReport, Verdict, steps,
 };
 
 /// Name and version of the report's form.
@@ -100,6 +100,9 @@ pub struct FunctionReport {
     /// Number of runs; above 1 when earlier ones did not pass (`--retries`, or a fault of the emulator).
     #[serde(default = "one")]
     pub attempts: u32,
+    /// The attempts before the last one, in order; none of them passed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Attempt>,
     /// Unusual events: reports without the token, defaults used.
     pub remarks: Vec<String>,
     /// Wall-clock time of the run on the host, milliseconds.
@@ -122,6 +125,50 @@ pub struct FunctionReport {
 
 fn one() -> u32 {
     1
+}
+
+/// An attempt that did not pass, and after which the function was run again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Attempt {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The step that decided it.
+    pub step: Option<String>,
+    /// Why, for programs.
+    pub code: Code,
+    /// Why, for people.
+    pub why: String,
+    /// Wall-clock time on the host, milliseconds.
+    pub duration_ms: u64,
+    /// Folder with its results; empty if it had none.
+    pub folder: String,
+}
+
+impl Attempt {
+    /// The attempt that a report is of, whose results now lie in `folder`.
+    #[must_use]
+    pub fn of(report: &FunctionReport, folder: String) -> Self {
+        let Verdict { outcome, step, code, why, .. } = report.verdict.clone();
+        Self { outcome, step, code, why, duration_ms: report.duration_ms, folder }
+    }
+
+    /// Whether the guest never came up, which says nothing about the function.
+    #[must_use]
+    pub fn never_came_up(&self) -> bool {
+        never_came_up(self.outcome, self.step.as_deref())
+    }
+
+    /// Outcome, step and reason on one line: `failed in invoke: no reply`.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("{} in {}: {}", self.outcome.word(), self.step.as_deref().unwrap_or("run"), self.why)
+    }
+}
+
+/// Whether a run ended before the guest had fetched its run script: then it says nothing about the function.
+pub(crate) fn never_came_up(outcome: Outcome, step: Option<&str>) -> bool {
+    matches!(outcome, Outcome::TimedOut | Outcome::Crashed) && step == Some(steps::BOOT)
 }
 
 impl FunctionReport {

@@ -7,6 +7,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 mod calls;
 mod describe;
+mod events;
 mod explicit;
 mod gem5;
 mod load;
@@ -20,6 +21,7 @@ use crate::commands::default_resources;
 
 pub use calls::{CallArgs, CallsCommand};
 pub use describe::{DescribeArgs, LookArgs, ScaffoldArgs};
+pub use events::{EventsArg, Listeners};
 pub use gem5::{Gem5Args, MeasureArgs, State, StatsCommand};
 pub use load::LoadArgs;
 pub use machine::{Accel, BaseArg, MachineArgs, NetworkArg, ThawArg, WarmCommand, WarmMakeArgs};
@@ -280,6 +282,8 @@ pub struct RunArgs {
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub events: EventsArg,
     /// The machine
     #[command(flatten)]
     pub machine: MachineArgs,
@@ -305,6 +309,8 @@ pub struct OutputArgs {
     /// Write a JUnit report
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub events: EventsArg,
     /// Folder for working directories and reports [default: runs/TIME]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -374,6 +380,8 @@ pub struct ExecArgs {
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub events: EventsArg,
     /// The machine
     #[command(flatten)]
     pub machine: MachineArgs,

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use futon_common::{Context, Result};
 use futon_model::{
     Accelerator, CompanionReport, EventKind, ExitCode, FunctionReport, GuestEvent, LoadReport, MachineReport, Outcome,
-    Plan, REPORT_SCHEMA, Report, SimulationReport, Summary, Verdict, steps,
+    Plan, REPORT_SCHEMA, Report, SimulationReport, Summary, steps,
 };
 use futon_workdir::WorkDir;
 use nix::sys::resource::{UsageWho, getrusage};
@@ -58,7 +58,7 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
     let tails = |path: &Path| if passed { Tails::default() } else { tails::read(path) };
     let console_tail = tails(&workdir.results().join("console.log")).tail;
     let container = tails(&workdir.uploads().join("container.log"));
-    if never_came_up(&verdict) && console_tail.is_empty() {
+    if verdict.never_came_up() && console_tail.is_empty() {
         verdict.hint = Some(SILENT.into());
     }
     let mut remarks = plan.remarks.clone();
@@ -81,6 +81,7 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
         load,
         companions: companions(events),
         attempts: 1,
+        earlier: Vec::new(),
         remarks,
         duration_ms: u64::try_from(meta.duration.as_millis()).unwrap_or(u64::MAX),
         folder: workdir.results().display().to_string(),
@@ -119,16 +120,11 @@ fn companions(events: &[futon_model::Event]) -> Vec<CompanionReport> {
 const SILENT: &str = "the console is empty: does the kernel have a driver for the serial port (SERIAL_8250_CONSOLE), \
                       and console=ttyS0 on its command line?";
 
-/// A guest that never came up says nothing about its function: it counts as a host failure.
-pub(super) fn never_came_up(verdict: &Verdict) -> bool {
-    matches!(verdict.outcome, Outcome::TimedOut | Outcome::Crashed) && verdict.step.as_deref() == Some(steps::BOOT)
-}
-
 /// Gathers function reports.
 #[must_use]
 pub fn report(functions: Vec<FunctionReport>, started: SystemTime, duration: Duration) -> Report {
     let count = |wanted: &[Outcome]| functions.iter().filter(|f| wanted.contains(&f.verdict.outcome)).count();
-    let early = functions.iter().filter(|f| never_came_up(&f.verdict)).count();
+    let early = functions.iter().filter(|f| f.verdict.never_came_up()).count();
     let summary = Summary {
         total: functions.len(),
         passed: count(&[Outcome::Passed]),

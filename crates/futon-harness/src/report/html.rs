@@ -8,7 +8,6 @@ use futon_common::text::duration;
 use futon_model::{FunctionReport, InvocationReport, Outcome, Proof, Report, StepReport, steps};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::build::never_came_up;
 use super::table::summary_line;
 
 /// Files of a results folder that a reader wants, and what they are.
@@ -76,7 +75,7 @@ fn badge(f: &FunctionReport) -> Markup {
         Outcome::Passed if f.is_flaky() => "odd",
         Outcome::Passed => "good",
         Outcome::Infra | Outcome::NotRun => "odd",
-        _ if never_came_up(&f.verdict) => "odd",
+        _ if f.verdict.never_came_up() => "odd",
         Outcome::Failed | Outcome::TimedOut | Outcome::Crashed => "bad",
     };
     let word = f.verdict.outcome.word().replace('_', " ");
@@ -123,9 +122,15 @@ fn details(f: &FunctionReport, folder: &Path) -> Markup {
             p id=(f.name) {
                 @if let Some(step) = &f.verdict.step { b { (step) ": " } }
                 (f.verdict.why)
-                " " code { (code_of(f)) }
+                " " code { (f.verdict.code.word()) }
             }
             @if let Some(hint) = &f.verdict.hint { p { b { "hint: " } (hint) } }
+            @for (number, attempt) in (1..).zip(&f.earlier) {
+                p {
+                    b { "attempt " (number) ": " } (attempt.line()) " " code { (attempt.code.word()) }
+                    " " span.faint { (duration(attempt.duration_ms)) } " " code { (attempt.folder) }
+                }
+            }
             @for remark in &f.remarks { p { b { "note: " } (remark) } }
             @if let Some(load) = &f.load { (super::load::section(load)) }
             @else if let Some(calls) = &f.invocations { (invocations(calls)) }
@@ -154,11 +159,6 @@ fn details(f: &FunctionReport, folder: &Path) -> Markup {
             }
         }
     }
-}
-
-/// The verdict's code, as in `report.json`.
-fn code_of(f: &FunctionReport) -> String {
-    serde_json::to_value(f.verdict.code).ok().and_then(|code| code.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn proof(proof: Proof) -> &'static str {

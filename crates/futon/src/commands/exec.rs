@@ -16,7 +16,7 @@ use super::project::{store_for, tools};
 use super::run::run_one;
 use super::rundir::run_folder;
 use crate::cli::ExecArgs;
-use crate::ui::Ui;
+use crate::ui::{Told, Ui};
 
 /// Runs a script of the user's.
 pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
@@ -65,6 +65,7 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     let _ = fs::remove_file(workdir.disk());
     let report = report(vec![function], started, started.elapsed().unwrap_or_default());
     write_report(&folder, &report)?;
+    ui.tell(&Told::RunEnded { report: &report, folder: &folder });
     if let Some(out) = &args.out {
         copy_uploads(&workdir, out)?;
     }

@@ -13,7 +13,9 @@ use futon_common::{Context, Error, Result};
 use futon_gem5::Goal;
 use futon_harness::report::{junit, report, write_report};
 use futon_machine::{Machine, namespace_works};
-use futon_model::{Code, ExitCode, FunctionReport, MachineReport, Network, Outcome, Proof, Report, Verdict};
+use futon_model::{
+    Attempt, Code, ExitCode, FunctionReport, MachineReport, Network, Outcome, Proof, Report, Turn, Verdict,
+};
 use futon_qemu::QemuMachine;
 use futon_workdir::FolderLock;
 use futures_util::{StreamExt, TryFutureExt, TryStreamExt, stream};
@@ -27,7 +29,7 @@ use super::run::run_beside;
 use super::rundir::{RunFolder, run_folder};
 use super::warm::with_images;
 use crate::cli::{BaseArg, On, TestArgs};
-use crate::ui::Ui;
+use crate::ui::{Told, Ui};
 
 /// Tests functions, as many side by side as there is room for, and says how each ended.
 pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
@@ -73,6 +75,8 @@ pub async fn run_all(
         run_folder(args.output.out.as_deref(), if args.client.load.is_some() { "futon load" } else { "futon test" })?;
     let store = Arc::new(store_for(resources, &prepared)?);
     let started = SystemTime::now();
+    let called = names.iter().map(|name| Ok(project.selection(name)?.name.clone())).collect::<Result<Vec<_>>>()?;
+    ui.tell(&Told::RunStarted { functions: &called, machine: &prepared.machine.report() });
     let looks = describe::Looks { project: &project, prepared: &prepared, resources, store: &store, cancel: &cancel };
     let asked = describe::ask_all(&names, &looks, &args.client, &out, ui).await?;
     let known: Vec<String> = names.iter().filter(|name| !asked.contains_key(*name)).cloned().collect();
@@ -107,8 +111,9 @@ pub async fn run_all(
     let drawn = super::gem5::gather(&report.functions, &out, ui);
     write_report(&out, &report)?;
     if let Some(path) = &args.output.junit {
-        fs::write(path, junit(&report)).context(|| format!("cannot write {}", path.display()))?;
+        fs::write(path, junit(&report)?).context(|| format!("cannot write {}", path.display()))?;
     }
+    ui.tell(&Told::RunEnded { report: &report, folder: &out });
     drawn?;
     Ok((report, out))
 }
@@ -147,44 +152,45 @@ impl Suite<'_> {
 
     /// Tests one function, again if it does not pass and that is wanted.
     async fn function(&self, name: &str, ui: &Ui) -> Result<FunctionReport> {
-        let stopped = self.args.fail_fast && self.failed.load(Ordering::Relaxed);
         // An image is named by its reference here, and by its base name everywhere else.
-        let called = self.project.selection(name)?.name.clone();
+        let mut turn = Turn::first(&self.project.selection(name)?.name);
+        let function = self.judged(name, &turn.function, ui).await?;
+        turn.attempt = function.attempts;
+        ui.tell(&Told::Ended { turn: &turn, report: &function });
+        Ok(function)
+    }
+
+    async fn judged(&self, name: &str, called: &str, ui: &Ui) -> Result<FunctionReport> {
+        let stopped = self.args.fail_fast && self.failed.load(Ordering::Relaxed);
         if stopped || self.cancel.is_cancelled() {
-            return Ok(not_run(&called, self.prepared, self.cancel.is_cancelled()));
+            return Ok(not_run(called, self.prepared, self.cancel.is_cancelled()));
         }
         if let Some(report) = self.asked.get(name) {
             self.failed.store(true, Ordering::Relaxed);
             return Ok(report.clone());
         }
-        let dir = self.out.join(&called);
-        let mut earlier = Vec::new();
+        let dir = self.out.join(called);
+        let (mut turn, mut earlier) = (Turn::first(called), Vec::new());
         loop {
-            let mut function = match self.attempt(name, &dir, ui).await {
+            let mut function = match self.attempt(name, &dir, &turn, ui).await {
                 Ok(function) => function,
                 Err(e) if e.exit_code() == ExitCode::Interrupted => return Err(e),
                 // The others' verdicts are worth no less for it.
-                Err(e) => could_not_run(&called, self.prepared, &e),
+                Err(e) => could_not_run(called, self.prepared, &e),
             };
-            let attempt = earlier.len() + 1;
             if again(&function, earlier.len(), self.args.retries) && !self.cancel.is_cancelled() {
-                let step = function.verdict.step.as_deref().unwrap_or("run");
-                earlier.push(format!(
-                    "attempt {attempt}: {} ({step}: {})",
-                    function.verdict.outcome.word(),
-                    function.verdict.why
-                ));
-                ui.line(&format!("  {called}: trying again after {}", earlier[attempt - 1]));
-                let kept = dir.with_file_name(format!("{}.attempt-{attempt}", function.name));
-                if dir.exists() {
-                    fs::rename(&dir, &kept).context(|| format!("cannot keep the attempt in {}", kept.display()))?;
-                }
+                let made = Attempt::of(&function, set_aside(&dir, turn.attempt)?);
+                ui.line(&format!("  {called}: trying again; attempt {} {}", turn.attempt, made.line()));
+                ui.tell(&Told::AttemptEnded { turn: &turn, result: &made });
+                earlier.push(made);
+                turn.attempt += 1;
                 continue;
             }
-            function.attempts = u32::try_from(attempt).unwrap_or(u32::MAX);
+            function.attempts = turn.attempt;
             if function.is_flaky() {
-                function.remarks.push(format!("flaky: passed on attempt {attempt}; {}", earlier.join("; ")));
+                function.remarks.push(format!("flaky: passed on attempt {}", turn.attempt));
             }
+            function.earlier = earlier;
             if !function.verdict.is_pass() {
                 self.failed.store(true, Ordering::Relaxed);
             }
@@ -192,7 +198,7 @@ impl Suite<'_> {
         }
     }
 
-    async fn attempt(&self, name: &str, dir: &Path, ui: &Ui) -> Result<FunctionReport> {
+    async fn attempt(&self, name: &str, dir: &Path, turn: &Turn, ui: &Ui) -> Result<FunctionReport> {
         let resources = &self.args.resources.resources;
         let store = &self.store;
         let _lock = FolderLock::take(dir, "futon test")?;
@@ -202,7 +208,8 @@ impl Suite<'_> {
             ui.line(&missing_image(image, &self.project.config));
         }
         let machine = self.cached.get(name).map_or(&*self.prepared.machine, |machine| machine as &dyn Machine);
-        let function = run_beside(&workdir, machine, Some(Arc::clone(store)), ui, self.cancel.clone()).await?;
+        let function =
+            run_beside(&workdir, machine, Some(Arc::clone(store)), Some(turn), ui, self.cancel.clone()).await?;
         super::calls::keep(&workdir, ui)?;
         if !self.args.output.keep_disks {
             // The disk is of no use after the run; the results stay.
@@ -214,6 +221,24 @@ impl Suite<'_> {
         }
         Ok(function)
     }
+}
+
+/// Gives the folder of an attempt another name, so that the next one can be made in its place. Returns where its results are then; nothing if
+/// it has none.
+fn set_aside(dir: &Path, attempt: u32) -> Result<String> {
+    if !dir.exists() {
+        return Ok(String::new());
+    }
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let kept = dir.with_file_name(format!("{name}.attempt-{attempt}"));
+    let failed = || format!("cannot keep the attempt in {}", kept.display());
+    // A folder that --out names may have one of an earlier run. What futon did not make is not removed: the next line fails.
+    if kept.join("plan.json").is_file() {
+        fs::remove_dir_all(&kept).context(failed)?;
+    }
+    fs::rename(dir, &kept).context(failed)?;
+    let results = std::path::absolute(&kept).context(failed)?.join("results");
+    Ok(results.display().to_string())
 }
 
 /// Whether a function gets another attempt after so many earlier ones: the user wants it, or the first one met a fault of the emulator.
@@ -332,6 +357,7 @@ fn without_run(name: &str, machine: MachineReport, verdict: Verdict) -> Function
         load: None,
         companions: Vec::new(),
         attempts: 0,
+        earlier: Vec::new(),
         remarks: Vec::new(),
         duration_ms: 0,
         folder: String::new(),

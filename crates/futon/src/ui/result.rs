@@ -28,17 +28,20 @@ impl Ui {
         } else {
             table(report)
         };
-        print(&text)
+        self.out(&text)
     }
 
-    /// Prints a line, or a program's JSON, on standard output.
+    /// Prints a line, or a program's JSON, on standard output; on standard error if standard output has events.
     pub fn out(&self, text: &str) -> Result<()> {
-        print(text)
+        if self.results_aside() {
+            return written(writeln!(anstream::stderr().lock(), "{text}"));
+        }
+        written(writeln!(anstream::stdout().lock(), "{text}"))
     }
 }
 
-fn print(text: &str) -> Result<()> {
-    match writeln!(anstream::stdout().lock(), "{text}") {
+fn written(result: std::io::Result<()>) -> Result<()> {
+    match result {
         // A reader that stops early (`| head`) is not a failure.
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context(|| "cannot write to standard output".into()),
@@ -119,6 +122,12 @@ fn function_lines(f: &FunctionReport, width: usize, columns: usize) -> Vec<Strin
         log("last lines of console.log".into(), &last(&f.console_tail));
         if !f.folder.is_empty() {
             lines.push(format!("    all results are in {}", f.folder));
+        }
+    }
+    for (number, attempt) in (1..).zip(&f.earlier) {
+        lines.push(format!("    {ODD}attempt {number}:{ODD:#} {}", attempt.line()));
+        if !attempt.folder.is_empty() {
+            lines.push(format!("      {FAINT}{}{FAINT:#}", attempt.folder));
         }
     }
     lines.extend(f.remarks.iter().map(|r| format!("    {ODD}note:{ODD:#} {r}")));
