@@ -1,9 +1,10 @@
 //! futon's words as types: plan, step, event, witness, verdict, report and exit codes.
 //!
-//! This crate does no I/O and depends on serde and its formats alone. Its JSON forms are the stable contract
+//! This crate does no I/O and depends on serde, its formats and a hash alone. Its JSON forms are the stable contract
 //! between the host, the guest and other people's tools; `docs/report.md` explains them to users.
 #![warn(missing_docs)]
 
+mod cell;
 mod client;
 mod cursor;
 mod event;
@@ -29,6 +30,7 @@ mod stream;
 mod unready;
 mod verdict;
 
+pub use cell::Cell;
 pub use client::{
     ClientFailure, ClientFailureKind, ClientReport, Greeting, HistogramBucket, LatencyMs, Phase, PhaseCount,
 };

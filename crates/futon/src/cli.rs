@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 mod calls;
+mod config;
 mod describe;
 mod events;
 mod explicit;
@@ -13,6 +14,8 @@ mod gem5;
 mod load;
 mod machine;
 mod on;
+mod plan;
+mod report;
 mod resources;
 
 use futon_model::{GenType, Limits, LoadPlan};
@@ -20,12 +23,15 @@ use futon_model::{GenType, Limits, LoadPlan};
 use crate::commands::default_resources;
 
 pub use calls::{CallArgs, CallsCommand};
+pub use config::{ConfigCommand, ConfigShowArgs};
 pub use describe::{DescribeArgs, LookArgs, ScaffoldArgs};
 pub use events::{EventsArg, Listeners};
 pub use gem5::{Gem5Args, MeasureArgs, State, StatsCommand};
 pub use load::LoadArgs;
 pub use machine::{Accel, BaseArg, MachineArgs, NetworkArg, ThawArg, WarmCommand, WarmMakeArgs};
 pub use on::{On, fake_is_allowed};
+pub use plan::PlanArgs;
+pub use report::{ReportCommand, ReportDiffArgs, ReportTrendArgs};
 pub use resources::{DISK_SIZE, ImagesCommand, ResourcePart, ResourcesCommand};
 
 /// Run serverless functions on a virtual machine, and report with proof whether they work there.
@@ -35,6 +41,9 @@ pub struct Cli {
     /// Print only errors and the result
     #[arg(long, short, global = true)]
     pub quiet: bool,
+    /// Profile of futon.toml whose settings win over the others (docs/config.md)
+    #[arg(long, global = true, env = "FUTON_PROFILE", value_name = "NAME", help_heading = "Settings")]
+    pub profile: Option<String>,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -89,6 +98,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Build, run and check functions; without names, those in the list file
     Test(TestArgs),
+    /// Show everything that shapes each function's result, by digest; no machine starts
+    Plan(Box<PlanArgs>),
     /// Load-test a function: many calls at once or at a given rate, every reply verified
     Load(LoadArgs),
     /// Show what a function is, and what it offers while it runs: ports, protocols, gRPC methods, health
@@ -107,6 +118,12 @@ pub enum Command {
     /// Read statistics and draw charts of simulated invocations
     #[command(subcommand)]
     Stats(StatsCommand),
+    /// Show the settings in effect, or their schema
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Compare stored reports
+    #[command(subcommand)]
+    Report(ReportCommand),
     /// Run any script in the guest and collect what it uploads
     Exec(ExecArgs),
     /// Serve a folder like the exchange does: downloads and uploads
@@ -144,9 +161,13 @@ impl Command {
             Self::Check(a) => a.json,
             Self::Test(a) | Self::Evaluate(a) => a.output.json,
             Self::Measure(a) => a.test.output.json,
+            Self::Plan(a) => a.test.output.json,
             Self::Load(a) => a.output.json,
             Self::Exec(a) => a.json,
             Self::Describe(a) => a.json,
+            Self::Report(ReportCommand::Diff(a)) => a.json,
+            Self::Report(ReportCommand::Trend(a)) => a.json,
+            Self::Config(ConfigCommand::Show(a)) => a.test.output.json,
             Self::Resources(ResourcesCommand::List { json, .. })
             | Self::Images(ImagesCommand::List { json, .. })
             | Self::Calls(CallsCommand::Check { json, .. })

@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         let cancel = commands::cancel_on_signals();
-        commands::dispatch(cli.command, &mut ui, cancel).await
+        commands::dispatch(cli, &mut ui, cancel).await
     });
     // What still blocks in the background (a read from the terminal) must not keep the program.
     runtime.shutdown_background();

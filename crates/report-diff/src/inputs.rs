@@ -62,7 +62,7 @@ fn inputs(f: &FunctionReport, report: &Report, by_cell: bool) -> BTreeMap<String
     put("memory", format!("{} MiB", m.memory_mib));
     for image in &f.digests {
         let digest = image.manifest.as_ref().map_or_else(|| "not in the store".to_owned(), ToString::to_string);
-        put(&format!("image {}", image.reference), digest);
+        put(&format!("image {}", image.reference.written()), digest);
     }
     if let Some(s) = &f.simulation {
         put("gem5", s.gem5.clone());
@@ -82,6 +82,5 @@ fn inputs(f: &FunctionReport, report: &Report, by_cell: bool) -> BTreeMap<String
 
 /// The inputs of a function's cell.
 fn cell(f: &FunctionReport) -> Option<&BTreeMap<String, String>> {
-    let _ = f;
-    None
+    f.cell.as_ref().map(|cell| &cell.inputs)
 }

@@ -73,6 +73,7 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
         name: plan.function.clone(),
         image: plan.images.first().map(|i| i.reference.to_string()),
         digests: plan.images.clone(),
+        cell: workdir.cell(),
         machine: meta.machine.clone(),
         proof: judgement.proof,
         verdict,
@@ -165,7 +166,11 @@ pub fn write_report(folder: &Path, report: &Report) -> Result<()> {
     write_whole(&folder.join("report.html"), html_page(report, &place).as_bytes())
 }
 
-fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
+/// Writes a file completely or not at all.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;

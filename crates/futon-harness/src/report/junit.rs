@@ -104,9 +104,10 @@ fn properties(f: &FunctionReport) -> Vec<Property> {
     all.extend([("machine.version", &m.version), ("base_image", &m.base_image), ("kernel", &m.kernel)].map(own));
     let mut properties: Vec<Property> =
         all.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| property(name, &value)).collect();
+    properties.extend(f.cell.iter().map(|cell| property("cell", &cell.digest)));
     for image in &f.digests {
         if let Some(digest) = &image.manifest {
-            properties.push(property(&format!("image {}", image.reference), &digest.to_string()));
+            properties.push(property(&format!("image {}", image.reference.written()), &digest.to_string()));
         }
     }
     if !f.folder.is_empty() {

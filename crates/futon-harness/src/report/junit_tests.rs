@@ -106,7 +106,7 @@ fn each_outcome_is_what_the_summary_counts() {
 fn earlier_attempts_are_flaky_after_a_pass_and_reruns_after_a_failure() {
     let passed = json!({"outcome": "passed", "step": null, "code": "all_witnesses_agree", "why": ""});
     let failed = json!({"outcome": "failed", "step": "invoke", "code": "wrong_reply", "why": "w"});
-    let twice = json!({"attempts": 3, "earlier": [attempt("failed", "invoke"), attempt("timed_out", "boot")]});
+    let twice = json!({"attempts": 3, "cell": {"digest": "c0ffee", "inputs": {}}, "earlier": [attempt("failed", "invoke"), attempt("timed_out", "boot")]});
     let suite = read(vec![
         function("flaky", &passed, twice.clone()),
         function("failed", &failed, twice),
@@ -119,6 +119,7 @@ fn earlier_attempts_are_flaky_after_a_pass_and_reruns_after_a_failure() {
     assert_eq!((first.message.as_str(), first.rerun_type.as_str()), ("failed in invoke: no answer", "call_failed"));
     assert_eq!(first.text, "results: /runs/f.attempt-1/results");
     assert!((first.time - 0.7).abs() < 1e-9);
+    assert_eq!(property(flaky, "cell"), Some("c0ffee"));
     let again = &suite.cases[1];
     assert!(matches!(again.status, TestStatus::Failure(_)));
     assert_eq!(kinds(again), ["RerunFailure", "RerunError"]);

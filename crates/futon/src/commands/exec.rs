@@ -22,7 +22,7 @@ use crate::ui::{Told, Ui};
 pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     let resources = &args.resources.resources;
     let script = read_text(&args.script, "name a script: any text file, with or without `#!`")?;
-    let mut config = settings(None)?;
+    let mut config = settings(&args.machine, None)?;
     set_limits(&mut config.limits, &args.limits);
     super::machine::apply(&args.machine, &mut config);
     let prepared = prepare(&args.machine, resources, &config, Purpose::Fork, ui, &cancel).await?;
@@ -57,6 +57,7 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
         bundle: None,
         registry: None,
         sheet: None,
+        cell: None,
     };
     let workdir = WorkDir::create(&folder.join(&name), &contents)?;
     let started = SystemTime::now();

@@ -2,8 +2,10 @@
 
 mod build;
 mod calls;
+mod cell;
 mod check;
 mod completions;
+mod config;
 mod describe;
 mod doctor;
 mod exec;
@@ -16,12 +18,15 @@ mod load;
 mod machine;
 mod measure;
 mod places;
+mod plan;
 mod project;
+mod report;
 mod resources;
 mod run;
 mod rundir;
 mod scaffold;
 mod serve;
+mod settings;
 mod setup;
 mod shell;
 mod signals;
@@ -36,14 +41,16 @@ use futon_gem5::Goal;
 use futon_model::ExitCode;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{Command, On};
+use crate::cli::{Cli, Command, On};
 use crate::ui::Ui;
 
 pub use places::default_resources;
 pub use signals::{cancel_on_signals, prepare_process};
 
 /// Does what the command says.
-pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+pub async fn dispatch(cli: Cli, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    let Cli { mut command, profile, .. } = cli;
+    settings::fill(&mut command, profile.as_deref())?;
     match command {
         Command::Doctor(args) => doctor::doctor(&args, ui).await,
         Command::Resources(command) => resources::resources(command, ui, &cancel).await,
@@ -52,6 +59,7 @@ pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) 
         Command::Run(args) => run::run(&args, ui, cancel).await,
         Command::Check(args) => check::check(&args, ui),
         Command::Test(args) => test::test(&args, Goal::Test, ui, cancel).await,
+        Command::Plan(args) => plan::plan(&args, ui, cancel).await,
         Command::Load(args) => load::load(args, ui, cancel).await,
         Command::Describe(args) => describe::describe(&args, ui, cancel).await,
         Command::Scaffold(args) => scaffold::scaffold(&args, ui, cancel).await,
@@ -66,6 +74,8 @@ pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) 
         }
         Command::Measure(args) => measure::measure(args, ui, cancel).await,
         Command::Stats(command) => stats::stats(&command, ui),
+        Command::Config(command) => config::config(&command, profile.as_deref(), ui),
+        Command::Report(command) => report::report(&command, ui),
         Command::Exec(args) => exec::exec(&args, ui, cancel).await,
         Command::Serve(args) => serve::serve(&args, ui, cancel).await,
         Command::Warm(command) => warm::warm(command, ui, &cancel).await,

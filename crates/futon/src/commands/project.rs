@@ -9,7 +9,7 @@ use futon_common::{Error, Result};
 use futon_functions::{Compose, Declared, Selection, client_name, parse_list, select};
 use futon_machine::processor_level;
 use futon_model::{Base, MachineKind, Network, Plan, PlannedImage, ScriptKind};
-use futon_resources::{FUTON_GUEST, TEST_CLIENT, find_compose};
+use futon_resources::{Digests, FUTON_GUEST, TEST_CLIENT, find_compose};
 use futon_workdir::config::Config;
 use futon_workdir::{Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanRequest, WorkDir, function_plan};
 use image_store::ImageStore;
@@ -17,9 +17,9 @@ use lean_bundle::{Bundle, BundleContainer, BundleNetwork, RefusedKey, lean_netwo
 
 use super::calls;
 use super::describe;
-use super::given::{compose_path, named_files, read_text, set_limits, settings};
+use super::given::{compose_path, named_files, read_text, set_client, set_limits, settings};
 use super::machine::Prepared;
-use super::places::store;
+use super::places::{digests, store};
 use crate::cli::{ClientArgs, MachineArgs, On, ProjectArgs};
 
 /// A project: its functions and settings.
@@ -29,19 +29,25 @@ pub struct Project {
     pub compose: Compose,
     /// Settings, with the flags over them.
     pub config: Config,
+    /// Settings of functions that have some of their own, by the function's name, with the flags over them.
+    own: BTreeMap<String, Config>,
     template: Option<(PathBuf, String)>,
-    files: Vec<(String, PathBuf)>,
+    pub(super) files: Vec<(String, PathBuf)>,
     /// Calls that the flags declare.
     given: Option<Declared>,
     /// Whether a simulator runs them: it counts its invocations itself.
-    simulated: bool,
+    pub(super) simulated: bool,
+    /// Whether the number of virtual processors is the user's choice, not the host's.
+    pub(super) vcpus_given: bool,
+    /// Digests of the files that shape results.
+    pub(super) digests: Digests,
     /// Made once each.
     selections: Mutex<BTreeMap<String, Arc<Selection>>>,
     /// Resolved once each, by the selection's name: schemas are compiled for it.
     sheets: Mutex<BTreeMap<String, Option<Arc<Sheet>>>>,
     /// Schemas by reflection, by the selection's name.
     schemas: Mutex<BTreeMap<String, Schema>>,
-    resources: PathBuf,
+    pub(super) resources: PathBuf,
 }
 
 impl Project {
@@ -53,19 +59,9 @@ impl Project {
         if args.whole {
             compose.start_all();
         }
-        let mut config = settings(args.config.as_deref())?;
-        set_limits(&mut config.limits, &args.limits);
-        super::machine::apply(machine, &mut config);
-        let c = &mut config.client;
-        c.invocations = client.invocations.unwrap_or(c.invocations);
-        c.warmup = client.warmup.unwrap_or(c.warmup);
-        c.method = client.method.clone().unwrap_or_else(|| c.method.clone());
-        c.input = client.input.clone().unwrap_or_else(|| c.input.clone());
-        c.gen_type = client.gen_type.unwrap_or(c.gen_type);
-        super::gem5::apply_client(machine, client, &mut config)?;
-        if config.client.invocations == 0 {
-            return Err(Error::usage("0 invocations prove nothing").hint("-n takes a number of at least 1"));
-        }
+        let flags = Flags { project: args, client, machine };
+        let config = flags.over(None)?;
+        let own = flags.of_functions(&compose)?;
         let template = match &args.template {
             Some(path) => Some((path.clone(), read_text(path, "--template takes a file path")?)),
             None => None,
@@ -76,18 +72,34 @@ impl Project {
                 .hint("use a different name, as in --file my-client=PATH"));
         }
         let simulated = machine.on == On::Gem5;
+        let vcpus_given = config.machine.vcpus.is_some();
         Ok(Self {
             compose,
             config,
+            own,
             template,
             files,
             given,
             simulated,
+            vcpus_given,
+            digests: digests(resources)?,
             selections: Mutex::default(),
             sheets: Mutex::default(),
             schemas: Mutex::default(),
             resources: resources.to_owned(),
         })
+    }
+
+    /// The settings of one function.
+    pub fn config_of(&self, function: &str) -> &Config {
+        self.own.get(function).unwrap_or(&self.config)
+    }
+
+    /// Gives each of so many machines that run side by side its share of the host's processors.
+    pub fn share(&mut self, processors: usize, machines: usize) {
+        for config in self.own.values_mut().chain([&mut self.config]) {
+            config.machine.share(processors, machines);
+        }
     }
 
     /// The compose file's selection for one function.
@@ -131,7 +143,7 @@ impl Project {
     }
 
     /// The declared calls of a function.
-    fn sheet(&self, selection: &Selection, client: &ClientArgs) -> Result<Option<Arc<Sheet>>> {
+    pub(super) fn sheet(&self, selection: &Selection, client: &ClientArgs) -> Result<Option<Arc<Sheet>>> {
         // The stored description is enough.
         self.must_ask(selection, client)?;
         let mut known = self.sheets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -139,7 +151,7 @@ impl Project {
             return Ok(sheet.clone());
         }
         let reflected = self.reflected(selection);
-        let (given, config) = (self.given.as_ref(), &self.config);
+        let (given, config) = (self.given.as_ref(), self.config_of(&selection.name));
         let made = calls::sheet(&self.compose, selection, given, client, config, self.simulated, reflected)?;
         let made = made.map(Arc::new);
         known.insert(selection.name.clone(), made.clone());
@@ -244,6 +256,7 @@ impl Project {
         resources: &Path,
         store: Option<&Arc<ImageStore>>,
     ) -> Result<WorkDir> {
+        let planned = plan.clone();
         let bundle = match (&prepared.seccomp, store) {
             (Some(profile), Some(store)) => {
                 let cpus = (super::machine::function_cpus(&self.config), self.config.machine.vcpus());
@@ -262,6 +275,9 @@ impl Project {
                 }
             }
         }
+        // A run that only looks has no result to keep.
+        let describes = plan.client.as_ref().is_some_and(|client| client.describes);
+        let cell = if describes { None } else { Some(self.cell_of(&planned, selection, sheet, prepared)?) };
         let contents = Contents {
             plan: &plan,
             template,
@@ -274,6 +290,7 @@ impl Project {
             bundle: bundle.as_ref(),
             registry: store.map(Arc::as_ref).filter(|_| carries_registry(&plan)),
             sheet,
+            cell: cell.as_ref(),
         };
         if let (true, Err(why)) = (carries_registry(&plan), &selection.engine) {
             return Err(Error::usage(format!(
@@ -310,7 +327,7 @@ impl Project {
     }
 
     /// The run script's template: the user's, else the base's own.
-    fn template(&self, prepared: &Prepared) -> &str {
+    pub(super) fn template(&self, prepared: &Prepared) -> &str {
         self.template.as_ref().map_or_else(|| own_template(prepared), |(_, text)| text.as_str())
     }
 
@@ -333,7 +350,7 @@ impl Project {
             seed: client.seed,
             sheet: sheet.as_deref(),
             load: client.load.as_ref(),
-            ..self.request(prepared, store, script)
+            ..self.request(&selection.name, prepared, store, script)
         };
         let mut plan = function_plan(&selection, &request)?;
         if sheet.is_some() && self.reflected(&selection).is_some() {
@@ -350,19 +367,21 @@ impl Project {
         store: Option<&Arc<ImageStore>>,
     ) -> Result<(Plan, Arc<Selection>)> {
         let selection = self.selection(name)?;
-        let request = PlanRequest { describes: true, ..self.request(prepared, store, ScriptKind::Own) };
+        let request =
+            PlanRequest { describes: true, ..self.request(&selection.name, prepared, store, ScriptKind::Own) };
         Ok((function_plan(&selection, &request)?, selection))
     }
 
     fn request<'a>(
         &'a self,
+        function: &str,
         prepared: &Prepared,
         store: Option<&'a Arc<ImageStore>>,
         script: ScriptKind,
     ) -> PlanRequest<'a> {
         let machine = prepared.machine.report();
         PlanRequest {
-            config: &self.config,
+            config: self.config_of(function),
             machine: machine.kind,
             base_image: machine.base_image,
             kernel: machine.kernel,
@@ -375,6 +394,44 @@ impl Project {
             load: None,
             describes: false,
         }
+    }
+}
+
+/// The flags that go over settings.
+struct Flags<'a> {
+    project: &'a ProjectArgs,
+    client: &'a ClientArgs,
+    machine: &'a MachineArgs,
+}
+
+impl Flags<'_> {
+    /// The settings of one function or of all, with the flags over them.
+    fn over(&self, function: Option<&str>) -> Result<Config> {
+        let mut config = settings(self.machine, function)?;
+        set_limits(&mut config.limits, &self.project.limits);
+        super::machine::apply(self.machine, &mut config);
+        set_client(&mut config.client, self.client);
+        super::gem5::apply_client(self.machine, self.client, &mut config)?;
+        if config.client.invocations == 0 {
+            return Err(Error::usage("0 invocations prove nothing").hint("-n takes a number of at least 1"));
+        }
+        Ok(config)
+    }
+
+    /// The same of each function that has settings of its own. One that is not there is a mistake, but where another compose file than the
+    /// project's is named.
+    fn of_functions(&self, compose: &Compose) -> Result<BTreeMap<String, Config>> {
+        let mut own = BTreeMap::new();
+        let Some(settings) = &self.machine.settings else { return Ok(own) };
+        for (name, place) in settings.functions() {
+            if self.project.functions.is_none() && !compose.names().any(|known| known == name) {
+                let file = compose.path.display();
+                return Err(Error::usage(format!("{place}: {file} has no service {name}"))
+                    .hint("settings of a function stand under the name of its compose service"));
+            }
+            own.insert(name.to_owned(), self.over(Some(name))?);
+        }
+        Ok(own)
     }
 }
 

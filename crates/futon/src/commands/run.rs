@@ -26,7 +26,7 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
     let workdir = WorkDir::open(&args.dir)?;
     let _lock = FolderLock::take(&args.dir, "futon run")?;
     let resources = &args.resources.resources;
-    let mut config = settings(None)?;
+    let mut config = settings(&args.machine, None)?;
     // The plan says which machine it was made for; flags may still say otherwise.
     config.machine.vcpus = Some(workdir.plan().machine.vcpus);
     config.machine.memory_mib = workdir.plan().machine.memory_mib;

@@ -24,7 +24,7 @@ const ESCAPE: u8 = 0x1d;
 
 /// Boots the base image and connects its console.
 pub async fn shell(args: &ShellArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
-    let mut config = settings(None)?;
+    let mut config = settings(&args.machine, None)?;
     super::machine::apply(&args.machine, &mut config);
     let console: Arc<Mutex<Option<UnixStream>>> = Arc::default();
     let machine: QemuMachine =

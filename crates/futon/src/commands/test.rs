@@ -64,7 +64,7 @@ pub async fn run_all(
     let on_qemu = args.machine.on == On::Qemu;
     let jobs = side_by_side(jobs(args, &project, on_qemu).min(names.len()), on_qemu, ui).await?;
     if on_qemu {
-        project.config.machine.share(processors(), jobs);
+        project.share(processors(), jobs);
     }
     let purpose = if goal == Goal::Test { Purpose::Fork } else { Purpose::Simulate(goal) };
     let prepared = prepare(&args.machine, resources, &project.config, purpose, ui, &cancel).await?;
@@ -349,6 +349,7 @@ fn without_run(name: &str, machine: MachineReport, verdict: Verdict) -> Function
         name: name.to_owned(),
         image: None,
         digests: Vec::new(),
+        cell: None,
         machine,
         proof: Proof::None,
         verdict,

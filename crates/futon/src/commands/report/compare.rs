@@ -51,10 +51,14 @@ impl Page {
         let mut page = Self { lines: Vec::new(), columns };
         for (letter, side) in [("A", &found.a), ("B", &found.b)] {
             let s = side.summary;
-            page.push(0, "", &format!(
-                "{letter}: {}, {}, futon {}: {} of {} passed",
-                side.name, side.started, side.futon, s.passed, s.total
-            ));
+            page.push(
+                0,
+                "",
+                &format!(
+                    "{letter}: {}, {}, futon {}: {} of {} passed",
+                    side.name, side.started, side.futon, s.passed, s.total
+                ),
+            );
         }
         page.verdicts(found);
         page.figures(found);
@@ -162,7 +166,13 @@ fn figure_text(figure: &FigureChange) -> String {
 
 /// With as many digits as say something.
 fn number(value: f64) -> String {
-    let digits = if value.abs() >= 1000.0 { 0 } else if value.abs() >= 10.0 { 1 } else { 3 };
+    let digits = if value.abs() >= 1000.0 {
+        0
+    } else if value.abs() >= 10.0 {
+        1
+    } else {
+        3
+    };
     format!("{value:.digits$}")
 }
 
@@ -187,8 +197,7 @@ mod tests {
         let mut page = Page { lines: Vec::new(), columns: 40 };
         page.push(2, &format!("{BAD}fibonacci-go{BAD:#} "), &"word ".repeat(30));
         page.push(2, &"a-very-long-name-of-a-function ".repeat(2), "short");
-        let plain: Vec<String> =
-            page.lines.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
+        let plain: Vec<String> = page.lines.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
         assert!(plain[..6].iter().all(|line| line.chars().count() <= 40), "{plain:?}");
         assert!(plain[1].starts_with("               word"), "{plain:?}");
         assert_eq!((number(1234.5), number(12.34), number(1.2345)), ("1234".into(), "12.3".into(), "1.234".into()));
