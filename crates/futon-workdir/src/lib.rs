@@ -10,6 +10,7 @@ mod load;
 mod lock;
 mod plan;
 pub mod settings;
+mod travel;
 mod witness;
 
 pub use cell::{CellParts, cell};

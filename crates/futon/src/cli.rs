@@ -30,7 +30,7 @@ pub use gem5::{Gem5Args, MeasureArgs, State, StatsCommand};
 pub use load::LoadArgs;
 pub use machine::{Accel, BaseArg, MachineArgs, NetworkArg, ThawArg, WarmCommand, WarmMakeArgs};
 pub use on::{On, fake_is_allowed};
-pub use plan::PlanArgs;
+pub use plan::{PlanArgs, RerunArgs};
 pub use report::{ReportCommand, ReportDiffArgs, ReportTrendArgs};
 pub use resources::{DISK_SIZE, ImagesCommand, ResourcePart, ResourcesCommand};
 
@@ -66,6 +66,15 @@ impl Cli {
         Self::of(&Self::command().get_matches())
     }
 
+    /// The command line that these words are.
+    ///
+    /// # Errors
+    /// When they are none.
+    pub fn of_words(words: &[&str]) -> Result<Self, futon_common::Error> {
+        let matches = Self::command().try_get_matches_from(words);
+        matches.map(|matches| Self::of(&matches)).map_err(|e| futon_common::Error::usage(e.to_string()))
+    }
+
     /// The same for words from a test.
     #[cfg(test)]
     pub fn read_from(words: &[&str]) -> Self {
@@ -92,8 +101,10 @@ pub enum Command {
     Images(ImagesCommand),
     /// Make a working directory for one function: disk, run script, plan
     Build(BuildArgs),
-    /// Run a working directory
+    /// Run a working directory, or a job
     Run(RunArgs),
+    /// Run functions of an earlier run again, or make a job of them that runs anywhere
+    Rerun(RerunArgs),
     /// Judge the last run of a working directory
     Check(CheckArgs),
     /// Build, run and check functions; without names, those in the list file
@@ -158,6 +169,7 @@ impl Command {
         match self {
             Self::Doctor(a) => a.json,
             Self::Run(a) => a.json,
+            Self::Rerun(a) => a.json,
             Self::Check(a) => a.json,
             Self::Test(a) | Self::Evaluate(a) => a.output.json,
             Self::Measure(a) => a.test.output.json,
@@ -294,9 +306,18 @@ pub struct BuildArgs {
 /// `futon run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
+    /// Job to run: a file or folder made by `futon plan -o` or `futon rerun -o` [default: the working directory]
+    #[arg(value_name = "JOB")]
+    pub job: Option<PathBuf>,
     /// Working directory
     #[arg(long, env = "WORKING_DIR", default_value = "test_dir", value_name = "DIR")]
     pub dir: PathBuf,
+    /// Folder for a job's working directories and reports [default: runs/TIME]
+    #[arg(long, value_name = "DIR", requires = "job")]
+    pub out: Option<PathBuf>,
+    /// Run a job even if gem5, or the QEMU in which its guest boots, differs from those it was made with: its figures may differ
+    #[arg(long, requires = "job")]
+    pub other_programs: bool,
     /// Where resources are
     #[command(flatten)]
     pub resources: ResourcesArg,

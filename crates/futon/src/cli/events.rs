@@ -25,7 +25,7 @@ impl Command {
     /// Whom the command line lets listen.
     pub fn listeners(&self) -> Listeners<'_> {
         let events = match self {
-            Self::Test(a) | Self::Setup(a) | Self::Evaluate(a) => &a.output.events,
+            Self::Test(a) | Self::Evaluate(a) => &a.output.events,
             Self::Measure(a) => &a.test.output.events,
             Self::Load(a) => &a.output.events,
             Self::Exec(a) => &a.events,

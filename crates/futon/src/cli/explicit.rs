@@ -48,6 +48,7 @@ fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
         | Command::Doctor(_)
         | Command::Resources(_)
         | Command::Check(_)
+        | Command::Rerun(_)
         | Command::Stats(_)
         | Command::Report(_)
         | Command::Config(ConfigCommand::Schema)

@@ -61,6 +61,7 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     };
     let workdir = WorkDir::create(&folder.join(&name), &contents)?;
     let started = SystemTime::now();
+    ui.tell(&Told::RunStarted { functions: std::slice::from_ref(&name), machine: &prepared.machine.report() });
     let function = run_one(&workdir, &*prepared.machine, Some(store), ui, cancel).await?;
     // The disk is of no use after the run; the results stay.
     let _ = fs::remove_file(workdir.disk());

@@ -14,6 +14,7 @@ mod gem5;
 pub mod given;
 pub mod guard;
 mod images;
+mod job;
 mod load;
 mod machine;
 mod measure;
@@ -21,6 +22,7 @@ mod places;
 mod plan;
 mod project;
 mod report;
+mod rerun;
 mod resources;
 mod run;
 mod rundir;
@@ -57,6 +59,7 @@ pub async fn dispatch(cli: Cli, ui: &mut Ui, cancel: CancellationToken) -> Resul
         Command::Images(command) => images::images(command, ui, &cancel).await,
         Command::Build(args) => build::build(&args, ui, cancel).await,
         Command::Run(args) => run::run(&args, ui, cancel).await,
+        Command::Rerun(args) => rerun::rerun(&args, ui, cancel).await,
         Command::Check(args) => check::check(&args, ui),
         Command::Test(args) => test::test(&args, Goal::Test, ui, cancel).await,
         Command::Plan(args) => plan::plan(&args, ui, cancel).await,

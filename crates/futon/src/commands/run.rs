@@ -23,6 +23,9 @@ use crate::ui::{Told, Ui};
 
 /// Runs and judges what a working directory holds.
 pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    if let Some(job) = &args.job {
+        return super::job::run_job(job, args, ui, cancel).await;
+    }
     let workdir = WorkDir::open(&args.dir)?;
     let _lock = FolderLock::take(&args.dir, "futon run")?;
     let resources = &args.resources.resources;
@@ -49,6 +52,8 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
         let _ = fs::remove_file(workdir.disk());
     }
     let started = SystemTime::now();
+    let names = [workdir.plan().function.clone()];
+    ui.tell(&Told::RunStarted { functions: &names, machine: &prepared.machine.report() });
     let function =
         run_one(&workdir, &*prepared.machine, Some(Arc::new(store_for(resources, &prepared)?)), ui, cancel).await?;
     let report = report(vec![function], started, started.elapsed().unwrap_or_default());
@@ -69,7 +74,6 @@ pub async fn run_one(
 ) -> Result<FunctionReport> {
     let turn = Turn::first(&workdir.plan().function);
     ui.start(&turn.function);
-    ui.tell(&Told::RunStarted { functions: std::slice::from_ref(&turn.function), machine: &machine.report() });
     let function = run_beside(workdir, machine, store, Some(&turn), ui, cancel).await;
     if let Ok(report) = &function {
         ui.tell(&Told::Ended { turn: &turn, report });
