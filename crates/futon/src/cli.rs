@@ -23,7 +23,7 @@ use futon_model::{GenType, Limits, LoadPlan};
 use crate::commands::default_resources;
 
 pub use calls::{CallArgs, CallsCommand};
-pub use config::{ConfigCommand, ConfigShowArgs};
+pub use config::ConfigCommand;
 pub use describe::{DescribeArgs, LookArgs, ScaffoldArgs};
 pub use events::{EventsArg, Listeners};
 pub use gem5::{Gem5Args, MeasureArgs, State, StatsCommand};

@@ -55,7 +55,7 @@ pub(super) fn limits(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "properties": properties, "additionalProperties": false })
 }
 
-/// A whole file. Profiles and functions have parts of the rest.
+/// Settings of a project (docs/config.md).
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 #[allow(dead_code, reason = "only its schema is used")]
