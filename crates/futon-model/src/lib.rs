@@ -59,7 +59,7 @@ pub use processor::Amd64Level;
 pub use registry::{CarriedManifest, CarriedRegistry};
 pub use report::{
     Attempt, CompanionReport, ForkReport, FunctionReport, InvocationReport, MachineReport, OOPS_OF_TRANSLATOR,
-    REPORT_SCHEMA, Report, StepReport, Summary,
+    REPORT_SCHEMA, Report, StepReport, StressReport, Summary,
 };
 pub use requests::{ContainerRequest, EngineRequests, StartAfter, StartCondition};
 pub use seen::{LISTENING, Listener, Offers, SEEN, Seen, ServiceHealth, Speaks};

@@ -1,5 +1,7 @@
 //! `report.json`, schema `futon.report/1`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -27,8 +29,31 @@ pub struct Report {
     pub cpu_ms: u64,
     /// Counts.
     pub summary: Summary,
+    /// How often each function failed (`--stress`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stress: Vec<StressReport>,
     /// One entry per function, in the order of the plan.
     pub functions: Vec<FunctionReport>,
+}
+
+/// How often a function failed, of many runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct StressReport {
+    /// The function.
+    pub function: String,
+    /// Runs with a verdict: they passed or failed.
+    pub judged: usize,
+    /// Of these, runs that failed.
+    pub failed: usize,
+    /// Runs without a verdict: the host failed, or they were not made.
+    pub no_verdict: usize,
+    /// Failed runs as a part of those judged, 0 to 1; absent if none was.
+    pub failure_rate: Option<f64>,
+    /// Its 95% interval (Wilson): lower and upper end.
+    pub interval: Option<[f64; 2]>,
+    /// Runs that did not pass, by `verdict.code`.
+    pub codes: BTreeMap<String, usize>,
 }
 
 /// A service beside the function's.
@@ -77,6 +102,9 @@ pub struct Summary {
 pub struct FunctionReport {
     /// Function name.
     pub name: String,
+    /// Number of this run of the function, from 1 (`--stress`): each has an entry of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<u32>,
     /// Image name as written; absent for an arbitrary workflow.
     pub image: Option<String>,
     /// Planned images with their digests, the function's first.
@@ -175,6 +203,12 @@ pub(crate) fn never_came_up(outcome: Outcome, step: Option<&str>) -> bool {
 }
 
 impl FunctionReport {
+    /// Name, and number of the run if there are several.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.run.map_or_else(|| self.name.clone(), |run| format!("{} run {run}", self.name))
+    }
+
     /// Whether it passed, and not at the first attempt.
     #[must_use]
     pub fn is_flaky(&self) -> bool {

@@ -288,9 +288,7 @@ fn a_container_that_could_speak_for_the_guest_proves_less() {
 /// Whether suites and suite have one test, and so many failures and errors.
 fn counted(xml: &str, failures: u32, errors: u32) -> bool {
     let twice = |words: String| xml.matches(&words).count() == 2;
-    twice(" tests=\"1\"".into())
-        && twice(format!(" failures=\"{failures}\""))
-        && twice(format!(" errors=\"{errors}\""))
+    twice(" tests=\"1\"".into()) && twice(format!(" failures=\"{failures}\"")) && twice(format!(" errors=\"{errors}\""))
 }
 
 #[test]

@@ -185,19 +185,29 @@ impl Diff {
 /// Compares two reports.
 #[must_use]
 pub fn diff(a: &Side<'_>, b: &Side<'_>) -> Diff {
-    let find = |report: &'_ Report, name: &str| report.functions.iter().position(|f| f.name == name);
+    let find = |report: &'_ Report, name: &str| report.functions.iter().position(|f| f.name == name && is_single(f));
     let pairs: Vec<(&FunctionReport, &FunctionReport)> = b
         .report
         .functions
         .iter()
+        .filter(|f| is_single(f))
         .filter_map(|after| Some((&a.report.functions[find(a.report, &after.name)?], after)))
         .collect();
     let without = |these: &Report, others: &Report| -> Vec<String> {
-        these.functions.iter().map(|f| f.name.clone()).filter(|name| find(others, name).is_none()).collect()
+        these
+            .functions
+            .iter()
+            .filter(|f| is_single(f))
+            .map(|f| f.name.clone())
+            .filter(|name| find(others, name).is_none())
+            .collect()
     };
     let mut verdicts: Vec<VerdictChange> = pairs.iter().filter_map(|(a, b)| verdict(a, b)).collect();
     verdicts.sort_by_key(|change| change.kind);
     let mut notes = Vec::new();
+    if [a, b].iter().any(|side| !side.report.functions.iter().all(is_single)) {
+        notes.push("the many runs of `--stress` are not compared one by one: see their rates".to_owned());
+    }
     let figures = figures(&pairs, a, b, &mut notes);
     let (inputs, unknown) = changes(&pairs, a.report, b.report);
     if !unknown.is_empty() {
@@ -225,6 +235,11 @@ pub fn diff(a: &Side<'_>, b: &Side<'_>) -> Diff {
         inputs,
         notes,
     }
+}
+
+/// Whether it is the only run of its function in the report.
+pub(crate) fn is_single(f: &FunctionReport) -> bool {
+    f.run.is_none()
 }
 
 /// A few names, and how many more there are.
@@ -278,33 +293,22 @@ fn figures(
     notes: &mut Vec<String>,
 ) -> Vec<FigureChange> {
     let (none, mut found, mut emulated) = (Samples::default(), Vec::new(), Vec::new());
+    let mut missing: BTreeMap<(&String, &str), Vec<String>> = BTreeMap::new();
     for (before, after) in pairs.iter().filter(|(a, b)| a.verdict.is_pass() && b.verdict.is_pass()) {
         let [old, new] = [a, b].map(|side| side.samples.get(&after.name).unwrap_or(&none));
-        for (side, samples) in [(a, old), (b, new)] {
-            notes.extend(samples.missing.iter().map(|why| format!("{} in {}: {why}", after.name, side.name)));
+        for (side, samples) in [("A", old), ("B", new)] {
+            if let Some(why) = &samples.missing {
+                missing.entry((why, side)).or_default().push(after.name.clone());
+            }
         }
         for old in &old.figures {
             let Some(new) = new.figures.iter().find(|new| new.figure == old.figure) else { continue };
-            let Some(noise) = compare(&old.values, &new.values) else { continue };
             let is_performance = !(old.figure == LATENCY && [before, after].iter().any(|f| is_emulated(f)));
+            let Some(figure) = figure(&after.name, old, new, is_performance) else { continue };
             if !is_performance {
                 emulated.push(after.name.clone());
             }
-            let medians = [median(&old.values), median(&new.values)];
-            let change = (medians[1] - medians[0]) / medians[0];
-            found.push(FigureChange {
-                function: after.name.clone(),
-                figure: old.figure.clone(),
-                unit: old.unit.clone(),
-                counts: [old.values.len(), new.values.len()],
-                medians,
-                change: change.is_finite().then_some(change),
-                p: noise.p,
-                q: 1.0,
-                beyond_noise: false,
-                enough_values: noise.least <= FALSE_DISCOVERIES,
-                is_performance,
-            });
+            found.push(figure);
         }
     }
     let q = adjusted(&found.iter().map(|figure| figure.p).collect::<Vec<_>>());
@@ -312,6 +316,7 @@ fn figures(
         (figure.q, figure.beyond_noise) = (q, q <= FALSE_DISCOVERIES);
     }
     found.sort_by(|x, y| y.beyond_noise.cmp(&x.beyond_noise));
+    notes.extend(missing.iter().map(|((why, side), names)| format!("{} in {side}: {why}", some(names))));
     if !emulated.is_empty() {
         notes.push(format!("{}: an emulated machine's latencies do not measure performance", some(&emulated)));
     }
@@ -320,6 +325,26 @@ fn figures(
         notes.push(format!("{few} figures have too few values for any difference to be shown: make more calls"));
     }
     found
+}
+
+/// One figure, tested by itself. None without values.
+fn figure(function: &str, old: &Values, new: &Values, is_performance: bool) -> Option<FigureChange> {
+    let noise = compare(&old.values, &new.values)?;
+    let medians = [median(&old.values), median(&new.values)];
+    let change = (medians[1] - medians[0]) / medians[0];
+    Some(FigureChange {
+        function: function.to_owned(),
+        figure: old.figure.clone(),
+        unit: old.unit.clone(),
+        counts: [old.values.len(), new.values.len()],
+        medians,
+        change: change.is_finite().then_some(change),
+        p: noise.p,
+        q: 1.0,
+        beyond_noise: false,
+        enough_values: noise.least <= FALSE_DISCOVERIES,
+        is_performance,
+    })
 }
 
 /// The figure that host time shapes.

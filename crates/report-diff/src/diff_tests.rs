@@ -147,3 +147,32 @@ fn inputs_that_changed_are_named_once_for_all_functions() {
     assert_eq!(found.inputs.len(), 1);
     assert!(found.notes[0].contains("f, g: a report does not say"), "{:?}", found.notes);
 }
+
+#[test]
+fn what_is_missing_is_said_once() {
+    let all = report("1", ["f", "g"].iter().map(|n| function(n, "passed", "all_witnesses_agree", 1)).collect());
+    let gone = |name: &str| {
+        let gone = Samples { figures: Vec::new(), missing: Some("gone".into()) };
+        let samples = ["f", "g"].map(|f| (f.to_owned(), gone.clone())).into();
+        Side { name: name.into(), report: &all, samples }
+    };
+    let found = diff(&gone("a"), &side("b", &all, &[]));
+    assert_eq!(found.notes.iter().filter(|note| note.contains("gone")).collect::<Vec<_>>(), ["f, g in A: gone"]);
+}
+
+/// The runs of `--stress` share a name: none of them stands for the function.
+#[test]
+fn many_runs_are_not_compared_one_by_one() {
+    let runs = |outcome: &str| {
+        let of = |run: u32| {
+            let mut f = function("f", outcome, "wrong_reply", 1);
+            f["run"] = run.into();
+            f
+        };
+        report("1", vec![of(1), of(2)])
+    };
+    let (a, b) = (runs("passed"), runs("failed"));
+    let found = diff(&side("a", &a, &[]), &side("b", &b, &[]));
+    assert!(found.verdicts.is_empty() && found.compared == 0 && found.only_in_b.is_empty());
+    assert!(found.notes[0].contains("--stress"), "{:?}", found.notes);
+}

@@ -3,7 +3,7 @@
 use futon_model::{FunctionReport, Outcome, Report};
 use serde::Serialize;
 
-use crate::diff::Brief;
+use crate::diff::{Brief, is_single};
 use crate::inputs::{InputChange, changes};
 use crate::noise::median;
 use crate::wilson::{Rate, rate};
@@ -116,7 +116,7 @@ pub fn trend(reports: &[(String, Report)]) -> Trend {
     let mut reports: Vec<&(String, Report)> = reports.iter().collect();
     reports.sort_by(|a, b| (&a.1.started, &a.0).cmp(&(&b.1.started, &b.0)));
     let mut names: Vec<&str> = Vec::new();
-    for f in reports.iter().rev().flat_map(|(_, report)| &report.functions) {
+    for f in reports.iter().rev().flat_map(|(_, report)| &report.functions).filter(|f| is_single(f)) {
         if !names.contains(&f.name.as_str()) {
             names.push(&f.name);
         }
@@ -133,7 +133,7 @@ pub fn trend(reports: &[(String, Report)]) -> Trend {
 
 fn follow(name: &str, reports: &[&(String, Report)]) -> FunctionTrend {
     let of: Vec<Option<&FunctionReport>> =
-        reports.iter().map(|(_, report)| report.functions.iter().find(|f| f.name == name)).collect();
+        reports.iter().map(|(_, report)| report.functions.iter().find(|f| f.name == name && is_single(f))).collect();
     let marks: Vec<Mark> = of.iter().map(|f| f.map_or(Mark::Absent, mark)).collect();
     let count = |wanted: &[Mark]| marks.iter().filter(|mark| wanted.contains(mark)).count();
     let passed = count(&[Mark::Passed, Mark::Flaky]);

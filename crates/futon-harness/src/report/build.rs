@@ -1,5 +1,6 @@
 //! From records and judgements to `report.json` and `report.html`.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -7,11 +8,12 @@ use std::time::{Duration, SystemTime};
 use futon_common::{Context, Result};
 use futon_model::{
     Accelerator, CompanionReport, EventKind, ExitCode, FunctionReport, GuestEvent, LoadReport, MachineReport, Outcome,
-    Plan, REPORT_SCHEMA, Report, SimulationReport, Summary, steps,
+    Plan, REPORT_SCHEMA, Report, SimulationReport, StressReport, Summary, steps,
 };
 use futon_workdir::WorkDir;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use report_diff::rate;
 use serde::{Deserialize, Serialize};
 
 use super::html::html_page;
@@ -71,6 +73,7 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
     }
     FunctionReport {
         name: plan.function.clone(),
+        run: None,
         image: plan.images.first().map(|i| i.reference.to_string()),
         digests: plan.images.clone(),
         cell: workdir.cell(),
@@ -142,8 +145,46 @@ pub fn report(functions: Vec<FunctionReport>, started: SystemTime, duration: Dur
         duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
         cpu_ms: own_cpu_ms(),
         summary,
+        stress: stress(&functions),
         functions,
     }
+}
+
+/// How often each function that was run many times failed.
+fn stress(functions: &[FunctionReport]) -> Vec<StressReport> {
+    let mut found: Vec<StressReport> = Vec::new();
+    for f in functions.iter().filter(|f| f.run.is_some()) {
+        let at = found.iter().position(|known| known.function == f.name).unwrap_or_else(|| {
+            found.push(StressReport {
+                function: f.name.clone(),
+                judged: 0,
+                failed: 0,
+                no_verdict: 0,
+                failure_rate: None,
+                interval: None,
+                codes: BTreeMap::new(),
+            });
+            found.len() - 1
+        });
+        let of = &mut found[at];
+        match ExitCode::of(&f.verdict) {
+            ExitCode::Passed => of.judged += 1,
+            ExitCode::Failed if f.verdict.outcome != Outcome::NotRun => {
+                of.judged += 1;
+                of.failed += 1;
+            }
+            _ => of.no_verdict += 1,
+        }
+        if !f.verdict.is_pass() {
+            *of.codes.entry(f.verdict.code.word()).or_default() += 1;
+        }
+    }
+    for of in &mut found {
+        let rate = rate(of.failed, of.judged);
+        of.failure_rate = rate.map(|rate| rate.rate);
+        of.interval = rate.map(|rate| [rate.low, rate.high]);
+    }
+    found
 }
 
 /// Processor time of this process so far, milliseconds: user and system (getrusage(2)).

@@ -8,7 +8,7 @@ use futon_common::text::duration;
 use futon_model::{FunctionReport, InvocationReport, Outcome, Proof, Report, StepReport, steps};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::table::summary_line;
+use super::table::{stress_line, summary_line};
 
 /// Files of a results folder that a reader wants, and what they are.
 const FILES: [(&str, &str); 6] = [
@@ -40,6 +40,7 @@ pub(super) fn html_page(report: &Report, folder: &Path) -> String {
             body {
                 h1 { (summary_line(report)) }
                 p.faint { (report.started) " · futon " (report.futon) " · exit status " (report.summary.exit_code) }
+                @for stress in &report.stress { p { b { (stress_line(stress)) } } }
                 (overview(report, longest))
                 (legend(report))
                 @if folder.join(CHARTS).is_file() { p { a href=(CHARTS) { "charts of the simulated invocations" } } }
@@ -57,7 +58,7 @@ fn overview(report: &Report, longest: u64) -> Markup {
             tbody {
                 @for f in &report.functions {
                     tr {
-                        td { a href={ "#" (f.name) } { (f.name) } }
+                        td { a href={ "#" (anchor(f)) } { (f.label()) } }
                         td { (badge(f)) @if f.proof == Proof::Log { " " span.faint { "log only" } } }
                         td.number { (duration(f.duration_ms)) }
                         td { @if let Some(calls) = &f.invocations { (calls.verified) " of " (calls.planned) } }
@@ -67,6 +68,11 @@ fn overview(report: &Report, longest: u64) -> Markup {
             }
         }
     }
+}
+
+/// The name of a function's place on the page.
+fn anchor(f: &FunctionReport) -> String {
+    f.label().replace(' ', "-")
 }
 
 /// The word for an outcome, coloured; a pass on a later attempt is flaky.
@@ -117,9 +123,9 @@ fn legend(report: &Report) -> Markup {
 fn details(f: &FunctionReport, folder: &Path) -> Markup {
     html! {
         details open[!f.verdict.is_pass() || f.load.is_some()] {
-            summary { b { (f.name) } " " (badge(f)) " " span.faint { (duration(f.duration_ms)) } }
+            summary { b { (f.label()) } " " (badge(f)) " " span.faint { (duration(f.duration_ms)) } }
             // Inside a folded section: a link to it unfolds the section.
-            p id=(f.name) {
+            p id=(anchor(f)) {
                 @if let Some(step) = &f.verdict.step { b { (step) ": " } }
                 (f.verdict.why)
                 " " code { (f.verdict.code.word()) }

@@ -40,7 +40,7 @@ fn test_case(f: &FunctionReport) -> TestCase {
         status.set_description(text(&format!("hint: {hint}")));
     }
     status.add_reruns(f.earlier.iter().map(rerun));
-    let mut case = TestCase::new(text(&f.name), status);
+    let mut case = TestCase::new(text(&f.label()), status);
     case.set_classname(NAME).set_time(Duration::from_millis(f.duration_ms));
     case.add_properties(properties(f));
     if !f.console_tail.is_empty() {

@@ -18,7 +18,9 @@ const MARKS: usize = 60;
 #[must_use]
 pub fn trend_page(trend: &Trend) -> String {
     let broken = trend.functions.iter().filter(|f| f.broken.is_some()).count();
-    let title = format!("{} functions over {} runs: {broken} fail now", trend.functions.len(), trend.runs.len());
+    let some = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let (functions, runs) = (some(trend.functions.len(), "function"), some(trend.runs.len(), "run"));
+    let title = format!("{functions} over {runs}, {broken} failing now");
     let ends = [trend.runs.first(), trend.runs.last()].map(|run| run.map_or("", |run| run.started.as_str()));
     let page = html! {
         (DOCTYPE)
@@ -122,8 +124,13 @@ fn since(broken: &Break, trend: &Trend) -> Markup {
 }
 
 fn change_words(change: &InputChange) -> Markup {
-    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".to_owned());
-    html! { (change.name) ": " code { (value(&change.a)) } " → " code { (value(&change.b)) } }
+    let value = |value: &Option<String>| {
+        let whole = value.as_deref().unwrap_or("none");
+        // Digests are for comparing: their beginning is enough for people.
+        let short = if whole.starts_with("sha256:") { whole.get(..19).unwrap_or(whole) } else { whole };
+        html! { code title=(whole) { (short) } }
+    };
+    html! { (change.name) ": " (value(&change.a)) " → " (value(&change.b)) }
 }
 
 fn points(f: &FunctionTrend, value: impl Fn(&Point) -> Option<f64>) -> Vec<(usize, f64)> {
@@ -147,10 +154,10 @@ fn chart(title: &str, median: Option<f64>, points: &[(usize, f64)], trend: &Tren
             figcaption { (title) ": median " (millis(median)) span.faint { ", at most " (millis(most)) } }
             svg.chart viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(title) {
                 line.axis x1="0" y1=(HEIGHT - EDGE) x2=(WIDTH) y2=(HEIGHT - EDGE) {}
-                polyline points=(line.join(" ")) {}
+                polyline points=(line.join(" ")) fill="none" stroke="#0072b2" {}
                 @for point in points {
                     @let (x, y) = place(point);
-                    circle cx=(x) cy=(y) r="2" { title { (trend.runs.get(point.0).map_or("", |run| run.name.as_str())) ": " (millis(point.1)) } }
+                    circle cx=(x) cy=(y) r="2" fill="#0072b2" { title { (trend.runs.get(point.0).map_or("", |run| run.name.as_str())) ": " (millis(point.1)) } }
                 }
             }
         }
@@ -194,7 +201,7 @@ mod tests {
         if let Ok(folder) = std::env::var("FUTON_TEST_KEEP") {
             std::fs::write(format!("{folder}/trend.html"), &page).unwrap();
         }
-        assert!(page.contains("1 functions over 24 runs: 1 fail now"), "{page}");
+        assert!(page.contains("1 function over 24 runs, 1 failing now"), "{page}");
         assert!(
             page.contains("fails since runs/2026-11-20T08-00-00Z") && page.contains("Last passed in runs/2026-11-19T")
         );
@@ -210,6 +217,6 @@ mod tests {
     fn one_run_and_none_can_be_drawn() {
         let page = trend_page(&trend(&[run(1, "passed", "")]));
         assert!(page.contains("<polyline points=\"4.0,4.0\"") && !page.contains("NaN"), "{page}");
-        assert!(trend_page(&trend(&[])).contains("0 functions over 0 runs"));
+        assert!(trend_page(&trend(&[])).contains("0 functions over 0 runs, 0 failing now"));
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::given::{set_client, set_limits, settings};
 use crate::cli::{ConfigCommand, On, TestArgs};
-use crate::ui::Ui;
+use crate::ui::{Ui, columns};
 
 /// Does what the command says.
 pub fn config(command: &ConfigCommand, profile: Option<&str>, ui: &mut Ui) -> Result<ExitCode> {
@@ -66,13 +66,29 @@ fn show(args: &TestArgs, profile: Option<&str>, ui: &Ui) -> Result<()> {
         let whole = json!({ "schema": "futon.settings/1", "file": file, "function": function, "settings": shown });
         serde_json::to_string_pretty(&whole).context(|| "cannot write the settings".into())?
     } else {
-        let width = shown.iter().map(|s| s.name.len()).max().unwrap_or(0);
-        let value =
-            |v: &Value| v.as_str().map_or_else(|| if v.is_null() { "-".into() } else { v.to_string() }, str::to_owned);
-        let line = |s: &Shown| format!("{:width$}  {:<10}  {}", s.name, value(&s.value), s.from);
-        shown.iter().map(line).collect::<Vec<_>>().join("\n")
+        table(&shown, columns())
     };
     ui.out(&text)
+}
+
+/// Names, values and origins in columns; where these do not fit, an origin has a line of its own.
+fn table(shown: &[Shown], columns: usize) -> String {
+    let value = |v: &Value| match v {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    };
+    let rows: Vec<[String; 3]> = shown.iter().map(|s| [s.name.clone(), value(&s.value), s.from.to_string()]).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let (name, value, origin) = (width(0), width(1).min(20), width(2));
+    let line = |[n, v, o]: &[String; 3]| {
+        if name + value + origin + 4 <= columns {
+            format!("{n:name$}  {v:value$}  {o}")
+        } else {
+            format!("{n}  {v}\n    {o}")
+        }
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn all(args: &TestArgs, known: &Settings, function: Option<&str>, profile: Option<&str>) -> Result<Vec<Shown>> {

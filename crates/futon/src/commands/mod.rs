@@ -10,6 +10,7 @@ mod describe;
 mod doctor;
 mod exec;
 mod figures;
+mod flags;
 mod gem5;
 pub mod given;
 pub mod guard;
@@ -36,6 +37,7 @@ mod stats;
 mod stored;
 mod stored_images;
 mod test;
+mod unrun;
 mod warm;
 
 use futon_common::Result;

@@ -61,7 +61,7 @@ fn fill_test(args: &mut TestArgs, profile: Option<&str>, choice: Choice) -> Resu
     if !given("jobs") {
         args.jobs = test.jobs;
     }
-    if !given("retries") {
+    if !given("retries") && args.stress.is_none() {
         args.retries = test.retries;
     }
     args.fail_fast |= test.fail_fast;

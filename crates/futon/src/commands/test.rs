@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use futon_common::text::one_line;
 use futon_common::{Context, Error, Result};
 use futon_gem5::Goal;
 use futon_harness::report::{junit, report, write_report};
@@ -28,6 +27,7 @@ use super::project::{Project, missing_image, store_for};
 use super::run::run_beside;
 use super::rundir::{RunFolder, run_folder};
 use super::stored::remember;
+use super::unrun::{could_not_run, not_run};
 use super::warm::with_images;
 use crate::cli::{BaseArg, On, TestArgs};
 use crate::ui::{Told, Ui};
@@ -63,7 +63,9 @@ pub async fn run_all(
         project.lean_can(&names)?;
     }
     let on_qemu = args.machine.on == On::Qemu;
-    let jobs = side_by_side(jobs(args, &project, on_qemu).min(names.len()), on_qemu, ui).await?;
+    // Without --stress there is one run of each function, without a number.
+    let runs: Vec<Option<u32>> = args.stress.map_or_else(|| vec![None], |runs| (1..=runs).map(Some).collect());
+    let jobs = side_by_side(jobs(args, &project, on_qemu).min(names.len() * runs.len()), on_qemu, ui).await?;
     if on_qemu {
         project.share(processors(), jobs);
     }
@@ -97,15 +99,18 @@ pub async fn run_all(
         cancel,
         failed: AtomicBool::new(false),
     };
-    ui.start(&if jobs > 1 { format!("{} functions, {jobs} at a time", names.len()) } else { names.join(", ") });
+    let what = if jobs > 1 { format!("{} functions, {jobs} at a time", names.len()) } else { names.join(", ") };
+    ui.start(&args.stress.map_or_else(|| what.clone(), |runs| format!("{what}, {runs} runs each")));
     let shown: &Ui = ui;
-    let mut functions: Vec<(usize, FunctionReport)> = stream::iter(suite.order(&names, jobs)?)
-        .map(|place| suite.function(&names[place], shown).map_ok(move |report| (place, report)))
+    let order = suite.order(&names, jobs)?;
+    let turns = runs.iter().flat_map(|run| order.iter().map(move |place| (*place, *run)));
+    let mut functions: Vec<((usize, Option<u32>), FunctionReport)> = stream::iter(turns)
+        .map(|turn| suite.function(&names[turn.0], turn.1, shown).map_ok(move |report| (turn, report)))
         .buffer_unordered(jobs)
         .try_collect()
         .await?;
     ui.stop();
-    functions.sort_by_key(|(place, _)| *place);
+    functions.sort_by_key(|(turn, _)| *turn);
     let functions = functions.into_iter().map(|(_, report)| report).collect();
     let report = report(functions, started, started.elapsed().unwrap_or_default());
     // Before the report, which has a link to the charts.
@@ -152,16 +157,17 @@ impl Suite<'_> {
     }
 
     /// Tests one function, again if it does not pass and that is wanted.
-    async fn function(&self, name: &str, ui: &Ui) -> Result<FunctionReport> {
+    async fn function(&self, name: &str, run: Option<u32>, ui: &Ui) -> Result<FunctionReport> {
         // An image is named by its reference here, and by its base name everywhere else.
-        let mut turn = Turn::first(&self.project.selection(name)?.name);
-        let function = self.judged(name, &turn.function, ui).await?;
+        let mut turn = Turn { run, ..Turn::first(&self.project.selection(name)?.name) };
+        let function = FunctionReport { run, ..self.judged(name, turn.clone(), ui).await? };
         turn.attempt = function.attempts;
         ui.tell(&Told::Ended { turn: &turn, report: &function });
         Ok(function)
     }
 
-    async fn judged(&self, name: &str, called: &str, ui: &Ui) -> Result<FunctionReport> {
+    async fn judged(&self, name: &str, mut turn: Turn, ui: &Ui) -> Result<FunctionReport> {
+        let called = &turn.function.clone();
         let stopped = self.args.fail_fast && self.failed.load(Ordering::Relaxed);
         if stopped || self.cancel.is_cancelled() {
             return Ok(not_run(called, self.prepared, self.cancel.is_cancelled()));
@@ -170,8 +176,8 @@ impl Suite<'_> {
             self.failed.store(true, Ordering::Relaxed);
             return Ok(report.clone());
         }
-        let dir = self.out.join(called);
-        let (mut turn, mut earlier) = (Turn::first(called), Vec::new());
+        let dir = self.out.join(turn.run.map_or_else(|| called.clone(), |run| format!("{called}.run-{run}")));
+        let mut earlier = Vec::new();
         loop {
             let mut function = match self.attempt(name, &dir, &turn, ui).await {
                 Ok(function) => function,
@@ -179,7 +185,9 @@ impl Suite<'_> {
                 // The others' verdicts are worth no less for it.
                 Err(e) => could_not_run(called, self.prepared, &e),
             };
-            if again(&function, earlier.len(), self.args.retries) && !self.cancel.is_cancelled() {
+            // Of many runs each counts, whatever became of it.
+            let more = turn.run.is_none() && again(&function, earlier.len(), self.args.retries);
+            if more && !self.cancel.is_cancelled() {
                 let made = Attempt::of(&function, set_aside(&dir, turn.attempt)?);
                 ui.line(&format!("  {called}: trying again; attempt {} {}", turn.attempt, made.line()));
                 ui.tell(&Told::AttemptEnded { turn: &turn, result: &made });
@@ -317,65 +325,12 @@ fn available_memory_mib() -> u64 {
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or_default() / 1024
 }
 
-/// The report of a function whose run could not even begin.
-fn could_not_run(name: &str, prepared: &Prepared, error: &Error) -> FunctionReport {
-    let (outcome, code) = match error.exit_code() {
-        // The file or the image is at fault: the host works.
-        ExitCode::Usage | ExitCode::Failed => (Outcome::Failed, Code::BadInput),
-        _ => (Outcome::Infra, Code::HostFailed),
-    };
-    let verdict = Verdict {
-        outcome,
-        step: None,
-        code,
-        why: one_line(&error.to_string()),
-        hint: error.hint_text().map(str::to_owned),
-    };
-    FunctionReport { attempts: 1, ..without_run(name, prepared.machine.report(), verdict) }
-}
-
-/// The report of a function whose turn did not come.
-fn not_run(name: &str, prepared: &Prepared, interrupted: bool) -> FunctionReport {
-    let (code, why) = if interrupted {
-        (Code::Interrupted, "interrupted before it started")
-    } else {
-        (Code::StepFailed, "an earlier function did not pass (--fail-fast)")
-    };
-    let verdict = Verdict { outcome: Outcome::NotRun, step: None, code, why: why.into(), hint: None };
-    without_run(name, prepared.machine.report(), verdict)
-}
-
-/// A report with a verdict, but without anything that needs a run.
-fn without_run(name: &str, machine: MachineReport, verdict: Verdict) -> FunctionReport {
-    FunctionReport {
-        name: name.to_owned(),
-        image: None,
-        digests: Vec::new(),
-        cell: None,
-        machine,
-        proof: Proof::None,
-        verdict,
-        steps: Vec::new(),
-        invocations: None,
-        load: None,
-        companions: Vec::new(),
-        attempts: 0,
-        earlier: Vec::new(),
-        remarks: Vec::new(),
-        duration_ms: 0,
-        folder: String::new(),
-        simulation: None,
-        console_tail: Vec::new(),
-        container_tail: Vec::new(),
-        container_crash: Vec::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use futon_model::{Accelerator, MachineKind};
+    use futon_model::{Accelerator, Code, MachineKind, MachineReport, Outcome, Verdict};
 
     use super::*;
+    use crate::commands::unrun::without_run;
 
     #[test]
     fn the_largest_begin_first_and_equals_stay_in_order() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
+use futon_common::text::one_line;
 use futon_common::{Context, Result};
 use futon_model::ExitCode;
 use report_diff::{Brief, Diff, FigureChange, InputChange, Samples, Side, VerdictChange, VerdictKind, diff};
@@ -72,11 +73,18 @@ impl Page {
     /// A text after a lead, in as many lines as it takes.
     fn push(&mut self, indent: usize, lead: &str, text: &str) {
         let plain = anstream::adapter::strip_str(lead).to_string().chars().count();
-        // Where a lead takes half of a line, the text goes on below it.
-        let hang = if plain * 2 > self.columns { indent + 2 } else { indent + plain };
-        for (number, line) in wrap(text, self.columns.saturating_sub(hang).max(10)).iter().enumerate() {
-            let before = if number == 0 { format!("{:indent$}{lead}", "") } else { " ".repeat(hang) };
+        // A report may come from anywhere: its words must not steer the terminal.
+        let text = &one_line(text);
+        // A lead that takes half of a line has a line of its own.
+        let alone = plain * 2 > self.columns;
+        let hang = if alone { indent + 2 } else { indent + plain };
+        let mut before = format!("{:indent$}{lead}", "");
+        if alone {
+            self.lines.push(std::mem::replace(&mut before, " ".repeat(hang)));
+        }
+        for line in wrap(text, self.columns.saturating_sub(hang).max(10)) {
             self.lines.push(format!("{before}{line}"));
+            before = " ".repeat(hang);
         }
     }
 
@@ -99,7 +107,7 @@ impl Page {
                 VerdictKind::NoVerdict | VerdictKind::OtherFailure | VerdictKind::Flaky => ODD,
                 VerdictKind::Fixed | VerdictKind::Steady => GOOD,
             };
-            self.push(2, &format!("{style}{}{style:#} ", change.function), &verdict_text(change));
+            self.push(2, &format!("{style}{}{style:#} ", one_line(&change.function)), &verdict_text(change));
         }
         for (names, letter) in [(&found.only_in_a, "A"), (&found.only_in_b, "B")] {
             if !names.is_empty() {
@@ -119,7 +127,7 @@ impl Page {
             100.0 * found.false_discoveries
         ));
         for figure in found.figures.iter().filter(|figure| figure.beyond_noise) {
-            self.push(2, &format!("{BOLD}{}{BOLD:#} ", figure.function), &figure_text(figure));
+            self.push(2, &format!("{BOLD}{}{BOLD:#} ", one_line(&figure.function)), &figure_text(figure));
         }
     }
 
@@ -196,9 +204,10 @@ mod tests {
     fn a_page_fits_narrow_and_wide_terminals() {
         let mut page = Page { lines: Vec::new(), columns: 40 };
         page.push(2, &format!("{BAD}fibonacci-go{BAD:#} "), &"word ".repeat(30));
-        page.push(2, &"a-very-long-name-of-a-function ".repeat(2), "short");
+        page.push(2, "a-very-long-name-of-a-function ", "short\u{1b}[2J");
         let plain: Vec<String> = page.lines.iter().map(|line| anstream::adapter::strip_str(line).to_string()).collect();
-        assert!(plain[..6].iter().all(|line| line.chars().count() <= 40), "{plain:?}");
+        assert!(plain.iter().all(|line| line.chars().count() <= 40), "{plain:?}");
+        assert!(page.lines.last().is_some_and(|line| line.ends_with("short\\u{1b}[2J")), "{:?}", page.lines);
         assert!(plain[1].starts_with("               word"), "{plain:?}");
         assert_eq!((number(1234.5), number(12.34), number(1.2345)), ("1234".into(), "12.3".into(), "1.234".into()));
         assert_eq!(short(&format!("sha256:{}", "ab".repeat(32))), "sha256:abababababab…");

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
+use futon_common::text::one_line;
 use futon_common::{Context, Error, Result};
 use futon_harness::report::{rate_words, trend_page, write_whole};
 use futon_model::{ExitCode, Report};
@@ -82,10 +83,13 @@ fn function(f: &FunctionTrend, found: &Trend, columns: usize) -> Vec<String> {
     let signs: Vec<char> = f.marks.iter().map(|mark| mark.sign()).collect();
     let first = signs.len().saturating_sub(room);
     let style = if f.broken.is_some() { BAD } else { Style::new() };
-    let mut lines =
-        vec![format!("{style}{}{style:#}", f.name), format!("    {}", signs[first..].iter().collect::<String>())];
+    let mut lines = vec![
+        format!("{style}{}{style:#}", one_line(&f.name)),
+        format!("    {}", signs[first..].iter().collect::<String>()),
+    ];
     let mut say = |text: &str, style: Style| {
-        lines.extend(wrap(text, room).into_iter().map(|line| format!("    {style}{line}{style:#}")));
+        // A report may come from anywhere: its words must not steer the terminal.
+        lines.extend(wrap(&one_line(text), room).into_iter().map(|line| format!("    {style}{line}{style:#}")));
     };
     let times = [(f.median_ms, "length"), (f.median_p50_ms, "latency p50")];
     let medians = times.iter().filter_map(|(ms, what)| Some(format!("median {what} {}", millis((*ms)?))));
