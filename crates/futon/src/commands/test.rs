@@ -12,9 +12,7 @@ use futon_common::{Context, Error, Result};
 use futon_gem5::Goal;
 use futon_harness::report::{junit, report, write_report};
 use futon_machine::{Machine, namespace_works};
-use futon_model::{
-    Attempt, Code, ExitCode, FunctionReport, MachineReport, Network, Outcome, Proof, Report, Turn, Verdict,
-};
+use futon_model::{Attempt, ExitCode, FunctionReport, Network, Report, Turn};
 use futon_qemu::QemuMachine;
 use futon_workdir::FolderLock;
 use futures_util::{StreamExt, TryFutureExt, TryStreamExt, stream};

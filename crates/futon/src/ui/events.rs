@@ -51,14 +51,16 @@ impl EventStream {
     }
 
     fn write(&self, what: RunEventKind) {
+        // Whoever has the lock is next: lines are in the order of their times.
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(lines) = &*lines else { return };
         let line = RunEvent {
             schema: EVENT_SCHEMA.to_owned(),
             time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
             ms: u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX),
             what,
         };
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (Some(lines), Ok(mut text)) = (&*lines, serde_json::to_string(&line)) {
+        if let Ok(mut text) = serde_json::to_string(&line) {
             text.push('\n');
             // Nobody reads any more: the run goes on.
             let _ = lines.send(text);
