@@ -231,8 +231,14 @@ impl WorkDir {
             })
         };
         let plan = serde_json::from_slice(&read("plan.json")?).context(|| format!("{}/plan.json", root.display()))?;
-        let served =
+        let mut served: BTreeMap<String, PathBuf> =
             serde_json::from_slice(&read("served.json")?).context(|| format!("{}/served.json", root.display()))?;
+        for path in served.values_mut().filter(|path| !path.exists()) {
+            // The folder has been moved, perhaps from another machine.
+            if let Some(name) = path.file_name().filter(|name| OURS.iter().any(|ours| *name == *ours)) {
+                *path = root.join(name);
+            }
+        }
         Ok(Self { root, plan, served })
     }
 
@@ -461,6 +467,23 @@ mod tests {
         fs::write(root.join("thesis.tex"), "precious").unwrap();
         assert!(WorkDir::create(&root, &contents(&plan, &tools)).unwrap_err().to_string().contains("thesis.tex"));
         assert!(root.join("thesis.tex").exists());
+    }
+
+    #[test]
+    fn a_folder_that_was_moved_is_still_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (plan, tools) = (plan(), tools(folder.path()));
+        let mine = folder.path().join("mine.txt");
+        fs::write(&mine, "mine").unwrap();
+        let files = [("mine.txt".to_owned(), mine.clone())];
+        let contents = Contents { files: &files, ..contents(&plan, &tools) };
+        WorkDir::create(&folder.path().join("w"), &contents).unwrap();
+        let moved = folder.path().join("moved");
+        fs::rename(folder.path().join("w"), &moved).unwrap();
+        let dir = WorkDir::open(&moved).unwrap();
+        assert_eq!(dir.served()["run.sh"], moved.join("run.sh"));
+        // What was never in it is where it was.
+        assert_eq!((&dir.served()["mine.txt"], &dir.served()["futon-guest"]), (&mine, &tools.futon_guest));
     }
 
     /// The part of the script that runs the user's script, which is put where it looks for it.

@@ -11,6 +11,7 @@ mod describe;
 mod events;
 mod explicit;
 mod gem5;
+mod investigate;
 mod load;
 mod machine;
 mod on;
@@ -27,6 +28,7 @@ pub use config::ConfigCommand;
 pub use describe::{DescribeArgs, LookArgs, ScaffoldArgs};
 pub use events::{EventsArg, Listeners};
 pub use gem5::{Gem5Args, MeasureArgs, State, StatsCommand};
+pub use investigate::InvestigateArgs;
 pub use load::LoadArgs;
 pub use machine::{Accel, BaseArg, MachineArgs, NetworkArg, ThawArg, WarmCommand, WarmMakeArgs};
 pub use on::{On, fake_is_allowed};
@@ -105,6 +107,8 @@ pub enum Command {
     Run(RunArgs),
     /// Run functions of an earlier run again, or make a job of them that runs anywhere
     Rerun(RerunArgs),
+    /// Find out whose fault a failed run is: the function's, the base's, or luck
+    Investigate(InvestigateArgs),
     /// Judge the last run of a working directory
     Check(CheckArgs),
     /// Build, run and check functions; without names, those in the list file
@@ -170,6 +174,7 @@ impl Command {
             Self::Doctor(a) => a.json,
             Self::Run(a) => a.json,
             Self::Rerun(a) => a.json,
+            Self::Investigate(a) => a.json,
             Self::Check(a) => a.json,
             Self::Test(a) | Self::Evaluate(a) => a.output.json,
             Self::Measure(a) => a.test.output.json,

@@ -60,6 +60,11 @@ fn a_failed_run_fails_elsewhere_as_it_did() {
         assert_eq!((output.status.code(), verdict(&there)), (code, verdict(&here)), "{}", text(&output));
         let remarks = there["functions"][0]["remarks"].to_string();
         assert!(remarks.contains("as recorded: ") && !remarks.contains("not as recorded"), "{remarks}");
+        // Moved to another place, as CI's artifacts are.
+        fs::rename(project.path("out"), project.path("moved")).unwrap();
+        let output = project.futon(&["rerun", "moved", "-o", "moved.futon"]);
+        assert!(output.status.success(), "{}", text(&output));
+        fs::rename(project.path("moved"), project.path("out")).unwrap();
         // And here.
         let output = project.futon(&["rerun", "out/report.json", "--json"]);
         let again: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&output)));
@@ -188,4 +193,38 @@ fn an_archive_that_leads_out_is_refused() {
         );
         assert!(!folder.path().parent().unwrap().join("evil").exists());
     }
+}
+
+fn investigate(project: &Project, more: &[&str]) -> (Option<i32>, Value) {
+    let output = project.futon(&[&["investigate", "--json"][..], more].concat());
+    let found = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&output)));
+    (output.status.code(), found)
+}
+
+/// On the fake machine the scenario is the machine's: its fault is the base's.
+#[test]
+fn whose_fault_it_is() {
+    let project = Project::new();
+    let run = |scenario: &str, folder: &str| {
+        let on = format!("fake:{scenario}");
+        let output = project.futon(&["test", "fibonacci-go", "--on", &on, "--out", folder]);
+        assert!(output.status.code().is_some_and(|code| code < 3), "{}", text(&output));
+    };
+    run("wrong-reply", "runs/2026-01-01T00-00-02Z");
+    let bad = "runs/2026-01-01T00-00-02Z";
+    // Nothing to compare it with.
+    let (code, found) = investigate(&project, &[bad]);
+    assert_eq!((code, &found["blame"]), (Some(1), &Value::from("unknown")), "{found:#}");
+    assert_eq!(found["findings"]["as_it_was"]["codes"]["wrong_reply"], 5);
+    // The last run in which it passed.
+    run("pass", "runs/2026-01-01T00-00-01Z");
+    let (code, found) = investigate(&project, &[bad]);
+    assert_eq!((code, &found["findings"]["good_base"]["failed"]), (Some(1), &Value::from(0)), "{found:#}");
+    assert!(found["blame"]["base"].is_array(), "{found:#}");
+    assert!(found["changes"].to_string().contains("scenario: Pass → WrongReply"), "{found:#}");
+    assert_eq!(found["findings"]["good_function"], Value::Null);
+    // It passes: the good run as the failed one.
+    let (code, found) = investigate(&project, &["runs/2026-01-01T00-00-01Z", "--times", "3"]);
+    assert_eq!((code, &found["blame"]), (Some(0), &Value::from("gone")), "{found:#}");
+    assert!(found["sentence"].as_str().unwrap().contains("3 runs"), "{found:#}");
 }

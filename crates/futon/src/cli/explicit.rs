@@ -49,6 +49,7 @@ fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
         | Command::Resources(_)
         | Command::Check(_)
         | Command::Rerun(_)
+        | Command::Investigate(_)
         | Command::Stats(_)
         | Command::Report(_)
         | Command::Config(ConfigCommand::Schema)

@@ -15,6 +15,7 @@ mod gem5;
 pub mod given;
 pub mod guard;
 mod images;
+mod investigate;
 mod job;
 mod load;
 mod machine;
@@ -62,6 +63,7 @@ pub async fn dispatch(cli: Cli, ui: &mut Ui, cancel: CancellationToken) -> Resul
         Command::Build(args) => build::build(&args, ui, cancel).await,
         Command::Run(args) => run::run(&args, ui, cancel).await,
         Command::Rerun(args) => rerun::rerun(&args, ui, cancel).await,
+        Command::Investigate(args) => investigate::investigate(&args, ui, cancel).await,
         Command::Check(args) => check::check(&args, ui),
         Command::Test(args) => test::test(&args, Goal::Test, ui, cancel).await,
         Command::Plan(args) => plan::plan(&args, ui, cancel).await,

@@ -17,13 +17,38 @@ use super::machine::{Prepared, Purpose, prepare};
 use super::places::digests;
 use super::project::store_for;
 use super::stored::recall;
-use crate::cli::{BaseArg, Cli, Command, MachineArgs, On, RerunArgs, RunArgs};
+use crate::cli::{BaseArg, Cli, Command, MachineArgs, On, RerunArgs, ResourcesArg, RunArgs};
 use crate::ui::Ui;
 
 /// Runs functions of an earlier run again, or packs them.
 pub async fn rerun(args: &RerunArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
-    let chosen = choose(&args.run, &args.names)?;
     let resources = &args.resources.resources;
+    if let Some(target) = &args.output {
+        let size = as_job(&args.run, &args.names, resources, args.reference, target, ui, &cancel).await?;
+        job::say_made(target, size, ui);
+        return Ok(ExitCode::Passed);
+    }
+    // What runs here is what would run elsewhere.
+    let folder = tempfile::tempdir().context(|| "cannot make a temporary folder".into())?;
+    let job = folder.path().join("job");
+    as_job(&args.run, &args.names, resources, true, &job, ui, &cancel).await?;
+    run_job(&job, &run_args(&args.resources, args.json)?, ui, cancel).await
+}
+
+/// Makes a job of functions of an earlier run; returns its size in bytes.
+///
+/// # Errors
+/// When it cannot be run again as it was, or the job cannot be written.
+pub async fn as_job(
+    run: &Path,
+    names: &[String],
+    resources: &Path,
+    reference: bool,
+    target: &Path,
+    ui: &mut Ui,
+    cancel: &CancellationToken,
+) -> Result<u64> {
+    let chosen = choose(run, names)?;
     let (first, _) = &chosen[0];
     let flags = flags(first)?;
     let mut config = settings(&flags, None)?;
@@ -32,7 +57,7 @@ pub async fn rerun(args: &RerunArgs, ui: &mut Ui, cancel: CancellationToken) -> 
     config.machine.memory_mib = plan.memory_mib;
     config.machine.network = plan.network;
     super::machine::apply(&flags, &mut config);
-    let prepared = prepare(&flags, resources, &config, Purpose::Run, ui, &cancel).await?;
+    let prepared = prepare(&flags, resources, &config, Purpose::Run, ui, cancel).await?;
     let digests = digests(resources)?;
     ui.start("comparing what shaped the run");
     let unchanged = chosen.iter().try_for_each(|(workdir, _)| is_unchanged(workdir, &prepared, resources, &digests));
@@ -46,7 +71,6 @@ pub async fn rerun(args: &RerunArgs, ui: &mut Ui, cancel: CancellationToken) -> 
             (workdir, report.map(|report| Recorded::of(&report.verdict, rows)))
         })
         .collect();
-    let reference = args.reference || args.output.is_none();
     let parts = Parts {
         functions,
         machine: &flags,
@@ -56,32 +80,22 @@ pub async fn rerun(args: &RerunArgs, ui: &mut Ui, cancel: CancellationToken) -> 
         digests: &digests,
         reference,
     };
-    if let Some(target) = &args.output {
-        job::make(parts, target, ui).await?;
-        return Ok(ExitCode::Passed);
-    }
-    // What runs here is what would run elsewhere.
-    let folder = tempfile::tempdir().context(|| "cannot make a temporary folder".into())?;
-    let job = folder.path().join("job");
-    job::pack(parts, &job, ui).await?;
-    run_job(&job, &run_args(args, &flags)?, ui, cancel).await
+    job::pack(parts, target, ui).await
 }
 
-/// The flags of `futon run` for it.
-fn run_args(args: &RerunArgs, flags: &MachineArgs) -> Result<RunArgs> {
+/// The flags of a bare `futon run`.
+///
+/// # Errors
+/// Never: these words are a command line.
+pub fn run_args(resources: &ResourcesArg, json: bool) -> Result<RunArgs> {
     match Cli::of_words(&["futon", "run"])?.command {
-        Command::Run(mut run) => {
-            run.resources.clone_from(&args.resources);
-            run.json = args.json;
-            run.machine.gem5.gem5.clone_from(&flags.gem5.gem5);
-            Ok(run)
-        }
+        Command::Run(run) => Ok(RunArgs { resources: resources.clone(), json, ..run }),
         _ => Err(Error::infra("`futon run` cannot be called")),
     }
 }
 
 /// The working directories of the functions that are wanted, with their reports.
-fn choose(run: &Path, names: &[String]) -> Result<Vec<(WorkDir, Option<FunctionReport>)>> {
+pub fn choose(run: &Path, names: &[String]) -> Result<Vec<(WorkDir, Option<FunctionReport>)>> {
     let none = |why: &str| {
         Error::usage(format!("{}: {why}", run.display()))
             .hint("name the folder of an earlier `futon test` (runs/latest), or its report.json")
@@ -93,7 +107,7 @@ fn choose(run: &Path, names: &[String]) -> Result<Vec<(WorkDir, Option<FunctionR
         let report = report.and_then(|report| report.functions.into_iter().next());
         return Ok(vec![(workdir, report)]);
     }
-    let report = read_report(&file).map_err(|e| none("no report of an earlier run").caused_by(e))?;
+    let report = read_report(&file).map_err(|e| none(&e.to_string()))?;
     if let Some(name) = names.iter().find(|name| !report.functions.iter().any(|f| f.name == **name)) {
         return Err(none(&format!("the run has no function {name}")));
     }
@@ -127,11 +141,8 @@ fn read_report(path: &Path) -> Result<Report> {
 
 /// The machine's flags of the run.
 fn flags(workdir: &WorkDir) -> Result<MachineArgs> {
-    let given = match Cli::of_words(&["futon", "run"])?.command {
-        Command::Run(run) => run.machine,
-        _ => return Err(Error::infra("`futon run` cannot be called")),
-    };
-    let mut flags = recall(workdir.root(), given)?;
+    let bare = run_args(&ResourcesArg { resources: Path::new("resources").to_owned() }, false)?;
+    let mut flags = recall(workdir.root(), bare.machine)?;
     let machine = &workdir.plan().machine;
     if machine.base == Base::Docker {
         flags.base = BaseArg::Docker;

@@ -43,8 +43,13 @@ pub struct Parts<'a> {
 /// When something is missing, or the job cannot be written.
 pub async fn make(parts: Parts<'_>, target: &Path, ui: &mut Ui) -> Result<()> {
     let size = pack(parts, target, ui).await?;
-    ui.line(&format!("{}: {} MiB; next: futon run {0}", target.display(), size.div_ceil(1 << 20)));
+    say_made(target, size, ui);
     Ok(())
+}
+
+/// Says that a job was made.
+pub fn say_made(target: &Path, size: u64, ui: &Ui) {
+    ui.line(&format!("{}: {} MiB; next: futon run {0}", target.display(), size.div_ceil(1 << 20)));
 }
 
 /// The same without a word; returns its size in bytes.
@@ -83,7 +88,7 @@ async fn gather(parts: &Parts<'_>, writer: &JobWriter) -> Result<Job> {
         ("gem5_config", &mut machine.gem5.gem5_config),
     ] {
         if let Some(path) = path.take() {
-            given.insert(flag.to_owned(), packer.file(&path, !parts.reference || flag == "gem5_config").await?);
+            given.insert(flag.to_owned(), packer.file(&path, true).await?);
         }
     }
     // Each host has its own.
@@ -116,6 +121,10 @@ pub(super) fn programs(prepared: &Prepared, digests: &Digests) -> Result<BTreeMa
     Ok(programs)
 }
 
+/// Lists of packages, for people who compare two bases.
+pub(super) const PACKAGES: &str = "packages.txt";
+pub(super) const LEAN_PACKAGES: &str = "lean-packages.txt";
+
 /// Names of the programs on which a simulator's figures depend.
 pub(super) const GEM5: &str = "gem5's program";
 pub(super) const STAGED_IN: &str = "staged in";
@@ -125,8 +134,20 @@ fn needed(parts: &Parts<'_>) -> Vec<&'static str> {
     let args = parts.machine;
     let (image, kernel, initrd) = (args.base_image.is_none(), args.kernel.is_none(), args.initrd.is_none());
     let of_the_base: Vec<(&str, bool)> = match parts.prepared.base {
-        Base::Docker => vec![(BASE_IMAGE, image), (KERNEL, kernel), (INITRD, kernel && initrd), (CMDLINE, kernel)],
-        Base::Lean => vec![(LEAN_KERNEL, kernel), (LEAN_INITRD, initrd), (LEAN_CMDLINE, true), (SECCOMP, true)],
+        Base::Docker => vec![
+            (BASE_IMAGE, image),
+            (KERNEL, kernel),
+            (INITRD, kernel && initrd),
+            (CMDLINE, kernel),
+            (PACKAGES, image),
+        ],
+        Base::Lean => vec![
+            (LEAN_KERNEL, kernel),
+            (LEAN_INITRD, initrd),
+            (LEAN_CMDLINE, true),
+            (SECCOMP, true),
+            (LEAN_PACKAGES, initrd),
+        ],
     };
     let tools = [(FUTON_GUEST, true), (TEST_CLIENT, true)];
     of_the_base.into_iter().chain(tools).filter(|(_, wanted)| *wanted).map(|(name, _)| name).collect()

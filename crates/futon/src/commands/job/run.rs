@@ -10,7 +10,7 @@ use futon_gem5::Goal;
 use futon_harness::report::{report, write_report};
 use futon_job::{JobFolder, JobFunction, Recorded, Served};
 use futon_machine::processor_level;
-use futon_model::{Base, ExitCode, FunctionReport};
+use futon_model::{Base, Code, ExitCode, FunctionReport, MachineReport};
 use futon_workdir::WorkDir;
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
@@ -42,35 +42,15 @@ pub async fn run_job(path: &Path, args: &RunArgs, ui: &mut Ui, cancel: Cancellat
     ui.stop();
     let job = job?;
     let resources = resources_of(&job, &args.resources.resources, ui).await?;
-    let flags = flags(&job, args, &resources)?;
-    let mut config = settings(&flags, None)?;
-    if let Some(plan) = job.job.functions.first().map(|function| &function.plan.machine) {
-        config.machine.vcpus = Some(plan.vcpus).filter(|count| *count > 0);
-        config.machine.memory_mib = plan.memory_mib;
-        config.machine.network = plan.network;
-    }
-    machine::apply(&flags, &mut config);
     // A warm base of the job's own resources would be made for this one run.
-    let purpose = match flags.on {
-        On::Gem5 => Purpose::Simulate(Goal::Test),
-        _ if resources.is_own => Purpose::Fork,
-        _ => Purpose::Run,
-    };
-    let prepared = prepare(&flags, &resources.folder, &config, purpose, ui, &cancel).await?;
-    compare_programs(&job, &prepared, &resources, args.other_programs, ui)?;
-    let level = processor_level(&prepared.machine.report());
-    let store = match job.images() {
-        Some(images) => Some(Arc::new(ImageStore::open_read_only(images)?.for_processor(level))),
-        None => None,
-    };
+    let forks = resources.is_own;
+    let bench = Bench::new(&job, resources, args, forks, ui, &cancel).await?;
     let started = SystemTime::now();
     let names: Vec<String> = job.job.functions.iter().map(|function| function.plan.function.clone()).collect();
-    ui.tell(&Told::RunStarted { functions: &names, machine: &prepared.machine.report() });
+    ui.tell(&Told::RunStarted { functions: &names, machine: &bench.machine() });
     let mut functions = Vec::new();
     for function in &job.job.functions {
-        let workdir = restore(&job, function, &resources, &out.join(&function.plan.function))?;
-        let mut done = run_one(&workdir, &*prepared.machine, store.clone(), ui, cancel.clone()).await?;
-        let _ = std::fs::remove_file(workdir.disk());
+        let mut done = bench.run(&job, function, &out.join(&function.plan.function), ui, &cancel).await?;
         if let Some(recorded) = &function.recorded {
             done.remarks.push(as_recorded(recorded, &done));
         }
@@ -89,12 +69,82 @@ pub async fn run_job(path: &Path, args: &RunArgs, ui: &mut Ui, cancel: Cancellat
     Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))
 }
 
+/// A job's machine on this host, ready to run functions: the job's own, or those of another job.
+pub struct Bench {
+    prepared: Prepared,
+    resources: JobResources,
+}
+
+impl Bench {
+    /// Prepares the machine. With `forks` it runs from a warm base.
+    ///
+    /// # Errors
+    /// When this host lacks something that it needs.
+    pub async fn new(
+        job: &JobFolder,
+        resources: JobResources,
+        args: &RunArgs,
+        forks: bool,
+        ui: &mut Ui,
+        cancel: &CancellationToken,
+    ) -> Result<Self> {
+        let flags = flags(job, args, &resources)?;
+        let mut config = settings(&flags, None)?;
+        if let Some(plan) = job.job.functions.first().map(|function| &function.plan.machine) {
+            config.machine.vcpus = Some(plan.vcpus).filter(|count| *count > 0);
+            config.machine.memory_mib = plan.memory_mib;
+            config.machine.network = plan.network;
+        }
+        machine::apply(&flags, &mut config);
+        let purpose = match flags.on {
+            On::Gem5 => Purpose::Simulate(Goal::Test),
+            _ if forks => Purpose::Fork,
+            _ => Purpose::Run,
+        };
+        let prepared = prepare(&flags, &resources.folder, &config, purpose, ui, cancel).await?;
+        compare_programs(job, &prepared, &resources, args.other_programs, ui)?;
+        Ok(Self { prepared, resources })
+    }
+
+    /// The machine, as far as it is known before a run.
+    pub fn machine(&self) -> MachineReport {
+        self.prepared.machine.report()
+    }
+
+    /// Runs a function of a job in a folder of its own.
+    ///
+    /// # Errors
+    /// When its files are damaged, or the folder cannot be written.
+    pub async fn run(
+        &self,
+        job: &JobFolder,
+        function: &JobFunction,
+        folder: &Path,
+        ui: &mut Ui,
+        cancel: &CancellationToken,
+    ) -> Result<FunctionReport> {
+        let level = processor_level(&self.prepared.machine.report());
+        let store = match job.images() {
+            Some(images) => Some(Arc::new(ImageStore::open_read_only(images)?.for_processor(level))),
+            None => None,
+        };
+        let workdir = restore(job, function, &self.resources, folder)?;
+        let done = run_one(&workdir, &*self.prepared.machine, store, ui, cancel.clone()).await?;
+        let _ = std::fs::remove_file(workdir.disk());
+        Ok(done)
+    }
+}
+
 /// The machine's flags: the job's, and what this host adds.
 fn flags(job: &JobFolder, args: &RunArgs, resources: &JobResources) -> Result<MachineArgs> {
     let given = &args.machine;
-    if let Some(flag) =
-        given.explicit.iter().find(|flag| is_of_the_machine(flag) && !OF_THE_HOST.contains(&flag.as_str()))
-    {
+    let of_the_machine = serde_json::to_value(given).context(|| "the machine's flags".into())?;
+    let is_of_the_machine = |flag: &str| {
+        of_the_machine.get(flag).is_some_and(|value| !value.is_object())
+            || of_the_machine.get("gem5").is_some_and(|gem5| gem5.get(flag).is_some())
+    };
+    let others = given.explicit.iter().filter(|flag| !OF_THE_HOST.contains(&flag.as_str()));
+    if let Some(flag) = others.into_iter().find(|flag| is_of_the_machine(flag)) {
         return Err(Error::usage(format!("--{} would change what the job is", flag.replace('_', "-")))
             .hint("leave it out; `futon plan` with this flag makes another job"));
     }
@@ -123,11 +173,6 @@ fn flags(job: &JobFolder, args: &RunArgs, resources: &JobResources) -> Result<Ma
         flags.explicit.insert("base".to_owned());
     }
     Ok(flags)
-}
-
-/// Whether a flag of `futon run` is one of the machine's.
-fn is_of_the_machine(flag: &str) -> bool {
-    !["job", "dir", "out", "resources", "json", "events", "profile", "quiet", "other_programs"].contains(&flag)
 }
 
 /// A simulator's figures depend on its program, and on the QEMU in which the guest is prepared.
@@ -178,10 +223,8 @@ fn restore(job: &JobFolder, function: &JobFunction, resources: &JobResources, ro
 /// A remark on whether a run ended as the recorded one did.
 fn as_recorded(recorded: &Recorded, now: &FunctionReport) -> String {
     let words = |r: &Recorded| {
-        let code =
-            serde_json::to_value(r.code).ok().and_then(|code| code.as_str().map(str::to_owned)).unwrap_or_default();
         let step = r.step.as_deref().map_or_else(String::new, |step| format!(" in {step}"));
-        format!("{}{step} ({code})", r.outcome.word())
+        format!("{}{step} ({})", r.outcome.word(), word_of(r.code))
     };
     let rows = std::fs::read_to_string(Path::new(&now.folder).join("invocations.csv")).ok();
     let seen = Recorded::of(&now.verdict, rows);
@@ -196,6 +239,11 @@ fn as_recorded(recorded: &Recorded, now: &FunctionReport) -> String {
         }
         (Some(_), _) => format!("as recorded: {}; the figures are others", words(recorded)),
     }
+}
+
+/// A verdict's code as reports have it.
+pub fn word_of(code: Code) -> String {
+    serde_json::to_value(code).ok().and_then(|code| code.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// Rows of invocations without what the host's speed shapes.
