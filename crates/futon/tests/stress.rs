@@ -57,6 +57,10 @@ fn one_that_fails_is_enough_and_reasons_are_counted() {
         words.contains("fibonacci-go: 2 of 2 runs failed (100%; 95% interval 34% to 100%): wrong_reply 2"),
         "{words}"
     );
+    for verb in ["setup", "measure"] {
+        let output = project.futon(&[verb, "fibonacci-go", "--stress", "2"]);
+        assert!(output.status.code() == Some(2) && text(&output).contains("--stress"), "{verb}: {}", text(&output));
+    }
     for more in [&["--retries", "1"][..], &["--accept"]] {
         let output = project.futon(&[&["test", "--on", "fake", "fibonacci-go", "--stress", "2"], more].concat());
         assert_eq!(output.status.code(), Some(2), "{more:?}");
