@@ -315,7 +315,7 @@ fn figures(
     for (figure, q) in found.iter_mut().zip(q) {
         (figure.q, figure.beyond_noise) = (q, q <= FALSE_DISCOVERIES);
     }
-    found.sort_by(|x, y| y.beyond_noise.cmp(&x.beyond_noise));
+    found.sort_by_key(|figure| !figure.beyond_noise);
     notes.extend(missing.iter().map(|((why, side), names)| format!("{} in {side}: {why}", some(names))));
     if !emulated.is_empty() {
         notes.push(format!("{}: an emulated machine's latencies do not measure performance", some(&emulated)));
