@@ -17,6 +17,6 @@ pub(crate) fn function(name: &str, outcome: &str, code: &str, attempts: u32) -> 
 pub(crate) fn report(started: &str, functions: Vec<Value>) -> Report {
     let summary = json!({"total": functions.len(), "passed": 0, "failed": 0, "infra": 0, "not_run": 0, "exit_code": 0});
     let report = json!({"schema": "futon.report/1", "futon": "0.2.0", "started": started, "duration_ms": 1, "summary": summary,
-        "functions": functions});
+        "functions": Value::from(functions)});
     serde_json::from_value(report).unwrap()
 }

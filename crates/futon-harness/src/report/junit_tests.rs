@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn function(name: &str, verdict: &Value, more: Value) -> Value {
+fn function(name: &str, verdict: &Value, more: &Value) -> Value {
     let digest = format!("sha256:{}", "a".repeat(64));
     let mut function = json!({"name": name, "image": "me/f:v1",
         "digests": [{"reference": "me/f:v1", "index": null, "manifest": digest, "config": null}],
@@ -38,11 +38,11 @@ fn read_and_written(functions: Vec<Value>) -> (TestSuite, String) {
     assert_eq!(suites.suites.len(), 1);
     let suite = suites.suites.remove(0);
     assert_eq!(
-        (suite.name.as_str(), suite.tests as usize, suite.failures as usize, suite.errors as usize),
-        ("futon", s.total, s.failed, s.infra),
+        (suite.name.as_str(), suite.tests, suite.failures, suite.errors),
+        ("futon", s.total as u64, s.failed as u64, s.infra as u64),
         "{xml}"
     );
-    assert_eq!(suite.skipped as usize, s.not_run);
+    assert_eq!(suite.skipped, s.not_run as u64);
     assert_eq!(suite.timestamp.as_deref(), Some("2026-09-21T14:13:20.000+00:00"));
     (suite, xml)
 }
@@ -64,12 +64,12 @@ fn attempt(outcome: &str, step: &str) -> Value {
 fn each_outcome_is_what_the_summary_counts() {
     let verdict = |outcome: &str, step: Option<&str>, code: &str| json!({"outcome": outcome, "step": step, "code": code, "why": "w", "hint": "h"});
     let suite = read(vec![
-        function("passed", &verdict("passed", None, "all_witnesses_agree"), json!({})),
-        function("failed", &verdict("failed", Some("invoke"), "wrong_reply"), json!({})),
-        function("crashed", &verdict("crashed", Some("pull"), "guest_panic"), json!({})),
-        function("no-boot", &verdict("timed_out", Some("boot"), "no_boot"), json!({})),
-        function("infra", &verdict("infra", None, "host_failed"), json!({})),
-        function("left-out", &verdict("not_run", None, "step_failed"), json!({})),
+        function("passed", &verdict("passed", None, "all_witnesses_agree"), &json!({})),
+        function("failed", &verdict("failed", Some("invoke"), "wrong_reply"), &json!({})),
+        function("crashed", &verdict("crashed", Some("pull"), "guest_panic"), &json!({})),
+        function("no-boot", &verdict("timed_out", Some("boot"), "no_boot"), &json!({})),
+        function("infra", &verdict("infra", None, "host_failed"), &json!({})),
+        function("left-out", &verdict("not_run", None, "step_failed"), &json!({})),
     ]);
     let words: Vec<&str> = suite
         .cases
@@ -108,9 +108,9 @@ fn earlier_attempts_are_flaky_after_a_pass_and_reruns_after_a_failure() {
     let failed = json!({"outcome": "failed", "step": "invoke", "code": "wrong_reply", "why": "w"});
     let twice = json!({"attempts": 3, "cell": {"digest": "c0ffee", "inputs": {}}, "earlier": [attempt("failed", "invoke"), attempt("timed_out", "boot")]});
     let suite = read(vec![
-        function("flaky", &passed, twice.clone()),
-        function("failed", &failed, twice),
-        function("once", &failed, json!({})),
+        function("flaky", &passed, &twice),
+        function("failed", &failed, &twice),
+        function("once", &failed, &json!({})),
     ]);
     let flaky = &suite.cases[0];
     assert!(matches!(flaky.status, TestStatus::Success));
@@ -130,7 +130,7 @@ fn earlier_attempts_are_flaky_after_a_pass_and_reruns_after_a_failure() {
 fn what_a_guest_wrote_is_text_and_steers_nothing() {
     let failed = json!({"outcome": "failed", "step": "invoke", "code": "wrong_reply", "why": "got \"<&]]>\u{1b}[31m\u{0}\u{ffff}\""});
     let tails = json!({"console_tail": ["a\u{1b}[2Jb", "<failure/>"], "container_tail": ["last\u{7}"], "container_crash": ["panic\u{fffe}"]});
-    let (suite, xml) = read_and_written(vec![function("evil", &failed, tails)]);
+    let (suite, xml) = read_and_written(vec![function("evil", &failed, &tails)]);
     let case = &suite.cases[0];
     let TestStatus::Failure(failure) = &case.status else { panic!() };
     assert_eq!(failure.message, "failed in invoke: got \"<&]]>\"");
