@@ -26,6 +26,7 @@ mod report_tests;
 mod requests;
 mod seen;
 mod simulation;
+mod stream;
 mod unready;
 mod verdict;
 
@@ -57,11 +58,12 @@ pub use probe::Probe;
 pub use processor::Amd64Level;
 pub use registry::{CarriedManifest, CarriedRegistry};
 pub use report::{
-    CompanionReport, ForkReport, FunctionReport, InvocationReport, MachineReport, OOPS_OF_TRANSLATOR, REPORT_SCHEMA,
-    Report, StepReport, Summary,
+    Attempt, CompanionReport, ForkReport, FunctionReport, InvocationReport, MachineReport, OOPS_OF_TRANSLATOR,
+    REPORT_SCHEMA, Report, StepReport, StressReport, Summary,
 };
 pub use requests::{ContainerRequest, EngineRequests, StartAfter, StartCondition};
 pub use seen::{LISTENING, Listener, Offers, SEEN, Seen, ServiceHealth, Speaks};
 pub use simulation::{PhaseReport, SimulationReport};
+pub use stream::{EVENT_SCHEMA, RunEvent, RunEventKind, Turn};
 pub use unready::{Unready, exit_words, is_loopback};
 pub use verdict::{Code, Judgement, Outcome, Proof, Verdict};

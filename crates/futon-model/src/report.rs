@@ -1,10 +1,12 @@
 //! `report.json`, schema `futon.report/1`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Accelerator, Cell, ClientFailure, Code, LatencyMs, LoadReport, MachineKind, PlannedImage, Proof, SimulationReport,
-    Verdict,
+    Accelerator, Cell, ClientFailure, Code, LatencyMs, LoadReport, MachineKind, Outcome, PlannedImage, Proof,
+    SimulationReport, Verdict, steps,
 };
 
 /// Name and version of the report's form.
@@ -27,8 +29,31 @@ pub struct Report {
     pub cpu_ms: u64,
     /// Counts.
     pub summary: Summary,
+    /// How often each function failed (`--stress`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stress: Vec<StressReport>,
     /// One entry per function, in the order of the plan.
     pub functions: Vec<FunctionReport>,
+}
+
+/// How often a function failed, of many runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct StressReport {
+    /// The function.
+    pub function: String,
+    /// Runs with a verdict: they passed or failed.
+    pub judged: usize,
+    /// Of these, runs that failed.
+    pub failed: usize,
+    /// Runs without a verdict: the host failed, or they were not made.
+    pub no_verdict: usize,
+    /// Failed runs as a part of those judged, 0 to 1; absent if none was.
+    pub failure_rate: Option<f64>,
+    /// Its 95% interval (Wilson): lower and upper end.
+    pub interval: Option<[f64; 2]>,
+    /// Runs that did not pass, by `verdict.code`.
+    pub codes: BTreeMap<String, usize>,
 }
 
 /// A service beside the function's.
@@ -77,6 +102,9 @@ pub struct Summary {
 pub struct FunctionReport {
     /// Function name.
     pub name: String,
+    /// Number of this run of the function, from 1 (`--stress`): each has an entry of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<u32>,
     /// Image name as written; absent for an arbitrary workflow.
     pub image: Option<String>,
     /// Planned images with their digests, the function's first.
@@ -103,6 +131,9 @@ pub struct FunctionReport {
     /// Number of runs; above 1 when earlier ones did not pass (`--retries`, or a fault of the emulator).
     #[serde(default = "one")]
     pub attempts: u32,
+    /// The attempts before the last one, in order; none of them passed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Attempt>,
     /// Unusual events: reports without the token, defaults used.
     pub remarks: Vec<String>,
     /// Wall-clock time of the run on the host, milliseconds.
@@ -127,7 +158,57 @@ fn one() -> u32 {
     1
 }
 
+/// An attempt that did not pass, and after which the function was run again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Attempt {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The step that decided it.
+    pub step: Option<String>,
+    /// Why, for programs.
+    pub code: Code,
+    /// Why, for people.
+    pub why: String,
+    /// Wall-clock time on the host, milliseconds.
+    pub duration_ms: u64,
+    /// Folder with its results; empty if it had none.
+    pub folder: String,
+}
+
+impl Attempt {
+    /// The attempt that a report is of, whose results now lie in `folder`.
+    #[must_use]
+    pub fn of(report: &FunctionReport, folder: String) -> Self {
+        let Verdict { outcome, step, code, why, .. } = report.verdict.clone();
+        Self { outcome, step, code, why, duration_ms: report.duration_ms, folder }
+    }
+
+    /// Whether the guest never came up, which says nothing about the function.
+    #[must_use]
+    pub fn never_came_up(&self) -> bool {
+        never_came_up(self.outcome, self.step.as_deref())
+    }
+
+    /// Outcome, step and reason on one line: `failed in invoke: no reply`.
+    #[must_use]
+    pub fn line(&self) -> String {
+        format!("{} in {}: {}", self.outcome.word(), self.step.as_deref().unwrap_or("run"), self.why)
+    }
+}
+
+/// Whether a run ended before the guest had fetched its run script: then it says nothing about the function.
+pub(crate) fn never_came_up(outcome: Outcome, step: Option<&str>) -> bool {
+    matches!(outcome, Outcome::TimedOut | Outcome::Crashed) && step == Some(steps::BOOT)
+}
+
 impl FunctionReport {
+    /// Name, and number of the run if there are several.
+    #[must_use]
+    pub fn label(&self) -> String {
+        self.run.map_or_else(|| self.name.clone(), |run| format!("{} run {run}", self.name))
+    }
+
     /// Whether it passed, and not at the first attempt.
     #[must_use]
     pub fn is_flaky(&self) -> bool {

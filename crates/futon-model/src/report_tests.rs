@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::{REPORT_SCHEMA, Report};
+use crate::{EVENT_SCHEMA, REPORT_SCHEMA, Report, RunEvent};
 
 /// With this variable set, the published schema is rewritten.
 const WRITE: &str = "FUTON_WRITE_SCHEMA";
 
-fn schema_file() -> PathBuf {
-    let name = REPORT_SCHEMA.replace("futon.", "").replace('/', "-");
+fn schema_file(schema: &str) -> PathBuf {
+    let name = schema.replace("futon.", "").replace('/', "-");
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/schema/{name}.json"))
 }
 
@@ -35,25 +35,30 @@ fn strict(schema: &mut Value) {
 
 /// What is wrong with a report by the published schema.
 fn problems(report: &Value) -> Vec<String> {
-    let mut schema: Value = serde_json::from_slice(&std::fs::read(schema_file()).unwrap()).unwrap();
+    let mut schema: Value = serde_json::from_slice(&std::fs::read(schema_file(REPORT_SCHEMA)).unwrap()).unwrap();
     strict(&mut schema);
     let validator = jsonschema::validator_for(&schema).unwrap();
     validator.iter_errors(report).map(|e| format!("{}: {e}", e.instance_path())).collect()
 }
 
 #[test]
-fn the_published_schema_is_that_of_the_types() {
-    let mut schema = serde_json::to_value(schemars::schema_for!(Report)).unwrap();
-    schema["title"] = REPORT_SCHEMA.into();
-    schema["properties"]["schema"]["const"] = REPORT_SCHEMA.into();
-    if std::env::var_os(WRITE).is_some() {
-        std::fs::write(schema_file(), serde_json::to_string_pretty(&schema).unwrap() + "\n").unwrap();
+fn the_published_schemas_are_those_of_the_types() {
+    for (name, schema) in
+        [(REPORT_SCHEMA, schemars::schema_for!(Report)), (EVENT_SCHEMA, schemars::schema_for!(RunEvent))]
+    {
+        let mut schema = serde_json::to_value(schema).unwrap();
+        schema["title"] = name.into();
+        schema["properties"]["schema"]["const"] = name.into();
+        if std::env::var_os(WRITE).is_some() {
+            let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+            std::fs::write(schema_file(name), text).unwrap();
+        }
+        let published: Value = serde_json::from_slice(&std::fs::read(schema_file(name)).unwrap()).unwrap();
+        assert!(
+            published == schema,
+            "the form of {name} has changed: {WRITE}=1 writes docs/schema/ anew; a field that is gone or means something else needs a new number"
+        );
     }
-    let published: Value = serde_json::from_slice(&std::fs::read(schema_file()).unwrap()).unwrap();
-    assert!(
-        published == schema,
-        "the form of report.json has changed: {WRITE}=1 writes docs/schema/ anew; a field that is gone or means something else needs a new number in REPORT_SCHEMA"
-    );
 }
 
 /// Reports of today are read and written as they are, byte for byte.

@@ -166,11 +166,25 @@ pub struct Verdict {
     pub hint: Option<String>,
 }
 
+impl Code {
+    /// The code as reports write it: `wrong_reply`.
+    #[must_use]
+    pub fn word(self) -> String {
+        serde_json::to_value(self).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+    }
+}
+
 impl Verdict {
     /// True for a pass and nothing else.
     #[must_use]
     pub fn is_pass(&self) -> bool {
         self.outcome == Outcome::Passed
+    }
+
+    /// Whether the guest never came up: such a run says nothing about the function, and counts as a failure of the host.
+    #[must_use]
+    pub fn never_came_up(&self) -> bool {
+        crate::report::never_came_up(self.outcome, self.step.as_deref())
     }
 }
 

@@ -1,40 +1,125 @@
-//! `futon.toml`: limits, machine and client settings of a project. Flags win over it.
+//! What a project's settings are: limits, machine, client, tests. Flags win over them; [`Settings`](crate::settings::Settings) reads them.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use futon_model::{GenType, Limits, Network};
-use serde::Deserialize;
-
-use futon_common::{Error, Result};
+use futon_model::{Base, GenType, Limits, Network};
+use serde::{Deserialize, Serialize};
 
 /// Settings of a project; `docs/config.md` explains every key.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Limits of all waits.
-    pub limits: Limits,
     /// The machine.
     pub machine: MachineConfig,
+    /// How tests are run.
+    pub test: TestConfig,
     /// The test client.
     pub client: ClientConfig,
+    /// Limits of all waits: durations as in 90s or 5m.
+    #[cfg_attr(test, schemars(schema_with = "schema::limits"))]
+    pub limits: Limits,
+    /// The simulated machine.
+    pub gem5: Gem5Config,
 }
 
 /// Settings of the machine.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct MachineConfig {
-    /// Virtual processors; [`MachineConfig::vcpus`] has the default.
+    /// Machine to run on: qemu or gem5.
+    #[cfg_attr(test, schemars(schema_with = "schema::on"))]
+    pub on: Option<OnMachine>,
+    /// The guest: docker or lean.
+    #[cfg_attr(test, schemars(schema_with = "schema::base"))]
+    pub base: Option<Base>,
+    /// Accelerator: auto, kvm or tcg.
+    #[cfg_attr(test, schemars(schema_with = "schema::accel"))]
+    pub accel: Option<AccelWanted>,
+    /// Virtual processors; if not given, machines side by side share the host's.
+    #[cfg_attr(test, schemars(range(min = 1, max = 64)))]
     pub vcpus: Option<u32>,
     /// Memory, MiB.
+    #[cfg_attr(test, schemars(range(min = 128)))]
     pub memory_mib: u32,
-    /// `isolated` or `host`.
+    /// What the guest reaches: isolated (only its exchange) or host.
+    #[cfg_attr(test, schemars(schema_with = "schema::network"))]
     pub network: Network,
-    /// Whether forks under TCG go on as a QEMU that was frozen with the warm base.
+    /// Whether forks under TCG go on as a QEMU that was frozen with the warm base: off or auto.
+    #[cfg_attr(test, schemars(schema_with = "schema::thaw"))]
     pub thaw: Thaw,
+    /// Boot each machine from scratch.
+    pub cold: bool,
+    /// Your own base image; a path from the folder of this file.
+    pub base_image: Option<PathBuf>,
+    /// Your own kernel; a path from the folder of this file.
+    pub kernel: Option<PathBuf>,
+    /// Initrd for your own kernel; a path from the folder of this file.
+    pub initrd: Option<PathBuf>,
+    /// More kernel arguments.
+    pub append: Option<String>,
+}
+
+/// Settings of tests.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct TestConfig {
+    /// Number of machines side by side; if not given, as many as processors and free memory allow.
+    #[cfg_attr(test, schemars(range(min = 1, max = 256)))]
+    pub jobs: Option<u32>,
+    /// If a function does not pass, try again up to so many times.
+    #[cfg_attr(test, schemars(range(max = 10)))]
+    pub retries: u32,
+    /// Stop after the first function that does not pass.
+    pub fail_fast: bool,
+}
+
+/// Settings of the simulated machine; they have no effect on others.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct Gem5Config {
+    /// System to simulate.
+    pub system: Option<String>,
+    /// Parameters of the system, as in {"l2.size" = "2MiB"}.
+    pub params: BTreeMap<String, String>,
+    /// Core for the measured invocations: atomic, timing or o3.
+    pub cpu: Option<String>,
+    /// Core for everything before: atomic or kvm.
+    pub boot_cpu: Option<String>,
+    /// Invocations before the function's checkpoint.
+    pub software_warmup: Option<u64>,
+    /// Discarded invocations on the measured core.
+    pub uarch_warmup: Option<u64>,
+}
+
+/// Machines of a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnMachine {
+    /// QEMU.
+    Qemu,
+    /// gem5.
+    Gem5,
+}
+
+/// Accelerators that can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccelWanted {
+    /// KVM if a probe shows that it helps, else TCG.
+    Auto,
+    /// Always KVM.
+    Kvm,
+    /// QEMU's translator.
+    Tcg,
 }
 
 /// When forks go on as a frozen QEMU.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Thaw {
     /// Never: forks are new processes that take over a saved state.
@@ -46,7 +131,20 @@ pub enum Thaw {
 
 impl Default for MachineConfig {
     fn default() -> Self {
-        Self { vcpus: None, memory_mib: 2048, network: Network::Isolated, thaw: Thaw::Off }
+        Self {
+            on: None,
+            base: None,
+            accel: None,
+            vcpus: None,
+            memory_mib: 2048,
+            network: Network::Isolated,
+            thaw: Thaw::Off,
+            cold: false,
+            base_image: None,
+            kernel: None,
+            initrd: None,
+            append: None,
+        }
     }
 }
 
@@ -70,10 +168,12 @@ impl MachineConfig {
 }
 
 /// Settings of the test client.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ClientConfig {
-    /// Measured invocations per function.
+    /// Measured invocations per function; each must be verified.
+    #[cfg_attr(test, schemars(range(min = 1)))]
     pub invocations: u64,
     /// Warm-up invocations per function.
     pub warmup: u64,
@@ -81,7 +181,8 @@ pub struct ClientConfig {
     pub method: String,
     /// Input of the calls.
     pub input: String,
-    /// How inputs are made.
+    /// How inputs are made: unique, linear or random.
+    #[cfg_attr(test, schemars(schema_with = "schema::gen_type"))]
     pub gen_type: GenType,
 }
 
@@ -91,36 +192,12 @@ impl Default for ClientConfig {
     }
 }
 
-impl Config {
-    /// Reads a configuration file.
-    ///
-    /// # Errors
-    /// When it cannot be read or has an unknown or malformed key.
-    pub fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Error::usage(format!("cannot read {}", path.display())).caused_by(e))?;
-        toml::from_str(&text).map_err(|e| {
-            Error::usage(format!("malformed configuration {}", path.display()))
-                .caused_by(e)
-                .hint("docs/config.md lists all keys")
-        })
-    }
-}
+#[cfg(test)]
+mod schema;
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-
-    #[test]
-    fn keys_are_checked_and_the_rest_is_default() {
-        let config: Config = toml::from_str("[limits]\npull = \"5m\"\n[client]\ninvocations = 3\n").unwrap();
-        assert_eq!(config.limits.pull, Duration::from_secs(300));
-        assert_eq!(config.limits.boot, Limits::default().boot);
-        assert_eq!((config.client.invocations, config.machine.vcpus()), (3, 2));
-        assert!(toml::from_str::<Config>("[limits]\npul = \"5m\"\n").is_err());
-    }
 
     #[test]
     fn machines_side_by_side_share_the_processors_unless_told() {

@@ -9,6 +9,7 @@ mod env;
 mod load;
 mod lock;
 mod plan;
+pub mod settings;
 mod travel;
 mod witness;
 

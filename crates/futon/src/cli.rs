@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 mod calls;
+mod config;
 mod describe;
+mod events;
 mod explicit;
 mod gem5;
 mod investigate;
@@ -17,6 +19,7 @@ mod matrix;
 mod merge;
 mod on;
 mod plan;
+mod report;
 mod resources;
 mod shard;
 
@@ -25,7 +28,9 @@ use futon_model::{GenType, Limits, LoadPlan};
 use crate::commands::default_resources;
 
 pub use calls::{CallArgs, CallsCommand};
+pub use config::ConfigCommand;
 pub use describe::{DescribeArgs, LookArgs, ScaffoldArgs};
+pub use events::{EventsArg, Listeners};
 pub use gem5::{Gem5Args, MeasureArgs, State, StatsCommand};
 pub use investigate::InvestigateArgs;
 pub use list::ListArgs;
@@ -35,6 +40,7 @@ pub use matrix::MatrixArgs;
 pub use merge::MergeArgs;
 pub use on::{On, fake_is_allowed};
 pub use plan::{PlanArgs, RerunArgs};
+pub use report::{ReportCommand, ReportDiffArgs, ReportTrendArgs};
 pub use resources::{DISK_SIZE, ImagesCommand, ResourcePart, ResourcesCommand};
 pub use shard::ShardArgs;
 
@@ -45,6 +51,9 @@ pub struct Cli {
     /// Print only errors and the result
     #[arg(long, short, global = true)]
     pub quiet: bool,
+    /// Profile of futon.toml whose settings win over the others (docs/config.md)
+    #[arg(long, global = true, env = "FUTON_PROFILE", value_name = "NAME", help_heading = "Settings")]
+    pub profile: Option<String>,
     /// What to do
     #[command(subcommand)]
     pub command: Command,
@@ -139,6 +148,12 @@ pub enum Command {
     /// Read statistics and draw charts of simulated invocations
     #[command(subcommand)]
     Stats(StatsCommand),
+    /// Show the settings in effect, or their schema
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Compare stored reports
+    #[command(subcommand)]
+    Report(ReportCommand),
     /// Run any script in the guest and collect what it uploads
     Exec(ExecArgs),
     /// Serve a folder like the exchange does: downloads and uploads
@@ -184,6 +199,9 @@ impl Command {
             Self::Load(a) => a.output.json,
             Self::Exec(a) => a.json,
             Self::Describe(a) => a.json,
+            Self::Report(ReportCommand::Diff(a)) => a.json,
+            Self::Report(ReportCommand::Trend(a)) => a.json,
+            Self::Config(ConfigCommand::Show(a)) => a.test.output.json,
             Self::Resources(ResourcesCommand::List { json, .. })
             | Self::Images(ImagesCommand::List { json, .. })
             | Self::Calls(CallsCommand::Check { json, .. })
@@ -328,6 +346,8 @@ pub struct RunArgs {
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub events: EventsArg,
     /// The machine
     #[command(flatten)]
     pub machine: MachineArgs,
@@ -353,6 +373,8 @@ pub struct OutputArgs {
     /// Write a JUnit report
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    #[command(flatten)]
+    pub events: EventsArg,
     /// Folder for working directories and reports [default: runs/TIME]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -379,6 +401,9 @@ pub struct TestArgs {
     /// If a function does not pass, try again up to N times; if it passes then, it is flaky
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10))]
     pub retries: u32,
+    /// Run each function N times and report how often it fails, with a 95% interval; passes only if all do
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000), conflicts_with_all = ["retries", "accept"])]
+    pub stress: Option<u32>,
     /// Fork from machines that have already pulled the function's images, by digest; they are made on first use, and the report says so
     #[arg(long)]
     pub from_cache: bool,
@@ -425,6 +450,8 @@ pub struct ExecArgs {
     /// Print the report as JSON
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub events: EventsArg,
     /// The machine
     #[command(flatten)]
     pub machine: MachineArgs,

@@ -20,6 +20,10 @@ fn main() -> ExitCode {
     }
     commands::prepare_process();
     let mut ui = Ui::new(cli.quiet, cli.command.prints_json());
+    if let Err(e) = ui.listen(&cli.command.listeners()) {
+        ui.error(&e);
+        return e.exit_code().into();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {
@@ -29,10 +33,11 @@ fn main() -> ExitCode {
     };
     let result = runtime.block_on(async {
         let cancel = commands::cancel_on_signals();
-        commands::dispatch(cli.command, &mut ui, cancel).await
+        commands::dispatch(cli, &mut ui, cancel).await
     });
     // What still blocks in the background (a read from the terminal) must not keep the program.
     runtime.shutdown_background();
+    ui.finish();
     match result {
         Ok(code) => code.into(),
         Err(e) => {

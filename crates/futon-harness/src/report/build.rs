@@ -1,5 +1,6 @@
 //! From records and judgements to `report.json` and `report.html`.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -7,11 +8,12 @@ use std::time::{Duration, SystemTime};
 use futon_common::{Context, Result};
 use futon_model::{
     Accelerator, CompanionReport, EventKind, ExitCode, FunctionReport, GuestEvent, LoadReport, MachineReport, Outcome,
-    Plan, REPORT_SCHEMA, Report, SimulationReport, Summary, Verdict, steps,
+    Plan, REPORT_SCHEMA, Report, SimulationReport, StressReport, Summary, steps,
 };
 use futon_workdir::WorkDir;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use report_diff::rate;
 use serde::{Deserialize, Serialize};
 
 use super::html::html_page;
@@ -58,7 +60,7 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
     let tails = |path: &Path| if passed { Tails::default() } else { tails::read(path) };
     let console_tail = tails(&workdir.results().join("console.log")).tail;
     let container = tails(&workdir.uploads().join("container.log"));
-    if never_came_up(&verdict) && console_tail.is_empty() {
+    if verdict.never_came_up() && console_tail.is_empty() {
         verdict.hint = Some(SILENT.into());
     }
     let mut remarks = plan.remarks.clone();
@@ -71,6 +73,7 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
     }
     FunctionReport {
         name: plan.function.clone(),
+        run: None,
         image: plan.images.first().map(|i| i.reference.to_string()),
         digests: plan.images.clone(),
         cell: workdir.cell(),
@@ -82,6 +85,7 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
         load,
         companions: companions(events),
         attempts: 1,
+        earlier: Vec::new(),
         remarks,
         duration_ms: u64::try_from(meta.duration.as_millis()).unwrap_or(u64::MAX),
         folder: workdir.results().display().to_string(),
@@ -120,16 +124,11 @@ fn companions(events: &[futon_model::Event]) -> Vec<CompanionReport> {
 const SILENT: &str = "the console is empty: does the kernel have a driver for the serial port (SERIAL_8250_CONSOLE), \
                       and console=ttyS0 on its command line?";
 
-/// A guest that never came up says nothing about its function: it counts as a host failure.
-pub(super) fn never_came_up(verdict: &Verdict) -> bool {
-    matches!(verdict.outcome, Outcome::TimedOut | Outcome::Crashed) && verdict.step.as_deref() == Some(steps::BOOT)
-}
-
 /// Gathers function reports.
 #[must_use]
 pub fn report(functions: Vec<FunctionReport>, started: SystemTime, duration: Duration) -> Report {
     let count = |wanted: &[Outcome]| functions.iter().filter(|f| wanted.contains(&f.verdict.outcome)).count();
-    let early = functions.iter().filter(|f| never_came_up(&f.verdict)).count();
+    let early = functions.iter().filter(|f| f.verdict.never_came_up()).count();
     let summary = Summary {
         total: functions.len(),
         passed: count(&[Outcome::Passed]),
@@ -146,8 +145,46 @@ pub fn report(functions: Vec<FunctionReport>, started: SystemTime, duration: Dur
         duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
         cpu_ms: own_cpu_ms(),
         summary,
+        stress: stress(&functions),
         functions,
     }
+}
+
+/// How often each function that was run many times failed.
+fn stress(functions: &[FunctionReport]) -> Vec<StressReport> {
+    let mut found: Vec<StressReport> = Vec::new();
+    for f in functions.iter().filter(|f| f.run.is_some()) {
+        let at = found.iter().position(|known| known.function == f.name).unwrap_or_else(|| {
+            found.push(StressReport {
+                function: f.name.clone(),
+                judged: 0,
+                failed: 0,
+                no_verdict: 0,
+                failure_rate: None,
+                interval: None,
+                codes: BTreeMap::new(),
+            });
+            found.len() - 1
+        });
+        let of = &mut found[at];
+        match ExitCode::of(&f.verdict) {
+            ExitCode::Passed => of.judged += 1,
+            ExitCode::Failed if f.verdict.outcome != Outcome::NotRun => {
+                of.judged += 1;
+                of.failed += 1;
+            }
+            _ => of.no_verdict += 1,
+        }
+        if !f.verdict.is_pass() {
+            *of.codes.entry(f.verdict.code.word()).or_default() += 1;
+        }
+    }
+    for of in &mut found {
+        let rate = rate(of.failed, of.judged);
+        of.failure_rate = rate.map(|rate| rate.rate);
+        of.interval = rate.map(|rate| [rate.low, rate.high]);
+    }
+    found
 }
 
 /// Processor time of this process so far, milliseconds: user and system (getrusage(2)).
@@ -170,7 +207,11 @@ pub fn write_report(folder: &Path, report: &Report) -> Result<()> {
     write_whole(&folder.join("report.html"), html_page(report, &place).as_bytes())
 }
 
-fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
+/// Writes a file completely or not at all.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;

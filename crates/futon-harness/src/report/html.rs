@@ -8,8 +8,7 @@ use futon_common::text::duration;
 use futon_model::{FunctionReport, InvocationReport, Outcome, Proof, Report, StepReport, steps};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::build::never_came_up;
-use super::table::summary_line;
+use super::table::{stress_line, summary_line};
 
 /// Files of a results folder that a reader wants, and what they are.
 const FILES: [(&str, &str); 6] = [
@@ -41,6 +40,7 @@ pub(super) fn html_page(report: &Report, folder: &Path) -> String {
             body {
                 h1 { (summary_line(report)) }
                 p.faint { (report.started) " · futon " (report.futon) " · exit status " (report.summary.exit_code) }
+                @for stress in &report.stress { p { b { (stress_line(stress)) } } }
                 (overview(report, longest))
                 (legend(report))
                 @if folder.join(CHARTS).is_file() { p { a href=(CHARTS) { "charts of the simulated invocations" } } }
@@ -58,7 +58,7 @@ fn overview(report: &Report, longest: u64) -> Markup {
             tbody {
                 @for f in &report.functions {
                     tr {
-                        td { a href={ "#" (f.name) } { (f.name) } }
+                        td { a href={ "#" (anchor(f)) } { (f.label()) } }
                         td { (badge(f)) @if f.proof == Proof::Log { " " span.faint { "log only" } } }
                         td.number { (duration(f.duration_ms)) }
                         td { @if let Some(calls) = &f.invocations { (calls.verified) " of " (calls.planned) } }
@@ -70,13 +70,18 @@ fn overview(report: &Report, longest: u64) -> Markup {
     }
 }
 
+/// The name of a function's place on the page.
+fn anchor(f: &FunctionReport) -> String {
+    f.label().replace(' ', "-")
+}
+
 /// The word for an outcome, coloured; a pass on a later attempt is flaky.
 fn badge(f: &FunctionReport) -> Markup {
     let class = match f.verdict.outcome {
         Outcome::Passed if f.is_flaky() => "odd",
         Outcome::Passed => "good",
         Outcome::Infra | Outcome::NotRun => "odd",
-        _ if never_came_up(&f.verdict) => "odd",
+        _ if f.verdict.never_came_up() => "odd",
         Outcome::Failed | Outcome::TimedOut | Outcome::Crashed => "bad",
     };
     let word = f.verdict.outcome.word().replace('_', " ");
@@ -118,14 +123,20 @@ fn legend(report: &Report) -> Markup {
 fn details(f: &FunctionReport, folder: &Path) -> Markup {
     html! {
         details open[!f.verdict.is_pass() || f.load.is_some()] {
-            summary { b { (f.name) } " " (badge(f)) " " span.faint { (duration(f.duration_ms)) } }
+            summary { b { (f.label()) } " " (badge(f)) " " span.faint { (duration(f.duration_ms)) } }
             // Inside a folded section: a link to it unfolds the section.
-            p id=(f.name) {
+            p id=(anchor(f)) {
                 @if let Some(step) = &f.verdict.step { b { (step) ": " } }
                 (f.verdict.why)
-                " " code { (code_of(f)) }
+                " " code { (f.verdict.code.word()) }
             }
             @if let Some(hint) = &f.verdict.hint { p { b { "hint: " } (hint) } }
+            @for (number, attempt) in (1..).zip(&f.earlier) {
+                p {
+                    b { "attempt " (number) ": " } (attempt.line()) " " code { (attempt.code.word()) }
+                    " " span.faint { (duration(attempt.duration_ms)) } " " code { (attempt.folder) }
+                }
+            }
             @for remark in &f.remarks { p { b { "note: " } (remark) } }
             @if let Some(load) = &f.load { (super::load::section(load)) }
             @else if let Some(calls) = &f.invocations { (invocations(calls)) }
@@ -154,11 +165,6 @@ fn details(f: &FunctionReport, folder: &Path) -> Markup {
             }
         }
     }
-}
-
-/// The verdict's code, as in `report.json`.
-fn code_of(f: &FunctionReport) -> String {
-    serde_json::to_value(f.verdict.code).ok().and_then(|code| code.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn proof(proof: Proof) -> &'static str {

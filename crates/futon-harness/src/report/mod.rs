@@ -6,8 +6,10 @@ mod junit;
 mod load;
 mod table;
 mod tails;
+mod trend;
 
-pub use build::{RunMeta, function_report, report, write_report};
+pub use build::{RunMeta, function_report, report, write_report, write_whole};
 pub use junit::junit;
-pub use table::{step_line, summary_line};
+pub use table::{step_line, stress_line, summary_line};
 pub use tails::TAIL_SHOWN;
+pub use trend::{rate_words, trend_page};

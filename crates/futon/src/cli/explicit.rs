@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use super::{Command, MachineArgs, WarmCommand};
+use super::{Command, ConfigCommand, MachineArgs, WarmCommand};
 
 /// The ids of the arguments that the command line of the innermost command has.
 fn on_the_command_line(matches: &ArgMatches) -> BTreeSet<String> {
@@ -23,6 +23,7 @@ fn on_the_command_line(matches: &ArgMatches) -> BTreeSet<String> {
 pub fn note(command: &mut Command, matches: &ArgMatches) {
     if let Some(machine) = machine(command) {
         machine.explicit = on_the_command_line(matches);
+        machine.typed = machine.explicit.clone();
     }
 }
 
@@ -35,6 +36,7 @@ fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
         Command::List(args) => &mut args.machine,
         Command::Plan(args) => &mut args.test.machine,
         Command::Measure(args) => &mut args.test.machine,
+        Command::Config(ConfigCommand::Show(args)) => &mut args.test.machine,
         Command::Load(args) => &mut args.machine,
         Command::Exec(args) => &mut args.machine,
         Command::Describe(args) => &mut args.look.machine,
@@ -51,6 +53,8 @@ fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
         | Command::Rerun(_)
         | Command::Investigate(_)
         | Command::Stats(_)
+        | Command::Report(_)
+        | Command::Config(ConfigCommand::Schema)
         | Command::Serve(_)
         | Command::Completions { .. }
         | Command::Guard(_)

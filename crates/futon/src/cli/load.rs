@@ -115,6 +115,7 @@ impl LoadArgs {
             all: false,
             jobs: Some(1),
             retries: 0,
+            stress: None,
             from_cache: false,
             fail_fast: false,
             shards: ShardArgs::default(),

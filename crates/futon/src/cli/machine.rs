@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
+use futon_workdir::settings::Settings;
 use serde::{Deserialize, Serialize};
 
 use super::{Gem5Args, On, ResourcesArg, on};
@@ -62,6 +64,14 @@ pub struct MachineArgs {
     #[arg(skip)]
     #[serde(skip)]
     pub explicit: BTreeSet<String>,
+    /// The same without those that stand for a setting of the project
+    #[arg(skip)]
+    #[serde(skip)]
+    pub typed: BTreeSet<String>,
+    /// The project's settings, once they are read
+    #[arg(skip)]
+    #[serde(skip)]
+    pub settings: Option<Arc<Settings>>,
 }
 
 /// `futon warm`.

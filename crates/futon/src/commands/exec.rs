@@ -16,13 +16,13 @@ use super::project::{store_for, tools};
 use super::run::run_one;
 use super::rundir::run_folder;
 use crate::cli::ExecArgs;
-use crate::ui::Ui;
+use crate::ui::{Told, Ui};
 
 /// Runs a script of the user's.
 pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     let resources = &args.resources.resources;
     let script = read_text(&args.script, "name a script: any text file, with or without `#!`")?;
-    let mut config = settings(None)?;
+    let mut config = settings(&args.machine, None)?;
     set_limits(&mut config.limits, &args.limits);
     super::machine::apply(&args.machine, &mut config);
     let prepared = prepare(&args.machine, resources, &config, Purpose::Fork, ui, &cancel).await?;
@@ -61,11 +61,13 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     };
     let workdir = WorkDir::create(&folder.join(&name), &contents)?;
     let started = SystemTime::now();
+    ui.tell(&Told::RunStarted { functions: std::slice::from_ref(&name), machine: &prepared.machine.report() });
     let function = run_one(&workdir, &*prepared.machine, Some(store), ui, cancel).await?;
     // The disk is of no use after the run; the results stay.
     let _ = fs::remove_file(workdir.disk());
     let report = report(vec![function], started, started.elapsed().unwrap_or_default());
     write_report(&folder, &report)?;
+    ui.tell(&Told::RunEnded { report: &report, folder: &folder });
     if let Some(out) = &args.out {
         copy_uploads(&workdir, out)?;
     }

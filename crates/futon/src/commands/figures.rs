@@ -7,7 +7,7 @@ use gem5_stats::{Interval, Row, interval, paired};
 use serde_json::json;
 
 /// What is measured of a run: the mean over its calls.
-const METRICS: [(&str, &str); 10] = [
+pub(super) const METRICS: [(&str, &str); 10] = [
     ("instructions", "per call"),
     ("cycles", "per call"),
     ("cpi", "cycles per instruction"),

@@ -6,15 +6,23 @@ use std::time::Duration;
 use futon_common::{Context, Error, Result};
 use futon_model::Limits;
 use futon_resources::source_root;
-use futon_workdir::config::Config;
+use futon_workdir::config::{ClientConfig, Config};
 
-/// Settings from a given file, or from `futon.toml` if it exists.
-pub fn settings(path: Option<&Path>) -> Result<Config> {
-    match path {
-        Some(path) => Config::read(path),
-        None if Path::new("futon.toml").is_file() => Config::read(Path::new("futon.toml")),
-        None => Ok(Config::default()),
-    }
+use crate::cli::{ClientArgs, MachineArgs};
+
+/// The project's settings, for one function or for all; no flag is over them yet.
+pub fn settings(machine: &MachineArgs, function: Option<&str>) -> Result<Config> {
+    let Some(settings) = &machine.settings else { return Ok(Config::default()) };
+    function.map_or_else(|| settings.config(), |name| settings.config_of(name))
+}
+
+/// Puts the client's flags over the settings.
+pub fn set_client(settings: &mut ClientConfig, flags: &ClientArgs) {
+    settings.invocations = flags.invocations.unwrap_or(settings.invocations);
+    settings.warmup = flags.warmup.unwrap_or(settings.warmup);
+    settings.method = flags.method.clone().unwrap_or_else(|| settings.method.clone());
+    settings.input = flags.input.clone().unwrap_or_else(|| settings.input.clone());
+    settings.gen_type = flags.gen_type.unwrap_or(settings.gen_type);
 }
 
 /// Puts limits from the command line over others.

@@ -137,6 +137,9 @@ fn apply_defaults(args: &mut TestArgs) -> Result<()> {
     if !discarded {
         gem5.uarch_warmup = DISCARDED;
     }
+    if args.stress.is_some() {
+        return Err(Error::usage("--stress: a measurement has its own number of runs").hint("--runs N"));
+    }
     if args.client.warmup.is_some() {
         return Err(Error::usage("--warmup and --software-warmup mean the same").hint("give --software-warmup"));
     }

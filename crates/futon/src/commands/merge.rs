@@ -33,7 +33,7 @@ pub fn merge(args: &MergeArgs, ui: &mut Ui) -> Result<ExitCode> {
     let kind = merged.suite.machine.clone();
     let report = write(merged, &args.out, ui)?;
     if let Some(path) = &args.junit {
-        fs::write(path, junit(&report)).context(|| format!("cannot write {}", path.display()))?;
+        fs::write(path, junit(&report)?).context(|| format!("cannot write {}", path.display()))?;
     }
     if let Some(path) = &args.record_timings {
         record(path, &kind, &report.functions)?;
@@ -74,7 +74,7 @@ fn write(merged: Merged, out: &Path, ui: &mut Ui) -> Result<Report> {
     }
     let mut report = report(functions, SystemTime::now(), Duration::from_millis(duration_ms));
     (report.started, report.cpu_ms) = (started, cpu_ms);
-    super::suite::open_run(out, &suite)?;
+    super::suite::open_run(out, Some(&suite))?;
     write_report(out, &report)?;
     close_run(out, suite, &report.functions)?;
     drawn?;

@@ -5,10 +5,12 @@ mod calls;
 mod cell;
 mod check;
 mod completions;
+mod config;
 mod describe;
 mod doctor;
 mod exec;
 mod figures;
+mod flags;
 mod gem5;
 pub mod given;
 pub mod guard;
@@ -25,6 +27,7 @@ mod merge;
 mod places;
 mod plan;
 mod project;
+mod report;
 mod rerun;
 mod resources;
 mod room;
@@ -32,6 +35,7 @@ mod run;
 mod rundir;
 mod scaffold;
 mod serve;
+mod settings;
 mod setup;
 mod shell;
 mod signals;
@@ -40,6 +44,7 @@ mod stored;
 mod stored_images;
 mod suite;
 mod test;
+mod unrun;
 mod warm;
 
 use futon_common::Result;
@@ -47,14 +52,16 @@ use futon_gem5::Goal;
 use futon_model::ExitCode;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{Command, On};
+use crate::cli::{Cli, Command, On};
 use crate::ui::Ui;
 
 pub use places::default_resources;
 pub use signals::{cancel_on_signals, prepare_process};
 
 /// Does what the command says.
-pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+pub async fn dispatch(cli: Cli, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    let Cli { mut command, profile, .. } = cli;
+    settings::fill(&mut command, profile.as_deref())?;
     match command {
         Command::Doctor(args) => doctor::doctor(&args, ui).await,
         Command::Resources(command) => resources::resources(command, ui, &cancel).await,
@@ -82,6 +89,8 @@ pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) 
         }
         Command::Measure(args) => measure::measure(args, ui, cancel).await,
         Command::Stats(command) => stats::stats(&command, ui),
+        Command::Config(command) => config::config(&command, profile.as_deref(), ui),
+        Command::Report(command) => report::report(&command, ui),
         Command::Exec(args) => exec::exec(&args, ui, cancel).await,
         Command::Serve(args) => serve::serve(&args, ui, cancel).await,
         Command::Warm(command) => warm::warm(command, ui, &cancel).await,

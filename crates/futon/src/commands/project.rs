@@ -17,7 +17,8 @@ use lean_bundle::{Bundle, BundleContainer, BundleNetwork, RefusedKey, lean_netwo
 
 use super::calls;
 use super::describe;
-use super::given::{compose_path, named_files, read_text, set_limits, settings};
+use super::flags::Flags;
+use super::given::{compose_path, named_files, read_text};
 use super::machine::Prepared;
 use super::places::{digests, store};
 use crate::cli::{ClientArgs, MachineArgs, On, ProjectArgs};
@@ -29,6 +30,8 @@ pub struct Project {
     pub compose: Compose,
     /// Settings, with the flags over them.
     pub config: Config,
+    /// Settings of functions that have some of their own, by the function's name, with the flags over them.
+    own: BTreeMap<String, Config>,
     template: Option<(PathBuf, String)>,
     pub(super) files: Vec<(String, PathBuf)>,
     /// Calls that the flags declare.
@@ -57,19 +60,9 @@ impl Project {
         if args.whole {
             compose.start_all();
         }
-        let mut config = settings(args.config.as_deref())?;
-        set_limits(&mut config.limits, &args.limits);
-        super::machine::apply(machine, &mut config);
-        let c = &mut config.client;
-        c.invocations = client.invocations.unwrap_or(c.invocations);
-        c.warmup = client.warmup.unwrap_or(c.warmup);
-        c.method = client.method.clone().unwrap_or_else(|| c.method.clone());
-        c.input = client.input.clone().unwrap_or_else(|| c.input.clone());
-        c.gen_type = client.gen_type.unwrap_or(c.gen_type);
-        super::gem5::apply_client(machine, client, &mut config)?;
-        if config.client.invocations == 0 {
-            return Err(Error::usage("0 invocations prove nothing").hint("-n takes a number of at least 1"));
-        }
+        let flags = Flags { project: args, client, machine };
+        let config = flags.over(None)?;
+        let own = flags.of_functions(&compose)?;
         let template = match &args.template {
             Some(path) => Some((path.clone(), read_text(path, "--template takes a file path")?)),
             None => None,
@@ -84,6 +77,7 @@ impl Project {
         Ok(Self {
             compose,
             config,
+            own,
             template,
             files,
             given,
@@ -95,6 +89,18 @@ impl Project {
             schemas: Mutex::default(),
             resources: resources.to_owned(),
         })
+    }
+
+    /// The settings of one function.
+    pub fn config_of(&self, function: &str) -> &Config {
+        self.own.get(function).unwrap_or(&self.config)
+    }
+
+    /// Gives each of so many machines that run side by side its share of the host's processors.
+    pub fn share(&mut self, processors: usize, machines: usize) {
+        for config in self.own.values_mut().chain([&mut self.config]) {
+            config.machine.share(processors, machines);
+        }
     }
 
     /// The compose file's selection for one function.
@@ -146,7 +152,7 @@ impl Project {
             return Ok(sheet.clone());
         }
         let reflected = self.reflected(selection);
-        let (given, config) = (self.given.as_ref(), &self.config);
+        let (given, config) = (self.given.as_ref(), self.config_of(&selection.name));
         let made = calls::sheet(&self.compose, selection, given, client, config, self.simulated, reflected)?;
         let made = made.map(Arc::new);
         known.insert(selection.name.clone(), made.clone());
@@ -345,7 +351,7 @@ impl Project {
             seed: client.seed,
             sheet: sheet.as_deref(),
             load: client.load.as_ref(),
-            ..self.request(prepared, store, script)
+            ..self.request(&selection.name, prepared, store, script)
         };
         let mut plan = function_plan(&selection, &request)?;
         if sheet.is_some() && self.reflected(&selection).is_some() {
@@ -362,19 +368,21 @@ impl Project {
         store: Option<&Arc<ImageStore>>,
     ) -> Result<(Plan, Arc<Selection>)> {
         let selection = self.selection(name)?;
-        let request = PlanRequest { describes: true, ..self.request(prepared, store, ScriptKind::Own) };
+        let request =
+            PlanRequest { describes: true, ..self.request(&selection.name, prepared, store, ScriptKind::Own) };
         Ok((function_plan(&selection, &request)?, selection))
     }
 
     fn request<'a>(
         &'a self,
+        function: &str,
         prepared: &Prepared,
         store: Option<&'a Arc<ImageStore>>,
         script: ScriptKind,
     ) -> PlanRequest<'a> {
         let machine = prepared.machine.report();
         PlanRequest {
-            config: &self.config,
+            config: self.config_of(function),
             machine: machine.kind,
             base_image: machine.base_image,
             kernel: machine.kernel,

@@ -51,7 +51,7 @@ pub async fn as_job(
     let chosen = choose(run, names)?;
     let (first, _) = &chosen[0];
     let flags = flags(first)?;
-    let mut config = settings(None)?;
+    let mut config = settings(&flags, None)?;
     let plan = &first.plan().machine;
     config.machine.vcpus = Some(plan.vcpus).filter(|count| *count > 0);
     config.machine.memory_mib = plan.memory_mib;

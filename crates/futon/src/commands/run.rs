@@ -9,7 +9,7 @@ use futon_common::{Context, Result};
 use futon_harness::report::{RunMeta, function_report, report, write_report};
 use futon_harness::run::{RunSetup, run as run_engine};
 use futon_machine::Machine;
-use futon_model::{Base, ExitCode, FunctionReport, MachineKind};
+use futon_model::{Base, ExitCode, FunctionReport, MachineKind, Turn};
 use futon_workdir::{FolderLock, WorkDir};
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use super::machine::{Purpose, prepare};
 use super::project::store_for;
 use super::stored::recall;
 use crate::cli::{BaseArg, On, RunArgs};
-use crate::ui::Ui;
+use crate::ui::{Told, Ui};
 
 /// Runs and judges what a working directory holds.
 pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
@@ -29,7 +29,7 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
     let workdir = WorkDir::open(&args.dir)?;
     let _lock = FolderLock::take(&args.dir, "futon run")?;
     let resources = &args.resources.resources;
-    let mut config = settings(None)?;
+    let mut config = settings(&args.machine, None)?;
     // The plan says which machine it was made for; flags may still say otherwise.
     config.machine.vcpus = Some(workdir.plan().machine.vcpus);
     config.machine.memory_mib = workdir.plan().machine.memory_mib;
@@ -52,16 +52,19 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
         let _ = fs::remove_file(workdir.disk());
     }
     let started = SystemTime::now();
+    let names = [workdir.plan().function.clone()];
+    ui.tell(&Told::RunStarted { functions: &names, machine: &prepared.machine.report() });
     let function =
         run_one(&workdir, &*prepared.machine, Some(Arc::new(store_for(resources, &prepared)?)), ui, cancel).await?;
     let report = report(vec![function], started, started.elapsed().unwrap_or_default());
     write_report(&workdir.results(), &report)?;
+    ui.tell(&Told::RunEnded { report: &report, folder: &workdir.results() });
     ui.result(&report)?;
     super::gem5::gather(&report.functions, &workdir.results(), ui)?;
     Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))
 }
 
-/// Makes one run with progress, and judges it.
+/// Makes one run with progress, and judges it. Who listens hears of all but the report, which the caller writes.
 pub async fn run_one(
     workdir: &WorkDir,
     machine: &dyn Machine,
@@ -69,23 +72,37 @@ pub async fn run_one(
     ui: &mut Ui,
     cancel: CancellationToken,
 ) -> Result<FunctionReport> {
-    ui.start(&workdir.plan().function);
-    let function = run_beside(workdir, machine, store, ui, cancel).await;
+    let turn = Turn::first(&workdir.plan().function);
+    ui.start(&turn.function);
+    let function = run_beside(workdir, machine, store, Some(&turn), ui, cancel).await;
+    if let Ok(report) = &function {
+        ui.tell(&Told::Ended { turn: &turn, report });
+    }
     ui.stop();
     function
 }
 
-/// Makes one run, perhaps beside others whose progress is shown together, and judges it.
+/// Makes one run, perhaps beside others whose progress is shown together, and judges it. `turn` is which run of the function it is to those
+/// who listen; they hear nothing of a run without it, which only prepares others.
 pub async fn run_beside(
     workdir: &WorkDir,
     machine: &dyn Machine,
     store: Option<Arc<ImageStore>>,
+    turn: Option<&Turn>,
     ui: &Ui,
     cancel: CancellationToken,
 ) -> Result<FunctionReport> {
-    let name = workdir.plan().function.clone();
-    ui.begin(workdir.plan());
-    let mut sink = |event: &futon_model::Event| ui.event(&name, event);
+    let name = turn.map_or_else(|| workdir.plan().function.clone(), Turn::to_string);
+    ui.begin(&name, workdir.plan());
+    if let Some(turn) = turn {
+        ui.tell(&Told::Started(turn));
+    }
+    let mut sink = |event: &futon_model::Event| {
+        let moved = ui.event(&name, event);
+        if let Some(turn) = turn {
+            ui.tell(&Told::Event { turn, event, moved });
+        }
+    };
     let record = run_engine(RunSetup { plan: workdir.plan(), workdir, machine, store, cancel, sink: &mut sink }).await;
     ui.forget(&name);
     let meta = RunMeta {

@@ -18,6 +18,12 @@ use crate::ui::Ui;
 
 /// Makes the checkpoint of each function: booted, started, warmed up.
 pub async fn setup(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    if args.output.events.events.is_some() {
+        return Err(Error::usage("--events has no effect here: setup gives no verdicts").hint("leave it out"));
+    }
+    if args.stress.is_some() {
+        return Err(Error::usage("--stress has no effect here: a function has one checkpoint").hint("leave it out"));
+    }
     let resources = &args.resources.resources;
     let project = Project::read(&args.project, &args.client, &args.machine, resources)?;
     let names = project.names(&args.names, args.all, args.list.as_deref(), &args.client)?;

@@ -27,7 +27,7 @@ pub async fn shell(args: &ShellArgs, ui: &mut Ui, cancel: CancellationToken) -> 
     if let Some(run) = &args.run {
         return super::hold::hold(run, args, ui, cancel).await;
     }
-    let mut config = settings(None)?;
+    let mut config = settings(&args.machine, None)?;
     super::machine::apply(&args.machine, &mut config);
     let console = Console::default();
     let machine: QemuMachine =

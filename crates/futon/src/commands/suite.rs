@@ -188,11 +188,11 @@ pub fn record(file: &Path, kind: &str, functions: &[FunctionReport]) -> Result<(
 ///
 /// # Errors
 /// When the folder cannot be written.
-pub fn open_run(out: &Path, suite: &Suite) -> Result<()> {
-    for old in ["report.json", "report.html"] {
+pub fn open_run(out: &Path, suite: Option<&Suite>) -> Result<()> {
+    for old in ["report.json", "report.html", futon_cells::SUITE_FILE] {
         let _ = fs::remove_file(out.join(old));
     }
-    suite.write(out)
+    suite.map_or(Ok(()), |suite| suite.write(out))
 }
 
 /// Notes in the manifest what a run's results are.

@@ -8,12 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use futon_cells::{Shard, Suite as Manifest};
-use futon_common::text::one_line;
 use futon_common::{Context, Error, Result};
 use futon_gem5::Goal;
 use futon_harness::report::{junit, report, write_report};
 use futon_machine::Machine;
-use futon_model::{Code, ExitCode, FunctionReport, MachineReport, Outcome, Proof, Report, Verdict};
+use futon_model::{Attempt, ExitCode, FunctionReport, Report, Turn};
 use futon_qemu::QemuMachine;
 use futon_workdir::FolderLock;
 use futures_util::{StreamExt, TryFutureExt, TryStreamExt, stream};
@@ -28,9 +27,10 @@ use super::run::run_beside;
 use super::rundir::{RunFolder, run_folder};
 use super::stored::remember;
 use super::suite::{SuiteParts, check_recording, close_run, open_run, record};
+use super::unrun::{could_not_run, not_run};
 use super::warm::with_images;
 use crate::cli::{BaseArg, On, TestArgs};
-use crate::ui::Ui;
+use crate::ui::{Told, Ui};
 
 /// Tests functions, as many side by side as there is room for, and says how each ended.
 pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
@@ -80,9 +80,11 @@ pub async fn run_all(
         ui.line(&format!("shard {}: {} of {} functions", parts.shard, names.len(), parts.len()));
     }
     let on_qemu = args.machine.on == On::Qemu;
-    let jobs = side_by_side(jobs(args, &project, on_qemu).min(names.len()), on_qemu, ui).await?;
+    // Without --stress there is one run of each function, without a number.
+    let runs: Vec<Option<u32>> = args.stress.map_or_else(|| vec![None], |runs| (1..=runs).map(Some).collect());
+    let jobs = side_by_side(jobs(args, &project, on_qemu).min(names.len() * runs.len()), on_qemu, ui).await?;
     if on_qemu {
-        project.config.machine.share(processors(), jobs);
+        project.share(processors(), jobs);
     }
     let purpose = if goal == Goal::Test { Purpose::Fork } else { Purpose::Simulate(goal) };
     let prepared = prepare(&args.machine, resources, &project.config, purpose, ui, &cancel).await?;
@@ -93,6 +95,8 @@ pub async fn run_all(
         run_folder(args.output.out.as_deref(), if args.client.load.is_some() { "futon load" } else { "futon test" })?;
     let store = Arc::new(store_for(resources, &prepared)?);
     let started = SystemTime::now();
+    let called = names.iter().map(|name| Ok(project.selection(name)?.name.clone())).collect::<Result<Vec<_>>>()?;
+    ui.tell(&Told::RunStarted { functions: &called, machine: &prepared.machine.report() });
     let looks = describe::Looks { project: &project, prepared: &prepared, resources, store: &store, cancel: &cancel };
     let asked = describe::ask_all(&names, &looks, &args.client, &out, ui).await?;
     let known: Vec<String> = names.iter().filter(|name| !asked.contains_key(*name)).cloned().collect();
@@ -104,8 +108,9 @@ pub async fn run_all(
     ui.start("the inputs of each result");
     let manifest = parts.manifest(&project, &prepared, &args.client, &store);
     ui.stop();
-    let manifest = manifest?;
-    open_run(&out, &manifest)?;
+    // Many runs of one function are no part of a suite that others could complete.
+    let manifest = if args.stress.is_some() { None } else { Some(manifest?) };
+    open_run(&out, manifest.as_ref())?;
     let suite = Suite {
         args,
         project: &project,
@@ -117,15 +122,18 @@ pub async fn run_all(
         cancel,
         failed: AtomicBool::new(false),
     };
-    ui.start(&if jobs > 1 { format!("{} functions, {jobs} at a time", names.len()) } else { names.join(", ") });
+    let what = if jobs > 1 { format!("{} functions, {jobs} at a time", names.len()) } else { names.join(", ") };
+    ui.start(&args.stress.map_or_else(|| what.clone(), |runs| format!("{what}, {runs} runs each")));
     let shown: &Ui = ui;
-    let mut functions: Vec<(usize, FunctionReport)> = stream::iter(order(&weights, jobs))
-        .map(|place| suite.function(&names[place], shown).map_ok(move |report| (place, report)))
+    let order = order(&weights, jobs);
+    let turns = runs.iter().flat_map(|run| order.iter().map(move |place| (*place, *run)));
+    let mut functions: Vec<((usize, Option<u32>), FunctionReport)> = stream::iter(turns)
+        .map(|turn| suite.function(&names[turn.0], turn.1, shown).map_ok(move |report| (turn, report)))
         .buffer_unordered(jobs)
         .try_collect()
         .await?;
     ui.stop();
-    functions.sort_by_key(|(place, _)| *place);
+    functions.sort_by_key(|(turn, _)| *turn);
     let functions = functions.into_iter().map(|(_, report)| report).collect();
     let report = report(functions, started, started.elapsed().unwrap_or_default());
     // Before the report, which has a link to the charts.
@@ -134,16 +142,19 @@ pub async fn run_all(
     if let Some(path) = &args.shards.record_timings {
         record(path, &parts.kind, &report.functions)?;
     }
+    ui.tell(&Told::RunEnded { report: &report, folder: &out });
     drawn?;
     Ok((report, out))
 }
 
 /// Writes the reports, and then into the manifest what they are.
-fn keep(args: &TestArgs, out: &Path, report: &Report, manifest: Manifest) -> Result<()> {
+fn keep(args: &TestArgs, out: &Path, report: &Report, manifest: Option<Manifest>) -> Result<()> {
     write_report(out, report)?;
-    close_run(out, manifest, &report.functions)?;
+    if let Some(manifest) = manifest {
+        close_run(out, manifest, &report.functions)?;
+    }
     if let Some(path) = &args.output.junit {
-        fs::write(path, junit(report)).context(|| format!("cannot write {}", path.display()))?;
+        fs::write(path, junit(report)?).context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
 }
@@ -153,10 +164,10 @@ fn nothing_here(args: &TestArgs, parts: &SuiteParts, ui: &Ui) -> Result<(Report,
     ui.line(&format!("shard {}: the suite's {} functions are all in other shards", parts.shard, parts.len()));
     let out = run_folder(args.output.out.as_deref(), "futon test")?;
     let manifest = parts.empty_manifest();
-    open_run(&out, &manifest)?;
+    open_run(&out, Some(&manifest))?;
     let mut report = report(Vec::new(), SystemTime::now(), Duration::ZERO);
     report.summary.exit_code = exit(&report) as u8;
-    keep(args, &out, &report, manifest)?;
+    keep(args, &out, &report, Some(manifest))?;
     Ok((report, out))
 }
 
@@ -178,45 +189,49 @@ struct Suite<'a> {
 
 impl Suite<'_> {
     /// Tests one function, again if it does not pass and that is wanted.
-    async fn function(&self, name: &str, ui: &Ui) -> Result<FunctionReport> {
-        let stopped = self.args.fail_fast && self.failed.load(Ordering::Relaxed);
+    async fn function(&self, name: &str, run: Option<u32>, ui: &Ui) -> Result<FunctionReport> {
         // An image is named by its reference here, and by its base name everywhere else.
-        let called = self.project.selection(name)?.name.clone();
+        let mut turn = Turn { run, ..Turn::first(&self.project.selection(name)?.name) };
+        let function = FunctionReport { run, ..self.judged(name, turn.clone(), ui).await? };
+        turn.attempt = function.attempts;
+        ui.tell(&Told::Ended { turn: &turn, report: &function });
+        Ok(function)
+    }
+
+    async fn judged(&self, name: &str, mut turn: Turn, ui: &Ui) -> Result<FunctionReport> {
+        let called = &turn.function.clone();
+        let stopped = self.args.fail_fast && self.failed.load(Ordering::Relaxed);
         if stopped || self.cancel.is_cancelled() {
-            return Ok(not_run(&called, self.prepared, self.cancel.is_cancelled()));
+            return Ok(not_run(called, self.prepared, self.cancel.is_cancelled()));
         }
         if let Some(report) = self.asked.get(name) {
             self.failed.store(true, Ordering::Relaxed);
             return Ok(report.clone());
         }
-        let dir = self.out.join(&called);
+        let dir = self.out.join(turn.run.map_or_else(|| called.clone(), |run| format!("{called}.run-{run}")));
         let mut earlier = Vec::new();
         loop {
-            let mut function = match self.attempt(name, &dir, ui).await {
+            let mut function = match self.attempt(name, &dir, &turn, ui).await {
                 Ok(function) => function,
                 Err(e) if e.exit_code() == ExitCode::Interrupted => return Err(e),
                 // The others' verdicts are worth no less for it.
-                Err(e) => could_not_run(&called, self.prepared, &e),
+                Err(e) => could_not_run(called, self.prepared, &e),
             };
-            let attempt = earlier.len() + 1;
-            if again(&function, earlier.len(), self.args.retries) && !self.cancel.is_cancelled() {
-                let step = function.verdict.step.as_deref().unwrap_or("run");
-                earlier.push(format!(
-                    "attempt {attempt}: {} ({step}: {})",
-                    function.verdict.outcome.word(),
-                    function.verdict.why
-                ));
-                ui.line(&format!("  {called}: trying again after {}", earlier[attempt - 1]));
-                let kept = dir.with_file_name(format!("{}.attempt-{attempt}", function.name));
-                if dir.exists() {
-                    fs::rename(&dir, &kept).context(|| format!("cannot keep the attempt in {}", kept.display()))?;
-                }
+            // Of many runs each counts, whatever became of it.
+            let more = turn.run.is_none() && again(&function, earlier.len(), self.args.retries);
+            if more && !self.cancel.is_cancelled() {
+                let made = Attempt::of(&function, set_aside(&dir, turn.attempt)?);
+                ui.line(&format!("  {called}: trying again; attempt {} {}", turn.attempt, made.line()));
+                ui.tell(&Told::AttemptEnded { turn: &turn, result: &made });
+                earlier.push(made);
+                turn.attempt += 1;
                 continue;
             }
-            function.attempts = u32::try_from(attempt).unwrap_or(u32::MAX);
+            function.attempts = turn.attempt;
             if function.is_flaky() {
-                function.remarks.push(format!("flaky: passed on attempt {attempt}; {}", earlier.join("; ")));
+                function.remarks.push(format!("flaky: passed on attempt {}", turn.attempt));
             }
+            function.earlier = earlier;
             if !function.verdict.is_pass() {
                 self.failed.store(true, Ordering::Relaxed);
             }
@@ -224,7 +239,7 @@ impl Suite<'_> {
         }
     }
 
-    async fn attempt(&self, name: &str, dir: &Path, ui: &Ui) -> Result<FunctionReport> {
+    async fn attempt(&self, name: &str, dir: &Path, turn: &Turn, ui: &Ui) -> Result<FunctionReport> {
         let resources = &self.args.resources.resources;
         let store = &self.store;
         let _lock = FolderLock::take(dir, "futon test")?;
@@ -235,7 +250,8 @@ impl Suite<'_> {
             ui.line(&missing_image(image, &self.project.config));
         }
         let machine = self.cached.get(name).map_or(&*self.prepared.machine, |machine| machine as &dyn Machine);
-        let function = run_beside(&workdir, machine, Some(Arc::clone(store)), ui, self.cancel.clone()).await?;
+        let function =
+            run_beside(&workdir, machine, Some(Arc::clone(store)), Some(turn), ui, self.cancel.clone()).await?;
         super::calls::keep(&workdir, ui)?;
         if !self.args.output.keep_disks {
             // The disk is of no use after the run; the results stay.
@@ -247,6 +263,24 @@ impl Suite<'_> {
         }
         Ok(function)
     }
+}
+
+/// Gives the folder of an attempt another name, so that the next one can be made in its place. Returns where its results are then; nothing if
+/// it has none.
+fn set_aside(dir: &Path, attempt: u32) -> Result<String> {
+    if !dir.exists() {
+        return Ok(String::new());
+    }
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let kept = dir.with_file_name(format!("{name}.attempt-{attempt}"));
+    let failed = || format!("cannot keep the attempt in {}", kept.display());
+    // A folder that --out names may have one of an earlier run. What futon did not make is not removed: the next line fails.
+    if kept.join("plan.json").is_file() {
+        fs::remove_dir_all(&kept).context(failed)?;
+    }
+    fs::rename(dir, &kept).context(failed)?;
+    let results = std::path::absolute(&kept).context(failed)?.join("results");
+    Ok(results.display().to_string())
 }
 
 /// Whether a function gets another attempt after so many earlier ones: the user wants it, or the first one met a fault of the emulator.
@@ -277,64 +311,12 @@ async fn cached(
     Ok(cached)
 }
 
-/// The report of a function whose run could not even begin.
-fn could_not_run(name: &str, prepared: &Prepared, error: &Error) -> FunctionReport {
-    let (outcome, code) = match error.exit_code() {
-        // The file or the image is at fault: the host works.
-        ExitCode::Usage | ExitCode::Failed => (Outcome::Failed, Code::BadInput),
-        _ => (Outcome::Infra, Code::HostFailed),
-    };
-    let verdict = Verdict {
-        outcome,
-        step: None,
-        code,
-        why: one_line(&error.to_string()),
-        hint: error.hint_text().map(str::to_owned),
-    };
-    FunctionReport { attempts: 1, ..without_run(name, prepared.machine.report(), verdict) }
-}
-
-/// The report of a function whose turn did not come.
-fn not_run(name: &str, prepared: &Prepared, interrupted: bool) -> FunctionReport {
-    let (code, why) = if interrupted {
-        (Code::Interrupted, "interrupted before it started")
-    } else {
-        (Code::StepFailed, "an earlier function did not pass (--fail-fast)")
-    };
-    let verdict = Verdict { outcome: Outcome::NotRun, step: None, code, why: why.into(), hint: None };
-    without_run(name, prepared.machine.report(), verdict)
-}
-
-/// A report with a verdict, but without anything that needs a run.
-fn without_run(name: &str, machine: MachineReport, verdict: Verdict) -> FunctionReport {
-    FunctionReport {
-        name: name.to_owned(),
-        image: None,
-        digests: Vec::new(),
-        cell: None,
-        machine,
-        proof: Proof::None,
-        verdict,
-        steps: Vec::new(),
-        invocations: None,
-        load: None,
-        companions: Vec::new(),
-        attempts: 0,
-        remarks: Vec::new(),
-        duration_ms: 0,
-        folder: String::new(),
-        simulation: None,
-        console_tail: Vec::new(),
-        container_tail: Vec::new(),
-        container_crash: Vec::new(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use futon_model::{Accelerator, MachineKind};
+    use futon_model::{Accelerator, Code, MachineKind, MachineReport, Outcome, Verdict};
 
     use super::*;
+    use crate::commands::unrun::without_run;
 
     fn ended(outcome: Outcome, code: Code, why: &str, accelerator: Accelerator) -> FunctionReport {
         let machine = MachineReport {

@@ -53,7 +53,7 @@ fn list(store: &WarmStore, json: bool, ui: &Ui) -> Result<()> {
 }
 
 async fn make(args: &WarmMakeArgs, ui: &mut Ui, cancel: &CancellationToken) -> Result<()> {
-    let mut config = settings(None)?;
+    let mut config = settings(&args.machine, None)?;
     apply(&args.machine, &mut config);
     let resources = &args.resources.resources;
     let machine = prepare_qemu(&args.machine, resources, &config, Purpose::Run, ui).await?;

@@ -1,10 +1,13 @@
 //! What the user sees: progress on standard error, results on standard output.
 
+mod events;
 mod load;
 mod progress;
 mod result;
+mod sink;
 mod width;
 
 pub use progress::Ui;
 pub use result::brief;
+pub use sink::Told;
 pub use width::{columns, wrap};

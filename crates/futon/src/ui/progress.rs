@@ -6,10 +6,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use futon_common::Error;
 use futon_common::text::{duration, log_line, one_line};
+use futon_common::{Error, Result};
 use futon_model::{Cursor, Event, EventKind, GuestEvent, Moved, Plan};
 use indicatif::{ProgressBar, ProgressStyle};
+
+use super::events::{EventStream, is_standard_output};
+use super::sink::{Sink, Told};
+use crate::cli::Listeners;
 
 /// The terminal, or a file in its place.
 #[derive(Debug)]
@@ -17,9 +21,13 @@ pub struct Ui {
     quiet: bool,
     json: bool,
     terminal: bool,
+    /// Standard output has events.
+    events_out: bool,
     bar: Option<ProgressBar>,
     /// What each function that runs is doing.
     running: Mutex<BTreeMap<String, Running>>,
+    /// Who else listens.
+    sinks: Vec<Box<dyn Sink>>,
 }
 
 /// How far a function's run is.
@@ -43,7 +51,46 @@ const FAINT: Style = Style::new().dimmed();
 impl Ui {
     /// `json`: standard output is for a program.
     pub fn new(quiet: bool, json: bool) -> Self {
-        Self { quiet, json, terminal: std::io::stderr().is_terminal(), bar: None, running: Mutex::default() }
+        Self {
+            quiet,
+            json,
+            terminal: std::io::stderr().is_terminal(),
+            events_out: false,
+            bar: None,
+            running: Mutex::default(),
+            sinks: Vec::new(),
+        }
+    }
+
+    /// Lets those listen whom the command line names.
+    ///
+    /// # Errors
+    /// When one cannot: a file cannot be written, or two want standard output.
+    pub fn listen(&mut self, wanted: &Listeners<'_>) -> Result<()> {
+        if let Some(path) = wanted.events {
+            self.events_out = is_standard_output(path);
+            if self.events_out && self.json {
+                return Err(Error::usage("--events - and --json both want standard output")
+                    .hint("name a file for the events: --events FILE"));
+            }
+            self.sinks.push(Box::new(EventStream::open(path)?));
+        }
+        Ok(())
+    }
+
+    /// Tells those who listen.
+    pub fn tell(&self, told: &Told<'_>) {
+        self.sinks.iter().for_each(|sink| sink.tell(told));
+    }
+
+    /// Nothing more will happen.
+    pub fn finish(&self) {
+        self.sinks.iter().for_each(|sink| sink.finish());
+    }
+
+    /// Whether results go to standard error, because standard output has events.
+    pub(super) fn results_aside(&self) -> bool {
+        self.events_out
     }
 
     /// Whether standard output is for a program.
@@ -121,14 +168,14 @@ impl Ui {
     }
 
     /// A function's run is about to begin.
-    pub fn begin(&self, plan: &Plan) {
+    pub fn begin(&self, called: &str, plan: &Plan) {
         let begun = Running { cursor: Cursor::new(plan), phase: None };
-        self.lock().insert(plan.function.clone(), begun);
+        self.lock().insert(called.to_owned(), begun);
     }
 
     /// A function's run is over.
-    pub fn forget(&self, function: &str) {
-        self.lock().remove(function);
+    pub fn forget(&self, called: &str) {
+        self.lock().remove(called);
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
@@ -152,10 +199,11 @@ impl Ui {
         moved
     }
 
-    /// Shows an event of a function's run.
-    pub fn event(&self, function: &str, event: &Event) {
+    /// Shows an event of a function's run, and says how it moved the run on.
+    pub fn event(&self, function: &str, event: &Event) -> Option<Moved> {
         let seconds = Duration::from_millis(event.at_ms).as_secs_f64();
-        if let Some(Moved::Fetched | Moved::Script) = self.follow(function, &event.kind) {
+        let moved = self.follow(function, &event.kind);
+        if let Some(Moved::Fetched | Moved::Script) = moved {
             self.line(&format!("  {function}: {GOOD}booted{GOOD:#} after {seconds:.1} s"));
         }
         match &event.kind {
@@ -187,5 +235,6 @@ impl Ui {
             }
             _ => {}
         }
+        moved
     }
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 use futon_common::text::duration;
 use futon_common::{Context, Result};
-use futon_harness::report::{TAIL_SHOWN, step_line, summary_line};
+use futon_harness::report::{TAIL_SHOWN, step_line, stress_line, summary_line};
 use futon_model::{FunctionReport, Outcome, Proof, Report};
 
 use super::progress::{BAD, Ui};
@@ -28,17 +28,20 @@ impl Ui {
         } else {
             table(report)
         };
-        print(&text)
+        self.out(&text)
     }
 
-    /// Prints a line, or a program's JSON, on standard output.
+    /// Prints a line, or a program's JSON, on standard output; on standard error if standard output has events.
     pub fn out(&self, text: &str) -> Result<()> {
-        print(text)
+        if self.results_aside() {
+            return written(writeln!(anstream::stderr().lock(), "{text}"));
+        }
+        written(writeln!(anstream::stdout().lock(), "{text}"))
     }
 }
 
-fn print(text: &str) -> Result<()> {
-    match writeln!(anstream::stdout().lock(), "{text}") {
+fn written(result: std::io::Result<()>) -> Result<()> {
+    match result {
         // A reader that stops early (`| head`) is not a failure.
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context(|| "cannot write to standard output".into()),
@@ -54,9 +57,11 @@ pub fn brief(reason: &str) -> String {
 
 fn table(report: &Report) -> String {
     let columns = columns();
-    let width = report.functions.iter().map(|f| f.name.len()).max().unwrap_or(0);
     let mut lines = vec![String::new()];
-    for function in &report.functions {
+    // Of many runs only those are shown that did not pass.
+    let shown = || report.functions.iter().filter(|f| f.run.is_none() || !f.verdict.is_pass());
+    let width = shown().map(|f| f.label().len()).max().unwrap_or(0);
+    for function in shown() {
         lines.extend(function_lines(function, width, columns));
     }
     if let Some(machine) = report.functions.first().map(|f| &f.machine) {
@@ -71,6 +76,7 @@ fn table(report: &Report) -> String {
             machine.base_image
         ));
     }
+    lines.extend(report.stress.iter().map(stress_line));
     lines.push(format!("{BOLD}{}{BOLD:#}", summary_line(report)));
     lines.join("\n")
 }
@@ -82,7 +88,7 @@ fn function_lines(f: &FunctionReport, width: usize, columns: usize) -> Vec<Strin
         Outcome::Failed | Outcome::TimedOut | Outcome::Crashed => BAD,
     };
     let mut head =
-        format!("{:width$}  {style}{:9}{style:#}  {:>8}", f.name, f.verdict.outcome.word(), duration(f.duration_ms));
+        format!("{:width$}  {style}{:9}{style:#}  {:>8}", f.label(), f.verdict.outcome.word(), duration(f.duration_ms));
     if let (Some(calls), None) = (&f.invocations, &f.load) {
         head.push_str(&format!("  {} of {} replies verified", calls.verified, calls.planned));
         if let Some(latency) = &calls.latency_ms {
@@ -119,6 +125,12 @@ fn function_lines(f: &FunctionReport, width: usize, columns: usize) -> Vec<Strin
         log("last lines of console.log".into(), &last(&f.console_tail));
         if !f.folder.is_empty() {
             lines.push(format!("    all results are in {}", f.folder));
+        }
+    }
+    for (number, attempt) in (1..).zip(&f.earlier) {
+        lines.push(format!("    {ODD}attempt {number}:{ODD:#} {}", attempt.line()));
+        if !attempt.folder.is_empty() {
+            lines.push(format!("      {FAINT}{}{FAINT:#}", attempt.folder));
         }
     }
     lines.extend(f.remarks.iter().map(|r| format!("    {ODD}note:{ODD:#} {r}")));

@@ -50,7 +50,8 @@ pub async fn look(looks: &Looks<'_>, name: &str, dir: &Path, ui: &Ui) -> Result<
     let workdir = project.describing_directory(name, dir, prepared, resources, store)?;
     let selection = project.selection(name)?;
     let key = Key::of(&selection, store)?;
-    let mut report = run_beside(&workdir, &*prepared.machine, Some(Arc::clone(store)), ui, cancel.clone()).await?;
+    let mut report =
+        run_beside(&workdir, &*prepared.machine, Some(Arc::clone(store)), None, ui, cancel.clone()).await?;
     // The disk is of no use after the run; the results stay.
     let _ = fs::remove_file(workdir.disk());
     if let Some(bundle) = workdir.bundle() {

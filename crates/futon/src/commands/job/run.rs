@@ -10,7 +10,7 @@ use futon_gem5::Goal;
 use futon_harness::report::{report, write_report};
 use futon_job::{JobFolder, JobFunction, Recorded, Served};
 use futon_machine::{Console, Machine, processor_level};
-use futon_model::{Base, Code, ExitCode, FunctionReport};
+use futon_model::{Base, Code, ExitCode, FunctionReport, MachineReport};
 use futon_workdir::WorkDir;
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ use crate::commands::machine::{self, Prepared, Purpose, prepare};
 use crate::commands::places::digests;
 use crate::commands::run::run_one;
 use crate::commands::rundir::run_folder;
-use crate::ui::Ui;
+use crate::ui::{Told, Ui};
 
 /// Flags that say how this host runs a job, not what the job is.
 const OF_THE_HOST: [&str; 6] = ["accel", "gem5", "cold", "thaw", "unconfined", "watchdogs"];
@@ -46,6 +46,8 @@ pub async fn run_job(path: &Path, args: &RunArgs, ui: &mut Ui, cancel: Cancellat
     let forks = resources.is_own;
     let bench = Bench::new(&job, resources, args, forks, ui, &cancel).await?;
     let started = SystemTime::now();
+    let names: Vec<String> = job.job.functions.iter().map(|function| function.plan.function.clone()).collect();
+    ui.tell(&Told::RunStarted { functions: &names, machine: &bench.machine() });
     let mut functions = Vec::new();
     for function in &job.job.functions {
         let mut done = bench.run(&job, function, &out.join(&function.plan.function), ui, &cancel).await?;
@@ -60,6 +62,7 @@ pub async fn run_job(path: &Path, args: &RunArgs, ui: &mut Ui, cancel: Cancellat
     let report = report(functions, started, started.elapsed().unwrap_or_default());
     let drawn = crate::commands::gem5::gather(&report.functions, &out, ui);
     write_report(&out, &report)?;
+    ui.tell(&Told::RunEnded { report: &report, folder: &out });
     ui.result(&report)?;
     drawn?;
     ui.line(&format!("report: {} (for programs: report.json)", out.join("report.html").display()));
@@ -86,7 +89,7 @@ impl Bench {
         cancel: &CancellationToken,
     ) -> Result<Self> {
         let flags = flags(job, args, &resources)?;
-        let mut config = settings(None)?;
+        let mut config = settings(&flags, None)?;
         if let Some(plan) = job.job.functions.first().map(|function| &function.plan.machine) {
             config.machine.vcpus = Some(plan.vcpus).filter(|count| *count > 0);
             config.machine.memory_mib = plan.memory_mib;
@@ -101,6 +104,11 @@ impl Bench {
         let prepared = prepare(&flags, &resources.folder, &config, purpose, ui, cancel).await?;
         compare_programs(job, &prepared, &resources, args.other_programs, ui)?;
         Ok(Self { prepared, resources })
+    }
+
+    /// The machine, as far as it is known before a run.
+    pub fn machine(&self) -> MachineReport {
+        self.prepared.machine.report()
     }
 
     /// Runs a function of a job in a folder of its own.

@@ -1,0 +1,20 @@
+//! `futon report`: stored reports side by side, and one after the other.
+
+mod compare;
+mod follow;
+mod samples;
+mod stored;
+
+use futon_common::Result;
+use futon_model::ExitCode;
+
+use crate::cli::ReportCommand;
+use crate::ui::Ui;
+
+/// Does what the command says.
+pub fn report(command: &ReportCommand, ui: &mut Ui) -> Result<ExitCode> {
+    match command {
+        ReportCommand::Diff(args) => compare::compare(args, ui),
+        ReportCommand::Trend(args) => follow::follow(args, ui),
+    }
+}

@@ -1,0 +1,22 @@
+//! What differs between two reports, and how functions fared over many: verdicts, times beyond noise, inputs that changed.
+//!
+//! Pure functions of reports and samples: the caller reads the files and shows the results.
+#![warn(missing_docs)]
+
+mod diff;
+mod inputs;
+mod noise;
+mod random;
+#[cfg(test)]
+mod testing;
+mod trend;
+mod wilson;
+
+pub use diff::{
+    Brief, DIFF_SCHEMA, Diff, FALSE_DISCOVERIES, FigureChange, Samples, Side, SideReport, Values, VerdictChange,
+    VerdictKind, diff,
+};
+pub use inputs::InputChange;
+pub use noise::{Noise, PERMUTATIONS, adjusted, compare, median};
+pub use trend::{Break, FunctionTrend, Mark, Point, Run, TREND_SCHEMA, Trend, trend};
+pub use wilson::{Rate, rate};
