@@ -2,8 +2,6 @@
 //!
 //! Nothing here prints or exits; only the program `futon` does.
 
-pub mod blame;
-pub mod chance;
 pub mod report;
 pub mod run;
 pub mod verdict;

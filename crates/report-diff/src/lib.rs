@@ -1,9 +1,12 @@
-//! What differs between two reports, and how functions fared over many: verdicts, times beyond noise, inputs that changed.
+//! What differs between two reports, how functions fared over many, and whose fault a failure is: verdicts, times beyond noise, inputs that
+//! changed.
 //!
 //! Pure functions of reports and samples: the caller reads the files and shows the results.
 #![warn(missing_docs)]
 
+mod blame;
 mod diff;
+mod fisher;
 mod inputs;
 mod noise;
 mod random;
@@ -12,6 +15,7 @@ mod testing;
 mod trend;
 mod wilson;
 
+pub use blame::{Blame, Findings, Tally};
 pub use diff::{
     Brief, DIFF_SCHEMA, Diff, FALSE_DISCOVERIES, FigureChange, Samples, Side, SideReport, Values, VerdictChange,
     VerdictKind, diff,

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use futon_common::{Context, Error, Result};
-use futon_harness::blame::{Blame, Findings, Tally};
 use futon_job::Blob;
 use futon_model::ExitCode;
+use report_diff::{Blame, Findings, Tally};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 

@@ -1,20 +1,4 @@
-//! What chance alone explains.
-
-/// Normal quantile of a two-sided 95% interval.
-const Z: f64 = 1.959_963_984_540_054;
-
-/// 95% interval of a rate, of which `count` in `of` were seen: Wilson's score interval (Wilson, 1927), which is right for few and for none.
-#[must_use]
-pub fn wilson(count: u32, of: u32) -> (f64, f64) {
-    if of == 0 {
-        return (0.0, 1.0);
-    }
-    let (n, p) = (f64::from(of), f64::from(count) / f64::from(of));
-    let (square, scale) = (Z * Z, 1.0 + Z * Z / n);
-    let middle = (p + square / (2.0 * n)) / scale;
-    let half = Z / scale * (p * (1.0 - p) / n + square / (4.0 * n * n)).sqrt();
-    ((middle - half).max(0.0), (middle + half).min(1.0))
-}
+//! Whether two rates differ beyond chance.
 
 /// How likely two counts differ by chance as much as these do, or more: Fisher's exact test, two-sided (Fisher, 1922). Each is how many of
 /// how many.
@@ -39,19 +23,6 @@ mod tests {
 
     fn near(value: f64, wanted: f64) {
         assert!((value - wanted).abs() < 5e-4, "{value} {wanted}");
-    }
-
-    #[test]
-    fn intervals_are_those_of_the_books() {
-        // Values by hand from Wilson's formula; 0 of 10 and 5 of 10 are in many tables.
-        let (low, high) = wilson(5, 10);
-        near(low, 0.2366);
-        near(high, 0.7634);
-        let (low, high) = wilson(0, 10);
-        near(low, 0.0);
-        near(high, 0.2775);
-        assert_eq!(wilson(0, 0), (0.0, 1.0));
-        assert!(wilson(3, 3).1 <= 1.0);
     }
 
     #[test]

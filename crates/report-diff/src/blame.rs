@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::chance::{fisher, wilson};
+use crate::fisher::fisher;
+use crate::wilson::rate;
 
 /// How often runs of one kind failed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -34,10 +35,10 @@ impl Tally {
     }
 
     fn rate(&self) -> String {
-        let (low, high) = wilson(self.failed, self.runs);
         let percent = |part: f64| format!("{:.0}%", part * 100.0);
-        let rate = f64::from(self.failed) / f64::from(self.runs.max(1));
-        format!("{}, 95% interval {} to {}", percent(rate), percent(low), percent(high))
+        rate(self.failed as usize, self.runs as usize).map_or_else(String::new, |rate| {
+            format!("{}, 95% interval {} to {}", percent(rate.rate), percent(rate.low), percent(rate.high))
+        })
     }
 
     fn and(&self, other: &Self) -> Self {
@@ -151,7 +152,7 @@ impl Findings {
                 format!("Luck: it fails now and then, whatever runs: {} ({}).", all.words(), all.rate())
             }
             Blame::Gone => {
-                let (_, most) = wilson(0, bad.runs);
+                let most = rate(0, bad.runs as usize).map_or(1.0, |rate| rate.high);
                 format!(
                     "It did not fail again in {} runs as it was: luck, or something outside it. It fails less often than {:.0}% of the time (95%).",
                     bad.runs,
@@ -165,8 +166,8 @@ impl Findings {
 
 /// Whether runs failed less often than others, beyond chance.
 fn is_better(good: &Tally, bad: &Tally) -> bool {
-    let rate = |tally: &Tally| f64::from(tally.failed) / f64::from(tally.runs.max(1));
-    rate(good) < rate(bad) && fisher((bad.failed, bad.runs), (good.failed, good.runs)) < CHANCE
+    let part = |tally: &Tally| f64::from(tally.failed) / f64::from(tally.runs.max(1));
+    part(good) < part(bad) && fisher((bad.failed, bad.runs), (good.failed, good.runs)) < CHANCE
 }
 
 #[cfg(test)]
