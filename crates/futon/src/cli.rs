@@ -402,7 +402,7 @@ pub struct TestArgs {
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10))]
     pub retries: u32,
     /// Run each function N times and report how often it fails, with a 95% interval; passes only if all do
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000), conflicts_with_all = ["retries", "accept"])]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000), conflicts_with_all = ["retries", "accept", "shard", "record_timings"])]
     pub stress: Option<u32>,
     /// Fork from machines that have already pulled the function's images, by digest; they are made on first use, and the report says so
     #[arg(long)]

@@ -96,6 +96,10 @@ fn every_setting_says_where_it_is_from() {
     }
     let shown = show(&["--profile", "ci"]);
     assert_eq!(of(&shown, "client.invocations"), (json!(5), file(8, json!({"scope": "profile", "name": "ci"}))));
+    project.write("own.toml", "[machine]\nbase = \"lean\"\n");
+    let shown = show(&["--config", "own.toml"]);
+    let own = json!({"kind": "file", "file": "own.toml", "line": 2, "scope": "project"});
+    assert_eq!(of(&shown, "machine.base"), (json!("lean"), own), "a setting is no flag");
     let plain = text(&project.futon(&["config", "show", "--profile", "ci"]));
     assert!(plain.contains("futon.toml:8 (profile ci)"), "{plain}");
 }

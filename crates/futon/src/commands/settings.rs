@@ -26,6 +26,9 @@ pub fn fill(command: &mut Command, profile: Option<&str>) -> Result<()> {
         Command::Build(args) => {
             fill_machine(&mut args.machine, args.project.config.as_deref(), profile, Choice::Machine).map(drop)
         }
+        Command::List(args) => {
+            fill_machine(&mut args.machine, args.project.config.as_deref(), profile, Choice::Machine).map(drop)
+        }
         Command::Load(args) => {
             fill_machine(&mut args.machine, args.project.config.as_deref(), profile, Choice::Qemu).map(drop)
         }

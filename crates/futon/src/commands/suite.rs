@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use futon_cells::{Known, Shard, Suite, Timings, Weights, assign, weigh};
+use futon_cells::{Known, SUITE_FILE, Shard, Suite, Timings, Weights, assign, weigh};
 use futon_common::text::one_line;
 use futon_common::{Error, Result};
 use futon_model::{Cell, FunctionReport};
@@ -189,7 +189,7 @@ pub fn record(file: &Path, kind: &str, functions: &[FunctionReport]) -> Result<(
 /// # Errors
 /// When the folder cannot be written.
 pub fn open_run(out: &Path, suite: Option<&Suite>) -> Result<()> {
-    for old in ["report.json", "report.html", futon_cells::SUITE_FILE] {
+    for old in ["report.json", "report.html", SUITE_FILE] {
         let _ = fs::remove_file(out.join(old));
     }
     suite.map_or(Ok(()), |suite| suite.write(out))

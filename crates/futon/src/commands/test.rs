@@ -106,10 +106,10 @@ pub async fn run_all(
         BTreeMap::new()
     };
     ui.start("the inputs of each result");
-    let manifest = parts.manifest(&project, &prepared, &args.client, &store);
+    // Many runs of a function are no results that could be merged.
+    let manifest = args.stress.is_none().then(|| parts.manifest(&project, &prepared, &args.client, &store));
     ui.stop();
-    // Many runs of one function are no part of a suite that others could complete.
-    let manifest = if args.stress.is_some() { None } else { Some(manifest?) };
+    let manifest = manifest.transpose()?;
     open_run(&out, manifest.as_ref())?;
     let suite = Suite {
         args,

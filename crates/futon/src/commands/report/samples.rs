@@ -86,7 +86,53 @@ fn rows(results: &Path, f: &FunctionReport) -> Result<Samples> {
 
 #[cfg(test)]
 mod tests {
+    use gem5_stats::COLUMNS;
+    use serde_json::json;
+
     use super::*;
+
+    /// A simulated function's report, and its rows in a folder: CPI by call.
+    fn simulated(folder: &Path, rows: usize, cpi: &[&str]) -> FunctionReport {
+        let cell = |column: &&str, cpi: &str| match *column {
+            "function" => "f".to_owned(),
+            "insts_user" => "1000".to_owned(),
+            "insts_kernel" => "24".to_owned(),
+            "active_cycles" => "2048".to_owned(),
+            "cpi" => cpi.to_owned(),
+            _ => String::new(),
+        };
+        let line = |cpi: &&str| COLUMNS.iter().map(|column| cell(column, cpi)).collect::<Vec<_>>().join(",");
+        let lines: Vec<String> = [COLUMNS.join(",")].into_iter().chain(cpi.iter().map(line)).collect();
+        std::fs::write(folder.join("invocations.csv"), lines.join("\n")).unwrap();
+        std::fs::write(folder.join("events.jsonl"), "").unwrap();
+        let simulation = json!({"gem5": "24", "system": "simple", "core": "o3", "boot_core": "qemu", "params": {}, "params_hash": "",
+            "seed": "1", "software_warmup": 0, "uarch_warmup": 0, "parked_checkpoint": null, "function_checkpoint": null,
+            "cpuid": "", "test_only": false, "confined": true, "phases": [], "rows": rows, "converged": null});
+        serde_json::from_value(json!({"name": "f", "image": null, "digests": [], "proof": "full", "steps": [],
+            "machine": {"kind": "gem5", "version": "", "accelerator": "none", "accelerator_reason": "", "vcpus": 2,
+                "memory_mib": 1024, "base_image": "", "kernel": ""},
+            "verdict": {"outcome": "passed", "step": null, "code": "all_witnesses_agree", "why": ""},
+            "invocations": null, "remarks": [], "duration_ms": 1, "folder": folder, "simulation": simulation}))
+        .unwrap()
+    }
+
+    #[test]
+    fn simulated_calls_have_their_counts_and_no_latency() {
+        let folder = tempfile::tempdir().unwrap();
+        let f = simulated(folder.path(), 3, &["1.5", "1.6", "1.7"]);
+        let report = futon_harness::report::report(vec![f.clone()], std::time::UNIX_EPOCH, Duration::ZERO);
+        let stored = Stored { report, folder: "/nowhere".into() };
+        let found = samples(&stored, &f);
+        let of =
+            |name: &str| found.figures.iter().find(|figure| figure.figure == name).map(|figure| figure.values.clone());
+        assert_eq!(of("cpi"), Some(vec![1.5, 1.6, 1.7]), "{found:?}");
+        assert_eq!((of("instructions"), of("cycles")), (Some(vec![1024.0; 3]), Some(vec![2048.0; 3])));
+        // A system without a cache, and a machine whose host time says nothing.
+        assert_eq!((of("l2_mpki"), of("latency"), &found.missing), (None, None, &None));
+        // One row less than the report has: the folder was used again.
+        let fewer = simulated(folder.path(), 3, &["1.5", "1.6"]);
+        assert!(samples(&stored, &fewer).missing.is_some_and(|why| why.contains("another run")));
+    }
 
     #[test]
     fn latencies_of_another_run_are_told_apart() {
