@@ -4,6 +4,7 @@
 //! between the host, the guest and other people's tools; `docs/report.md` explains them to users.
 #![warn(missing_docs)]
 
+mod cell;
 mod client;
 mod cursor;
 mod event;
@@ -28,6 +29,7 @@ mod simulation;
 mod unready;
 mod verdict;
 
+pub use cell::Cell;
 pub use client::{
     ClientFailure, ClientFailureKind, ClientReport, Greeting, HistogramBucket, LatencyMs, Phase, PhaseCount,
 };
