@@ -356,6 +356,12 @@ impl Sheet {
         serde_json::to_string(&kept).unwrap_or_default()
     }
 
+    /// What two sheets share that send the same calls and judge them alike, wherever their files are.
+    #[must_use]
+    pub fn identity(&self) -> String {
+        Self { folder: PathBuf::new(), accept: false, ..self.clone() }.to_text()
+    }
+
     /// A sheet from a file's text.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use futon_common::{Context, Error, Result};
-use futon_machine::{Launch, Machine, Running};
+use futon_machine::{Launch, Machine, MachineInputs, Running};
 
 /// Names a file with what a scripted guest sees of its function.
 const SEEN_FILE: &str = "FUTON_TEST_SEEN";
@@ -101,6 +101,10 @@ impl Machine for FakeMachine {
             kernel: "none".into(),
             fork: None,
         }
+    }
+
+    fn inputs(&self) -> MachineInputs {
+        MachineInputs::default().value("machine", "fake").value("scenario", format!("{:?}", self.scenario))
     }
 
     /// Its guest keeps no limits: the host's strike at once.

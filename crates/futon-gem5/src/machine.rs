@@ -7,17 +7,19 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futon_common::{Context, Error, Result};
-use futon_machine::{Launch, Machine, Running};
+use futon_machine::{Launch, Machine, MachineInputs, Running};
 use futon_model::{Accelerator, EventKind, Limits, MachineKind, MachineReport, Plan, SimulationReport, steps};
 use futon_workdir::WorkDir;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::args::kernel_command_line;
 use super::channel::Channel;
 use super::payload::{BUNDLE, write_payload};
 use super::phases::Run;
 use super::results::results;
+use super::script::ConfigScript;
 use super::session::Shared;
 use super::settings::{BootCore, Gem5Settings};
 use super::watchdog::Watchdog;
@@ -53,6 +55,39 @@ impl Machine for Gem5Machine {
                 .map_or_else(|| "none".into(), |p| p.display().to_string()),
             kernel: s.kernel.display().to_string(),
             fork: None,
+        }
+    }
+
+    fn inputs(&self) -> MachineInputs {
+        let s = &self.settings;
+        let mut inputs = MachineInputs::default()
+            .value("machine", "gem5")
+            .value("gem5", &s.gem5.version)
+            .value("system", &s.system)
+            .value("core", s.core)
+            .value("boot core", s.boot_core.model())
+            .value("staged in", s.stage.as_deref().unwrap_or("none"))
+            .value("vcpus", s.cpus)
+            .value("memory", format!("{} MiB", s.memory_mib))
+            .value("kernel command line", kernel_command_line(s))
+            .value("warm-up on the core", s.uarch_warmup)
+            .value("state", &s.state)
+            .file("gem5's program", &*s.gem5.path)
+            .file("base image", s.base_image.as_deref().or(s.disk.as_deref()))
+            .file("kernel", &*s.kernel)
+            .file("initrd", s.initrd.as_deref());
+        for (name, value) in s.params.iter().filter_map(|param| param.split_once('=')) {
+            inputs = inputs.value(&format!("param {name}"), value);
+        }
+        if let Some(seed) = &s.seed {
+            inputs = inputs.value("simulation's seed", seed);
+        }
+        if s.cold {
+            inputs = inputs.value("cold", "yes");
+        }
+        match &s.config {
+            ConfigScript::Own => inputs.value("configuration", script::own_digest()),
+            ConfigScript::File(path) => inputs.file("configuration", &**path),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use futon_common::{Context, Error, Result};
+use futon_common::{Context, Error, Result, sha256_bytes};
 
 /// futon's own scripts, by their paths in the configuration folder.
 pub const FILES: [(&str, &str); 11] = [
@@ -60,6 +60,13 @@ pub(super) fn write_scripts(script: &ConfigScript, folder: &Path) -> Result<()> 
         })?;
     }
     Ok(())
+}
+
+/// Digest of futon's own scripts.
+pub(super) fn own_digest() -> String {
+    let text: Vec<String> =
+        FILES.iter().map(|(name, content)| format!("{name}\0{}\0{content}", content.len())).collect();
+    format!("sha256:{}", sha256_bytes(text.concat()))
 }
 
 /// What of the scripts shapes a checkpoint.

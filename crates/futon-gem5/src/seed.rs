@@ -15,10 +15,13 @@ const EPOCH: u64 = 1_767_225_600;
 pub struct Seed(String);
 
 impl Seed {
-    /// The seed that follows from a plan: same plan, same seed. Limits and remarks do not change it.
+    /// The seed that follows from a plan: same plan, same seed. Limits, remarks and paths do not change it.
     #[must_use]
     pub fn of_plan(plan: &Plan) -> Self {
-        let bare = Plan { limits: futon_model::Limits::default(), remarks: Vec::new(), ..plan.clone() };
+        let mut bare = Plan { limits: futon_model::Limits::default(), remarks: Vec::new(), ..plan.clone() };
+        // Where its files are is this host's affair.
+        bare.machine.base_image.clear();
+        bare.machine.kernel.clear();
         // A plan is plain data: it always has a JSON form.
         Self(hex::encode(Sha256::digest(serde_json::to_vec(&bare).unwrap_or_default()))[..16].to_owned())
     }
@@ -80,6 +83,9 @@ mod tests {
         let (a, mut other) = (Seed::of_plan(&plan()), plan());
         other.limits.boot *= 2;
         assert_eq!(a, Seed::of_plan(&other), "limits are no input of the simulation");
+        other.machine.base_image = "/elsewhere/lean-initrd".into();
+        other.machine.kernel = "/elsewhere/lean-kernel".into();
+        assert_eq!(a, Seed::of_plan(&other), "nor is where files are");
         other.function = "other".into();
         let b = Seed::of_plan(&other);
         assert!(a != b && a.entropy() != b.entropy());

@@ -5,6 +5,7 @@ pub mod console;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod guard;
+mod inputs;
 pub mod namespace;
 pub mod process;
 mod processor;
@@ -21,6 +22,7 @@ use futon_common::Result;
 
 pub use confine::{Confinement, confinement_works};
 pub use guard::{GuardArguments, run_guard};
+pub use inputs::MachineInputs;
 pub use namespace::{HOST_PORT, port_is_taken};
 pub use process::namespace_works;
 pub use processor::processor_level;
@@ -43,6 +45,9 @@ pub struct Launch {
 pub trait Machine: Send + Sync {
     /// What the report says about it.
     fn report(&self) -> MachineReport;
+
+    /// What of it shapes a run's result, wherever it runs.
+    fn inputs(&self) -> MachineInputs;
 
     /// The limits that the host keeps to. A simulator's guest keeps its own in simulated time, which says nothing about
     /// the host's.

@@ -1,34 +1,84 @@
-//! One function on one machine with one set of parameters and one seed.
+//! What shapes a run's result: the name under which the result can be kept, found again and compared.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest, Sha256};
 
-/// One function on one machine with one set of parameters and one seed: everything that shapes its result, by name.
+/// One function on one machine with one set of parameters and one seed.
+///
+/// It holds neither a path of this machine nor a time, and nothing of the host but the programs that a simulator's figures depend on: the
+/// same cell on another machine is the same experiment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Cell {
-    /// 64 hex digits, of the inputs.
+    /// SHA-256 of the inputs, hexadecimal.
     pub digest: String,
-    /// Values by name.
+    /// Everything that shapes the result, by name: `sha256:` and a digest, or the value itself.
     pub inputs: BTreeMap<String, String>,
 }
 
 impl Cell {
-    /// The cell of these inputs.
+    /// The cell with these inputs.
     #[must_use]
     pub fn of(inputs: BTreeMap<String, String>) -> Self {
         let mut hash = Sha256::new();
         for (name, value) in &inputs {
-            hash.update(format!("{}:{name}{}:{value}", name.len(), value.len()));
+            for text in [name, value] {
+                hash.update((text.len() as u64).to_le_bytes());
+                hash.update(text);
+            }
         }
-        Self { digest: hash.finalize().iter().map(|b| format!("{b:02x}")).collect(), inputs }
+        Self { digest: hex::encode(hash.finalize()), inputs }
     }
 
-    /// Names of inputs that differ.
+    /// The first twelve digits, for people.
+    #[must_use]
+    pub fn short(&self) -> &str {
+        self.digest.get(..12).unwrap_or(&self.digest)
+    }
+
+    /// Names of the inputs that two cells do not share.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<String> {
-        let names: std::collections::BTreeSet<&String> = self.inputs.keys().chain(other.inputs.keys()).collect();
-        names.into_iter().filter(|n| self.inputs.get(*n) != other.inputs.get(*n)).cloned().collect()
+        let names = self.inputs.keys().chain(other.inputs.keys().filter(|name| !self.inputs.contains_key(*name)));
+        names.filter(|name| self.inputs.get(*name) != other.inputs.get(*name)).cloned().collect()
+    }
+
+    /// Whether the digest is that of the inputs: a report may have been edited.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        Self::of(self.inputs.clone()).digest == self.digest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(inputs: &[(&str, &str)]) -> Cell {
+        Cell::of(inputs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+    }
+
+    #[test]
+    fn the_digest_is_of_names_and_values() {
+        let one = cell(&[("kernel", "a"), ("seed", "1")]);
+        assert_eq!(one, cell(&[("seed", "1"), ("kernel", "a")]));
+        assert_eq!((one.digest.len(), one.short().len()), (64, 12));
+        // Where one text ends and the next begins counts.
+        for other in [&[("kernel", "a"), ("seed", "2")][..], &[("kernela", ""), ("seed", "1")], &[("kernel", "a")]] {
+            assert_ne!(one.digest, cell(other).digest);
+        }
+    }
+
+    #[test]
+    fn differences_are_named_and_a_changed_cell_is_found() {
+        let (one, other) =
+            (cell(&[("kernel", "a"), ("seed", "1")]), cell(&[("kernel", "b"), ("seed", "1"), ("x", "")]));
+        assert_eq!(one.differences(&other), ["kernel", "x"]);
+        let mut edited = one.clone();
+        assert!(edited.is_whole());
+        edited.inputs.insert("kernel".into(), "b".into());
+        assert!(!edited.is_whole());
     }
 }

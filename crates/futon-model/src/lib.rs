@@ -1,6 +1,6 @@
 //! futon's words as types: plan, step, event, witness, verdict, report and exit codes.
 //!
-//! This crate does no I/O and depends on serde and its formats alone. Its JSON forms are the stable contract
+//! This crate does no I/O and depends on serde, its formats and a hash alone. Its JSON forms are the stable contract
 //! between the host, the guest and other people's tools; `docs/report.md` explains them to users.
 #![warn(missing_docs)]
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Accelerator, ClientFailure, Code, LatencyMs, LoadReport, MachineKind, PlannedImage, Proof, SimulationReport,
+    Accelerator, Cell, ClientFailure, Code, LatencyMs, LoadReport, MachineKind, PlannedImage, Proof, SimulationReport,
     Verdict,
 };
 
@@ -81,6 +81,9 @@ pub struct FunctionReport {
     pub image: Option<String>,
     /// Planned images with their digests, the function's first.
     pub digests: Vec<PlannedImage>,
+    /// Everything that shapes this result, and its digest: results of one cell can stand for each other. Absent for scripts of the user's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cell: Option<Cell>,
     /// The machine.
     pub machine: MachineReport,
     /// What the verdict rests on.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futon_common::{Context, Error, Result, Setup};
 use futon_machine::process::{self, Guarded, Start};
-use futon_machine::{GuardArguments, HOST_PORT, Launch, Machine, Running, console, namespace};
+use futon_machine::{GuardArguments, HOST_PORT, Launch, Machine, MachineInputs, Running, console, namespace};
 use futon_model::{Accelerator, EventKind, ForkReport, MachineKind, MachineReport, Network};
 use serde_json::json;
 use tokio::process::Command;
@@ -131,6 +131,18 @@ impl Machine for QemuMachine {
                 cached_images: warm.key.images(),
             }),
         }
+    }
+
+    /// The accelerator is the host's affair: a function works with each, or with none.
+    fn inputs(&self) -> MachineInputs {
+        MachineInputs::default()
+            .value("machine", "qemu")
+            .value("vcpus", self.vcpus)
+            .value("memory", format!("{} MiB", self.memory_mib))
+            .value("kernel command line", &self.cmdline)
+            .file("base image", self.has_disk.then_some(&*self.base_image))
+            .file("kernel", &*self.kernel)
+            .file("initrd", self.initrd.as_deref())
     }
 
     async fn make_disk(&self, disk: &Path) -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod build;
 mod compose;
+mod digests;
 mod functions;
 mod gem5_json;
 mod kernel;
@@ -12,6 +13,7 @@ mod tools;
 
 pub use build::{BaseOptions, Built, build_base};
 pub use compose::{build_compose, find_compose};
+pub use digests::Digests;
 pub use functions::{build_function_images, sample_images};
 pub use gem5_json::gem5_resources;
 pub use kernel::{KernelCheck, KernelUse, check_kernel};

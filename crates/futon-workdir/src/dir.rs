@@ -10,7 +10,7 @@ use calls::Sheet;
 use exchange::ExchangeConfig;
 use futon_common::{Context, Error, Result};
 use futon_functions::{Handover, calls_error};
-use futon_model::{EngineRequests, Event, EventKind, Plan, ScriptKind};
+use futon_model::{Cell, EngineRequests, Event, EventKind, Plan, ScriptKind};
 use image_store::ImageStore;
 use lean_bundle::Bundle;
 use sha2::{Digest, Sha256};
@@ -75,6 +75,8 @@ pub struct Contents<'a> {
     pub registry: Option<&'a ImageStore>,
     /// The declared calls.
     pub sheet: Option<&'a Sheet>,
+    /// Everything that shapes the result.
+    pub cell: Option<&'a Cell>,
 }
 
 /// A working directory.
@@ -89,8 +91,11 @@ pub struct WorkDir {
 const REGISTRY: &str = "registry.tar";
 /// Archive of the host's files that a service needs.
 pub(super) const HANDOVER: &str = "files.tar";
+/// The run's cell.
+const CELL: &str = "cell.json";
 /// Everything in a working directory that futon made and may replace.
-const OURS: [&str; 15] = [
+const OURS: [&str; 16] = [
+    CELL,
     CALLS,
     SHEET,
     "machine.json",
@@ -190,6 +195,9 @@ impl WorkDir {
         let dir = Self { root, plan: plan.clone(), served };
         dir.write_json("plan.json", &dir.plan)?;
         dir.write_json("served.json", &dir.served)?;
+        if let Some(cell) = contents.cell {
+            dir.write_json(CELL, cell)?;
+        }
         Ok(dir)
     }
 
@@ -227,6 +235,12 @@ impl WorkDir {
     #[must_use]
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Everything that shapes its run's result, if it was planned from a compose file.
+    #[must_use]
+    pub fn cell(&self) -> Option<Cell> {
+        serde_json::from_slice(&fs::read(self.root.join(CELL)).ok()?).ok()
     }
 
     /// Files that the guest gets, by name.
@@ -377,6 +391,7 @@ mod tests {
             bundle: None,
             registry: None,
             sheet: None,
+            cell: None,
         }
     }
 

@@ -1,6 +1,7 @@
 //! The working directory of a run: what the guest may fetch, the disk, the plan, and the results.
 
 mod carried;
+mod cell;
 pub mod config;
 mod declared;
 mod dir;
@@ -10,6 +11,7 @@ mod lock;
 mod plan;
 mod witness;
 
+pub use cell::{CellParts, cell};
 pub use declared::client_report;
 pub use dir::{Contents, DEFAULT_TEMPLATE, GuestTools, IMAGE_PLACEHOLDER, LEAN_TEMPLATE, WorkDir, exec_script};
 pub use load::load_report;

@@ -12,6 +12,7 @@ mod gem5;
 mod load;
 mod machine;
 mod on;
+mod plan;
 mod resources;
 
 use futon_model::{GenType, Limits, LoadPlan};
@@ -24,6 +25,7 @@ pub use gem5::{Gem5Args, MeasureArgs, State, StatsCommand};
 pub use load::LoadArgs;
 pub use machine::{Accel, BaseArg, MachineArgs, NetworkArg, ThawArg, WarmCommand, WarmMakeArgs};
 pub use on::{On, fake_is_allowed};
+pub use plan::PlanArgs;
 pub use resources::{DISK_SIZE, ImagesCommand, ResourcePart, ResourcesCommand};
 
 /// Run serverless functions on a virtual machine, and report with proof whether they work there.
@@ -87,6 +89,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Build, run and check functions; without names, those in the list file
     Test(TestArgs),
+    /// Show everything that shapes each function's result, by digest; no machine starts
+    Plan(Box<PlanArgs>),
     /// Load-test a function: many calls at once or at a given rate, every reply verified
     Load(LoadArgs),
     /// Show what a function is, and what it offers while it runs: ports, protocols, gRPC methods, health
@@ -142,6 +146,7 @@ impl Command {
             Self::Check(a) => a.json,
             Self::Test(a) | Self::Evaluate(a) => a.output.json,
             Self::Measure(a) => a.test.output.json,
+            Self::Plan(a) => a.test.output.json,
             Self::Load(a) => a.output.json,
             Self::Exec(a) => a.json,
             Self::Describe(a) => a.json,

@@ -73,6 +73,7 @@ pub fn function_report(workdir: &WorkDir, events: &[futon_model::Event], meta: &
         name: plan.function.clone(),
         image: plan.images.first().map(|i| i.reference.to_string()),
         digests: plan.images.clone(),
+        cell: workdir.cell(),
         machine: meta.machine.clone(),
         proof: judgement.proof,
         verdict,

@@ -32,6 +32,7 @@ fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
         Command::Build(args) => &mut args.machine,
         Command::Run(args) => &mut args.machine,
         Command::Test(args) | Command::Setup(args) | Command::Evaluate(args) => &mut args.machine,
+        Command::Plan(args) => &mut args.test.machine,
         Command::Measure(args) => &mut args.test.machine,
         Command::Load(args) => &mut args.machine,
         Command::Exec(args) => &mut args.machine,

@@ -57,6 +57,7 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
         bundle: None,
         registry: None,
         sheet: None,
+        cell: None,
     };
     let workdir = WorkDir::create(&folder.join(&name), &contents)?;
     let started = SystemTime::now();

@@ -2,6 +2,7 @@
 
 mod build;
 mod calls;
+mod cell;
 mod check;
 mod completions;
 mod describe;
@@ -16,6 +17,7 @@ mod load;
 mod machine;
 mod measure;
 mod places;
+mod plan;
 mod project;
 mod resources;
 mod run;
@@ -52,6 +54,7 @@ pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) 
         Command::Run(args) => run::run(&args, ui, cancel).await,
         Command::Check(args) => check::check(&args, ui),
         Command::Test(args) => test::test(&args, Goal::Test, ui, cancel).await,
+        Command::Plan(args) => plan::plan(&args, ui, cancel).await,
         Command::Load(args) => load::load(args, ui, cancel).await,
         Command::Describe(args) => describe::describe(&args, ui, cancel).await,
         Command::Scaffold(args) => scaffold::scaffold(&args, ui, cancel).await,

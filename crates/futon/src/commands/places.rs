@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use futon_common::{Error, Result, installed_root};
 use futon_qemu::WarmStore;
-use futon_resources::IMAGES;
+use futon_resources::{Digests, IMAGES};
 use image_store::ImageStore;
 use nix::unistd::{AccessFlags, access, getuid};
 
@@ -138,6 +138,14 @@ pub fn descriptions(resources: &Path) -> (PathBuf, Option<PathBuf>) {
     const FOLDER: &str = "described";
     let (own, shared) = folders(resources);
     (own.join(FOLDER), shared.map(|shared| shared.join(FOLDER)))
+}
+
+/// Digests of files, kept where there is room for them.
+///
+/// # Errors
+/// When the resources' manifest cannot be read.
+pub fn digests(resources: &Path) -> Result<Digests> {
+    Digests::open(resources, &folders(resources).0)
 }
 
 /// The file with the KVM probe's result. If it cannot be written, the probe just runs again.

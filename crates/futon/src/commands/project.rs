@@ -9,7 +9,7 @@ use futon_common::{Error, Result};
 use futon_functions::{Compose, Declared, Selection, client_name, parse_list, select};
 use futon_machine::processor_level;
 use futon_model::{Base, MachineKind, Network, Plan, PlannedImage, ScriptKind};
-use futon_resources::{FUTON_GUEST, TEST_CLIENT, find_compose};
+use futon_resources::{Digests, FUTON_GUEST, TEST_CLIENT, find_compose};
 use futon_workdir::config::Config;
 use futon_workdir::{Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanRequest, WorkDir, function_plan};
 use image_store::ImageStore;
@@ -19,7 +19,7 @@ use super::calls;
 use super::describe;
 use super::given::{compose_path, named_files, read_text, set_limits, settings};
 use super::machine::Prepared;
-use super::places::store;
+use super::places::{digests, store};
 use crate::cli::{ClientArgs, MachineArgs, On, ProjectArgs};
 
 /// A project: its functions and settings.
@@ -30,18 +30,22 @@ pub struct Project {
     /// Settings, with the flags over them.
     pub config: Config,
     template: Option<(PathBuf, String)>,
-    files: Vec<(String, PathBuf)>,
+    pub(super) files: Vec<(String, PathBuf)>,
     /// Calls that the flags declare.
     given: Option<Declared>,
     /// Whether a simulator runs them: it counts its invocations itself.
-    simulated: bool,
+    pub(super) simulated: bool,
+    /// Whether the number of virtual processors is the user's choice, not the host's.
+    pub(super) vcpus_given: bool,
+    /// Digests of the files that shape results.
+    pub(super) digests: Digests,
     /// Made once each.
     selections: Mutex<BTreeMap<String, Arc<Selection>>>,
     /// Resolved once each, by the selection's name: schemas are compiled for it.
     sheets: Mutex<BTreeMap<String, Option<Arc<Sheet>>>>,
     /// Schemas by reflection, by the selection's name.
     schemas: Mutex<BTreeMap<String, Schema>>,
-    resources: PathBuf,
+    pub(super) resources: PathBuf,
 }
 
 impl Project {
@@ -76,6 +80,7 @@ impl Project {
                 .hint("use a different name, as in --file my-client=PATH"));
         }
         let simulated = machine.on == On::Gem5;
+        let vcpus_given = config.machine.vcpus.is_some();
         Ok(Self {
             compose,
             config,
@@ -83,6 +88,8 @@ impl Project {
             files,
             given,
             simulated,
+            vcpus_given,
+            digests: digests(resources)?,
             selections: Mutex::default(),
             sheets: Mutex::default(),
             schemas: Mutex::default(),
@@ -131,7 +138,7 @@ impl Project {
     }
 
     /// The declared calls of a function.
-    fn sheet(&self, selection: &Selection, client: &ClientArgs) -> Result<Option<Arc<Sheet>>> {
+    pub(super) fn sheet(&self, selection: &Selection, client: &ClientArgs) -> Result<Option<Arc<Sheet>>> {
         // The stored description is enough.
         self.must_ask(selection, client)?;
         let mut known = self.sheets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -244,6 +251,7 @@ impl Project {
         resources: &Path,
         store: Option<&Arc<ImageStore>>,
     ) -> Result<WorkDir> {
+        let planned = plan.clone();
         let bundle = match (&prepared.seccomp, store) {
             (Some(profile), Some(store)) => {
                 let cpus = (super::machine::function_cpus(&self.config), self.config.machine.vcpus());
@@ -262,6 +270,9 @@ impl Project {
                 }
             }
         }
+        // A run that only looks has no result to keep.
+        let describes = plan.client.as_ref().is_some_and(|client| client.describes);
+        let cell = if describes { None } else { Some(self.cell_of(&planned, selection, sheet, prepared)?) };
         let contents = Contents {
             plan: &plan,
             template,
@@ -274,6 +285,7 @@ impl Project {
             bundle: bundle.as_ref(),
             registry: store.map(Arc::as_ref).filter(|_| carries_registry(&plan)),
             sheet,
+            cell: cell.as_ref(),
         };
         if let (true, Err(why)) = (carries_registry(&plan), &selection.engine) {
             return Err(Error::usage(format!(
@@ -310,7 +322,7 @@ impl Project {
     }
 
     /// The run script's template: the user's, else the base's own.
-    fn template(&self, prepared: &Prepared) -> &str {
+    pub(super) fn template(&self, prepared: &Prepared) -> &str {
         self.template.as_ref().map_or_else(|| own_template(prepared), |(_, text)| text.as_str())
     }
 

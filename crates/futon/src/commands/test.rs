@@ -324,6 +324,7 @@ fn without_run(name: &str, machine: MachineReport, verdict: Verdict) -> Function
         name: name.to_owned(),
         image: None,
         digests: Vec::new(),
+        cell: None,
         machine,
         proof: Proof::None,
         verdict,

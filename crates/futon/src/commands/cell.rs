@@ -1,0 +1,73 @@
+//! The cell of a function's run, before it runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use calls::Sheet;
+use futon_common::Result;
+use futon_functions::Selection;
+use futon_model::{Cell, Plan};
+use futon_workdir::CellParts;
+use image_store::ImageStore;
+
+use super::machine::Prepared;
+use super::project::{Project, tools};
+use crate::cli::ClientArgs;
+
+/// Words of the kernel's command line by which a machine suits its host: they are no part of what is tested.
+const OF_THE_HOST: [&str; 3] = ["nohz=off", "highres=off", "isolcpus=1"];
+
+impl Project {
+    /// Everything that shapes a function's result. Nothing is written.
+    ///
+    /// # Errors
+    /// When the function cannot be planned, or a file cannot be read.
+    pub fn cell(
+        &self,
+        name: &str,
+        client: &ClientArgs,
+        prepared: &Prepared,
+        store: Option<&Arc<ImageStore>>,
+    ) -> Result<Cell> {
+        let (plan, selection) = self.plan(name, client, prepared, store)?;
+        let sheet = self.sheet(&selection, client)?;
+        self.cell_of(&plan, &selection, sheet.as_deref(), prepared)
+    }
+
+    /// The same for a plan that was made already.
+    pub(super) fn cell_of(
+        &self,
+        plan: &Plan,
+        selection: &Selection,
+        sheet: Option<&Sheet>,
+        prepared: &Prepared,
+    ) -> Result<Cell> {
+        let parts =
+            CellParts { plan, selection, template: self.template(prepared), sheet, machine: self.machine(prepared)? };
+        futon_workdir::cell(parts)
+    }
+
+    /// The machine's part, and the files that every guest gets.
+    fn machine(&self, prepared: &Prepared) -> Result<BTreeMap<String, String>> {
+        let machine = prepared.machine.inputs();
+        let mut inputs = machine.values;
+        if !self.vcpus_given && !self.simulated {
+            // What is left to the host differs from host to host.
+            inputs.insert("vcpus".into(), "the host's choice".into());
+        }
+        if let Some(line) = inputs.get_mut("kernel command line") {
+            let words: Vec<&str> = line.split_whitespace().filter(|word| !OF_THE_HOST.contains(word)).collect();
+            *line = words.join(" ");
+        }
+        let tools = tools(&self.resources);
+        let mut files = machine.files;
+        files.insert("futon-guest".into(), tools.futon_guest);
+        files.insert("test-client".into(), tools.test_client);
+        files.extend(prepared.seccomp.iter().map(|profile| ("seccomp profile".to_owned(), profile.clone())));
+        files.extend(self.files.iter().map(|(name, path)| (format!("file {name}"), path.clone())));
+        for (name, path) in files {
+            inputs.insert(name, self.digests.of(&path)?);
+        }
+        Ok(inputs)
+    }
+}

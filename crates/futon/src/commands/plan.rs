@@ -1,0 +1,47 @@
+//! `futon plan`: what shapes each function's result.
+
+use std::sync::Arc;
+
+use futon_common::{Context, Result};
+use futon_model::{Cell, ExitCode};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::machine::{Purpose, prepare};
+use super::project::{Project, store_for};
+use crate::cli::PlanArgs;
+use crate::ui::Ui;
+
+/// Prints the cells of functions; no machine starts.
+pub async fn plan(args: &PlanArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    let test = &args.test;
+    let resources = &test.resources.resources;
+    let given = super::images::with_archives(&test.names, resources, ui).await?;
+    let project = Project::read(&test.project, &test.client, &test.machine, resources)?;
+    let names = project.names(&given, test.all, test.list.as_deref(), &test.client)?;
+    // As it is for a run that boots from nothing: a warm base changes no result.
+    let prepared = prepare(&test.machine, resources, &project.config, Purpose::Run, ui, &cancel).await?;
+    let store = Arc::new(store_for(resources, &prepared)?);
+    ui.start("reading what shapes the results");
+    let cells = names.iter().map(|name| project.cell(name, &test.client, &prepared, Some(&store)));
+    let cells = cells.collect::<Result<Vec<Cell>>>();
+    ui.stop();
+    show(&cells?, test.output.json, ui)?;
+    Ok(ExitCode::Passed)
+}
+
+fn show(cells: &[Cell], as_json: bool, ui: &Ui) -> Result<()> {
+    if as_json {
+        let list = json!({"schema": "futon.cells/1", "cells": cells});
+        return ui.out(&serde_json::to_string_pretty(&list).context(|| "cannot write the cells".into())?);
+    }
+    for cell in cells {
+        ui.out(&format!("{}  {}", cell.short(), cell.inputs.get("function").map_or("", String::as_str)))?;
+        for (name, value) in cell.inputs.iter().filter(|(name, _)| *name != "function") {
+            // Digests are for comparing: their beginning is enough for people.
+            let value = if value.starts_with("sha256:") { value.get(..19).unwrap_or(value) } else { value };
+            ui.out(&format!("  {name}: {value}"))?;
+        }
+    }
+    Ok(())
+}
