@@ -1,16 +1,21 @@
-//! Who makes a cell just now. A claim is a file that appears whole, by a link; two workers cannot both make it.
+//! Who makes a cell just now. A claim is a file of its worker's, which appears whole.
 //!
-//! Claims of a cell are numbered. Whoever finds the highest one void makes the next: nobody removes another's claim, so that none is removed
-//! by mistake that was made in between. A result is safe even if two workers make one cell after all: only the first is renamed into place.
+//! Whoever wants a cell puts its claim down first and looks for others' then: of two, at least one sees the other, and whoever sees another
+//! gives way. Nobody removes the claim of a worker that may be there. A result is safe even if two workers make one cell after all: only the
+//! first is renamed into place.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use futon_common::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::store::{Attempt, Store, names_in, read_json};
+
+/// How often two that want one cell give way to each other.
+const GIVING_WAY: u32 = 8;
 
 /// A process that makes cells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,64 +105,87 @@ pub trait Liveness {
 /// A cell that this worker may make.
 #[derive(Debug)]
 pub struct Claim {
-    folder: PathBuf,
-    digest: String,
-    number: u32,
+    path: PathBuf,
+}
+
+/// What came of wanting a cell.
+#[derive(Debug)]
+pub enum Claimed {
+    /// It is this worker's.
+    Yes(Claim),
+    /// It has a result.
+    Done,
+    /// Another worker has it.
+    Held,
 }
 
 impl Store {
-    /// Claims a cell: nothing if another worker has it, or it has a result.
+    /// Claims a cell.
     ///
     /// # Errors
     /// When claims cannot be read or written.
-    pub fn claim(&self, digest: &str, me: &Worker, others: &dyn Liveness) -> Result<Option<Claim>> {
-        if self.is_done(digest) {
-            return Ok(None);
-        }
-        let claims = self.claims_of(digest)?;
-        if claims.iter().any(|(_, holder)| holder.as_ref().is_some_and(|holder| others.is_live(holder))) {
-            return Ok(None);
-        }
-        let number = claims.last().map_or(1, |(number, _)| number + 1);
-        let claim = Claim { folder: self.claims(), digest: digest.to_owned(), number };
-        if !claim.make(me)? {
-            return Ok(None);
-        }
-        // Between our look and our claim another may have claimed and finished, or claimed under another number.
-        let other = |(number, holder): &(u32, Option<Worker>)| {
-            *number != claim.number && holder.as_ref().is_some_and(|holder| others.is_live(holder))
-        };
-        if self.is_done(digest) || self.claims_of(digest)?.iter().any(other) {
+    pub fn claim(&self, digest: &str, me: &Worker, others: &dyn Liveness) -> Result<Claimed> {
+        for attempt in 0..GIVING_WAY {
+            if self.is_done(digest) {
+                return Ok(Claimed::Done);
+            }
+            if self.claims_of(digest)?.iter().any(|(_, holder)| holder.name != me.name && others.is_live(holder)) {
+                return Ok(Claimed::Held);
+            }
+            let claim = self.put_down(digest, me)?;
+            let (live, gone): (Vec<_>, Vec<_>) = self
+                .claims_of(digest)?
+                .into_iter()
+                .filter(|(path, _)| *path != claim.path)
+                .partition(|(_, holder)| others.is_live(holder));
+            if live.is_empty() && !self.is_done(digest) {
+                for (path, holder) in gone {
+                    self.bury(digest, &holder, &path)?;
+                }
+                return Ok(Claimed::Yes(claim));
+            }
             claim.release()?;
-            return Ok(None);
+            // Two that give way to each other must not go on in step.
+            std::thread::sleep(Duration::from_millis(1 + u64::from(me.pid + attempt * 7) % 13 * u64::from(attempt)));
         }
-        for holder in claims.into_iter().filter_map(|(_, holder)| holder) {
-            self.bury(digest, &holder, "its worker is gone")?;
+        Ok(Claimed::Held)
+    }
+
+    fn put_down(&self, digest: &str, me: &Worker) -> Result<Claim> {
+        let claim = Claim { path: self.claims().join(format!("{digest}.{}", me.name)) };
+        let failed = || format!("cannot write in {}", self.claims().display());
+        let new = self.claims().join(format!(".{digest}.{}", me.name));
+        let text = serde_json::to_vec(me).context(failed)?;
+        let written = File::create(&new).and_then(|mut file| file.write_all(&text));
+        match written.and_then(|()| fs::rename(&new, &claim.path)) {
+            Ok(()) => Ok(claim),
+            Err(e) => {
+                let _ = fs::remove_file(&new);
+                Err(e).context(failed)
+            }
         }
-        Ok(Some(claim))
     }
 
     /// Notes that a worker is gone, with the cell that it had.
-    fn bury(&self, digest: &str, holder: &Worker, why: &str) -> Result<()> {
+    fn bury(&self, digest: &str, holder: &Worker, claim: &Path) -> Result<()> {
         self.put_aside_of(digest, &holder.name);
         self.note(&Attempt {
             digest: digest.to_owned(),
             worker: holder.name.clone(),
             run: holder.run.clone(),
             ended: now(),
-            why: why.to_owned(),
+            why: format!("its worker is gone ({}, process {})", holder.host, holder.pid),
             stopped: false,
-        })
+        })?;
+        Claim { path: claim.to_owned() }.release()
     }
 
-    /// Claims of a cell by number, the lowest first; without a holder where it is not readable any more.
-    fn claims_of(&self, digest: &str) -> Result<Vec<(u32, Option<Worker>)>> {
-        let all = names_in(&self.claims())?;
-        let numbers = all.iter().filter_map(|name| name.strip_prefix(digest)?.strip_prefix('.')?.parse::<u32>().ok());
-        let mut claims: Vec<(u32, Option<Worker>)> =
-            numbers.map(|number| (number, read_json(&self.claims().join(format!("{digest}.{number}"))).ok())).collect();
-        claims.sort_by_key(|(number, _)| *number);
-        Ok(claims)
+    fn claims_of(&self, digest: &str) -> Result<Vec<(PathBuf, Worker)>> {
+        let names = names_in(&self.claims())?;
+        let own = names.iter().filter(|name| name.strip_prefix(digest).is_some_and(|rest| rest.starts_with('.')));
+        let paths = own.map(|name| self.claims().join(name));
+        // One that is gone by now is over.
+        Ok(paths.filter_map(|path| Some((path.clone(), read_json(&path).ok()?))).collect())
     }
 
     /// All claims: the cell's digest and its worker.
@@ -166,7 +194,6 @@ impl Store {
     /// When they cannot be read.
     pub fn all_claims(&self) -> Result<Vec<(String, Worker)>> {
         let names = names_in(&self.claims())?;
-        // One that is gone by now is over.
         let read = |name: &String| {
             let (digest, _) = name.split_once('.')?;
             Some((digest.to_owned(), read_json(&self.claims().join(name)).ok()?))
@@ -176,43 +203,17 @@ impl Store {
 }
 
 impl Claim {
-    fn path(&self, number: u32) -> PathBuf {
-        self.folder.join(format!("{}.{number}", self.digest))
-    }
-
-    /// False if another has made it.
-    fn make(&self, me: &Worker) -> Result<bool> {
-        let failed = || format!("cannot write in {}", self.folder.display());
-        let whole = self.folder.join(format!(".{}.{}", self.digest, me.name));
-        let text = serde_json::to_vec(me).context(failed)?;
-        let written = File::create(&whole).and_then(|mut file| file.write_all(&text));
-        let linked = written.and_then(|()| link(&whole, &self.path(self.number)));
-        let _ = fs::remove_file(&whole);
-        linked.context(failed)
-    }
-
-    /// Gives the claim up, with the void ones before it.
+    /// Gives the claim up.
     ///
     /// # Errors
     /// When it cannot be removed.
     pub fn release(self) -> Result<()> {
-        for number in 1..=self.number {
-            match fs::remove_file(self.path(number)) {
-                Err(e) if e.kind() != ErrorKind::NotFound => {
-                    return Err(e).context(|| format!("cannot remove {}", self.path(number).display()));
-                }
-                _ => {}
+        match fs::remove_file(&self.path) {
+            Err(e) if e.kind() != ErrorKind::NotFound => {
+                Err(e).context(|| format!("cannot remove {}", self.path.display()))
             }
+            _ => Ok(()),
         }
-        Ok(())
-    }
-}
-
-fn link(from: &Path, to: &Path) -> std::io::Result<bool> {
-    match fs::hard_link(from, to) {
-        Ok(()) => Ok(true),
-        Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(false),
-        Err(e) => Err(e),
     }
 }
 
@@ -224,4 +225,4 @@ pub fn now() -> String {
 
 #[cfg(test)]
 #[path = "claim_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -17,7 +17,7 @@ mod status;
 mod store;
 mod tasks;
 
-pub use claim::{Claim, Liveness, Task, Worker, now};
+pub use claim::{Claim, Claimed, Liveness, Task, Worker, now};
 pub use folder::{Executor, Sweep, Tasks};
 pub use others::Others;
 pub use plan::{Inputs, Machine, Plan, PlannedCell, Source};

@@ -247,7 +247,7 @@ impl Plan {
 fn input_of(name: &str, value: &str, inputs: &Inputs) -> Option<String> {
     let candidates = match name.strip_prefix("param.") {
         Some(param) => vec![format!("param {param}")],
-        None => vec![name.to_owned(), format!("sim {name}"), format!("simulation {name}")],
+        None => vec![format!("simulation's {name}"), format!("client {name}")],
     };
     candidates.into_iter().find(|input| inputs.get(input).is_some_and(|known| known == value))
 }

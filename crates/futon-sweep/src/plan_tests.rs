@@ -31,7 +31,7 @@ impl Source for Fixed {
                         inputs.insert("machine".into(), format!("boots at {value}"));
                     }
                 }
-                "sim-seed" => drop(inputs.insert("seed".into(), value.to_owned())),
+                "sim-seed" => drop(inputs.insert("simulation's seed".into(), value.to_owned())),
                 _ => drop(inputs.insert(name.to_owned(), value.to_owned())),
             }
         }

@@ -46,13 +46,14 @@ fn what_is_not_said_comes_from_results() {
     let mut sweep = sweep();
     let one = batches(&sweep, &all(&sweep), &BTreeMap::new(), 1000).unwrap();
     assert!(one.iter().all(|b| b.needs.minutes.is_none() && b.tasks.iter().all(|task| task.len() == 1)));
-    // A second each: 600 would fill ten minutes, but 32 machines are to have something to do.
+    // A second each: 600 would fill ten minutes, but each of the eight at once is to have something to do.
+    sweep.slurm.at_once = Some(8);
     let known = batches(&sweep, &all(&sweep), &done(&sweep, 1000), 1000).unwrap();
-    assert_eq!(known[0].tasks[0].len(), 2);
+    assert_eq!(known[0].tasks[0].len(), 3);
     // The function that was measured has a limit, the other has none.
     let mut minutes: Vec<Option<u64>> = known.iter().map(|batch| batch.needs.minutes).collect();
     minutes.sort_unstable();
-    assert_eq!(minutes, [None, None, Some(12), Some(12)]);
+    assert_eq!(minutes, [None, None, Some(18), Some(18)]);
     sweep.needs = crate::Resources {
         cores: Some(4),
         memory_mib: Some(100),

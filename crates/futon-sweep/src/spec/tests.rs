@@ -97,7 +97,7 @@ fn ranges_have_steps_or_factors_and_units() {
 fn what_is_wrong_is_named_with_its_line_and_the_nearest_name() {
     let with = |rest: &str| format!("functions = [\"f\"]\n{rest}\n");
     for (text, words) in [
-        (with("sed = 3"), "sweep.toml:2: a sweep has no key sed did you mean seeds?"),
+        (with("seds = 3"), "sweep.toml:2: a sweep has no key seds did you mean seeds?"),
         (with("[sweep]\nsytem = [\"a\"]"), "sweep.toml:3: `futon test` has no flag --sytem did you mean system?"),
         (with("[flags]\nout = \"x\""), "sweep.toml:3: a sweep cannot use --out: each cell has its own folder"),
         (with("[flags]\ncold = \"yes\""), "sweep.toml:3: cold is true or false, not yes"),
