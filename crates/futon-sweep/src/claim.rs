@@ -146,7 +146,8 @@ impl Store {
             }
             claim.release()?;
             // Two that give way to each other must not go on in step.
-            std::thread::sleep(Duration::from_millis(1 + u64::from(me.pid + attempt * 7) % 13 * u64::from(attempt)));
+            let chance = getrandom::u32().context(|| "no random number".into())? % (2_000 << attempt);
+            std::thread::sleep(Duration::from_micros(chance.into()));
         }
         Ok(Claimed::Held)
     }
