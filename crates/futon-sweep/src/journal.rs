@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futon_common::{Context, Result};
 use serde::Serialize;
@@ -60,6 +60,34 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     Ok(text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
 
+/// Reads what is appended to a file from now on.
+#[derive(Debug)]
+pub struct Tail {
+    path: PathBuf,
+    read: u64,
+}
+
+impl Tail {
+    /// From its present end.
+    #[must_use]
+    pub fn of(path: &Path) -> Self {
+        let read = std::fs::metadata(path).map_or(0, |data| data.len());
+        Self { path: path.to_owned(), read }
+    }
+
+    /// The whole lines that were appended since the last call.
+    pub fn more<T: DeserializeOwned>(&mut self) -> Vec<T> {
+        let mut text = Vec::new();
+        let read = File::open(&self.path).and_then(|mut file| {
+            file.seek(SeekFrom::Start(self.read))?;
+            file.read_to_end(&mut text)
+        });
+        let Some(end) = text.iter().rposition(|byte| *byte == b'\n').filter(|_| read.is_ok()) else { return Vec::new() };
+        self.read += end as u64 + 1;
+        text[..end].split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,6 +102,20 @@ mod tests {
         file.write_all(b"{\"broken").unwrap();
         append_all(&path, &[2, 3]).unwrap();
         assert_eq!(read::<u32>(&path).unwrap(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_tail_has_whole_lines_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.jsonl");
+        append(&path, &1).unwrap();
+        let mut tail = Tail::of(&path);
+        append(&path, &2).unwrap();
+        let mut file = File::options().append(true).open(&path).unwrap();
+        file.write_all(b"3").unwrap();
+        assert_eq!(tail.more::<u32>(), [2]);
+        file.write_all(b"3\n").unwrap();
+        assert_eq!((tail.more::<u32>(), tail.more::<u32>()), (vec![33], vec![]));
     }
 
     #[test]

@@ -277,11 +277,15 @@ impl Store {
         Ok(function)
     }
 
-    fn done_file(&self) -> PathBuf {
+    /// The file of [`Done`] lines.
+    #[must_use]
+    pub fn done_file(&self) -> PathBuf {
         self.root.join("done.jsonl")
     }
 
-    fn attempts_file(&self) -> PathBuf {
+    /// The file of [`Attempt`] lines.
+    #[must_use]
+    pub fn attempts_file(&self) -> PathBuf {
         self.root.join("attempts.jsonl")
     }
 }

@@ -14,6 +14,7 @@ mod machine;
 mod on;
 mod plan;
 mod resources;
+mod sweep;
 
 use futon_model::{GenType, Limits, LoadPlan};
 
@@ -27,6 +28,7 @@ pub use machine::{Accel, BaseArg, MachineArgs, NetworkArg, ThawArg, WarmCommand,
 pub use on::{On, fake_is_allowed};
 pub use plan::PlanArgs;
 pub use resources::{DISK_SIZE, ImagesCommand, ResourcePart, ResourcesCommand};
+pub use sweep::{ExecutorArg, SweepArgs, SweepCommand, SweepHow, SweepNewArgs};
 
 /// Run serverless functions on a virtual machine, and report with proof whether they work there.
 #[derive(Debug, Parser)]
@@ -55,6 +57,23 @@ impl Cli {
     #[must_use]
     pub fn read() -> Self {
         Self::of(&Self::command().get_matches())
+    }
+
+    /// The flags of `futon test` that these words are.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn test_args(words: &[String]) -> Result<TestArgs, String> {
+        let words = ["futon", "test"].into_iter().chain(words.iter().map(String::as_str));
+        // What follows the first line is about the command line as a whole.
+        let first = |e: clap::Error| e.to_string().lines().next().unwrap_or_default().replacen("error: ", "", 1);
+        let matches = Self::command().try_get_matches_from(words).map_err(first)?;
+        let mut cli = Self::from_arg_matches(&matches).map_err(first)?;
+        explicit::note(&mut cli.command, &matches);
+        match cli.command {
+            Command::Test(args) => Ok(args),
+            _ => Err("no test".into()),
+        }
     }
 
     /// The same for words from a test.
@@ -106,6 +125,8 @@ pub enum Command {
     Evaluate(TestArgs),
     /// Measure functions on simulated cores: several perturbed runs, means with 95% intervals (gem5)
     Measure(MeasureArgs),
+    /// Make many cells (functions × machines × parameters × seeds), here or by Slurm; what has a result is not run again
+    Sweep(Box<SweepArgs>),
     /// Read statistics and draw charts of simulated invocations
     #[command(subcommand)]
     Stats(StatsCommand),
@@ -147,6 +168,7 @@ impl Command {
             Self::Test(a) | Self::Evaluate(a) => a.output.json,
             Self::Measure(a) => a.test.output.json,
             Self::Plan(a) => a.test.output.json,
+            Self::Sweep(a) => a.prints_json(),
             Self::Load(a) => a.output.json,
             Self::Exec(a) => a.json,
             Self::Describe(a) => a.json,

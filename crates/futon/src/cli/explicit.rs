@@ -47,6 +47,7 @@ fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
         | Command::Resources(_)
         | Command::Check(_)
         | Command::Stats(_)
+        | Command::Sweep(_)
         | Command::Serve(_)
         | Command::Completions { .. }
         | Command::Guard(_)

@@ -30,6 +30,7 @@ mod signals;
 mod stats;
 mod stored;
 mod stored_images;
+mod sweep;
 mod test;
 mod warm;
 
@@ -68,6 +69,7 @@ pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) 
             test::test(&args, Goal::Evaluate, ui, cancel).await
         }
         Command::Measure(args) => measure::measure(args, ui, cancel).await,
+        Command::Sweep(args) => sweep::sweep(*args, ui, cancel).await,
         Command::Stats(command) => stats::stats(&command, ui),
         Command::Exec(args) => exec::exec(&args, ui, cancel).await,
         Command::Serve(args) => serve::serve(&args, ui, cancel).await,

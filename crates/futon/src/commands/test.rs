@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use futon_common::text::one_line;
 use futon_common::{Context, Error, Result};
+use futon_functions::Compose;
 use futon_gem5::Goal;
 use futon_harness::report::{junit, report, write_report};
 use futon_machine::{Machine, namespace_works};
@@ -44,6 +45,32 @@ pub async fn run_all(
     ui: &mut Ui,
     cancel: CancellationToken,
 ) -> Result<(Report, RunFolder)> {
+    run_among(args, goal, Among::default(), ui, cancel).await
+}
+
+/// What several calls of this program share.
+#[derive(Debug, Clone)]
+pub struct Among {
+    /// The compose file, if it was read before.
+    pub compose: Option<Compose>,
+    /// Calls side by side on this machine.
+    pub calls: usize,
+}
+
+impl Default for Among {
+    fn default() -> Self {
+        Self { compose: None, calls: 1 }
+    }
+}
+
+/// The same, as one of several calls.
+pub async fn run_among(
+    args: &TestArgs,
+    goal: Goal,
+    among: Among,
+    ui: &mut Ui,
+    cancel: CancellationToken,
+) -> Result<(Report, RunFolder)> {
     let resources = &args.resources.resources;
     let junit_folder =
         args.output.junit.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
@@ -54,7 +81,8 @@ pub async fn run_all(
     let base = m.on == On::Qemu && m.base == BaseArg::Docker && m.base_image.is_none();
     super::resources::first_use(resources, base, ui, &cancel).await?;
     let given = super::images::with_archives(&args.names, resources, ui).await?;
-    let mut project = Project::read(&args.project, &args.client, &args.machine, resources)?;
+    let compose = among.compose.map_or_else(|| Project::compose(&args.project, resources), Ok)?;
+    let mut project = Project::of(compose, &args.project, &args.client, &args.machine, resources)?;
     let names = project.names(&given, args.all, args.list.as_deref(), &args.client)?;
     if has_lean_guest(&args.machine) {
         project.lean_can(&names)?;
@@ -62,7 +90,7 @@ pub async fn run_all(
     let on_qemu = args.machine.on == On::Qemu;
     let jobs = side_by_side(jobs(args, &project, on_qemu).min(names.len()), on_qemu, ui).await?;
     if on_qemu {
-        project.config.machine.share(processors(), jobs);
+        project.config.machine.share(processors(), jobs * among.calls);
     }
     let purpose = if goal == Goal::Test { Purpose::Fork } else { Purpose::Simulate(goal) };
     let prepared = prepare(&args.machine, resources, &project.config, purpose, ui, &cancel).await?;
@@ -267,7 +295,7 @@ fn jobs(args: &TestArgs, project: &Project, on_qemu: bool) -> usize {
 }
 
 /// Processors that this program may use.
-fn processors() -> usize {
+pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
@@ -284,7 +312,7 @@ async fn side_by_side(jobs: usize, on_qemu: bool, ui: &Ui) -> Result<usize> {
 }
 
 /// Memory that programs could still have, MiB (`MemAvailable` of proc(5)).
-fn available_memory_mib() -> u64 {
+pub fn available_memory_mib() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or_default() / 1024

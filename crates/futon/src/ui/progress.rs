@@ -1,6 +1,7 @@
 //! Progress and messages.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub struct Ui {
     quiet: bool,
     json: bool,
     terminal: bool,
+    /// A file in place of standard error.
+    file: Option<File>,
     bar: Option<ProgressBar>,
     /// What each function that runs is doing.
     running: Mutex<BTreeMap<String, Running>>,
@@ -43,7 +46,18 @@ const FAINT: Style = Style::new().dimmed();
 impl Ui {
     /// `json`: standard output is for a program.
     pub fn new(quiet: bool, json: bool) -> Self {
-        Self { quiet, json, terminal: std::io::stderr().is_terminal(), bar: None, running: Mutex::default() }
+        let terminal = std::io::stderr().is_terminal();
+        Self { quiet, json, terminal, file: None, bar: None, running: Mutex::default() }
+    }
+
+    /// All lines go to a file.
+    pub fn to_file(file: File) -> Self {
+        Self { quiet: false, json: true, terminal: false, file: Some(file), bar: None, running: Mutex::default() }
+    }
+
+    /// Whether progress is shown on a terminal, in one line that changes.
+    pub fn on_terminal(&self) -> bool {
+        self.terminal
     }
 
     /// Whether standard output is for a program.
@@ -60,6 +74,11 @@ impl Ui {
     }
 
     fn always(&self, text: &str) {
+        if let Some(mut file) = self.file.as_ref() {
+            // A full disk is found where the result is written.
+            let _ = writeln!(file, "{}", anstream::adapter::strip_str(text));
+            return;
+        }
         let print = || {
             let mut stderr = anstream::stderr().lock();
             // Ignore a closed standard error.
