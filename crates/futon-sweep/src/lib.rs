@@ -7,6 +7,7 @@
 #![warn(missing_docs)]
 
 mod claim;
+mod export;
 mod folder;
 pub mod journal;
 mod others;
@@ -18,6 +19,7 @@ mod store;
 mod tasks;
 
 pub use claim::{Claim, Claimed, Liveness, Task, Worker, now};
+pub use export::{Exported, Mean, export};
 pub use folder::{Executor, Sweep, Tasks};
 pub use others::Others;
 pub use plan::{Inputs, Machine, Plan, PlannedCell, Source};
