@@ -101,12 +101,18 @@ pub fn export(sweep: &Sweep, store: &Store, out: &Path) -> Result<Exported> {
         cells.line(cell_fields(cell, &report).iter().map(String::as_str))?;
         let rows = rows_of(&report)?;
         if exported.rows == 0 && !rows.is_empty() {
-            invocations.line(["cell"].into_iter().chain(more.iter().map(|at| plan.names[*at].as_str())).chain(COLUMNS))?;
+            invocations
+                .line(["cell"].into_iter().chain(more.iter().map(|at| plan.names[*at].as_str())).chain(COLUMNS))?;
         }
         exported.rows += rows.len();
         for row in &rows {
             let own = [cell.digest.as_str()].into_iter().chain(more.iter().map(|at| cell.values[*at].as_str()));
-            invocations.line(own.chain(COLUMNS.iter().map(|column| row.get(column).unwrap_or_default())))?;
+            // A run's name is that of its folder, which was a worker's.
+            let value = |column: &&'static str| match *column {
+                "run_id" => cell.digest.get(..12).unwrap_or_default(),
+                column => row.get(column).unwrap_or_default(),
+            };
+            invocations.line(own.chain(COLUMNS.iter().map(value)))?;
         }
         exported.emulated |= rows.is_empty() && report.invocations.as_ref().is_some_and(|i| !i.latency_is_performance);
         combination.add(&report, &rows)?;

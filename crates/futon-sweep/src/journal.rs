@@ -82,7 +82,9 @@ impl Tail {
             file.seek(SeekFrom::Start(self.read))?;
             file.read_to_end(&mut text)
         });
-        let Some(end) = text.iter().rposition(|byte| *byte == b'\n').filter(|_| read.is_ok()) else { return Vec::new() };
+        let Some(end) = text.iter().rposition(|byte| *byte == b'\n').filter(|_| read.is_ok()) else {
+            return Vec::new();
+        };
         self.read += end as u64 + 1;
         text[..end].split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
     }

@@ -98,7 +98,13 @@ impl Plan {
                 continue;
             }
             let function = row.remove(function_at);
-            plan.cells.push(PlannedCell { digest: String::new(), function, values: row, shared: 0, own: Inputs::new() });
+            plan.cells.push(PlannedCell {
+                digest: String::new(),
+                function,
+                values: row,
+                shared: 0,
+                own: Inputs::new(),
+            });
         }
         if let Some((exclude, _)) = spec.excludes.iter().zip(&used).find(|(_, used)| !**used) {
             return Err(Error::usage(format!("the [[exclude]] in line {} leaves out no cell", exclude.line))
@@ -287,9 +293,10 @@ fn product(groups: &[Group]) -> Vec<Vec<String>> {
 }
 
 fn matches(exclude: &Exclude, names: &[&String], row: &[String]) -> bool {
-    exclude.all_of.iter().all(|(name, values)| {
-        names.iter().zip(row).any(|(known, value)| *known == name && values.contains(value))
-    })
+    exclude
+        .all_of
+        .iter()
+        .all(|(name, values)| names.iter().zip(row).any(|(known, value)| *known == name && values.contains(value)))
 }
 
 /// A flag on a command line. What has parts is written as `--FLAG=PART=VALUE`.

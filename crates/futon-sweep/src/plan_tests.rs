@@ -42,7 +42,8 @@ impl Source for Fixed {
 
 fn spec(text: &str) -> Spec {
     let flag = |name: &str, takes_value| KnownFlag { name: name.into(), takes_value, refused: None };
-    let flags = [flag("on", true), flag("system", true), flag("param", true), flag("memory", true), flag("cold", false)];
+    let flags =
+        [flag("on", true), flag("system", true), flag("param", true), flag("memory", true), flag("cold", false)];
     Spec::parse("sweep.toml", text, &flags).unwrap()
 }
 
@@ -87,7 +88,8 @@ fn products_zips_and_excludes_in_a_fixed_order() {
 
 #[test]
 fn seeds_are_those_of_the_machine() {
-    let plan = plan("functions = [\"a\"]\nseeds = [7]\n[sweep]\non = [\"qemu\", \"gem5\"]\n", &mut Fixed::default()).unwrap();
+    let plan =
+        plan("functions = [\"a\"]\nseeds = [7]\n[sweep]\non = [\"qemu\", \"gem5\"]\n", &mut Fixed::default()).unwrap();
     assert_eq!(plan.words(&plan.cells[0]), ["--seed=7", "--on=qemu"]);
     assert_eq!(plan.words(&plan.cells[1]), ["--sim-seed=7", "--on=gem5"]);
 }

@@ -65,7 +65,10 @@ impl Queued {
     /// Whether it runs, or is about to end.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        matches!(self.state.as_str(), "RUNNING" | "COMPLETING" | "CONFIGURING" | "SUSPENDED" | "STOPPED" | "SIGNALING" | "STAGE_OUT")
+        matches!(
+            self.state.as_str(),
+            "RUNNING" | "COMPLETING" | "CONFIGURING" | "SUSPENDED" | "STOPPED" | "SIGNALING" | "STAGE_OUT"
+        )
     }
 
     /// Whether it will never begin by itself: Slurm could not start it, and holds it until somebody looks.
@@ -150,7 +153,8 @@ impl Slurm {
             return BTreeMap::new();
         }
         let list = jobs.join(",");
-        let accounted = run("sacct", ["-n", "-P", "-X", "-o", "JobID,State", "-j", &list]).map(|text| sacct_states(&text));
+        let accounted =
+            run("sacct", ["-n", "-P", "-X", "-o", "JobID,State", "-j", &list]).map(|text| sacct_states(&text));
         match accounted {
             Ok(states) if !states.is_empty() => states,
             // No accounting: not everyone has it.

@@ -27,7 +27,15 @@ fn what_is_handed_over() {
         script: "",
     };
     let words = arguments(&array).join(" ");
-    for part in ["--parsable", "--array=0-19%5", "--requeue", "--cpus-per-task=2", "--mem=3072M", "--time=30", "--chdir=/project"] {
+    for part in [
+        "--parsable",
+        "--array=0-19%5",
+        "--requeue",
+        "--cpus-per-task=2",
+        "--mem=3072M",
+        "--time=30",
+        "--chdir=/project",
+    ] {
         assert!(words.contains(part), "{part}: {words}");
     }
     assert!(words.ends_with("--partition=long"), "{words}");

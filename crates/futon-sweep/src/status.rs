@@ -149,7 +149,9 @@ fn queued_cells(sweep: &Sweep, dir: &Path, queue: &[Queued]) -> BTreeMap<String,
     let mut files: BTreeMap<u32, Option<Tasks>> = BTreeMap::new();
     let mut cells = BTreeMap::new();
     for task in queue.iter().filter(|task| !task.is_stuck()) {
-        let Some(number) = task.name.strip_prefix(&sweep.jobs()).and_then(|number| number.parse().ok()) else { continue };
+        let Some(number) = task.name.strip_prefix(&sweep.jobs()).and_then(|number| number.parse().ok()) else {
+            continue;
+        };
         let tasks = files.entry(number).or_insert_with(|| Tasks::open(dir, number).ok());
         let own = tasks.as_ref().and_then(|tasks| tasks.tasks.get(usize::try_from(task.task).ok()?));
         cells.extend(own.into_iter().flatten().map(|digest| (digest.clone(), task.id())));

@@ -3,8 +3,8 @@ use std::time::Instant;
 use super::*;
 use crate::claim::Worker;
 use crate::plan::tests::planned;
-use crate::store::tests::{report, store};
 use crate::store::Attempt;
+use crate::store::tests::{report, store};
 
 struct Live(bool);
 

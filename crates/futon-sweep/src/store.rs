@@ -152,12 +152,8 @@ impl Store {
     /// When it cannot be written; then there is no result.
     pub fn keep(&self, made: &Path, cell: &Cell, done: &Done, worker: &str) -> Result<bool> {
         let failed = || format!("cannot keep the result of a cell in {}", self.root.display());
-        let mark = Mark {
-            schema: MARK_SCHEMA.into(),
-            cell: cell.clone(),
-            done: done.clone(),
-            worker: worker.to_owned(),
-        };
+        let mark =
+            Mark { schema: MARK_SCHEMA.into(), cell: cell.clone(), done: done.clone(), worker: worker.to_owned() };
         let mut file = File::create(made.join(MARK)).context(failed)?;
         file.write_all(&serde_json::to_vec_pretty(&mark).context(failed)?).context(failed)?;
         file.sync_all().context(failed)?;

@@ -49,10 +49,8 @@ pub fn batches(
     let mut batches = Vec::new();
     for (needs, cells) in by_needs {
         let together = known.together(sweep, &cells);
-        let tasks: Vec<Vec<String>> = cells
-            .chunks(together)
-            .map(|cells| cells.iter().map(|cell| cell.digest.clone()).collect())
-            .collect();
+        let tasks: Vec<Vec<String>> =
+            cells.chunks(together).map(|cells| cells.iter().map(|cell| cell.digest.clone()).collect()).collect();
         // A task has the time of all its cells.
         let minutes = needs.minutes.map(|minutes| minutes * together as u64);
         let needs = Needs { minutes, ..needs };

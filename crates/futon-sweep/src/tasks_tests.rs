@@ -54,11 +54,7 @@ fn what_is_not_said_comes_from_results() {
     let mut minutes: Vec<Option<u64>> = known.iter().map(|batch| batch.needs.minutes).collect();
     minutes.sort_unstable();
     assert_eq!(minutes, [None, None, Some(18), Some(18)]);
-    sweep.needs = crate::Resources {
-        cores: Some(4),
-        memory_mib: Some(100),
-        time: Some(Duration::from_secs(90)),
-    };
+    sweep.needs = crate::Resources { cores: Some(4), memory_mib: Some(100), time: Some(Duration::from_secs(90)) };
     sweep.slurm.cells_per_task = Some(10);
     let said = batches(&sweep, &all(&sweep), &done(&sweep, 1000), 1000).unwrap();
     assert_eq!(said.len(), 1);

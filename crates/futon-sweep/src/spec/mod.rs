@@ -166,7 +166,9 @@ impl Spec {
         spec.check_names(&source, document.span())?;
         spec.functions = spec.functions(&source, top.get("functions"), document.span())?;
         if spec.has(SEED) && !spec.seeds.is_empty() {
-            return Err(source.wrong(top.get("seeds").map_or(0..0, |p| p.key.span()), "the seeds are in a [[zip]], too"));
+            return Err(
+                source.wrong(top.get("seeds").map_or(0..0, |p| p.key.span()), "the seeds are in a [[zip]], too")
+            );
         }
         for table in top.get("exclude").map(|pair| source.tables(pair)).transpose()?.unwrap_or_default() {
             let exclude = spec.exclude(&names, &table)?;

@@ -171,7 +171,8 @@ impl Source<'_> {
     fn memory(&self, pair: &Pair<'_>) -> Result<u64> {
         let text = scalar(pair.value.get_ref()).unwrap_or_default();
         super::value::mebibytes(&text).ok_or_else(|| {
-            self.wrong(pair.value.span(), &format!("{text:?} is no amount of memory")).hint("as in \"3GiB\" or \"512MiB\"")
+            self.wrong(pair.value.span(), &format!("{text:?} is no amount of memory"))
+                .hint("as in \"3GiB\" or \"512MiB\"")
         })
     }
 

@@ -67,7 +67,10 @@ fn all_of_it_is_read_in_the_files_order() {
     let flags: Vec<(&str, &[String])> = spec.flags.iter().map(|f| (f.name.as_str(), f.values.as_slice())).collect();
     assert_eq!(flags, [("on", &["gem5".into()][..]), ("cold", &["true".into()]), ("limit.boot", &["5m".into()])]);
     let names: Vec<Vec<String>> = spec.groups.iter().map(|group| group.names.clone()).collect();
-    assert_eq!(names, [vec!["system".to_owned()], vec!["param.l2.size".into()], vec!["param.l1i.size".into(), "memory".into()]]);
+    assert_eq!(
+        names,
+        [vec!["system".to_owned()], vec!["param.l2.size".into()], vec!["param.l1i.size".into(), "memory".into()]]
+    );
     assert_eq!(spec.groups[1].rows, [["256KiB"], ["512KiB"], ["1024KiB"]]);
     assert_eq!(spec.groups[2].rows, [["16KiB", "512"], ["32KiB", "1024"]]);
     let exclude = &spec.excludes[0];

@@ -127,5 +127,9 @@ pub(super) fn is_name(text: &str) -> bool {
 #[must_use]
 pub fn nearest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let edits = |name: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &wanted.to_lowercase());
-    names.map(|name| (edits(name), name)).min().filter(|(edits, _)| *edits <= 1 + wanted.len() / 4).map(|(_, name)| name)
+    names
+        .map(|name| (edits(name), name))
+        .min()
+        .filter(|(edits, _)| *edits <= 1 + wanted.len() / 4)
+        .map(|(_, name)| name)
 }

@@ -61,21 +61,21 @@ fn show(exported: &Exported, ui: &Ui) -> Result<()> {
     let width = means.iter().take(SHOWN).map(|mean| mean.title.chars().count()).max().unwrap_or_default();
     for mean in means.iter().take(SHOWN) {
         let figure = match (mean.half_95, mean.deviation) {
-            (Some(half), Some(deviation)) => {
-                written(&Interval { mean: mean.mean, deviation, half, runs: mean.passed })
-            }
+            (Some(half), Some(deviation)) => written(&Interval { mean: mean.mean, deviation, half, runs: mean.passed }),
             _ => format!("{:.3}, one run", mean.mean),
         };
-        let passed =
-            if mean.passed < mean.cells { format!("  {} of {} passed", mean.passed, mean.cells) } else { String::new() };
+        let passed = if mean.passed < mean.cells {
+            format!("  {} of {} passed", mean.passed, mean.cells)
+        } else {
+            String::new()
+        };
         ui.out(&format!("  {:width$}  {figure} {}{passed}", mean.title, mean.unit))?;
     }
     if means.len() > SHOWN {
         ui.out(&format!("  … and {} more in means.csv", means.len() - SHOWN))?;
     }
-    ui.out(&futon_harness::report::summary_line(&report(
-        exported.reports.clone(),
-        SystemTime::now(),
-        Duration::ZERO,
-    )))
+    let passed = exported.reports.iter().filter(|function| function.verdict.is_pass()).count();
+    let bad = exported.reports.len() - passed;
+    let bad = if bad > 0 { format!(", {bad} did not pass (report.html)") } else { String::new() };
+    ui.out(&format!("{} results: {passed} passed{bad}", exported.reports.len()))
 }

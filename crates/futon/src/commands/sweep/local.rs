@@ -39,6 +39,7 @@ pub async fn run(made: &Made, jobs: Option<u32>, ui: &mut Ui, cancel: &Cancellat
     let run = Worker::this("").name;
     let driver = Driver::new(made, &run)?;
     let mut progress = Progress::new(made)?;
+    let mut waits = false;
     let ended = loop {
         let (status, _) = made.status()?;
         let mut open = Vec::new();
@@ -52,7 +53,11 @@ pub async fn run(made: &Made, jobs: Option<u32>, ui: &mut Ui, cancel: &Cancellat
             break Ended::Over;
         }
         if open.is_empty() {
-            // Another futon makes the last ones; if it fails to, we do.
+            // If it fails to, we make them.
+            if !waits {
+                waits = true;
+                ui.line("the cells that are left are made by another futon: waiting for it");
+            }
             progress.show(ui);
             tokio::select! {
                 () = tokio::time::sleep(TICK) => continue,

@@ -57,7 +57,7 @@ pub fn flags() -> Vec<KnownFlag> {
 pub fn plan(spec: &Spec, resources: &Path, cancel: &CancellationToken) -> Result<Plan> {
     let switches: Vec<String> = flags().into_iter().filter(|flag| !flag.takes_value).map(|flag| flag.name).collect();
     let mut source = Asker { resources, cancel, composes: BTreeMap::new(), machines: BTreeMap::new() };
-    let all = if spec.functions == futon_sweep::Functions::All { source.all(&spec.flags, &switches)? } else { Vec::new() };
+    let all = if spec.functions == futon_sweep::Functions::All { source.all(&spec.flags)? } else { Vec::new() };
     Plan::make(spec, &all, &switches, &mut source)
 }
 
@@ -81,9 +81,8 @@ struct Asker<'a> {
 
 impl Asker<'_> {
     /// All functions that can be called.
-    fn all(&mut self, flags: &[Flag], switches: &[String]) -> Result<Vec<String>> {
-        let is_switch = |name: &str| switches.iter().any(|switch| switch == name);
-        let named = flags.iter().filter(|flag| flag.name == "functions" && !is_switch(&flag.name));
+    fn all(&mut self, flags: &[Flag]) -> Result<Vec<String>> {
+        let named = flags.iter().filter(|flag| flag.name == "functions");
         let words: Vec<String> = named.flat_map(|f| f.values.iter().map(|v| format!("--functions={v}"))).collect();
         let args = Cli::test_args(&words).map_err(Error::usage)?;
         let compose = self.compose(&args.project)?;

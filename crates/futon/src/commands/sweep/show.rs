@@ -93,8 +93,9 @@ impl Progress {
         let counts = &self.counts;
         let bad = counts.done() - counts.passed;
         let bad = if bad > 0 { format!(", {bad} did not pass") } else { String::new() };
+        let places = self.places.filter(|places| *places != (0, 0));
         let places =
-            self.places.map_or_else(String::new, |(running, queued)| format!("; {running} running, {queued} waiting"));
+            places.map_or_else(String::new, |(running, queued)| format!("; {running} running, {queued} waiting"));
         format!("{} of {} cells{bad}{places}", counts.done(), counts.cells)
     }
 }
@@ -168,9 +169,10 @@ fn worded(state: &State) -> (String, Style) {
     match state {
         State::Done { outcome: Outcome::Passed, duration_ms } => (format!("passed {}", duration(*duration_ms)), GOOD),
         State::Done { outcome, duration_ms } => (format!("{} {}", outcome.word(), duration(*duration_ms)), BAD),
-        State::Running { worker, task } => {
-            (format!("running ({})", task.as_ref().map_or_else(|| worker.clone(), |task| format!("task {task}"))), FAINT)
-        }
+        State::Running { worker, task } => (
+            format!("running ({})", task.as_ref().map_or_else(|| worker.clone(), |task| format!("task {task}"))),
+            FAINT,
+        ),
         State::Queued { task } => (format!("waiting (task {task})"), FAINT),
         State::Open { why: None, .. } => ("open".into(), ODD),
         State::Open { why: Some(why), .. } => (format!("open: {}", futon_common::text::one_line(why)), ODD),

@@ -70,7 +70,8 @@ fn end_with_input(cancel: CancellationToken) {
 
 /// A folder on this node's own disk. Those that killed workers have left are removed.
 fn scratch(sweep: &str, me: &Worker) -> Result<PathBuf> {
-    let root = ["SLURM_TMPDIR", "TMPDIR"].iter().find_map(std::env::var_os).map_or_else(std::env::temp_dir, PathBuf::from);
+    let root =
+        ["SLURM_TMPDIR", "TMPDIR"].iter().find_map(std::env::var_os).map_or_else(std::env::temp_dir, PathBuf::from);
     let head = format!("futon-sweep-{sweep}.");
     for entry in fs::read_dir(&root).into_iter().flatten().flatten() {
         let holder = entry.path().join("worker.json");
@@ -116,7 +117,9 @@ impl Station<'_> {
                 if self.cancel.is_cancelled() {
                     return Ok(ExitCode::Interrupted);
                 }
-                let Claimed::Yes(claim) = self.made.store.claim(&cell.digest, &self.me, &self.others)? else { continue };
+                let Claimed::Yes(claim) = self.made.store.claim(&cell.digest, &self.me, &self.others)? else {
+                    continue;
+                };
                 let given_up = self.made.store.is_given_up(&cell.digest, &self.me.run, self.made.sweep.retries)?;
                 let outcome = if given_up { Ok(Outcome::Kept) } else { self.make(cell).await };
                 claim.release()?;
@@ -223,6 +226,10 @@ impl Station<'_> {
         let mut report: Report = serde_json::from_slice(&text).context(failed)?;
         let folder = store.folder(&cell.digest).join(&function.name).join("results");
         function.folder = folder.display().to_string();
+        // Locks of a folder that nobody will run in again.
+        for folder in [place.to_owned(), place.join(&function.name)] {
+            let _ = fs::remove_file(folder.join(futon_workdir::LOCK_FILE));
+        }
         report.functions = vec![function];
         fs::write(&path, serde_json::to_vec_pretty(&report).context(failed)?).context(failed)?;
         let made = if self.scratch.is_some() {
