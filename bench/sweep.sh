@@ -67,7 +67,7 @@ cat >"$SLURM_CONF" <<END
 ClusterName=bench
 SlurmctldHost=$host(127.0.0.1)
 AuthType=auth/munge
-AuthInfo=socket=$work/run/munge.sock,cred_expire=3
+AuthInfo=socket=$work/run/munge.sock,cred_expire=5
 SlurmUser=root
 SlurmdUser=root
 StateSaveLocation=$work/state
@@ -88,6 +88,7 @@ SlurmctldPort=17817
 SlurmdPort=17818
 MessageTimeout=5
 SlurmdTimeout=30
+SlurmdParameters=config_overrides
 KillWait=5
 ReturnToService=2
 SchedulerParameters=sched_interval=1,batch_sched_delay=0

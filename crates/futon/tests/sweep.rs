@@ -231,7 +231,13 @@ fn what_is_wrong_with_a_file_is_named_before_anything_is_made() {
         assert!(output.status.code() == Some(2) && text(&output).contains(words), "{rest}: {}", text(&output));
     }
     assert!(!sweeps.project.path("sweeps").exists());
+    sweeps.project.write("s.toml", &sweeps.twelve(1));
     let output =
         sweeps.command(&["sweep", "s.toml", "--executor", "slurm"]).env("PATH", "/nonexistent").output().unwrap();
-    assert!(!output.status.success());
+    assert!(
+        output.status.code() == Some(3) && text(&output).contains("there is no sbatch on PATH"),
+        "{}",
+        text(&output)
+    );
+    assert!(!sweeps.project.path("sweeps").exists());
 }

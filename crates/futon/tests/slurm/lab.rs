@@ -72,14 +72,14 @@ impl Lab {
         let user = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap().name;
         format!(
             "ClusterName=lab\nSlurmctldHost={host}(127.0.0.1)\nAuthType=auth/munge\n\
-             AuthInfo=socket={dir}/run/munge.sock,cred_expire=3\nSlurmUser={user}\nSlurmdUser={user}\n\
+             AuthInfo=socket={dir}/run/munge.sock,cred_expire=5\nSlurmUser={user}\nSlurmdUser={user}\n\
              StateSaveLocation={dir}/state\nSlurmdSpoolDir={dir}/spool\nSlurmctldPidFile={dir}/run/slurmctld.pid\n\
              SlurmdPidFile={dir}/run/slurmd.pid\nSlurmctldLogFile={dir}/log/slurmctld.log\nSlurmdLogFile={dir}/log/slurmd.log\n\
              ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\nSelectType=select/cons_tres\n\
              SelectTypeParameters=CR_CPU_Memory\nJobAcctGatherType=jobacct_gather/none\n\
              AccountingStorageType=accounting_storage/none\nMpiDefault=none\n\
              CommunicationParameters=NoCtldInAddrAny,NoInAddrAny\nSlurmctldPort={ctld}\nSlurmdPort={d}\n\
-             MessageTimeout=5\nSlurmdTimeout=30\nKillWait=3\nReturnToService=2\nMaxArraySize={size}\n\
+             MessageTimeout=5\nSlurmdTimeout=30\nKillWait=3\nReturnToService=2\nSlurmdParameters=config_overrides\nMaxArraySize={size}\n\
              SchedulerParameters=sched_interval=1,batch_sched_delay=0\n\
              NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=20000 State=UNKNOWN\n\
              PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP\n",

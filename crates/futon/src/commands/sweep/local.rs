@@ -67,7 +67,7 @@ pub async fn run(made: &Made, jobs: Option<u32>, ui: &mut Ui, cancel: &Cancellat
         let jobs = jobs.map_or_else(|| side_by_side(made, &open), |jobs| usize::try_from(jobs).unwrap_or(1));
         let digests = open.iter().map(|cell| cell.digest.clone()).collect();
         let tasks = Tasks { run: run.clone(), tasks: vec![digests] }.save(&made.dir)?;
-        let mut workers = Workers { made, tasks, jobs, running: Vec::new(), broken: 0 };
+        let mut workers = Workers { made, tasks, jobs, running: Vec::new(), started: 0, broken: 0 };
         let ended = workers.all(open.len(), &mut progress, ui, cancel).await;
         workers.end().await;
         ended?;
@@ -102,6 +102,7 @@ struct Workers<'a> {
     tasks: u32,
     jobs: usize,
     running: Vec<(Child, PathBuf)>,
+    started: usize,
     /// Workers that broke since a cell was last done.
     broken: usize,
 }
@@ -149,7 +150,8 @@ impl Workers<'_> {
         let program = std::env::current_exe().context(|| "futon's own path".into())?;
         let logs = self.made.dir.join("logs");
         fs::create_dir_all(&logs).context(|| format!("cannot make {}", logs.display()))?;
-        let log = logs.join(format!("{}-{}.log", self.tasks, self.running.len() + self.broken));
+        let log = logs.join(format!("{}-{}.log", self.tasks, self.started));
+        self.started += 1;
         let to = File::options().create(true).append(true).open(&log);
         let to = to.context(|| format!("cannot write {}", log.display()))?;
         let child = Command::new(program)
@@ -195,11 +197,9 @@ impl Workers<'_> {
 
     /// Ends those that still run, and their machines.
     async fn end(&mut self) {
-        for (child, _) in &self.running {
-            let pid = child.id().and_then(|pid| i32::try_from(pid).ok());
-            if let Some(pid) = pid {
-                let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
-            }
+        // With their input they end in order. A signal beside it would be the second one, which ends a futon at once.
+        for (child, _) in &mut self.running {
+            drop(child.stdin.take());
         }
         let deadline = Instant::now() + GRACE;
         for (child, _) in &mut self.running {

@@ -88,6 +88,9 @@ fn scratch(sweep: &str, me: &Worker) -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// Bytes without which nothing can be kept.
+const ROOM: u64 = 256 << 10;
+
 /// What a worker has.
 struct Station<'a> {
     made: &'a Made,
@@ -166,11 +169,24 @@ impl Station<'_> {
             why,
             stopped,
         };
-        self.made.store.note(&attempt)?;
+        let noted = self.made.store.note(&attempt);
+        if let Some(full) = self.full() {
+            let _ = fs::remove_dir_all(&place);
+            return Err(full);
+        }
+        noted?;
         if stopped || self.put_aside(cell, &place).is_err() {
             let _ = fs::remove_dir_all(&place);
         }
         Ok(Outcome::Open)
+    }
+
+    /// If the results' disk is full, no other cell has a chance either.
+    fn full(&self) -> Option<Error> {
+        let root = self.made.store.root();
+        let disk = nix::sys::statvfs::statvfs(root).ok()?;
+        let free = disk.blocks_available() * disk.fragment_size();
+        (free < ROOM).then(|| Error::infra(format!("No space left on device: {} has {free} bytes", root.display())))
     }
 
     /// Runs `futon test` for it; its lines go to a file.
