@@ -212,6 +212,8 @@ fn checked(program: &str, output: &Output) -> Result<String> {
     let lost = ["Unable to contact slurm controller", "Connection refused", "Socket timed out"];
     Err(if lost.iter().any(|words| said.contains(words)) {
         error.hint("Slurm's controller does not answer; what was handed over goes on, try again later")
+    } else if said.contains("Memory specification can not be satisfied") {
+        error.hint("where Slurm knows no memory of its nodes, put \"--mem=0\" among the arguments in [slurm]; else see memory in [resources]")
     } else {
         error
     })

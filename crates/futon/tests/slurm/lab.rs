@@ -99,6 +99,13 @@ impl Lab {
         assert!(output.status.success(), "{name}: {}", text(&output));
     }
 
+    /// Waits until the controller has written down what was handed over: it takes its time, and forgets the rest if it is killed.
+    pub fn until_saved(&self) {
+        let begun = std::time::SystemTime::now();
+        let saved = || fs::metadata(self.path("state/job_state")).and_then(|data| data.modified());
+        self.until("the controller's state", || saved().is_ok_and(|at| at > begun));
+    }
+
     /// Kills a daemon; it says nothing to anybody any more.
     pub fn kill_daemon(&self, name: &str) {
         if let Some(pid) = self.pid(name) {
@@ -120,11 +127,19 @@ impl Lab {
         text.lines().filter_map(|line| line.split_once(' ')).map(|(id, state)| (id.into(), state.into())).collect()
     }
 
+    /// For messages: the queue, the node, and the controller's last words.
+    pub fn state(&self) -> String {
+        let said = |program: &str, words: &[&str]| text(&self.command(program).args(words).output().unwrap());
+        let log = fs::read_to_string(self.path("log/slurmctld.log")).unwrap_or_default();
+        let last: Vec<&str> = log.lines().rev().take(40).collect();
+        let (queue, node) = (said("squeue", &["--array"]), said("sinfo", &["--long", "--Node"]));
+        format!("{queue}\n{node}\n{}", last.into_iter().rev().collect::<Vec<_>>().join("\n"))
+    }
+
     pub fn until(&self, what: &str, is_so: impl Fn() -> bool) {
         let begun = Instant::now();
         while !is_so() {
-            let log = || fs::read_to_string(self.path("log/slurmctld.log")).unwrap_or_default();
-            assert!(begun.elapsed() < Duration::from_secs(40), "waited for {what}: {}", log());
+            assert!(begun.elapsed() < Duration::from_secs(40), "waited for {what}: {}", self.state());
             std::thread::sleep(Duration::from_millis(100));
         }
     }

@@ -137,6 +137,7 @@ fn whatever_dies_nothing_is_lost_or_made_twice() {
         }
         let _ = ends(quiet(&["sweep", "resume", "there"]));
     }
+    assert!(sweeps_are_complete(&sweeps, &lab), "{}", lab.state());
     futon(&sweeps, &lab, &["sweep", "export", "there"], 0);
     sweeps.is_whole("there", 12, &kept);
     assert_eq!(sweeps.verdicts("here"), sweeps.verdicts("there"));
@@ -209,6 +210,7 @@ fn without_the_controller_nothing_is_handed_over() {
     let (sweeps, lab) = (Sweeps::new(), Lab::start());
     sweeps.project.write("s.toml", &sweeps.twelve(60_000));
     futon(&sweeps, &lab, &["sweep", "s.toml", "--executor", "slurm", "--detach"], 0);
+    lab.until_saved();
     lab.kill_daemon("slurmctld");
     let said = futon(&sweeps, &lab, &["sweep", "resume", "sweeps/s"], 3);
     assert!(said.contains("Slurm's controller does not answer"), "{said}");
