@@ -101,6 +101,15 @@ pub fn readable(path: &Path) -> std::io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o644))
 }
 
+/// Lets everybody look into a folder that was made as a private temporary one.
+///
+/// # Errors
+/// When the system refuses.
+pub fn shared(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
+}
+
 /// Size and time stamp of a file, nanoseconds since 1970: what tells that it changed without reading it.
 ///
 /// # Errors

@@ -6,5 +6,5 @@ mod setup;
 pub mod text;
 
 pub use error::{Context, Error, Result};
-pub use files::{copy_data, readable, sha256_bytes, sha256_file, sha256_of_data, stamp};
+pub use files::{copy_data, readable, sha256_bytes, sha256_file, sha256_of_data, shared, stamp};
 pub use setup::{Setup, has_recipes, installed_root};

@@ -2,6 +2,8 @@
 //!
 //! Nothing here prints or exits; only the program `futon` does.
 
+pub mod blame;
+pub mod chance;
 pub mod report;
 pub mod run;
 pub mod verdict;

@@ -13,11 +13,18 @@ use futon_common::{Context, Error, Result, Setup};
 /// Limit of one qemu-img call.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// Limit of one that copies a disk.
+const COPY_LIMIT: Duration = Duration::from_secs(900);
+
 async fn qemu_img(args: &[&str]) -> Result<Output> {
+    qemu_img_within(LIMIT, args).await
+}
+
+async fn qemu_img_within(limit: Duration, args: &[&str]) -> Result<Output> {
     let command = Command::new("qemu-img").args(args).stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = tokio::time::timeout(LIMIT, command)
+    let output = tokio::time::timeout(limit, command)
         .await
-        .map_err(|_| Error::infra(format!("qemu-img {} did not end within {LIMIT:?}", args[0])))?;
+        .map_err(|_| Error::infra(format!("qemu-img {} did not end within {limit:?}", args[0])))?;
     output.map_err(|e| {
         let missing = e.kind() == std::io::ErrorKind::NotFound;
         let error = Error::infra("cannot run qemu-img").caused_by(e);
@@ -27,6 +34,43 @@ async fn qemu_img(args: &[&str]) -> Result<Output> {
 
 fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).trim().to_owned()
+}
+
+/// Copies a raw disk into a compressed qcow2 image, which holds nothing of its holes.
+///
+/// # Errors
+/// When it cannot be read, or there is no room.
+pub async fn pack_disk(disk: &Path, image: &Path) -> Result<()> {
+    convert(disk, image, &["-c", "-o", "compression_type=zstd", "-f", "raw", "-O", "qcow2"]).await
+}
+
+/// Makes the raw disk again that [`pack_disk`] has packed. An image with a backing file is refused: it would read a file of this host.
+///
+/// # Errors
+/// When the image is damaged, or there is no room.
+pub async fn unpack_disk(image: &Path, disk: &Path) -> Result<()> {
+    let output = qemu_img(&["info", "--output=json", "-f", "qcow2", &image.to_string_lossy()]).await?;
+    let info: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let plain = info.get("backing-filename").is_none()
+        && info.pointer("/format-specific/data/data-file").is_none()
+        && info.get("format").is_some();
+    if !output.status.success() || !plain {
+        return Err(
+            Error::usage(format!("{} is not a disk that a job may have", image.display())).hint("make the job again")
+        );
+    }
+    convert(image, disk, &["-f", "qcow2", "-O", "raw"]).await
+}
+
+async fn convert(from: &Path, to: &Path, how: &[&str]) -> Result<()> {
+    let (source, target) = (from.to_string_lossy(), to.to_string_lossy());
+    let args = [&["convert"], how, &[&*source, &*target]].concat();
+    let output = qemu_img_within(COPY_LIMIT, &args).await?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Error::infra(format!("cannot copy the disk {source}: {}", stderr(&output)))
+        .hint("is there room for it on that file system?"))
 }
 
 /// Format of a disk image (`raw`, `qcow2`, …).

@@ -11,7 +11,7 @@ mod warm;
 
 pub use accel::{AcceleratorChoice, AcceleratorRequest, choose_accelerator};
 pub use args::{ConsoleTo, Memory, QemuArguments, qemu_arguments};
-pub use disk::{make_overlay, probe_image};
+pub use disk::{make_overlay, pack_disk, probe_image, unpack_disk};
 pub use machine::{QEMU, QemuMachine, qemu_version};
 pub use stage::{Seen, StagingMachine, StagingQemu};
 pub use warm::{MakeWarm, WarmBase, WarmKey, WarmStore, make_warm};

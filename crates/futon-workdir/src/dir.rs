@@ -88,13 +88,18 @@ pub struct WorkDir {
 }
 
 /// Archive of the registry that a guest without a network carries.
-const REGISTRY: &str = "registry.tar";
+pub(super) const REGISTRY: &str = "registry.tar";
+/// Archive of the lean guest's containers.
+pub(super) const BUNDLE: &str = "bundle.tar";
+/// What it was made from.
+pub(super) const RECIPE: &str = "bundle.json";
 /// Archive of the host's files that a service needs.
 pub(super) const HANDOVER: &str = "files.tar";
 /// The run's cell.
-const CELL: &str = "cell.json";
+pub(super) const CELL: &str = "cell.json";
 /// Everything in a working directory that futon made and may replace.
-const OURS: [&str; 16] = [
+const OURS: [&str; 17] = [
+    RECIPE,
     CELL,
     CALLS,
     SHEET,
@@ -105,7 +110,7 @@ const OURS: [&str; 16] = [
     "functions.yaml",
     "service.json",
     "run.env",
-    "bundle.tar",
+    BUNDLE,
     REGISTRY,
     HANDOVER,
     "disk.qcow2",
@@ -166,10 +171,13 @@ impl WorkDir {
             // Without its images the pull fails in the guest, as it would in the field, and the verdict says so.
             && bundle.missing()?.is_empty()
         {
-            let path = root.join("bundle.tar");
+            let path = root.join(BUNDLE);
             let file = File::create(&path).context(|| format!("cannot write {}", path.display()))?;
             bundle.write(BufWriter::with_capacity(1 << 20, file))?;
-            served.insert("bundle.tar".to_owned(), path);
+            served.insert(BUNDLE.to_owned(), path);
+            // The archive is removed after the run; this makes it again.
+            let recipe = serde_json::to_vec(&bundle.recipe()).context(|| RECIPE.into())?;
+            fs::write(root.join(RECIPE), recipe).context(|| format!("cannot write {RECIPE}"))?;
         }
         if let Some(store) = contents.registry {
             let carried = Carried::gather(store, plan.images.iter().map(|image| &image.reference))?;
@@ -192,13 +200,16 @@ impl WorkDir {
             }
             served.insert(name.clone(), absolute(path)?);
         }
-        let dir = Self { root, plan: plan.clone(), served };
-        dir.write_json("plan.json", &dir.plan)?;
-        dir.write_json("served.json", &dir.served)?;
+        let dir = Self::with(root, plan.clone(), served);
+        dir.write_plan()?;
         if let Some(cell) = contents.cell {
             dir.write_json(CELL, cell)?;
         }
         Ok(dir)
+    }
+
+    pub(super) fn with(root: PathBuf, plan: Plan, served: BTreeMap<String, PathBuf>) -> Self {
+        Self { root, plan, served }
     }
 
     /// Opens a working directory that [`create`](Self::create) has made.
@@ -220,8 +231,14 @@ impl WorkDir {
             })
         };
         let plan = serde_json::from_slice(&read("plan.json")?).context(|| format!("{}/plan.json", root.display()))?;
-        let served =
+        let mut served: BTreeMap<String, PathBuf> =
             serde_json::from_slice(&read("served.json")?).context(|| format!("{}/served.json", root.display()))?;
+        for path in served.values_mut().filter(|path| !path.exists()) {
+            // The folder has been moved, perhaps from another machine.
+            if let Some(name) = path.file_name().filter(|name| OURS.iter().any(|ours| *name == *ours)) {
+                *path = root.join(name);
+            }
+        }
         Ok(Self { root, plan, served })
     }
 
@@ -258,7 +275,7 @@ impl WorkDir {
     /// The lean guest's bundle, if there is one.
     #[must_use]
     pub fn bundle(&self) -> Option<PathBuf> {
-        self.served.get("bundle.tar").filter(|path| path.is_file()).cloned()
+        self.served.get(BUNDLE).filter(|path| path.is_file()).cloned()
     }
 
     /// Folder of consoles, uploads, events and reports.
@@ -332,7 +349,12 @@ impl WorkDir {
             .collect()
     }
 
-    fn write_json(&self, name: &str, value: &impl serde::Serialize) -> Result<()> {
+    pub(super) fn write_plan(&self) -> Result<()> {
+        self.write_json("plan.json", &self.plan)?;
+        self.write_json("served.json", &self.served)
+    }
+
+    pub(super) fn write_json(&self, name: &str, value: &impl serde::Serialize) -> Result<()> {
         let path = self.root.join(name);
         let text = serde_json::to_vec_pretty(value).context(|| format!("cannot write {}", path.display()))?;
         fs::write(&path, text).context(|| format!("cannot write {}", path.display()))
@@ -345,7 +367,7 @@ fn absolute(path: &Path) -> Result<PathBuf> {
 
 /// Removes what futon made in a folder. A folder with anything else in it is left alone: a mistyped
 /// path must not cost anybody's files.
-fn clear(root: &Path) -> Result<()> {
+pub(super) fn clear(root: &Path) -> Result<()> {
     fs::create_dir_all(root).context(|| format!("cannot make {}", root.display()))?;
     let entries = fs::read_dir(root).context(|| format!("cannot read {}", root.display()))?;
     let mut names = Vec::new();
@@ -368,7 +390,7 @@ fn clear(root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn make_executable(path: &Path) -> Result<()> {
+pub(super) fn make_executable(path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))
         .context(|| format!("cannot set the mode of {}", path.display()))
@@ -445,6 +467,23 @@ mod tests {
         fs::write(root.join("thesis.tex"), "precious").unwrap();
         assert!(WorkDir::create(&root, &contents(&plan, &tools)).unwrap_err().to_string().contains("thesis.tex"));
         assert!(root.join("thesis.tex").exists());
+    }
+
+    #[test]
+    fn a_folder_that_was_moved_is_still_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (plan, tools) = (plan(), tools(folder.path()));
+        let mine = folder.path().join("mine.txt");
+        fs::write(&mine, "mine").unwrap();
+        let files = [("mine.txt".to_owned(), mine.clone())];
+        let contents = Contents { files: &files, ..contents(&plan, &tools) };
+        WorkDir::create(&folder.path().join("w"), &contents).unwrap();
+        let moved = folder.path().join("moved");
+        fs::rename(folder.path().join("w"), &moved).unwrap();
+        let dir = WorkDir::open(&moved).unwrap();
+        assert_eq!(dir.served()["run.sh"], moved.join("run.sh"));
+        // What was never in it is where it was.
+        assert_eq!((&dir.served()["mine.txt"], &dir.served()["futon-guest"]), (&mine, &tools.futon_guest));
     }
 
     /// The part of the script that runs the user's script, which is put where it looks for it.

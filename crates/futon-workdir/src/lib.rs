@@ -9,6 +9,7 @@ mod env;
 mod load;
 mod lock;
 mod plan;
+mod travel;
 mod witness;
 
 pub use cell::{CellParts, cell};

@@ -9,6 +9,7 @@ mod calls;
 mod describe;
 mod explicit;
 mod gem5;
+mod investigate;
 mod load;
 mod machine;
 mod on;
@@ -23,10 +24,11 @@ use crate::commands::default_resources;
 pub use calls::{CallArgs, CallsCommand};
 pub use describe::{DescribeArgs, LookArgs, ScaffoldArgs};
 pub use gem5::{Gem5Args, MeasureArgs, State, StatsCommand};
+pub use investigate::InvestigateArgs;
 pub use load::LoadArgs;
 pub use machine::{Accel, BaseArg, MachineArgs, NetworkArg, ThawArg, WarmCommand, WarmMakeArgs};
 pub use on::{On, fake_is_allowed};
-pub use plan::PlanArgs;
+pub use plan::{PlanArgs, RerunArgs};
 pub use resources::{DISK_SIZE, ImagesCommand, ResourcePart, ResourcesCommand};
 pub use sweep::{ExecutorArg, SweepArgs, SweepCommand, SweepHow, SweepNewArgs};
 
@@ -76,6 +78,15 @@ impl Cli {
         }
     }
 
+    /// The command line that these words are.
+    ///
+    /// # Errors
+    /// When they are none.
+    pub fn of_words(words: &[&str]) -> Result<Self, futon_common::Error> {
+        let matches = Self::command().try_get_matches_from(words);
+        matches.map(|matches| Self::of(&matches)).map_err(|e| futon_common::Error::usage(e.to_string()))
+    }
+
     /// The same for words from a test.
     #[cfg(test)]
     pub fn read_from(words: &[&str]) -> Self {
@@ -102,8 +113,12 @@ pub enum Command {
     Images(ImagesCommand),
     /// Make a working directory for one function: disk, run script, plan
     Build(BuildArgs),
-    /// Run a working directory
+    /// Run a working directory, or a job
     Run(RunArgs),
+    /// Run functions of an earlier run again, or make a job of them that runs anywhere
+    Rerun(RerunArgs),
+    /// Find out whose fault a failed run is: the function's, the base's, or luck
+    Investigate(InvestigateArgs),
     /// Judge the last run of a working directory
     Check(CheckArgs),
     /// Build, run and check functions; without names, those in the list file
@@ -164,6 +179,8 @@ impl Command {
         match self {
             Self::Doctor(a) => a.json,
             Self::Run(a) => a.json,
+            Self::Rerun(a) => a.json,
+            Self::Investigate(a) => a.json,
             Self::Check(a) => a.json,
             Self::Test(a) | Self::Evaluate(a) => a.output.json,
             Self::Measure(a) => a.test.output.json,
@@ -298,9 +315,18 @@ pub struct BuildArgs {
 /// `futon run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
+    /// Job to run: a file or folder made by `futon plan -o` or `futon rerun -o` [default: the working directory]
+    #[arg(value_name = "JOB")]
+    pub job: Option<PathBuf>,
     /// Working directory
     #[arg(long, env = "WORKING_DIR", default_value = "test_dir", value_name = "DIR")]
     pub dir: PathBuf,
+    /// Folder for a job's working directories and reports [default: runs/TIME]
+    #[arg(long, value_name = "DIR", requires = "job")]
+    pub out: Option<PathBuf>,
+    /// Run a job even if gem5, or the QEMU in which its guest boots, differs from those it was made with: its figures may differ
+    #[arg(long, requires = "job")]
+    pub other_programs: bool,
     /// Where resources are
     #[command(flatten)]
     pub resources: ResourcesArg,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use futon_model::{LeanAddress, LeanAttachment, LeanNetwork};
+use serde::{Deserialize, Serialize};
 
 use super::settings::{ServiceNet, ServiceSettings};
 
@@ -14,7 +15,7 @@ const FIRST: u8 = 18;
 const LAST: u8 = 31;
 
 /// A network of a compose file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BundleNetwork {
     /// Range and length of its prefix, where the file says them.
     pub subnet: Option<(Ipv4Addr, u8)>,

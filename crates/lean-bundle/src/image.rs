@@ -3,6 +3,7 @@
 //! The engine is a Go program: names of keys in any case, `null` and what is not there are the same, a text where a list of words is
 //! wanted is a list of one word. What it cannot read it refuses to load or pull, with its JSON reader's words.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// Settings of an image.
@@ -29,7 +30,7 @@ pub struct ImageSettings {
 }
 
 /// `Healthcheck` of an image.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImageHealthcheck {
     /// `NONE`, `CMD` with words, or `CMD-SHELL` with a line; empty: nothing said.
     pub test: Vec<String>,

@@ -25,7 +25,7 @@ mod write;
 pub use addresses::BundleNetwork;
 pub use config::ContainerPlace;
 pub use image::{ImageHealthcheck, ImageSettings};
-pub use make::{Bundle, BundleContainer};
+pub use make::{Bundle, BundleContainer, BundleRecipe};
 pub use seccomp::seccomp_of_profile;
 pub use service::{RefusedKey, lean_networks, lean_settings};
 pub use settings::{

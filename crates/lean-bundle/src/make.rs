@@ -12,6 +12,7 @@ use std::sync::Arc;
 use futon_common::{Context, Result};
 use futon_model::{ImageReference, LeanAttachment, LeanBundle, LeanRefusal};
 use image_store::ImageStore;
+use serde::{Deserialize, Serialize};
 use tar::Builder;
 
 use super::addresses::{BundleNetwork, Given, Wanted, addresses};
@@ -21,7 +22,7 @@ use super::volumes::{Source, Volumes};
 use super::write::{append_folder, append_text, append_tree};
 
 /// A container of a bundle.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct BundleContainer {
     /// Compose service, under which the others find it.
     pub service: String,
@@ -52,7 +53,38 @@ pub struct Bundle {
     pub processors: Option<u32>,
 }
 
+/// What a bundle is made from, but for what this host has: with the same images it makes the same bundle on another one.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BundleRecipe {
+    containers: Vec<BundleContainer>,
+    function: usize,
+    networks: BTreeMap<String, BundleNetwork>,
+    function_cpus: Option<String>,
+    processors: Option<u32>,
+}
+
+impl BundleRecipe {
+    /// The bundle with a store's images and a host's copy of Docker's seccomp profile.
+    #[must_use]
+    pub fn bundle(self, store: Arc<ImageStore>, profile: PathBuf) -> Bundle {
+        let Self { containers, function, networks, function_cpus, processors } = self;
+        Bundle { containers, function, networks, store, profile, function_cpus, processors }
+    }
+}
+
 impl Bundle {
+    /// What is left without this host's files.
+    #[must_use]
+    pub fn recipe(&self) -> BundleRecipe {
+        BundleRecipe {
+            containers: self.containers.clone(),
+            function: self.function,
+            networks: self.networks.clone(),
+            function_cpus: self.function_cpus.clone(),
+            processors: self.processors,
+        }
+    }
+
     fn given(&self) -> Given {
         let wanted =
             self.containers.iter().map(|c| Wanted { service: &c.service, name: &c.name, settings: &c.settings });

@@ -5,11 +5,12 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use futon_model::{LeanCondition, LeanRestart};
+use serde::{Deserialize, Serialize};
 
 use super::image::ImageHealthcheck;
 
 /// What a compose service sets over the image.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceSettings {
     /// Entry point; takes the image's arguments away as well.
     pub entrypoint: Option<Vec<String>>,
@@ -62,7 +63,7 @@ pub struct ServiceSettings {
 }
 
 /// Memory that processes share.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Shm {
     /// As much as the engine gives.
     #[default]
@@ -74,7 +75,7 @@ pub enum Shm {
 }
 
 /// What a container's process may do.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Security {
     /// Capabilities that are added, `ALL` among them.
     pub cap_add: Vec<String>,
@@ -91,7 +92,7 @@ pub struct Security {
 }
 
 /// Which system calls a container may make.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Seccomp {
     /// Those of Docker's own profile.
     #[default]
@@ -103,7 +104,7 @@ pub enum Seccomp {
 }
 
 /// Limits of a container. What is `None` is not limited.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Processors.
     pub cpuset: Option<String>,
@@ -128,7 +129,7 @@ pub struct Limits {
 }
 
 /// A mount of a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServiceMount {
     /// Where in the container.
     pub target: String,
@@ -139,7 +140,7 @@ pub struct ServiceMount {
 }
 
 /// What is mounted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MountSource {
     /// A volume of the file: its name, and whether it is filled with what the image has there.
     Volume {
@@ -166,7 +167,7 @@ pub enum MountSource {
 }
 
 /// Where a service's network comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ServiceNet {
     /// Networks, in the order of their cards.
     Networks(Vec<NetworkPlace>),
@@ -185,7 +186,7 @@ impl Default for ServiceNet {
 }
 
 /// A service's place in a network.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NetworkPlace {
     /// Name of the network in the compose file.
     pub network: String,
@@ -202,7 +203,7 @@ impl Default for NetworkPlace {
 }
 
 /// What else finds names or is found, of one service.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Names {
     /// Lines of `/etc/hosts`: name, address.
     pub extra_hosts: Vec<(String, String)>,

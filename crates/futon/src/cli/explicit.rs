@@ -46,6 +46,8 @@ fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
         | Command::Doctor(_)
         | Command::Resources(_)
         | Command::Check(_)
+        | Command::Rerun(_)
+        | Command::Investigate(_)
         | Command::Stats(_)
         | Command::Sweep(_)
         | Command::Serve(_)

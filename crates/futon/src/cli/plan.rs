@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::TestArgs;
+use super::{ResourcesArg, TestArgs};
 
 /// `futon plan`.
 #[derive(Debug, Args)]
@@ -18,4 +18,27 @@ pub struct PlanArgs {
     /// What is to run
     #[command(flatten)]
     pub test: TestArgs,
+}
+
+/// `futon rerun`.
+#[derive(Debug, Args)]
+pub struct RerunArgs {
+    /// Folder of an earlier run, its report.json, or one function's folder in it
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// Functions [default: those that did not pass; if all passed, all]
+    #[arg(value_name = "FUNCTION")]
+    pub names: Vec<String>,
+    /// Write a job (NAME.futon, or a folder) instead of running them
+    #[arg(long, short, value_name = "JOB")]
+    pub output: Option<PathBuf>,
+    /// Leave base image, kernel and initrd out of the job: whoever runs it must have the same
+    #[arg(long, requires = "output")]
+    pub reference: bool,
+    /// Where resources are
+    #[command(flatten)]
+    pub resources: ResourcesArg,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
 }

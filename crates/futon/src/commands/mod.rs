@@ -13,12 +13,15 @@ mod gem5;
 pub mod given;
 pub mod guard;
 mod images;
+mod investigate;
+mod job;
 mod load;
 mod machine;
 mod measure;
 mod places;
 mod plan;
 mod project;
+mod rerun;
 mod resources;
 mod run;
 mod rundir;
@@ -53,6 +56,8 @@ pub async fn dispatch(command: Command, ui: &mut Ui, cancel: CancellationToken) 
         Command::Images(command) => images::images(command, ui, &cancel).await,
         Command::Build(args) => build::build(&args, ui, cancel).await,
         Command::Run(args) => run::run(&args, ui, cancel).await,
+        Command::Rerun(args) => rerun::rerun(&args, ui, cancel).await,
+        Command::Investigate(args) => investigate::investigate(&args, ui, cancel).await,
         Command::Check(args) => check::check(&args, ui),
         Command::Test(args) => test::test(&args, Goal::Test, ui, cancel).await,
         Command::Plan(args) => plan::plan(&args, ui, cancel).await,

@@ -7,8 +7,9 @@ use futon_model::{Cell, ExitCode};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::job::{self, Parts};
 use super::machine::{Purpose, prepare};
-use super::project::{Project, store_for};
+use super::project::{Project, missing_image, store_for};
 use crate::cli::PlanArgs;
 use crate::ui::Ui;
 
@@ -26,7 +27,34 @@ pub async fn plan(args: &PlanArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     let cells = names.iter().map(|name| project.cell(name, &test.client, &prepared, Some(&store)));
     let cells = cells.collect::<Result<Vec<Cell>>>();
     ui.stop();
-    show(&cells?, test.output.json, ui)?;
+    let cells = cells?;
+    let Some(target) = &args.output else {
+        show(&cells, test.output.json, ui)?;
+        return Ok(ExitCode::Passed);
+    };
+    let folder = tempfile::tempdir().context(|| "cannot make a temporary folder".into())?;
+    let mut functions = Vec::new();
+    for name in &names {
+        let dir = folder.path().join(&project.selection(name)?.name);
+        let workdir = project.working_directory(name, &dir, &test.client, &prepared, resources, Some(&store))?;
+        for image in workdir.plan().images.iter().filter(|image| image.manifest.is_none()) {
+            ui.line(&missing_image(image, &project.config));
+        }
+        functions.push((workdir, None));
+    }
+    let parts = Parts {
+        functions,
+        machine: &test.machine,
+        prepared: &prepared,
+        resources,
+        store: &store,
+        digests: &project.digests,
+        reference: args.reference,
+    };
+    job::make(parts, target, ui).await?;
+    if test.output.json {
+        show(&cells, true, ui)?;
+    }
     Ok(ExitCode::Passed)
 }
 

@@ -23,6 +23,9 @@ use crate::ui::Ui;
 
 /// Runs and judges what a working directory holds.
 pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    if let Some(job) = &args.job {
+        return super::job::run_job(job, args, ui, cancel).await;
+    }
     let workdir = WorkDir::open(&args.dir)?;
     let _lock = FolderLock::take(&args.dir, "futon run")?;
     let resources = &args.resources.resources;

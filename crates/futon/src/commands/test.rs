@@ -26,6 +26,7 @@ use super::machine::{Prepared, Purpose, has_lean_guest, prepare};
 use super::project::{Project, missing_image, store_for};
 use super::run::run_beside;
 use super::rundir::{RunFolder, run_folder};
+use super::stored::remember;
 use super::warm::with_images;
 use crate::cli::{BaseArg, On, TestArgs};
 use crate::ui::Ui;
@@ -226,6 +227,7 @@ impl Suite<'_> {
         let _lock = FolderLock::take(dir, "futon test")?;
         let workdir =
             self.project.working_directory(name, dir, &self.args.client, self.prepared, resources, Some(store))?;
+        remember(dir, &self.args.machine)?;
         for image in workdir.plan().images.iter().filter(|image| image.manifest.is_none()) {
             ui.line(&missing_image(image, &self.project.config));
         }

@@ -125,6 +125,13 @@ impl Ui {
         }
     }
 
+    /// Shows how far something has come, where a spinner does.
+    pub fn tick(&self, text: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(text.to_owned());
+        }
+    }
+
     /// Ends the spinner.
     pub fn stop(&mut self) {
         if let Some(bar) = self.bar.take() {

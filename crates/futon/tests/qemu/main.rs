@@ -9,6 +9,7 @@ mod faults;
 mod forks;
 mod host;
 mod images;
+mod jobs;
 mod lean;
 mod load;
 mod made;

@@ -1,0 +1,17 @@
+//! Jobs: everything that shapes the results of functions, by digest, in one file or folder, so that they can run on another machine.
+//!
+//! A job's folder has `job.json` ([`Job`]), `blobs/sha256/…` and, for guests with an engine, `images`, an image store. A job's file is a
+//! tar archive of that folder. Nothing in it is a path of the machine that made it.
+
+mod format;
+mod read;
+mod write;
+
+pub use format::{Blob, Form, JOB_SCHEMA, Job, JobFunction, Recorded, Served, is_plain_name};
+pub use read::{JobFolder, verify};
+pub use write::JobWriter;
+
+/// End of the name of a job's file.
+pub const JOB_SUFFIX: &str = "futon";
+/// The image store in a job's folder.
+pub const IMAGES: &str = "images";

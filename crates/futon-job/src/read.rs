@@ -1,0 +1,137 @@
+//! Reading a job.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
+use futon_common::{Context, Error, Result, sha256_file};
+use tar::{Archive, EntryType};
+use tempfile::TempDir;
+
+use super::IMAGES;
+use super::format::{Blob, Form, Job, damaged};
+
+/// Most bytes of `job.json`.
+const JOB_MAX: u64 = 64 << 20;
+
+/// A job's folder, perhaps unpacked for as long as this lives.
+#[derive(Debug)]
+pub struct JobFolder {
+    /// What it says.
+    pub job: Job,
+    folder: PathBuf,
+    _unpacked: Option<TempDir>,
+}
+
+impl JobFolder {
+    /// Opens a job; a job's file is unpacked into a folder of its own below `room`.
+    ///
+    /// # Errors
+    /// When it is no job, or there is no room.
+    pub fn open(path: &Path, room: &Path) -> Result<Self> {
+        if path.is_dir() {
+            return Self::of(path.to_owned(), None);
+        }
+        let file = File::open(path).map_err(|e| {
+            Error::usage(format!("cannot read {}", path.display()))
+                .caused_by(e)
+                .hint("`futon plan FUNCTION -o NAME.futon` makes a job")
+        })?;
+        fs::create_dir_all(room).context(|| format!("cannot make {}", room.display()))?;
+        let folder = tempfile::Builder::new().prefix(".futon-job-").tempdir_in(room);
+        let folder = folder.context(|| format!("cannot make a folder in {}", room.display()))?;
+        unpack(file, folder.path()).map_err(|e| {
+            Error::usage(format!("{} is no job's file, or damaged", path.display()))
+                .caused_by(e)
+                .hint("a job's file is made by `futon plan -o` and `futon rerun -o`")
+        })?;
+        Self::of(folder.path().to_owned(), Some(folder))
+    }
+
+    fn of(folder: PathBuf, unpacked: Option<TempDir>) -> Result<Self> {
+        let path = folder.join("job.json");
+        let shown = || Error::usage(format!("{} is no job: it has no job.json", folder.display()));
+        let size = fs::metadata(&path).map_err(|e| shown().caused_by(e))?.len();
+        if size > JOB_MAX {
+            return Err(damaged("job.json is too large"));
+        }
+        let text = fs::read(&path).map_err(|e| shown().caused_by(e))?;
+        let job: Job = serde_json::from_slice(&text).map_err(|e| damaged("job.json").caused_by(e))?;
+        job.check()?;
+        Ok(Self { job, folder, _unpacked: unpacked })
+    }
+
+    /// The image store, if there is one.
+    #[must_use]
+    pub fn images(&self) -> Option<PathBuf> {
+        Some(self.folder.join(IMAGES)).filter(|path| path.is_dir())
+    }
+
+    /// The file in which a blob lies.
+    ///
+    /// # Errors
+    /// When it is not in the job.
+    pub fn stored(&self, name: &str, blob: &Blob) -> Result<PathBuf> {
+        let path = self.folder.join("blobs/sha256").join(blob.hex()?);
+        if blob.form != Form::Outside && path.is_file() {
+            return Ok(path);
+        }
+        let why = if blob.form == Form::Outside { "is not inside the job" } else { "is missing in the job" };
+        Err(Error::usage(format!("{name} ({}) {why}", short(&blob.digest)))
+            .hint("have the same file here, or make the job without --reference"))
+    }
+
+    /// Writes a blob to a place, as it is used, and checks that it is what it should be. Not for disks.
+    ///
+    /// # Errors
+    /// When it is not in the job, or damaged.
+    pub fn extract(&self, name: &str, blob: &Blob, to: &Path) -> Result<()> {
+        let stored = self.stored(name, blob)?;
+        let failed = || format!("cannot write {}", to.display());
+        let file = BufReader::with_capacity(
+            1 << 20,
+            File::open(&stored).context(|| format!("cannot read {name} of the job"))?,
+        );
+        // Not one byte more than there should be: a small file can unpack to any size.
+        let content: Box<dyn Read> =
+            if blob.form == Form::Gzip { Box::new(GzDecoder::new(file)) } else { Box::new(file) };
+        let mut out = File::create(to).context(failed)?;
+        let copied = io::copy(&mut content.take(blob.size.saturating_add(1)), &mut out);
+        copied.map_err(|e| damaged(name).caused_by(e))?;
+        verify(name, blob, to)
+    }
+}
+
+/// Checks that a file is what a blob says.
+///
+/// # Errors
+/// When it is not.
+pub fn verify(name: &str, blob: &Blob, path: &Path) -> Result<()> {
+    let size = fs::metadata(path).map(|m| m.len()).unwrap_or_default();
+    if size == blob.size && format!("sha256:{}", sha256_file(path)?) == blob.digest {
+        return Ok(());
+    }
+    Err(damaged(&format!("{name} is not {}", short(&blob.digest))))
+}
+
+fn short(digest: &str) -> &str {
+    digest.get(..19).unwrap_or(digest)
+}
+
+/// Unpacks files and folders, and nothing else.
+fn unpack(file: File, to: &Path) -> io::Result<()> {
+    let mut archive = Archive::new(BufReader::with_capacity(1 << 20, file));
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        if !matches!(entry.header().entry_type(), EntryType::Regular | EntryType::Directory) {
+            return Err(io::Error::other(format!("{} is neither a file nor a folder", entry.path()?.display())));
+        }
+        entry.set_preserve_mtime(false);
+        // Refuses names that lead elsewhere.
+        if !entry.unpack_in(to)? {
+            return Err(io::Error::other(format!("{} leads out of the folder", entry.path()?.display())));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,262 @@
+//! `futon run JOB`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futon_common::{Context, Error, Result};
+use futon_gem5::Goal;
+use futon_harness::report::{report, write_report};
+use futon_job::{JobFolder, JobFunction, Recorded, Served};
+use futon_machine::processor_level;
+use futon_model::{Base, Code, ExitCode, FunctionReport};
+use futon_workdir::WorkDir;
+use image_store::ImageStore;
+use tokio_util::sync::CancellationToken;
+
+use super::make::{GEM5, STAGED_IN, programs};
+use super::resources::{JobResources, resources_of};
+use crate::cli::{BaseArg, MachineArgs, On, RunArgs};
+use crate::commands::given::settings;
+use crate::commands::machine::{self, Prepared, Purpose, prepare};
+use crate::commands::places::digests;
+use crate::commands::run::run_one;
+use crate::commands::rundir::run_folder;
+use crate::ui::Ui;
+
+/// Flags that say how this host runs a job, not what the job is.
+const OF_THE_HOST: [&str; 6] = ["accel", "gem5", "cold", "thaw", "unconfined", "watchdogs"];
+
+/// Columns of a row that the host's speed shapes.
+const HOST_COLUMNS: [&str; 3] = ["run_id", "host_s", "host_mips"];
+
+/// Runs all functions of a job, and says whether they end as recorded.
+///
+/// # Errors
+/// When it is no job, or this host lacks something that it needs.
+pub async fn run_job(path: &Path, args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    let out = run_folder(args.out.as_deref(), "futon run")?;
+    ui.start("reading the job");
+    let job = JobFolder::open(path, &out);
+    ui.stop();
+    let job = job?;
+    let resources = resources_of(&job, &args.resources.resources, ui).await?;
+    // A warm base of the job's own resources would be made for this one run.
+    let forks = resources.is_own;
+    let bench = Bench::new(&job, resources, args, forks, ui, &cancel).await?;
+    let started = SystemTime::now();
+    let mut functions = Vec::new();
+    for function in &job.job.functions {
+        let mut done = bench.run(&job, function, &out.join(&function.plan.function), ui, &cancel).await?;
+        if let Some(recorded) = &function.recorded {
+            done.remarks.push(as_recorded(recorded, &done));
+        }
+        functions.push(done);
+        if cancel.is_cancelled() {
+            break;
+        }
+    }
+    let report = report(functions, started, started.elapsed().unwrap_or_default());
+    let drawn = crate::commands::gem5::gather(&report.functions, &out, ui);
+    write_report(&out, &report)?;
+    ui.result(&report)?;
+    drawn?;
+    ui.line(&format!("report: {} (for programs: report.json)", out.join("report.html").display()));
+    Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))
+}
+
+/// A job's machine on this host, ready to run functions: the job's own, or those of another job.
+pub struct Bench {
+    prepared: Prepared,
+    resources: JobResources,
+}
+
+impl Bench {
+    /// Prepares the machine. With `forks` it runs from a warm base.
+    ///
+    /// # Errors
+    /// When this host lacks something that it needs.
+    pub async fn new(
+        job: &JobFolder,
+        resources: JobResources,
+        args: &RunArgs,
+        forks: bool,
+        ui: &mut Ui,
+        cancel: &CancellationToken,
+    ) -> Result<Self> {
+        let flags = flags(job, args, &resources)?;
+        let mut config = settings(None)?;
+        if let Some(plan) = job.job.functions.first().map(|function| &function.plan.machine) {
+            config.machine.vcpus = Some(plan.vcpus).filter(|count| *count > 0);
+            config.machine.memory_mib = plan.memory_mib;
+            config.machine.network = plan.network;
+        }
+        machine::apply(&flags, &mut config);
+        let purpose = match flags.on {
+            On::Gem5 => Purpose::Simulate(Goal::Test),
+            _ if forks => Purpose::Fork,
+            _ => Purpose::Run,
+        };
+        let prepared = prepare(&flags, &resources.folder, &config, purpose, ui, cancel).await?;
+        compare_programs(job, &prepared, &resources, args.other_programs, ui)?;
+        Ok(Self { prepared, resources })
+    }
+
+    /// Runs a function of a job in a folder of its own.
+    ///
+    /// # Errors
+    /// When its files are damaged, or the folder cannot be written.
+    pub async fn run(
+        &self,
+        job: &JobFolder,
+        function: &JobFunction,
+        folder: &Path,
+        ui: &mut Ui,
+        cancel: &CancellationToken,
+    ) -> Result<FunctionReport> {
+        let level = processor_level(&self.prepared.machine.report());
+        let store = match job.images() {
+            Some(images) => Some(Arc::new(ImageStore::open_read_only(images)?.for_processor(level))),
+            None => None,
+        };
+        let workdir = restore(job, function, &self.resources, folder)?;
+        let done = run_one(&workdir, &*self.prepared.machine, store, ui, cancel.clone()).await?;
+        let _ = std::fs::remove_file(workdir.disk());
+        Ok(done)
+    }
+}
+
+/// The machine's flags: the job's, and what this host adds.
+fn flags(job: &JobFolder, args: &RunArgs, resources: &JobResources) -> Result<MachineArgs> {
+    let given = &args.machine;
+    let of_the_machine = serde_json::to_value(given).context(|| "the machine's flags".into())?;
+    let is_of_the_machine = |flag: &str| {
+        of_the_machine.get(flag).is_some_and(|value| !value.is_object())
+            || of_the_machine.get("gem5").is_some_and(|gem5| gem5.get(flag).is_some())
+    };
+    let others = given.explicit.iter().filter(|flag| !OF_THE_HOST.contains(&flag.as_str()));
+    if let Some(flag) = others.into_iter().find(|flag| is_of_the_machine(flag)) {
+        return Err(Error::usage(format!("--{} would change what the job is", flag.replace('_', "-")))
+            .hint("leave it out; `futon plan` with this flag makes another job"));
+    }
+    let kept: MachineArgs = serde_json::from_value(job.job.machine.clone()).context(|| "the job's flags".into())?;
+    let mut flags = MachineArgs { explicit: given.explicit.clone(), ..kept };
+    let said = |flag: &str| given.explicit.contains(flag);
+    if said("accel") {
+        flags.accel = given.accel;
+    }
+    if said("thaw") {
+        flags.thaw = given.thaw;
+    }
+    if said("watchdogs") {
+        flags.gem5.watchdogs.clone_from(&given.gem5.watchdogs);
+    }
+    flags.cold |= given.cold;
+    flags.gem5.unconfined |= given.gem5.unconfined;
+    flags.gem5.gem5.clone_from(&given.gem5.gem5);
+    flags.base_image = resources.given.get("base_image").cloned();
+    flags.kernel = resources.given.get("kernel").cloned();
+    flags.initrd = resources.given.get("initrd").cloned();
+    flags.gem5.gem5_config = resources.given.get("gem5_config").cloned();
+    if job.job.functions.first().is_some_and(|function| function.plan.machine.base == Base::Docker) {
+        // On gem5 the lean guest is the default: this one has to be said.
+        flags.base = BaseArg::Docker;
+        flags.explicit.insert("base".to_owned());
+    }
+    Ok(flags)
+}
+
+/// A simulator's figures depend on its program, and on the QEMU in which the guest is prepared.
+fn compare_programs(
+    job: &JobFolder,
+    prepared: &Prepared,
+    resources: &JobResources,
+    other_is_well: bool,
+    ui: &Ui,
+) -> Result<()> {
+    let here = programs(prepared, &digests(&resources.folder)?)?;
+    for (name, recorded) in &job.job.programs {
+        let now = here.get(name).map_or("none", String::as_str);
+        if now == recorded {
+            continue;
+        }
+        let short = |text: &str| {
+            if text.starts_with("sha256:") { text.get(..19).unwrap_or(text).to_owned() } else { text.to_owned() }
+        };
+        let what = format!("{name}: the job was made with {}, here is {}", short(recorded), short(now));
+        if [GEM5, STAGED_IN].contains(&name.as_str()) && !other_is_well {
+            return Err(Error::infra(what)
+                .hint("name the same with --gem5; or run it with --other-programs, and its figures may differ"));
+        }
+        ui.line(&format!("note: {what}"));
+    }
+    Ok(())
+}
+
+/// The working directory of a function.
+fn restore(job: &JobFolder, function: &JobFunction, resources: &JobResources, root: &Path) -> Result<WorkDir> {
+    let root = std::path::absolute(root).context(|| format!("path of {}", root.display()))?;
+    let place = |served: &Served| match served {
+        Served::File(name) => root.join(name),
+        Served::Resource(name) => resources.folder.join(name),
+    };
+    let served: BTreeMap<_, _> = function
+        .served
+        .iter()
+        .map(|(name, from)| Ok((name.clone(), std::path::absolute(place(from))?)))
+        .collect::<std::io::Result<_>>()
+        .context(|| "the guest's files".into())?;
+    WorkDir::restore(&root, &function.plan, &function.cell, served, |root| {
+        function.files.iter().try_for_each(|(name, blob)| job.extract(name, blob, &root.join(name)))
+    })
+}
+
+/// A remark on whether a run ended as the recorded one did.
+fn as_recorded(recorded: &Recorded, now: &FunctionReport) -> String {
+    let words = |r: &Recorded| {
+        let step = r.step.as_deref().map_or_else(String::new, |step| format!(" in {step}"));
+        format!("{}{step} ({})", r.outcome.word(), word_of(r.code))
+    };
+    let rows = std::fs::read_to_string(Path::new(&now.folder).join("invocations.csv")).ok();
+    let seen = Recorded::of(&now.verdict, rows);
+    let same_verdict = (recorded.outcome, &recorded.step, recorded.code) == (seen.outcome, &seen.step, seen.code);
+    if !same_verdict {
+        return format!("not as recorded: {} then, {} now", words(recorded), words(&seen));
+    }
+    match (&recorded.rows, &seen.rows) {
+        (None, _) => format!("as recorded: {}", words(recorded)),
+        (Some(then), Some(now)) if figures(then) == figures(now) => {
+            format!("as recorded: {}, and the same figures to the digit", words(recorded))
+        }
+        (Some(_), _) => format!("as recorded: {}; the figures are others", words(recorded)),
+    }
+}
+
+/// A verdict's code as reports have it.
+pub fn word_of(code: Code) -> String {
+    serde_json::to_value(code).ok().and_then(|code| code.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// Rows of invocations without what the host's speed shapes.
+fn figures(csv: &str) -> Vec<Vec<&str>> {
+    let mut lines = csv.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let header = lines.clone().next().unwrap_or_default();
+    let kept: Vec<usize> = (0..header.len()).filter(|at| !HOST_COLUMNS.contains(&header[*at])).collect();
+    lines.by_ref().map(|cells| kept.iter().map(|at| cells.get(*at).copied().unwrap_or_default()).collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_the_same_whatever_the_host() {
+        let rows = |run: &str, cycles: &str, host: &str| {
+            format!("run_id,cpi,host_s,host_mips,state\n{run},{cycles},{host},0.1,warm\n")
+        };
+        assert_eq!(figures(&rows("a", "1.5", "3.0")), figures(&rows("b", "1.5", "9.0")));
+        assert_ne!(figures(&rows("a", "1.5", "3.0")), figures(&rows("a", "1.6", "3.0")));
+        assert_eq!(figures(&rows("a", "1.5", "3.0"))[1], ["1.5", "warm"]);
+    }
+}

@@ -1,0 +1,190 @@
+//! `futon rerun`: functions of an earlier run again, here or as a job.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futon_common::{Context, Error, Result};
+use futon_job::Recorded;
+use futon_model::{Base, ExitCode, FunctionReport, MachineKind, Report};
+use futon_workdir::WorkDir;
+use tokio_util::sync::CancellationToken;
+
+use super::cell::{file_input, machine_inputs};
+use super::given::settings;
+use super::job::{self, Parts, run_job};
+use super::machine::{Prepared, Purpose, prepare};
+use super::places::digests;
+use super::project::store_for;
+use super::stored::recall;
+use crate::cli::{BaseArg, Cli, Command, MachineArgs, On, RerunArgs, ResourcesArg, RunArgs};
+use crate::ui::Ui;
+
+/// Runs functions of an earlier run again, or packs them.
+pub async fn rerun(args: &RerunArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    let resources = &args.resources.resources;
+    if let Some(target) = &args.output {
+        let size = as_job(&args.run, &args.names, resources, args.reference, target, ui, &cancel).await?;
+        job::say_made(target, size, ui);
+        return Ok(ExitCode::Passed);
+    }
+    // What runs here is what would run elsewhere.
+    let folder = tempfile::tempdir().context(|| "cannot make a temporary folder".into())?;
+    let job = folder.path().join("job");
+    as_job(&args.run, &args.names, resources, true, &job, ui, &cancel).await?;
+    run_job(&job, &run_args(&args.resources, args.json)?, ui, cancel).await
+}
+
+/// Makes a job of functions of an earlier run; returns its size in bytes.
+///
+/// # Errors
+/// When it cannot be run again as it was, or the job cannot be written.
+pub async fn as_job(
+    run: &Path,
+    names: &[String],
+    resources: &Path,
+    reference: bool,
+    target: &Path,
+    ui: &mut Ui,
+    cancel: &CancellationToken,
+) -> Result<u64> {
+    let chosen = choose(run, names)?;
+    let (first, _) = &chosen[0];
+    let flags = flags(first)?;
+    let mut config = settings(None)?;
+    let plan = &first.plan().machine;
+    config.machine.vcpus = Some(plan.vcpus).filter(|count| *count > 0);
+    config.machine.memory_mib = plan.memory_mib;
+    config.machine.network = plan.network;
+    super::machine::apply(&flags, &mut config);
+    let prepared = prepare(&flags, resources, &config, Purpose::Run, ui, cancel).await?;
+    let digests = digests(resources)?;
+    ui.start("comparing what shaped the run");
+    let unchanged = chosen.iter().try_for_each(|(workdir, _)| is_unchanged(workdir, &prepared, resources, &digests));
+    ui.stop();
+    unchanged?;
+    let store = Arc::new(store_for(resources, &prepared)?);
+    let functions = chosen
+        .into_iter()
+        .map(|(workdir, report)| {
+            let rows = fs::read_to_string(workdir.results().join("invocations.csv")).ok();
+            (workdir, report.map(|report| Recorded::of(&report.verdict, rows)))
+        })
+        .collect();
+    let parts = Parts {
+        functions,
+        machine: &flags,
+        prepared: &prepared,
+        resources,
+        store: &store,
+        digests: &digests,
+        reference,
+    };
+    job::pack(parts, target, ui).await
+}
+
+/// The flags of a bare `futon run`.
+///
+/// # Errors
+/// Never: these words are a command line.
+pub fn run_args(resources: &ResourcesArg, json: bool) -> Result<RunArgs> {
+    match Cli::of_words(&["futon", "run"])?.command {
+        Command::Run(run) => Ok(RunArgs { resources: resources.clone(), json, ..run }),
+        _ => Err(Error::infra("`futon run` cannot be called")),
+    }
+}
+
+/// The working directories of the functions that are wanted, with their reports.
+pub fn choose(run: &Path, names: &[String]) -> Result<Vec<(WorkDir, Option<FunctionReport>)>> {
+    let none = |why: &str| {
+        Error::usage(format!("{}: {why}", run.display()))
+            .hint("name the folder of an earlier `futon test` (runs/latest), or its report.json")
+    };
+    let file = if run.is_dir() { run.join("report.json") } else { run.to_owned() };
+    if !file.is_file() && run.join("plan.json").is_file() {
+        let workdir = WorkDir::open(run)?;
+        let report = read_report(&workdir.results().join("report.json")).ok();
+        let report = report.and_then(|report| report.functions.into_iter().next());
+        return Ok(vec![(workdir, report)]);
+    }
+    let report = read_report(&file).map_err(|e| none(&e.to_string()))?;
+    if let Some(name) = names.iter().find(|name| !report.functions.iter().any(|f| f.name == **name)) {
+        return Err(none(&format!("the run has no function {name}")));
+    }
+    let failed = report.functions.iter().any(|f| !f.verdict.is_pass());
+    let wanted = |f: &FunctionReport| {
+        if names.is_empty() { !failed || !f.verdict.is_pass() } else { names.contains(&f.name) }
+    };
+    let folder = file.parent().unwrap_or_else(|| Path::new("."));
+    let chosen = report.functions.iter().filter(|f| wanted(f));
+    let chosen = chosen.map(|f| Ok((WorkDir::open(&folder_of(f, folder))?, Some(f.clone()))));
+    let chosen = chosen.collect::<Result<Vec<_>>>()?;
+    if chosen.is_empty() {
+        return Err(Error::nothing_to_run(format!("{}: the run has no function", run.display())));
+    }
+    Ok(chosen)
+}
+
+/// A function's folder: beside the report, which may have been moved with it, or where it was.
+fn folder_of(function: &FunctionReport, beside: &Path) -> PathBuf {
+    let moved = beside.join(&function.name);
+    if moved.join("plan.json").is_file() {
+        return moved;
+    }
+    Path::new(&function.folder).parent().map_or(moved, Path::to_owned)
+}
+
+fn read_report(path: &Path) -> Result<Report> {
+    let text = fs::read(path).context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_slice(&text).context(|| format!("{} is no report of this version", path.display()))
+}
+
+/// The machine's flags of the run.
+fn flags(workdir: &WorkDir) -> Result<MachineArgs> {
+    let bare = run_args(&ResourcesArg { resources: Path::new("resources").to_owned() }, false)?;
+    let mut flags = recall(workdir.root(), bare.machine)?;
+    let machine = &workdir.plan().machine;
+    if machine.base == Base::Docker {
+        flags.base = BaseArg::Docker;
+        // On gem5 the lean guest is the default: this one has to be said.
+        flags.explicit.insert("base".to_owned());
+    }
+    if machine.kind == MachineKind::Gem5 {
+        flags.on = On::Gem5;
+    }
+    Ok(flags)
+}
+
+/// Checks that the machine and the files are still those of the run.
+fn is_unchanged(
+    workdir: &WorkDir,
+    prepared: &Prepared,
+    resources: &Path,
+    digests: &futon_resources::Digests,
+) -> Result<()> {
+    let Some(cell) = workdir.cell() else { return Ok(()) };
+    let mut now = machine_inputs(prepared, resources, digests)?;
+    now.remove("vcpus");
+    for (name, path) in workdir.served() {
+        let input = file_input(name);
+        if cell.inputs.contains_key(&input) && path.is_file() {
+            now.insert(input, digests.of(path)?);
+        }
+    }
+    let differs: Vec<String> = now
+        .iter()
+        .filter(|(name, value)| cell.inputs.get(*name) != Some(*value))
+        .map(|(name, value)| {
+            let short = |text: &str| {
+                if text.starts_with("sha256:") { text.get(..19).unwrap_or(text).to_owned() } else { text.to_owned() }
+            };
+            let then = cell.inputs.get(name).map_or_else(|| "none".to_owned(), |value| short(value));
+            format!("{name} was {then} and is {}", short(value))
+        })
+        .collect();
+    if differs.is_empty() {
+        return Ok(());
+    }
+    Err(Error::usage(format!("{} cannot be run again as it was: {}", workdir.plan().function, differs.join("; ")))
+        .hint("bring back what it had, or test it anew with `futon test`"))
+}

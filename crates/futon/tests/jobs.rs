@@ -1,0 +1,230 @@
+//! Jobs: a run that travels ends as it did, or says what is missing.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use common::{Project, text};
+use serde_json::Value;
+
+/// `futon run JOB` in an empty folder that has never seen the project.
+fn run_elsewhere(job: &Path, more: &[&str]) -> (Output, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_futon"));
+    command.arg("run").arg(job).args(["--json", "--out", "out"]).args(more).current_dir(folder.path());
+    command.env_remove("RESOURCES").env("FUTON_TEST_FAKE_MACHINE", "proves nothing").env_remove("FUTON_DATA");
+    let output = command.output().unwrap();
+    let report = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    (output, report)
+}
+
+fn verdict(report: &Value) -> (String, Value, String) {
+    let verdict = &report["functions"][0]["verdict"];
+    (verdict["outcome"].to_string(), verdict["step"].clone(), verdict["code"].to_string())
+}
+
+#[test]
+fn a_plan_runs_elsewhere() {
+    for target in ["fib.futon", "fib"] {
+        let project = Project::new();
+        let output = project.futon(&["plan", "fibonacci-go", "aes-go", "--on", "fake", "-n", "3", "-o", target]);
+        assert!(output.status.success() && text(&output).contains("next: futon run"), "{}", text(&output));
+        let (_, here) = project.fake("pass", &["-n", "3"]);
+        let job = tempfile::tempdir().unwrap();
+        let moved = job.path().join(target);
+        fs::rename(project.path(target), &moved).unwrap();
+        // Nothing of the place where it was made is left.
+        drop(project);
+        let (output, there) = run_elsewhere(&moved, &[]);
+        assert!(output.status.success(), "{}", text(&output));
+        assert_eq!(there["summary"]["passed"], 2);
+        for at in 0..2 {
+            assert_eq!(here["functions"][at]["cell"], there["functions"][at]["cell"]);
+            assert_eq!(here["functions"][at]["digests"], there["functions"][at]["digests"]);
+        }
+    }
+}
+
+#[test]
+fn a_failed_run_fails_elsewhere_as_it_did() {
+    for scenario in ["wrong-reply", "panic:invoke", "fail:start", "no-log"] {
+        let project = Project::new();
+        let (code, here) = project.fake(scenario, &["fibonacci-go"]);
+        let output = project.futon(&["rerun", "out", "-o", "failed.futon"]);
+        assert!(output.status.success(), "{}", text(&output));
+        let (output, there) = run_elsewhere(&project.path("failed.futon"), &[]);
+        assert_eq!((output.status.code(), verdict(&there)), (code, verdict(&here)), "{}", text(&output));
+        let remarks = there["functions"][0]["remarks"].to_string();
+        assert!(remarks.contains("as recorded: ") && !remarks.contains("not as recorded"), "{remarks}");
+        // Moved to another place, as CI's artifacts are.
+        fs::rename(project.path("out"), project.path("moved")).unwrap();
+        let output = project.futon(&["rerun", "moved", "-o", "moved.futon"]);
+        assert!(output.status.success(), "{}", text(&output));
+        fs::rename(project.path("moved"), project.path("out")).unwrap();
+        // And here.
+        let output = project.futon(&["rerun", "out/report.json", "--json"]);
+        let again: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&output)));
+        assert_eq!(verdict(&again), verdict(&here));
+    }
+}
+
+#[test]
+fn a_run_that_ends_otherwise_is_told() {
+    let project = Project::new();
+    project.fake("wrong-reply", &["fibonacci-go"]);
+    assert!(project.futon(&["rerun", "out", "-o", "job"]).status.success());
+    let path = project.path("job/job.json");
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains("fake\": \"wrong-reply"), "{text}");
+    fs::write(&path, text.replace("fake\": \"wrong-reply", "fake\": \"pass")).unwrap();
+    let (_, there) = run_elsewhere(&project.path("job"), &[]);
+    let remarks = there["functions"][0]["remarks"].to_string();
+    assert!(remarks.contains("not as recorded: failed in invoke (wrong_reply) then, passed"), "{remarks}");
+}
+
+#[test]
+fn those_that_failed_are_run_again_unless_others_are_named() {
+    let project = Project::new();
+    let names = |job: &str, more: &[&str]| {
+        let output = project.futon(&[&["rerun", "out", "-o", job][..], more].concat());
+        assert!(output.status.success(), "{}", text(&output));
+        let job: Value = serde_json::from_slice(&fs::read(project.path(job).join("job.json")).unwrap()).unwrap();
+        let functions = job["functions"].as_array().unwrap().iter().map(|f| f["plan"]["function"].to_string());
+        functions.collect::<Vec<_>>().join(" ")
+    };
+    project.fake("pass", &[]);
+    assert_eq!(names("all", &[]), "\"fibonacci-go\" \"aes-go\"");
+    assert_eq!(names("one", &["aes-go"]), "\"aes-go\"");
+    let path = project.path("out/report.json");
+    let report = fs::read_to_string(&path).unwrap().replacen("\"outcome\": \"passed\"", "\"outcome\": \"failed\"", 1);
+    fs::write(&path, report).unwrap();
+    assert_eq!(names("failed", &[]), "\"fibonacci-go\"");
+    let output = project.futon(&["rerun", "out", "nobody", "-o", "none"]);
+    assert!(output.status.code() == Some(2) && text(&output).contains("no function nobody"), "{}", text(&output));
+}
+
+#[test]
+fn what_has_changed_since_is_named() {
+    let project = Project::new();
+    project.write("more.txt", "one");
+    project.fake("pass", &["fibonacci-go", "--file", "more.txt"]);
+    let refused = |words: &[&str]| {
+        let output = project.futon(&["rerun", "out", "-o", "again.futon"]);
+        let said = text(&output);
+        assert!(output.status.code() == Some(2) && words.iter().all(|word| said.contains(word)), "{words:?}: {said}");
+    };
+    project.write("resources/futon-guest", "another guest tool");
+    refused(&["futon-guest was sha256:", "test it anew"]);
+    project.write("resources/futon-guest", "guest tool");
+    project.write("more.txt", "two");
+    refused(&["file more.txt was sha256:"]);
+    project.write("more.txt", "one");
+    assert!(project.futon(&["images", "rm", "vhiveease/fibonacci-go:latest"]).status.success());
+    refused(&["vhiveease/fibonacci-go:latest", "the store has no such image"]);
+}
+
+#[test]
+fn a_damaged_job_is_refused_and_named() {
+    let project = Project::new();
+    assert!(project.futon(&["plan", "fibonacci-go", "--on", "fake", "-o", "job"]).status.success());
+    let path = project.path("job/job.json");
+    let whole = fs::read_to_string(&path).unwrap();
+    let refused = |change: &dyn Fn(&str) -> String, word: &str| {
+        fs::write(&path, change(&whole)).unwrap();
+        let (output, _) = run_elsewhere(&project.path("job"), &[]);
+        assert!(output.status.code() == Some(2) && text(&output).contains(word), "{word}: {}", text(&output));
+        fs::write(&path, &whole).unwrap();
+    };
+    refused(&|text| text.replace("futon.job/1", "futon.job/9"), "this futon reads \"futon.job/1\"");
+    refused(
+        &|text| text.replace("\"client invocations\": \"20\"", "\"client invocations\": \"2\""),
+        "inputs of its cell",
+    );
+    refused(&|text| text.replace("\"run.env\": {\n", "\"../run.env\": {\n"), "is no file name");
+    refused(&|text| text[..text.len() / 2].to_owned(), "job.json");
+    // A file that is another one, and one that is not there.
+    let blobs = project.path("job/blobs/sha256");
+    let blob = fs::read_dir(&blobs).unwrap().next().unwrap().unwrap().path();
+    let content = fs::read(&blob).unwrap();
+    fs::write(&blob, "x").unwrap();
+    let (output, _) = run_elsewhere(&project.path("job"), &[]);
+    assert!(output.status.code() == Some(2) && text(&output).contains("damaged job"), "{}", text(&output));
+    fs::remove_file(&blob).unwrap();
+    let (output, _) = run_elsewhere(&project.path("job"), &[]);
+    assert!(output.status.code() == Some(2) && text(&output).contains("is missing in the job"), "{}", text(&output));
+    fs::write(&blob, content).unwrap();
+    let (output, _) = run_elsewhere(&project.path("job"), &["--vcpus", "4"]);
+    assert!(text(&output).contains("--vcpus would change what the job is"), "{}", text(&output));
+    assert!(run_elsewhere(&project.path("job"), &["--cold"]).0.status.success());
+    project.write("text.futon", "no archive");
+    let (output, _) = run_elsewhere(&project.path("text.futon"), &[]);
+    assert!(output.status.code() == Some(2) && text(&output).contains("no job's file"), "{}", text(&output));
+}
+
+/// A job may come from anybody: its archive writes nowhere else.
+#[test]
+fn an_archive_that_leads_out_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("evil.futon");
+    for name in ["../evil", "link"] {
+        let mut archive = tar::Builder::new(fs::File::create(&path).unwrap());
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        if name == "link" {
+            header.set_entry_type(tar::EntryType::Symlink);
+            header.set_size(0);
+            archive.append_link(&mut header, "blobs", "/etc").unwrap();
+        } else {
+            header.set_size(1);
+            header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_cksum();
+            archive.append(&header, &b"x"[..]).unwrap();
+        }
+        archive.into_inner().unwrap();
+        let (output, _) = run_elsewhere(&path, &[]);
+        assert!(
+            output.status.code() == Some(2) && text(&output).contains("no job's file"),
+            "{name}: {}",
+            text(&output)
+        );
+        assert!(!folder.path().parent().unwrap().join("evil").exists());
+    }
+}
+
+fn investigate(project: &Project, more: &[&str]) -> (Option<i32>, Value) {
+    let output = project.futon(&[&["investigate", "--json"][..], more].concat());
+    let found = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&output)));
+    (output.status.code(), found)
+}
+
+/// On the fake machine the scenario is the machine's: its fault is the base's.
+#[test]
+fn whose_fault_it_is() {
+    let project = Project::new();
+    let run = |scenario: &str, folder: &str| {
+        let on = format!("fake:{scenario}");
+        let output = project.futon(&["test", "fibonacci-go", "--on", &on, "--out", folder]);
+        assert!(output.status.code().is_some_and(|code| code < 3), "{}", text(&output));
+    };
+    run("wrong-reply", "runs/2026-01-01T00-00-02Z");
+    let bad = "runs/2026-01-01T00-00-02Z";
+    // Nothing to compare it with.
+    let (code, found) = investigate(&project, &[bad]);
+    assert_eq!((code, &found["blame"]), (Some(1), &Value::from("unknown")), "{found:#}");
+    assert_eq!(found["findings"]["as_it_was"]["codes"]["wrong_reply"], 5);
+    // The last run in which it passed.
+    run("pass", "runs/2026-01-01T00-00-01Z");
+    let (code, found) = investigate(&project, &[bad]);
+    assert_eq!((code, &found["findings"]["good_base"]["failed"]), (Some(1), &Value::from(0)), "{found:#}");
+    assert!(found["blame"]["base"].is_array(), "{found:#}");
+    assert!(found["changes"].to_string().contains("scenario: Pass → WrongReply"), "{found:#}");
+    assert_eq!(found["findings"]["good_function"], Value::Null);
+    // It passes: the good run as the failed one.
+    let (code, found) = investigate(&project, &["runs/2026-01-01T00-00-01Z", "--times", "3"]);
+    assert_eq!((code, &found["blame"]), (Some(0), &Value::from("gone")), "{found:#}");
+    assert!(found["sentence"].as_str().unwrap().contains("3 runs"), "{found:#}");
+}
