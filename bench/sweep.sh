@@ -138,6 +138,13 @@ while read -r wait what; do
         ;;
     esac
 done <moments
+# A controller that was killed may take its node out ("Duplicate jobid"): an administrator puts it back.
+while kill -0 $driver 2>/dev/null; do
+    case $(sinfo --noheader --format=%T 2>/dev/null) in
+    *drain* | *down*) scontrol update NodeName="$host" State=RESUME ;;
+    esac
+    sleep 2
+done
 wait $driver || true
 tries=0
 until "$futon" sweep status there --json | grep -q '"complete": true'; do

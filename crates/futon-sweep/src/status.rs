@@ -99,7 +99,12 @@ pub struct Status {
     pub counts: Counts,
     /// Tasks that Slurm holds and will not start, as in `123_4`.
     pub stuck: Vec<String>,
+    /// Tasks that wait for something else than their turn, by Slurm's reason.
+    pub waiting: BTreeMap<String, usize>,
 }
+
+/// Reasons of Slurm's that only mean that others are first.
+const TURN: [&str; 5] = ["None", "Priority", "Resources", "JobArrayTaskLimit", "BeginTime"];
 
 impl Status {
     /// Looks at a sweep. `queue` has the sweep's tasks in Slurm's queue.
@@ -133,7 +138,13 @@ impl Status {
         let mut counts = Counts::default();
         states.iter().for_each(|state| counts.count(state));
         let stuck = queue.iter().filter(|task| task.is_stuck()).map(Queued::id).collect();
-        Ok(Self { states, counts, stuck })
+        let mut waiting = BTreeMap::new();
+        for task in queue.iter().filter(|task| !task.is_running() && !task.is_stuck()) {
+            if !TURN.contains(&task.reason.as_str()) {
+                *waiting.entry(task.reason.clone()).or_insert(0) += 1;
+            }
+        }
+        Ok(Self { states, counts, stuck, waiting })
     }
 
     /// Cells that nobody makes.

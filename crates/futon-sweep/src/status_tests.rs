@@ -51,7 +51,12 @@ fn each_cell_is_somewhere() {
         reason: reason.into(),
         name: format!("{}0", sweep.jobs()),
     };
-    let queue = [queued(1, "RUNNING", "None"), queued(2, "PENDING", "launch failed requeued held")];
+    let queue = [
+        queued(1, "RUNNING", "None"),
+        queued(2, "PENDING", "launch failed requeued held"),
+        queued(7, "PENDING", "Resources"),
+        queued(8, "PENDING", "Nodes required for job are DOWN"),
+    ];
     let status = Status::of(&sweep, dir, &store, &queue, &Live(true)).unwrap();
     assert_eq!(
         status.counts,
@@ -60,6 +65,7 @@ fn each_cell_is_somewhere() {
     assert_eq!(status.states[3], State::Queued { task: "9_1".into() });
     assert_eq!(status.states[5], State::Open { why: Some("no space".into()), attempts: 1 });
     assert_eq!(status.stuck, ["9_2"]);
+    assert_eq!(status.waiting, BTreeMap::from([("Nodes required for job are DOWN".to_owned(), 1)]));
     let open: Vec<String> = status.open(&sweep).iter().map(|cell| cell.digest.clone()).collect();
     assert_eq!(open, [4, 5, 6, 7].map(digest), "a task that Slurm holds makes nothing");
     let gone = Status::of(&sweep, dir, &store, &queue, &Live(false)).unwrap();

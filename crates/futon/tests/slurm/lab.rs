@@ -127,6 +127,19 @@ impl Lab {
         text.lines().filter_map(|line| line.split_once(' ')).map(|(id, state)| (id.into(), state.into())).collect()
     }
 
+    /// What an administrator does when the controller takes a node out: one that was killed may start a job anew that the node still knows
+    /// ("Duplicate jobid"), and drains it.
+    pub fn revive(&self) {
+        let output = self.command("sinfo").args(["--noheader", "--Node", "--format=%N %T"]).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        if let Some((node, _)) =
+            text.trim().split_once(' ').filter(|(_, state)| state.contains("drain") || state.contains("down"))
+        {
+            let node = format!("NodeName={node}");
+            let _ = self.command("scontrol").args(["update", &node, "State=RESUME"]).output().unwrap();
+        }
+    }
+
     /// For messages: the queue, the node, and the controller's last words.
     pub fn state(&self) -> String {
         let said = |program: &str, words: &[&str]| text(&self.command(program).args(words).output().unwrap());

@@ -35,13 +35,14 @@ fn futon(sweeps: &Sweeps, lab: &Lab, words: &[&str], status: i32) -> String {
 }
 
 /// Waits for a futon, but not for ever.
-fn ends(mut futon: Child) -> Option<i32> {
+fn ends(mut futon: Child, lab: &Lab) -> Option<i32> {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(60) {
         if let Some(status) = futon.try_wait().unwrap() {
             return status.code();
         }
-        std::thread::sleep(Duration::from_millis(50));
+        lab.revive();
+        std::thread::sleep(Duration::from_millis(500));
     }
     futon.kill().unwrap();
     futon.wait().unwrap();
@@ -130,12 +131,12 @@ fn whatever_dies_nothing_is_lost_or_made_twice() {
         assert!(kept.iter().all(|(digest, maker)| now.get(digest) == Some(maker)), "{kept:?} {now:?}");
         kept = now;
     }
-    let _ = ends(driver);
+    let _ = ends(driver, &lab);
     for _ in 0..3 {
         if sweeps_are_complete(&sweeps, &lab) {
             break;
         }
-        let _ = ends(quiet(&["sweep", "resume", "there"]));
+        let _ = ends(quiet(&["sweep", "resume", "there"]), &lab);
     }
     assert!(sweeps_are_complete(&sweeps, &lab), "{}", lab.state());
     futon(&sweeps, &lab, &["sweep", "export", "there"], 0);

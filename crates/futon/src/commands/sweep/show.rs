@@ -108,7 +108,7 @@ pub fn status(dir: &std::path::Path, cells: bool, as_json: bool, ui: &Ui) -> Res
     let pairs = || plan.cells.iter().zip(&status.states);
     if as_json {
         let mut shown = json!({"schema": "futon.sweep-status/1", "name": made.sweep.name, "counts": status.counts,
-            "complete": status.counts.done() == status.counts.cells, "stuck": status.stuck});
+            "complete": status.counts.done() == status.counts.cells, "stuck": status.stuck, "waiting": status.waiting});
         if let Some(why) = &unknown {
             shown["unknown"] = why.to_string().into();
         }
@@ -152,6 +152,9 @@ pub fn status(dir: &std::path::Path, cells: bool, as_json: bool, ui: &Ui) -> Res
                 ui.out(&format!("  {}: {attempts} attempts, no verdict: {why}", plan.title(cell)))?;
             }
         }
+    }
+    for (reason, tasks) in &status.waiting {
+        ui.line(&format!("  {tasks} tasks wait: {reason}"));
     }
     if let Some(why) = unknown {
         ui.line(&format!("note: {why}: running and waiting cells count as open"));

@@ -111,6 +111,7 @@ fn script(made: &Made, tasks: u32) -> Result<String> {
 /// Shows progress until no task is left.
 async fn watch(made: &Made, progress: &mut Progress, ui: &mut Ui, cancel: &CancellationToken) -> Result<Ended> {
     let (mut wait, mut asked, mut silent) = (OFTEN, Instant::now(), false);
+    let mut reasons = BTreeSet::new();
     loop {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(500)) => {}
@@ -127,6 +128,12 @@ async fn watch(made: &Made, progress: &mut Progress, ui: &mut Ui, cancel: &Cance
         match tokio::task::block_in_place(|| made.status())? {
             (status, None) => {
                 silent = false;
+                // Once: it may last for days.
+                for (reason, _) in status.waiting {
+                    if reasons.insert(reason.clone()) {
+                        ui.line(&format!("  tasks wait: {reason}"));
+                    }
+                }
                 progress.places(status.counts.running, status.counts.queued);
                 if status.counts.running + status.counts.queued == 0 {
                     progress.show(ui);
