@@ -19,8 +19,9 @@ fi
 if has actionlint; then actionlint; else skipped actionlint "workflows are not checked"; fi
 if has python3 && python3 -c 'import yaml' 2>/dev/null; then
     python3 scripts/test_workflow.py
+    python3 scripts/test_reports.py
 else
-    skipped python3-yaml "scripts/workflow.py is not tested"
+    skipped python3-yaml "scripts/workflow.py and those of CI jobs are not tested"
 fi
 sh scripts/promises.sh
 sh scripts/licences.sh

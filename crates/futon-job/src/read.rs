@@ -62,10 +62,16 @@ impl JobFolder {
         Ok(Self { job, folder, _unpacked: unpacked })
     }
 
+    /// Where the image store is, or would be.
+    #[must_use]
+    pub fn images_folder(&self) -> PathBuf {
+        self.folder.join(IMAGES)
+    }
+
     /// The image store, if there is one.
     #[must_use]
     pub fn images(&self) -> Option<PathBuf> {
-        Some(self.folder.join(IMAGES)).filter(|path| path.is_dir())
+        Some(self.images_folder()).filter(|path| path.is_dir())
     }
 
     /// The file in which a blob lies.

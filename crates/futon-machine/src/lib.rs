@@ -11,7 +11,9 @@ pub mod process;
 mod processor;
 
 use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -40,6 +42,9 @@ pub struct Launch {
     pub folder: PathBuf,
 }
 
+/// The other end of a guest's console, put there when the machine starts.
+pub type Console = Arc<Mutex<Option<UnixStream>>>;
+
 /// A kind of machine, ready to be started.
 #[async_trait]
 pub trait Machine: Send + Sync {
@@ -48,6 +53,11 @@ pub trait Machine: Send + Sync {
 
     /// What of it shapes a run's result, wherever it runs.
     fn inputs(&self) -> MachineInputs;
+
+    /// The same machine with its console at hand, if it has one to type at.
+    fn with_console(&self, _console: &Console) -> Option<Box<dyn Machine>> {
+        None
+    }
 
     /// The limits that the host keeps to. A simulator's guest keeps its own in simulated time, which says nothing about
     /// the host's.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futon_common::{Context, Error, Result, Setup};
 use futon_machine::process::{self, Guarded, Start};
-use futon_machine::{GuardArguments, HOST_PORT, Launch, Machine, MachineInputs, Running, console, namespace};
+use futon_machine::{Console, GuardArguments, HOST_PORT, Launch, Machine, MachineInputs, Running, console, namespace};
 use futon_model::{Accelerator, EventKind, ForkReport, MachineKind, MachineReport, Network};
 use serde_json::json;
 use tokio::process::Command;
@@ -81,7 +81,7 @@ pub struct QemuMachine {
     /// Kernel command line.
     pub cmdline: String,
     /// The other end of the guest's console, for `futon shell`.
-    pub console: Option<std::sync::Arc<std::sync::Mutex<Option<UnixStream>>>>,
+    pub console: Option<Console>,
     /// Whether QEMU is frozen with a warm base, and forks go on as that process (`--thaw auto`).
     pub thaw: bool,
     /// Whether QEMU filters its own system calls; tried without where it cannot.
@@ -143,6 +143,10 @@ impl Machine for QemuMachine {
             .file("base image", self.has_disk.then_some(&*self.base_image))
             .file("kernel", &*self.kernel)
             .file("initrd", self.initrd.as_deref())
+    }
+
+    fn with_console(&self, console: &Console) -> Option<Box<dyn Machine>> {
+        Some(Box::new(Self { console: Some(console.clone()), ..self.clone() }))
     }
 
     async fn make_disk(&self, disk: &Path) -> Result<()> {

@@ -10,11 +10,15 @@ mod describe;
 mod explicit;
 mod gem5;
 mod investigate;
+mod list;
 mod load;
 mod machine;
+mod matrix;
+mod merge;
 mod on;
 mod plan;
 mod resources;
+mod shard;
 mod sweep;
 
 use futon_model::{GenType, Limits, LoadPlan};
@@ -25,11 +29,15 @@ pub use calls::{CallArgs, CallsCommand};
 pub use describe::{DescribeArgs, LookArgs, ScaffoldArgs};
 pub use gem5::{Gem5Args, MeasureArgs, State, StatsCommand};
 pub use investigate::InvestigateArgs;
+pub use list::ListArgs;
 pub use load::LoadArgs;
 pub use machine::{Accel, BaseArg, MachineArgs, NetworkArg, ThawArg, WarmCommand, WarmMakeArgs};
+pub use matrix::MatrixArgs;
+pub use merge::MergeArgs;
 pub use on::{On, fake_is_allowed};
 pub use plan::{PlanArgs, RerunArgs};
 pub use resources::{DISK_SIZE, ImagesCommand, ResourcePart, ResourcesCommand};
+pub use shard::ShardArgs;
 pub use sweep::{ExecutorArg, SweepArgs, SweepCommand, SweepHow, SweepNewArgs};
 
 /// Run serverless functions on a virtual machine, and report with proof whether they work there.
@@ -48,7 +56,7 @@ const EXIT_CODES: &str = "Exit codes:
   0    every function passed, or the command succeeded
   1    a function failed
   2    the command line or a configuration file is wrong
-  3    the harness, the host or the base image failed
+  3    the harness, the host or the base image failed; of `merge`: the results do not make one suite
   4    nothing to run
   130  interrupted
 
@@ -123,8 +131,15 @@ pub enum Command {
     Check(CheckArgs),
     /// Build, run and check functions; without names, those in the list file
     Test(TestArgs),
-    /// Show everything that shapes each function's result, by digest; no machine starts
+    /// List what `futon test` would run: images, calls, weights, shards; no machine starts
+    List(Box<ListArgs>),
+    /// Show everything that shapes each function's result, by digest, or plan the jobs of a suite's shards; no machine starts
     Plan(Box<PlanArgs>),
+    /// Merge the runs of a suite's shards into one report, if they prove that nothing is missing or differs
+    ///
+    /// The exit status is that of the merged verdicts. If the results do not make one suite, it is 3: each gap, difference and altered
+    /// result is named, and nothing is written.
+    Merge(MergeArgs),
     /// Load-test a function: many calls at once or at a given rate, every reply verified
     Load(LoadArgs),
     /// Show what a function is, and what it offers while it runs: ports, protocols, gRPC methods, health
@@ -149,7 +164,7 @@ pub enum Command {
     Exec(ExecArgs),
     /// Serve a folder like the exchange does: downloads and uploads
     Serve(ServeArgs),
-    /// Boot the base image and open its console
+    /// Boot the base image and open its console, or a failed run's machine at the step that fails
     Shell(ShellArgs),
     /// List, make or remove warm bases: booted machines from which runs are forked
     #[command(subcommand)]
@@ -183,8 +198,10 @@ impl Command {
             Self::Investigate(a) => a.json,
             Self::Check(a) => a.json,
             Self::Test(a) | Self::Evaluate(a) => a.output.json,
+            Self::List(a) => a.json,
+            Self::Merge(a) => a.json,
             Self::Measure(a) => a.test.output.json,
-            Self::Plan(a) => a.test.output.json,
+            Self::Plan(a) => a.test.output.json || a.matrix.matrix,
             Self::Sweep(a) => a.prints_json(),
             Self::Load(a) => a.output.json,
             Self::Exec(a) => a.json,
@@ -390,6 +407,9 @@ pub struct TestArgs {
     /// Stop after the first function that does not pass
     #[arg(long)]
     pub fail_fast: bool,
+    /// Parts of the suite
+    #[command(flatten)]
+    pub shards: ShardArgs,
     /// Reports
     #[command(flatten)]
     pub output: OutputArgs,
@@ -451,6 +471,12 @@ pub struct ServeArgs {
 /// `futon shell`.
 #[derive(Debug, Args)]
 pub struct ShellArgs {
+    /// Folder of an earlier run, or its report.json: the run is made again, and the shell opens in its machine when a step fails
+    #[arg(value_name = "RUN")]
+    pub run: Option<PathBuf>,
+    /// The function of that run, if several failed
+    #[arg(value_name = "FUNCTION")]
+    pub function: Option<String>,
     /// Where resources are
     #[command(flatten)]
     pub resources: ResourcesArg,

@@ -207,11 +207,14 @@ fn tail(title: &str, lines: &[String]) -> Markup {
 /// Links to existing files, relative to the page's folder; the folder's name if links would not work.
 fn files(results: &Path, folder: &Path) -> Markup {
     let link = |file: &str| {
-        let path = results.join(file);
-        let below = path.strip_prefix(folder).ok()?.to_str()?.to_owned();
+        // Those of a merged report are relative to it, and may lie beside it.
+        let path = folder.join(results).join(file);
+        let address =
+            if results.is_relative() { results.join(file) } else { path.strip_prefix(folder).ok()?.to_owned() };
+        let address = address.to_str()?.to_owned();
         // Names that would need escaping in a link are rare; the folder is still named.
-        let plain = below.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/".contains(&b));
-        (plain && path.is_file()).then_some(below)
+        let plain = address.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/".contains(&b));
+        (plain && path.is_file()).then_some(address)
     };
     html! {
         code { (results.display().to_string()) }
@@ -275,6 +278,11 @@ mod tests {
         assert!(page.contains("href=\"fibonacci-go/results/console.log\""), "{page}");
         assert!(!page.contains("qemu.log"), "{page}");
         assert!(!files(&results, Path::new("/elsewhere")).into_string().contains("href"));
+        // A merged report lies beside the runs it was made of.
+        let merged = folder.path().join("merged");
+        fs::create_dir(&merged).unwrap();
+        let page = files(Path::new("../fibonacci-go/results"), &merged).into_string();
+        assert!(page.contains("href=\"../fibonacci-go/results/console.log\""), "{page}");
     }
 
     #[test]

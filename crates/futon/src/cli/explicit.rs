@@ -32,6 +32,7 @@ fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
         Command::Build(args) => &mut args.machine,
         Command::Run(args) => &mut args.machine,
         Command::Test(args) | Command::Setup(args) | Command::Evaluate(args) => &mut args.machine,
+        Command::List(args) => &mut args.machine,
         Command::Plan(args) => &mut args.test.machine,
         Command::Measure(args) => &mut args.test.machine,
         Command::Load(args) => &mut args.machine,
@@ -46,6 +47,7 @@ fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
         | Command::Doctor(_)
         | Command::Resources(_)
         | Command::Check(_)
+        | Command::Merge(_)
         | Command::Rerun(_)
         | Command::Investigate(_)
         | Command::Stats(_)

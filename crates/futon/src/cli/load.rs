@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use futon_model::{LoadPlan, Rate, Threshold};
 
-use super::{CallArgs, ClientArgs, MachineArgs, OutputArgs, ProjectArgs, ResourcesArg, TestArgs};
+use super::{CallArgs, ClientArgs, MachineArgs, OutputArgs, ProjectArgs, ResourcesArg, ShardArgs, TestArgs};
 
 /// `futon load`.
 #[derive(Debug, Args)]
@@ -117,6 +117,7 @@ impl LoadArgs {
             retries: 0,
             from_cache: false,
             fail_fast: false,
+            shards: ShardArgs::default(),
             output: self.output,
             resources: self.resources,
             project: self.project,

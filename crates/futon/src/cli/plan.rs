@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{ResourcesArg, TestArgs};
+use super::{MatrixArgs, ResourcesArg, TestArgs};
 
 /// `futon plan`.
 #[derive(Debug, Args)]
@@ -15,6 +15,9 @@ pub struct PlanArgs {
     /// Leave base image, kernel and initrd out of the job: whoever runs it must have the same
     #[arg(long, requires = "output")]
     pub reference: bool,
+    /// A matrix of jobs
+    #[command(flatten)]
+    pub matrix: MatrixArgs,
     /// What is to run
     #[command(flatten)]
     pub test: TestArgs,

@@ -94,7 +94,7 @@ pub async fn with_archives(names: &[String], resources: &Path, ui: &mut Ui) -> R
 }
 
 /// Whether a name means an archive: a path, or a file with an archive's ending. A service can have the same name as a file.
-fn is_archive(name: &str) -> bool {
+pub fn is_archive(name: &str) -> bool {
     let path = Path::new(name);
     let is_path = ["/", "./", "../"].iter().any(|start| name.starts_with(start));
     let is_called_one = [".tar", ".tgz", ".tbz2", ".txz"].iter().any(|part| name.contains(part));

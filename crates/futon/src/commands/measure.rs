@@ -25,6 +25,10 @@ const DISCARDED: u64 = 3;
 
 /// Measures functions.
 pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    if args.test.shards.shard.is_some() || args.test.shards.record_timings.is_some() {
+        return Err(Error::usage("--shard and --record-timings are of `futon test`: measurements are not merged")
+            .hint("name the functions that this machine is to measure"));
+    }
     apply_defaults(&mut args.test)?;
     let gem5 = args.test.machine.gem5.clone();
     let states = states(&gem5)?;

@@ -9,17 +9,23 @@ use tokio_util::sync::CancellationToken;
 
 use super::job::{self, Parts};
 use super::machine::{Purpose, prepare};
+use super::matrix::matrix;
 use super::project::{Project, missing_image, store_for};
+use super::suite::SuiteParts;
 use crate::cli::PlanArgs;
 use crate::ui::Ui;
 
 /// Prints the cells of functions; no machine starts.
 pub async fn plan(args: &PlanArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     let test = &args.test;
+    if args.matrix.matrix {
+        return matrix(&args.matrix, test, ui);
+    }
     let resources = &test.resources.resources;
     let given = super::images::with_archives(&test.names, resources, ui).await?;
     let project = Project::read(&test.project, &test.client, &test.machine, resources)?;
     let names = project.names(&given, test.all, test.list.as_deref(), &test.client)?;
+    let (names, _) = SuiteParts::new(&project, &names, &test.shards, &test.machine, resources, ui)?.own();
     // As it is for a run that boots from nothing: a warm base changes no result.
     let prepared = prepare(&test.machine, resources, &project.config, Purpose::Run, ui, &cancel).await?;
     let store = Arc::new(store_for(resources, &prepared)?);

@@ -131,7 +131,8 @@ fn folder_of(function: &FunctionReport, beside: &Path) -> PathBuf {
     if moved.join("plan.json").is_file() {
         return moved;
     }
-    Path::new(&function.folder).parent().map_or(moved, Path::to_owned)
+    // A merged report has it relative to itself.
+    beside.join(&function.folder).parent().map_or(moved, Path::to_owned)
 }
 
 fn read_report(path: &Path) -> Result<Report> {

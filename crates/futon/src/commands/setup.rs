@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futon_common::Result;
+use futon_common::{Error, Result};
 use futon_gem5::Goal;
 use futon_model::{ExitCode, FunctionReport, Verdict};
 use tokio_util::sync::CancellationToken;
@@ -12,6 +12,7 @@ use super::places::store;
 use super::project::Project;
 use super::run::run_one;
 use super::rundir::run_folder;
+use super::suite::SuiteParts;
 use crate::cli::TestArgs;
 use crate::ui::Ui;
 
@@ -22,6 +23,17 @@ pub async fn setup(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> R
     let names = project.names(&args.names, args.all, args.list.as_deref(), &args.client)?;
     if has_lean_guest(&args.machine) {
         project.lean_can(&names)?;
+    }
+    if args.shards.record_timings.is_some() {
+        return Err(
+            Error::usage("--record-timings: half of a test has no duration").hint("leave it out, or use `futon test`")
+        );
+    }
+    let parts = SuiteParts::new(&project, &names, &args.shards, &args.machine, resources, ui)?;
+    let (names, _) = parts.own();
+    if names.is_empty() {
+        ui.line(&format!("shard {} of this suite has no function", parts.shard));
+        return Ok(ExitCode::Passed);
     }
     let prepared =
         prepare(&args.machine, resources, &project.config, Purpose::Simulate(Goal::Setup), ui, &cancel).await?;

@@ -3,10 +3,10 @@
 use std::io::{IsTerminal, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use futon_common::{Context, Error, Result};
-use futon_machine::{Launch, Machine};
+use futon_machine::{Console, Launch, Machine};
 use futon_model::{EventKind, ExitCode, ScriptKind};
 use futon_qemu::QemuMachine;
 use futon_workdir::{PlanRequest, foreign_plan};
@@ -24,9 +24,12 @@ const ESCAPE: u8 = 0x1d;
 
 /// Boots the base image and connects its console.
 pub async fn shell(args: &ShellArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    if let Some(run) = &args.run {
+        return super::hold::hold(run, args, ui, cancel).await;
+    }
     let mut config = settings(None)?;
     super::machine::apply(&args.machine, &mut config);
-    let console: Arc<Mutex<Option<UnixStream>>> = Arc::default();
+    let console = Console::default();
     let machine: QemuMachine =
         prepare_qemu(&args.machine, &args.resources.resources, &config, Purpose::Shell, ui).await?;
     let machine = QemuMachine { console: Some(Arc::clone(&console)), ..machine };
@@ -76,7 +79,7 @@ pub async fn shell(args: &ShellArgs, ui: &mut Ui, cancel: CancellationToken) -> 
 }
 
 /// Copies between the terminal and the console, in threads that end with the program.
-fn connect(socket: UnixStream, left: &CancellationToken) -> std::io::Result<()> {
+pub fn connect(socket: UnixStream, left: &CancellationToken) -> std::io::Result<()> {
     let (mut to_guest, mut from_guest) = (socket.try_clone()?, socket);
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
@@ -106,10 +109,11 @@ fn connect(socket: UnixStream, left: &CancellationToken) -> std::io::Result<()> 
 }
 
 /// The terminal in raw mode, put back when this is dropped.
-struct RawTerminal(Option<Termios>);
+pub struct RawTerminal(Option<Termios>);
 
 impl RawTerminal {
-    fn enter() -> Self {
+    /// Puts it there, if standard input is one.
+    pub fn enter() -> Self {
         let stdin = std::io::stdin();
         if !stdin.is_terminal() {
             return Self(None);

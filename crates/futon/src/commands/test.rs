@@ -1,20 +1,20 @@
 //! `futon test`: build, run and check for each function.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use futon_cells::{Shard, Suite as Manifest};
 use futon_common::text::one_line;
 use futon_common::{Context, Error, Result};
 use futon_functions::Compose;
 use futon_gem5::Goal;
 use futon_harness::report::{junit, report, write_report};
-use futon_machine::{Machine, namespace_works};
-use futon_model::{Code, ExitCode, FunctionReport, MachineReport, Network, Outcome, Proof, Report, Verdict};
+use futon_machine::Machine;
+use futon_model::{Code, ExitCode, FunctionReport, MachineReport, Outcome, Proof, Report, Verdict};
 use futon_qemu::QemuMachine;
 use futon_workdir::FolderLock;
 use futures_util::{StreamExt, TryFutureExt, TryStreamExt, stream};
@@ -24,9 +24,11 @@ use tokio_util::sync::CancellationToken;
 use super::describe;
 use super::machine::{Prepared, Purpose, has_lean_guest, prepare};
 use super::project::{Project, missing_image, store_for};
+use super::room::{jobs, order, processors, side_by_side};
 use super::run::run_beside;
 use super::rundir::{RunFolder, run_folder};
 use super::stored::remember;
+use super::suite::{SuiteParts, check_recording, close_run, open_run, record};
 use super::warm::with_images;
 use crate::cli::{BaseArg, On, TestArgs};
 use crate::ui::Ui;
@@ -36,7 +38,15 @@ pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: Cancellation
     let (report, out) = run_all(args, goal, ui, cancel).await?;
     ui.result(&report)?;
     ui.line(&format!("report: {} (for programs: report.json)", out.join("report.html").display()));
-    Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))
+    Ok(exit(&report))
+}
+
+/// The exit status of a run. Only a shard that has no function ends without a verdict, and that is no failure: the others have them all.
+fn exit(report: &Report) -> ExitCode {
+    if report.functions.is_empty() {
+        return ExitCode::Passed;
+    }
+    ExitCode::of_all(report.functions.iter().map(|f| &f.verdict))
 }
 
 /// Tests functions and writes the reports; returns the report and its folder.
@@ -78,6 +88,7 @@ pub async fn run_among(
     if let Some(folder) = junit_folder.filter(|folder| !folder.is_dir()) {
         return Err(Error::usage(format!("--junit: there is no folder {}", folder.display())).hint("make it first"));
     }
+    check_recording(&args.shards)?;
     let m = &args.machine;
     let base = m.on == On::Qemu && m.base == BaseArg::Docker && m.base_image.is_none();
     super::resources::first_use(resources, base, ui, &cancel).await?;
@@ -87,6 +98,14 @@ pub async fn run_among(
     let names = project.names(&given, args.all, args.list.as_deref(), &args.client)?;
     if has_lean_guest(&args.machine) {
         project.lean_can(&names)?;
+    }
+    let parts = SuiteParts::new(&project, &names, &args.shards, &args.machine, resources, ui)?;
+    let (names, weights) = parts.own();
+    if names.is_empty() {
+        return nothing_here(args, &parts, ui);
+    }
+    if parts.shard != Shard::WHOLE {
+        ui.line(&format!("shard {}: {} of {} functions", parts.shard, names.len(), parts.len()));
     }
     let on_qemu = args.machine.on == On::Qemu;
     let jobs = side_by_side(jobs(args, &project, on_qemu).min(names.len()), on_qemu, ui).await?;
@@ -110,6 +129,11 @@ pub async fn run_among(
     } else {
         BTreeMap::new()
     };
+    ui.start("the inputs of each result");
+    let manifest = parts.manifest(&project, &prepared, &args.client, &store);
+    ui.stop();
+    let manifest = manifest?;
+    open_run(&out, &manifest)?;
     let suite = Suite {
         args,
         project: &project,
@@ -123,7 +147,7 @@ pub async fn run_among(
     };
     ui.start(&if jobs > 1 { format!("{} functions, {jobs} at a time", names.len()) } else { names.join(", ") });
     let shown: &Ui = ui;
-    let mut functions: Vec<(usize, FunctionReport)> = stream::iter(suite.order(&names, jobs)?)
+    let mut functions: Vec<(usize, FunctionReport)> = stream::iter(order(&weights, jobs))
         .map(|place| suite.function(&names[place], shown).map_ok(move |report| (place, report)))
         .buffer_unordered(jobs)
         .try_collect()
@@ -134,11 +158,33 @@ pub async fn run_among(
     let report = report(functions, started, started.elapsed().unwrap_or_default());
     // Before the report, which has a link to the charts.
     let drawn = super::gem5::gather(&report.functions, &out, ui);
-    write_report(&out, &report)?;
-    if let Some(path) = &args.output.junit {
-        fs::write(path, junit(&report)).context(|| format!("cannot write {}", path.display()))?;
+    keep(args, &out, &report, manifest)?;
+    if let Some(path) = &args.shards.record_timings {
+        record(path, &parts.kind, &report.functions)?;
     }
     drawn?;
+    Ok((report, out))
+}
+
+/// Writes the reports, and then into the manifest what they are.
+fn keep(args: &TestArgs, out: &Path, report: &Report, manifest: Manifest) -> Result<()> {
+    write_report(out, report)?;
+    close_run(out, manifest, &report.functions)?;
+    if let Some(path) = &args.output.junit {
+        fs::write(path, junit(report)).context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The run of a shard that has no function: there are more shards than functions. No machine is made.
+fn nothing_here(args: &TestArgs, parts: &SuiteParts, ui: &Ui) -> Result<(Report, RunFolder)> {
+    ui.line(&format!("shard {}: the suite's {} functions are all in other shards", parts.shard, parts.len()));
+    let out = run_folder(args.output.out.as_deref(), "futon test")?;
+    let manifest = parts.empty_manifest();
+    open_run(&out, &manifest)?;
+    let mut report = report(Vec::new(), SystemTime::now(), Duration::ZERO);
+    report.summary.exit_code = exit(&report) as u8;
+    keep(args, &out, &report, manifest)?;
     Ok((report, out))
 }
 
@@ -159,21 +205,6 @@ struct Suite<'a> {
 }
 
 impl Suite<'_> {
-    /// The places of `names` in the order in which they begin.
-    fn order(&self, names: &[String], jobs: usize) -> Result<Vec<usize>> {
-        if jobs == 1 {
-            return Ok((0..names.len()).collect());
-        }
-        Ok(largest_first(&names.iter().map(|name| self.size(name)).collect::<Result<Vec<u64>>>()?))
-    }
-
-    /// Bytes of a function's images, as far as the store has them.
-    fn size(&self, name: &str) -> Result<u64> {
-        let selection = self.project.selection(name)?;
-        let images = selection.services().map(|service| &service.image);
-        Ok(images.filter_map(|image| self.store.resolve(image).ok().flatten()).map(|image| image.size()).sum())
-    }
-
     /// Tests one function, again if it does not pass and that is wanted.
     async fn function(&self, name: &str, ui: &Ui) -> Result<FunctionReport> {
         let stopped = self.args.fail_fast && self.failed.load(Ordering::Relaxed);
@@ -252,14 +283,6 @@ fn again(function: &FunctionReport, earlier: usize, retries: u32) -> bool {
     !function.verdict.is_pass() && (excused || earlier < retries as usize)
 }
 
-/// The places of sizes, the largest first, so that side by side none of the long ones is left over for the end. Those of one size stay in
-/// their order.
-fn largest_first(sizes: &[u64]) -> Vec<usize> {
-    let mut places: Vec<usize> = (0..sizes.len()).collect();
-    places.sort_by_key(|place| Reverse(sizes[*place]));
-    places
-}
-
 /// A machine for each function that has its images (`--from-cache`).
 async fn cached(
     args: &TestArgs,
@@ -280,44 +303,6 @@ async fn cached(
         cached.extend(made.map(|machine| (name.clone(), machine)));
     }
     Ok(cached)
-}
-
-/// How many machines run side by side: what was asked for, else one a processor as far as free memory goes. Where all share the host's
-/// network there is one exchange, and so one machine.
-fn jobs(args: &TestArgs, project: &Project, on_qemu: bool) -> usize {
-    let machine = &project.config.machine;
-    if on_qemu && machine.network == Network::Host {
-        return 1;
-    }
-    let asked = args.jobs.map(|jobs| usize::try_from(jobs).unwrap_or(1));
-    asked.unwrap_or_else(|| {
-        let memory = available_memory_mib().saturating_sub(1024) / u64::from(machine.memory_mib.max(1));
-        processors().min(usize::try_from(memory).unwrap_or(1)).max(1)
-    })
-}
-
-/// Processors that this program may use.
-pub fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Without network namespaces all machines share the host's port, and so there is one at a time.
-async fn side_by_side(jobs: usize, on_qemu: bool, ui: &Ui) -> Result<usize> {
-    if jobs > 1
-        && on_qemu
-        && let Err(why) = namespace_works().await?
-    {
-        ui.line(&format!("one machine at a time: the host provides no network namespace ({why})"));
-        return Ok(1);
-    }
-    Ok(jobs)
-}
-
-/// Memory that programs could still have, MiB (`MemAvailable` of proc(5)).
-pub fn available_memory_mib() -> u64 {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or_default() / 1024
 }
 
 /// The report of a function whose run could not even begin.
@@ -378,11 +363,6 @@ mod tests {
     use futon_model::{Accelerator, MachineKind};
 
     use super::*;
-
-    #[test]
-    fn the_largest_begin_first_and_equals_stay_in_order() {
-        assert_eq!(largest_first(&[10, 61, 88, 61]), [2, 1, 3, 0]);
-    }
 
     fn ended(outcome: Outcome, code: Code, why: &str, accelerator: Accelerator) -> FunctionReport {
         let machine = MachineReport {

@@ -243,30 +243,61 @@ fn install_upload_server(venv: &std::path::Path) {
     run(&venv.join("bin/pip"), &["install", "-q", "--disable-pip-version-check", "uploadserver==6.0.3"]);
 }
 
+/// Types at a guest's console once it shows `first`, and waits until it shows `then` and ends. Returns what it has shown, and
+/// futon's own words.
+fn type_at(mut command: Command, first: &str, keys: &[u8], then: &str) -> Result<String, String> {
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut typed, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut own = child.stderr.take().unwrap();
+    let seen = Arc::new(Mutex::new(String::new()));
+    let shown = Arc::clone(&seen);
+    let reader = std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(read @ 1..) = screen.read(&mut buffer) {
+            shown.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..read]));
+        }
+    });
+    let words = std::thread::spawn(move || {
+        let mut words = String::new();
+        let _ = own.read_to_string(&mut words);
+        words
+    });
+    let shows = |text: &str| seen.lock().unwrap().contains(text);
+    let prompt = wait_for(Duration::from_secs(150), || shows(first));
+    let obeys = prompt && typed.write_all(keys).is_ok();
+    let answer = obeys && wait_for(Duration::from_secs(30), || shows(then));
+    let ended = answer && wait_for(Duration::from_secs(60), || child.try_wait().unwrap().is_some());
+    let _ = child.kill();
+    child.wait().unwrap();
+    reader.join().unwrap();
+    let all = format!("{prompt} {answer} {ended}: {}{}", seen.lock().unwrap(), words.join().unwrap());
+    if prompt && answer && ended { Ok(all) } else { Err(all) }
+}
+
 #[test]
 #[ignore = "needs virtual machines: make test runs it"]
 fn a_shell_has_a_prompt_and_obeys() {
     let bench = Bench::new();
     for base in ["docker", "lean"] {
-        let mut command = bench.command(&["shell", "--base", base]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let (mut keys, mut screen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-        let seen = Arc::new(Mutex::new(String::new()));
-        let shown = Arc::clone(&seen);
-        let reader = std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(read @ 1..) = screen.read(&mut buffer) {
-                shown.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..read]));
-            }
-        });
-        let shows = |text: &str| seen.lock().unwrap().contains(text);
-        let prompt = wait_for(Duration::from_secs(150), || shows("# "));
-        keys.write_all(b"echo answer $((6 * 7))\rpoweroff -f\r").unwrap();
-        let answer = wait_for(Duration::from_secs(30), || shows("answer 42"));
-        let ended = wait_for(Duration::from_secs(30), || child.try_wait().unwrap().is_some());
-        let _ = child.kill();
-        child.wait().unwrap();
-        reader.join().unwrap();
-        assert!(prompt && answer && ended, "{base}: {prompt} {answer} {ended}: {}", seen.lock().unwrap());
+        let keys = b"echo answer $((6 * 7))\rpoweroff -f\r";
+        type_at(bench.command(&["shell", "--base", base]), "# ", keys, "answer 42").unwrap();
     }
+}
+
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn a_shell_opens_where_a_run_failed() {
+    let bench = Bench::new();
+    for base in ["lean", "docker"] {
+        let fixed = ["fault-exit-at-once", "--functions", "functions/faults.yaml", "--base", base];
+        assert_eq!(bench.test(&fixed).code, Some(1));
+        let out = bench.path("out");
+        // The run's own files are there; the run goes on after it.
+        let keys = b"ls /run/futon; echo answer $((6 * 7))\rexit\r";
+        let shell = bench.command(&["shell", out.to_str().unwrap()]);
+        let seen = type_at(shell, "here is its machine", keys, "answer 42").unwrap();
+        assert!(seen.contains("step ready failed with status 1") && seen.contains("run.env"), "{base}: {seen}");
+        assert!(seen.contains("step ready failed in this run"), "{base}: {seen}");
+    }
+    bench.nothing_left();
 }

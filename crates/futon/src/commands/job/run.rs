@@ -9,7 +9,7 @@ use futon_common::{Context, Error, Result};
 use futon_gem5::Goal;
 use futon_harness::report::{report, write_report};
 use futon_job::{JobFolder, JobFunction, Recorded, Served};
-use futon_machine::processor_level;
+use futon_machine::{Console, Machine, processor_level};
 use futon_model::{Base, Code, ExitCode, FunctionReport};
 use futon_workdir::WorkDir;
 use image_store::ImageStore;
@@ -115,15 +115,32 @@ impl Bench {
         ui: &mut Ui,
         cancel: &CancellationToken,
     ) -> Result<FunctionReport> {
-        let level = processor_level(&self.prepared.machine.report());
-        let store = match job.images() {
-            Some(images) => Some(Arc::new(ImageStore::open_read_only(images)?.for_processor(level))),
-            None => None,
-        };
-        let workdir = restore(job, function, &self.resources, folder)?;
-        let done = run_one(&workdir, &*self.prepared.machine, store, ui, cancel.clone()).await?;
+        let workdir = self.restore(job, function, folder)?;
+        let done = run_one(&workdir, &*self.prepared.machine, Some(self.store(job)?), ui, cancel.clone()).await?;
         let _ = std::fs::remove_file(workdir.disk());
         Ok(done)
+    }
+
+    /// A function's working directory.
+    ///
+    /// # Errors
+    /// When a file is damaged, or the folder cannot be written.
+    pub fn restore(&self, job: &JobFolder, function: &JobFunction, folder: &Path) -> Result<WorkDir> {
+        restore(job, function, &self.resources, folder)
+    }
+
+    /// The job's images.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn store(&self, job: &JobFolder) -> Result<Arc<ImageStore>> {
+        let level = processor_level(&self.prepared.machine.report());
+        Ok(Arc::new(ImageStore::open_read_only(job.images_folder())?.for_processor(level)))
+    }
+
+    /// The machine with its console at hand, if it has one.
+    pub fn with_console(&self, console: &Console) -> Option<Box<dyn Machine>> {
+        self.prepared.machine.with_console(console)
     }
 }
 

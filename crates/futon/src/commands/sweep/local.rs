@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::show::Progress;
 use super::{Ended, Made};
-use crate::commands::test::{available_memory_mib, processors};
+use crate::commands::room::{available_memory_mib, processors};
 use crate::ui::Ui;
 
 /// How often the screen is looked after.

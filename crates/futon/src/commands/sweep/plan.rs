@@ -18,13 +18,16 @@ use crate::commands::project::{Project, store_for};
 use crate::ui::Ui;
 
 /// Flags of `futon test` that a sweep cannot use, and why.
-const REFUSED: [(&str, &str); 15] = [
+const REFUSED: [(&str, &str); 18] = [
     ("out", "each cell has a folder of its own"),
     ("json", "`futon sweep export` has the results"),
     ("junit", "`futon sweep export` has the results"),
     ("list", "the key `functions` names the functions"),
     ("all", "write functions = \"all\""),
     ("jobs", "it is an option of `futon sweep`"),
+    ("shard", "cells are divided by their executor"),
+    ("timings", "cells are divided by their executor"),
+    ("record-timings", "`cells.csv` has the times"),
     ("fail-fast", "cells do not depend on each other"),
     ("retries", "the key `retries` is for cells without a verdict; a verdict is never made again"),
     ("seed", "the key `seeds` names the seeds"),

@@ -248,6 +248,10 @@ impl Station<'_> {
         }
         report.functions = vec![function];
         fs::write(&path, serde_json::to_vec_pretty(&report).context(failed)?).context(failed)?;
+        // The run's manifest vouches for the report as it is now.
+        let mut suite = futon_cells::Suite::read(place)?;
+        suite.close(&report.functions)?;
+        suite.write(place)?;
         let made = if self.scratch.is_some() {
             let shared = store.workplace(&cell.digest, &self.me.name)?;
             move_into(place, &shared).inspect_err(|_| drop(fs::remove_dir_all(&shared)))?;
