@@ -14,13 +14,17 @@ export RESOURCES WORKING_DIR CARGO
 # Debian's chroot, mke2fs and others are not in ordinary users' PATH; a caller may have no PATH at all.
 export PATH := $(if $(PATH),$(PATH):)/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 
-.PHONY: help dist dist-test workflows differential setup programs lean resources images images-all demo test test-fast fuzz bench fresh soak lint build run check shell clean
+.PHONY: help dist dist-test workflows differential setup setup-tests programs lean resources images images-all demo test test-fast fuzz bench fresh soak lint build run check shell clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## Install what is missing on this machine (the only step that may need root)
 	@sh scripts/setup.sh
+
+# What only tests need, too.
+setup-tests:
+	@sh scripts/setup.sh tests
 
 programs: ## Build futon, its guest tools and the test client
 	@sh scripts/say.sh "building futon (first time: a few minutes)"
@@ -44,7 +48,7 @@ demo: setup ## Everything, from setup to three functions tested in real virtual 
 	@sh scripts/say.sh "testing three functions, each in a virtual machine of its own"
 	@$(FUTON) test fibonacci-go fibonacci-python fibonacci-nodejs
 
-test: setup ## All checks and tests, real virtual machines included
+test: setup-tests ## All checks and tests, real virtual machines included
 	@$(MAKE) --no-print-directory BUILD="--workspace --bins --tests" images-all lean
 	@sh scripts/test.sh
 

@@ -2,6 +2,7 @@
 # Installs what futon needs: packages with apt, and its own Rust if there is none. Safe to repeat; takes a
 # second if nothing is missing. It checks everything first, and lists all problems before it installs anything.
 # Nothing else in futon needs root on the host. No package source is added.
+# setup.sh tests: what only `make test` needs, too.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 # Some of Debian's programs are not in ordinary users' PATH, and the caller may have no PATH at all.
@@ -10,6 +11,7 @@ export PATH
 
 say() { printf '==> %s\n' "$*" >&2; }
 hint() { printf 'hint: %s\n' "$*" >&2; }
+wanted=${1:-users}
 problems=0
 # problem WHAT HINT
 problem() {
@@ -43,6 +45,10 @@ iproute2 gives tests a network of their own
 gpg tells mmdebstrap which keys are Debian's
 python3 runs checks of the sample functions
 python3-venv gives the tests a client and an upload server of their own
+EOF
+    [ "$wanted" != tests ] || cat <<'EOF'
+slurm-wlm gives the tests of sweeps a cluster of their own
+munge is what Slurm's programs trust each other by
 EOF
 }
 

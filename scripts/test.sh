@@ -67,6 +67,15 @@ if [ -s "$logs/vm-times" ]; then
     sort -rn "$logs/vm-times" | head -n 15 >&2
 fi
 
+reason="needs Slurm: make test runs it"
+if ! command -v slurmctld >/dev/null || ! command -v slurmd >/dev/null || ! command -v munged >/dev/null; then
+    left_out "Slurm" "$reason" "slurm-wlm or munge is not installed"
+elif [ "$(id -u)" != 0 ]; then
+    left_out "Slurm" "$reason" "slurmd starts only as root"
+else
+    ignored_suite "Slurm" slurm "$reason" --workspace --test slurm -- --ignored --test-threads=1
+fi
+
 reason="needs a gem5: set GEM5, and make test runs it"
 if [ -f "${GEM5:-resources/gem5}" ]; then
     ignored_suite "gem5" gem5 "$reason" --workspace --test gem5 -- --ignored --test-threads=1

@@ -28,6 +28,10 @@ const SEEN_FILE: &str = "FUTON_TEST_SEEN";
 pub enum Scenario {
     /// All that a good guest does.
     Pass,
+    /// The same, but the calls take so long.
+    Takes(Duration),
+    /// Ends the whole program in a step, as a fault of futon's own would.
+    Abort(String),
     /// Never asks for its run script.
     NoBoot,
     /// A step exits with status 1.
@@ -60,6 +64,8 @@ impl FromStr for Scenario {
         let step = step.to_owned();
         Ok(match word {
             "pass" => Self::Pass,
+            "takes" => Self::Takes(Duration::from_millis(step.parse().map_err(|_| no_scenario(text))?)),
+            "abort" => Self::Abort(step),
             "no-boot" => Self::NoBoot,
             "fail" => Self::Fail(step),
             "hang" => Self::Hang(step),
@@ -71,13 +77,15 @@ impl FromStr for Scenario {
             "wrong-image" => Self::WrongImage,
             "no-log" => Self::NoLog,
             "forge" => Self::Forge,
-            _ => {
-                return Err(Error::usage(format!("the fake machine has no scenario {text:?}")).hint(
-                    "pass, no-boot, fail:STEP, hang:STEP, power-off:STEP, panic:STEP, killed:STEP, wrong-reply, slow-call, wrong-image, no-log, forge",
-                ));
-            }
+            _ => return Err(no_scenario(text)),
         })
     }
+}
+
+fn no_scenario(text: &str) -> Error {
+    Error::usage(format!("the fake machine has no scenario {text:?}")).hint(
+        "pass, takes:MILLISECONDS, no-boot, fail:STEP, hang:STEP, power-off:STEP, panic:STEP, killed:STEP, abort:STEP, wrong-reply, slow-call, wrong-image, no-log, forge",
+    )
 }
 
 /// A machine that is a script.
@@ -215,6 +223,8 @@ impl Guest {
                 Scenario::PowerOff(at) if at == step => return Ok(End::PowerOff),
                 Scenario::Panic(at) if at == step => return Ok(End::Panic),
                 Scenario::Killed(at) if at == step => return Ok(End::Killed),
+                Scenario::Takes(time) if step == steps::INVOKE => tokio::time::sleep(*time).await,
+                Scenario::Abort(at) if at == step => std::process::abort(),
                 Scenario::Forge if step == steps::INVOKE => {
                     self.forge().await?;
                     return Ok(End::PowerOff);

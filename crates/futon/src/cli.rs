@@ -22,6 +22,7 @@ mod plan;
 mod report;
 mod resources;
 mod shard;
+mod sweep;
 
 use futon_model::{GenType, Limits, LoadPlan};
 
@@ -43,6 +44,7 @@ pub use plan::{PlanArgs, RerunArgs};
 pub use report::{ReportCommand, ReportDiffArgs, ReportTrendArgs};
 pub use resources::{DISK_SIZE, ImagesCommand, ResourcePart, ResourcesCommand};
 pub use shard::ShardArgs;
+pub use sweep::{ExecutorArg, SweepArgs, SweepCommand, SweepHow, SweepNewArgs};
 
 /// Run serverless functions on a virtual machine, and report with proof whether they work there.
 #[derive(Debug, Parser)]
@@ -74,6 +76,23 @@ impl Cli {
     #[must_use]
     pub fn read() -> Self {
         Self::of(&Self::command().get_matches())
+    }
+
+    /// The flags of `futon test` that these words are.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn test_args(words: &[String]) -> Result<TestArgs, String> {
+        let words = ["futon", "test"].into_iter().chain(words.iter().map(String::as_str));
+        // What follows the first line is about the command line as a whole.
+        let first = |e: clap::Error| e.to_string().lines().next().unwrap_or_default().replacen("error: ", "", 1);
+        let matches = Self::command().try_get_matches_from(words).map_err(first)?;
+        let mut cli = Self::from_arg_matches(&matches).map_err(first)?;
+        explicit::note(&mut cli.command, &matches);
+        match cli.command {
+            Command::Test(args) => Ok(args),
+            _ => Err("no test".into()),
+        }
     }
 
     /// The command line that these words are.
@@ -145,6 +164,8 @@ pub enum Command {
     Evaluate(TestArgs),
     /// Measure functions on simulated cores: several perturbed runs, means with 95% intervals (gem5)
     Measure(MeasureArgs),
+    /// Make many cells (functions × machines × parameters × seeds), here or by Slurm; what has a result is not run again
+    Sweep(Box<SweepArgs>),
     /// Read statistics and draw charts of simulated invocations
     #[command(subcommand)]
     Stats(StatsCommand),
@@ -196,6 +217,7 @@ impl Command {
             Self::Merge(a) => a.json,
             Self::Measure(a) => a.test.output.json,
             Self::Plan(a) => a.test.output.json || a.matrix.matrix,
+            Self::Sweep(a) => a.prints_json(),
             Self::Load(a) => a.output.json,
             Self::Exec(a) => a.json,
             Self::Describe(a) => a.json,

@@ -19,7 +19,9 @@ pub fn write_rows<'a>(mut out: impl Write, rows: impl IntoIterator<Item = &'a Ro
     Ok(())
 }
 
-fn field(text: &str) -> String {
+/// A text as a field: quoted where it has to be.
+#[must_use]
+pub fn field(text: &str) -> String {
     if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 

@@ -9,15 +9,17 @@ mod core;
 mod csv;
 mod interval;
 mod line;
+mod metrics;
 mod names;
 mod rows;
 mod text;
 
 pub use chart::{Chart, charts_page};
 pub use core::CoreModel;
-pub use csv::{read_rows, write_rows};
+pub use csv::{field, read_rows, write_rows};
 pub use interval::{Interval, interval, paired};
 pub use line::{Cell, Line, Stat, parse_line};
+pub use metrics::{METRICS, of_a_run};
 pub use names::{Figure, Layout};
 pub use rows::{COLUMNS, Context as RowContext, DumpLabel, Row, comparable, converged, rows};
 pub use text::{Dump, Item, Summary, read_dumps, read_stats};

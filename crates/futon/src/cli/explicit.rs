@@ -55,6 +55,7 @@ fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
         | Command::Stats(_)
         | Command::Report(_)
         | Command::Config(ConfigCommand::Schema)
+        | Command::Sweep(_)
         | Command::Serve(_)
         | Command::Completions { .. }
         | Command::Guard(_)

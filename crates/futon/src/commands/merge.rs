@@ -74,7 +74,7 @@ fn write(merged: Merged, out: &Path, ui: &mut Ui) -> Result<Report> {
     }
     let mut report = report(functions, SystemTime::now(), Duration::from_millis(duration_ms));
     (report.started, report.cpu_ms) = (started, cpu_ms);
-    super::suite::open_run(out, &suite)?;
+    super::suite::open_run(out, Some(&suite))?;
     write_report(out, &report)?;
     close_run(out, suite, &report.functions)?;
     drawn?;

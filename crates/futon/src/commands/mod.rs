@@ -43,6 +43,7 @@ mod stats;
 mod stored;
 mod stored_images;
 mod suite;
+mod sweep;
 mod test;
 mod unrun;
 mod warm;
@@ -88,6 +89,7 @@ pub async fn dispatch(cli: Cli, ui: &mut Ui, cancel: CancellationToken) -> Resul
             test::test(&args, Goal::Evaluate, ui, cancel).await
         }
         Command::Measure(args) => measure::measure(args, ui, cancel).await,
+        Command::Sweep(args) => sweep::sweep(*args, ui, cancel).await,
         Command::Stats(command) => stats::stats(&command, ui),
         Command::Config(command) => config::config(&command, profile.as_deref(), ui),
         Command::Report(command) => report::report(&command, ui),

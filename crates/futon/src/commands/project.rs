@@ -54,7 +54,22 @@ pub struct Project {
 impl Project {
     /// Reads the compose file, settings and template that the flags name.
     pub fn read(args: &ProjectArgs, client: &ClientArgs, machine: &MachineArgs, resources: &Path) -> Result<Self> {
-        let mut compose = Compose::read(&compose_path(args.functions.as_deref())?, &find_compose(resources)?)?;
+        Self::of(Self::compose(args, resources)?, args, client, machine, resources)
+    }
+
+    /// Reads the compose file that the flags name. Docker Compose needs a tenth of a second for it.
+    pub fn compose(args: &ProjectArgs, resources: &Path) -> Result<Compose> {
+        Compose::read(&compose_path(args.functions.as_deref())?, &find_compose(resources)?)
+    }
+
+    /// The same as [`read`](Self::read) with a compose file that was read before.
+    pub fn of(
+        mut compose: Compose,
+        args: &ProjectArgs,
+        client: &ClientArgs,
+        machine: &MachineArgs,
+        resources: &Path,
+    ) -> Result<Self> {
         let given = calls::given(&client.calls)?;
         calls::declare(&mut compose, given.as_ref());
         if args.whole {

@@ -56,7 +56,7 @@ pub async fn side_by_side(jobs: usize, on_qemu: bool, ui: &Ui) -> Result<usize> 
 }
 
 /// Memory that programs could still have, MiB (`MemAvailable` of proc(5)).
-fn available_memory_mib() -> u64 {
+pub fn available_memory_mib() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or_default() / 1024

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use futon_cells::{Shard, Suite as Manifest};
 use futon_common::{Context, Error, Result};
+use futon_functions::Compose;
 use futon_gem5::Goal;
 use futon_harness::report::{junit, report, write_report};
 use futon_machine::Machine;
@@ -55,6 +56,32 @@ pub async fn run_all(
     ui: &mut Ui,
     cancel: CancellationToken,
 ) -> Result<(Report, RunFolder)> {
+    run_among(args, goal, Among::default(), ui, cancel).await
+}
+
+/// What several calls of this program share.
+#[derive(Debug, Clone)]
+pub struct Among {
+    /// The compose file, if it was read before.
+    pub compose: Option<Compose>,
+    /// Calls side by side on this machine.
+    pub calls: usize,
+}
+
+impl Default for Among {
+    fn default() -> Self {
+        Self { compose: None, calls: 1 }
+    }
+}
+
+/// The same, as one of several calls.
+pub async fn run_among(
+    args: &TestArgs,
+    goal: Goal,
+    among: Among,
+    ui: &mut Ui,
+    cancel: CancellationToken,
+) -> Result<(Report, RunFolder)> {
     let resources = &args.resources.resources;
     let junit_folder =
         args.output.junit.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
@@ -66,7 +93,8 @@ pub async fn run_all(
     let base = m.on == On::Qemu && m.base == BaseArg::Docker && m.base_image.is_none();
     super::resources::first_use(resources, base, ui, &cancel).await?;
     let given = super::images::with_archives(&args.names, resources, ui).await?;
-    let mut project = Project::read(&args.project, &args.client, &args.machine, resources)?;
+    let compose = among.compose.map_or_else(|| Project::compose(&args.project, resources), Ok)?;
+    let mut project = Project::of(compose, &args.project, &args.client, &args.machine, resources)?;
     let names = project.names(&given, args.all, args.list.as_deref(), &args.client)?;
     if has_lean_guest(&args.machine) {
         project.lean_can(&names)?;
@@ -84,7 +112,7 @@ pub async fn run_all(
     let runs: Vec<Option<u32>> = args.stress.map_or_else(|| vec![None], |runs| (1..=runs).map(Some).collect());
     let jobs = side_by_side(jobs(args, &project, on_qemu).min(names.len() * runs.len()), on_qemu, ui).await?;
     if on_qemu {
-        project.share(processors(), jobs);
+        project.share(processors(), jobs * among.calls);
     }
     let purpose = if goal == Goal::Test { Purpose::Fork } else { Purpose::Simulate(goal) };
     let prepared = prepare(&args.machine, resources, &project.config, purpose, ui, &cancel).await?;

@@ -1,6 +1,7 @@
 //! Progress and messages.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub struct Ui {
     terminal: bool,
     /// Standard output has events.
     events_out: bool,
+    /// A file in place of standard error.
+    file: Option<File>,
     bar: Option<ProgressBar>,
     /// What each function that runs is doing.
     running: Mutex<BTreeMap<String, Running>>,
@@ -56,10 +59,21 @@ impl Ui {
             json,
             terminal: std::io::stderr().is_terminal(),
             events_out: false,
+            file: None,
             bar: None,
             running: Mutex::default(),
             sinks: Vec::new(),
         }
+    }
+
+    /// All lines go to a file.
+    pub fn to_file(file: File) -> Self {
+        Self { terminal: false, file: Some(file), ..Self::new(false, true) }
+    }
+
+    /// Whether progress is shown on a terminal, in one line that changes.
+    pub fn on_terminal(&self) -> bool {
+        self.terminal
     }
 
     /// Lets those listen whom the command line names.
@@ -107,6 +121,11 @@ impl Ui {
     }
 
     fn always(&self, text: &str) {
+        if let Some(mut file) = self.file.as_ref() {
+            // A full disk is found where the result is written.
+            let _ = writeln!(file, "{}", anstream::adapter::strip_str(text));
+            return;
+        }
         let print = || {
             let mut stderr = anstream::stderr().lock();
             // Ignore a closed standard error.

@@ -8,3 +8,4 @@ mod faults;
 mod real;
 mod replay;
 mod support;
+mod sweep;

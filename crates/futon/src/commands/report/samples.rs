@@ -10,7 +10,7 @@ use gem5_stats::Row;
 use report_diff::{Samples, Values};
 
 use super::stored::Stored;
-use crate::commands::figures::METRICS;
+use gem5_stats::METRICS;
 
 /// The samples of a function of a report.
 pub fn samples(stored: &Stored, f: &FunctionReport) -> Samples {

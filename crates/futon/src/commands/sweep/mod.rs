@@ -1,0 +1,182 @@
+//! `futon sweep`: many cells, each made once.
+
+mod export;
+mod local;
+mod plan;
+mod show;
+mod slurm;
+mod work;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use futon_common::{Context, Error, Result};
+use futon_model::ExitCode;
+use futon_sweep::{Executor, Others, Spec, Status, Store, Sweep, Worker};
+use futon_workdir::FolderLock;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::{ExecutorArg, SweepArgs, SweepCommand, SweepHow, SweepNewArgs};
+use crate::ui::Ui;
+
+/// Where sweeps are.
+const SWEEPS: &str = "sweeps";
+
+/// Does what the command says.
+pub async fn sweep(args: SweepArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    match args.command {
+        Some(SweepCommand::Status { dir, cells, json }) => show::status(&dir, cells, json, ui),
+        Some(SweepCommand::Resume { dir, executor, how }) => {
+            let mut made = Made::open(&dir)?;
+            if let Some(executor) = executor {
+                made.sweep.executor = executor.into();
+                made.sweep.save(&made.dir)?;
+            }
+            go_on(made, &how, ui, cancel).await
+        }
+        Some(SweepCommand::Cancel { dir }) => cancel_all(&Made::open(&dir)?, ui).await,
+        Some(SweepCommand::Export { dir, out, json }) => {
+            let made = Made::open(&dir)?;
+            let out = out.unwrap_or_else(|| made.dir.clone());
+            export::export(&made, &out, json, ui)
+        }
+        Some(SweepCommand::Work { dir, tasks, task, beside }) => {
+            work::work(&Made::open(&dir)?, tasks, task, beside, cancel).await
+        }
+        None => make(&args.new, ui, cancel).await,
+    }
+}
+
+impl From<ExecutorArg> for Executor {
+    fn from(arg: ExecutorArg) -> Self {
+        match arg {
+            ExecutorArg::Local => Self::Local,
+            ExecutorArg::Slurm => Self::Slurm,
+        }
+    }
+}
+
+/// A sweep whose folder is there.
+struct Made {
+    /// Absolute.
+    dir: PathBuf,
+    sweep: Sweep,
+    store: Store,
+}
+
+impl Made {
+    fn open(dir: &Path) -> Result<Self> {
+        let sweep = Sweep::open(dir)?;
+        let dir = dir.canonicalize().context(|| format!("cannot open {}", dir.display()))?;
+        let store = sweep.store(&dir)?;
+        Ok(Self { dir, sweep, store })
+    }
+
+    /// How far it is. The second value says why Slurm's queue is not known, if that matters.
+    fn status(&self) -> Result<(Status, Option<Error>)> {
+        let (queue, unknown) = match self.sweep.executor {
+            Executor::Local => (Vec::new(), None),
+            Executor::Slurm => match futon_sweep::slurm::Slurm::find().and_then(|s| s.queue(&self.sweep.jobs())) {
+                Ok(queue) => (queue, None),
+                Err(e) => (Vec::new(), Some(e)),
+            },
+        };
+        let others = Others::seen_from(&Worker::this(""));
+        Ok((Status::of(&self.sweep, &self.dir, &self.store, &queue, &others)?, unknown))
+    }
+}
+
+/// `futon sweep FILE`: plans, and makes what has no result.
+async fn make(args: &SweepNewArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    // The grammar wants one.
+    let file = args.file.as_deref().ok_or_else(|| Error::usage("no sweep").hint("futon sweep FILE"))?;
+    let spec = Spec::read(file, &plan::flags())?;
+    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = spec.name.clone().unwrap_or(stem);
+    let resources = std::path::absolute(&args.resources.resources).context(|| "path of the resources".into())?;
+    ui.start(&format!("planning {name}"));
+    let planned = plan::plan(&spec, &resources, &cancel);
+    ui.stop();
+    let plan = planned?;
+    if args.dry_run {
+        return show::cells(&plan, args.how.json, ui);
+    }
+    let executor = args.executor.into();
+    if executor == Executor::Slurm {
+        // Before anything is written.
+        futon_sweep::slurm::Slurm::find()?;
+    }
+    let dir = args.dir.clone().unwrap_or_else(|| Path::new(SWEEPS).join(&name));
+    let failed = || format!("cannot make {}", dir.display());
+    fs::create_dir_all(&dir).context(failed)?;
+    let dir = dir.canonicalize().context(failed)?;
+    let known = if dir.join("sweep.json").exists() { Some(Sweep::open(&dir)?) } else { None };
+    let mut sweep = Sweep::new(&name, plan)?;
+    if let Some(store) = &args.store {
+        sweep.store = std::path::absolute(store).context(|| format!("path of {}", store.display()))?;
+    }
+    if let Some(known) = known {
+        let same = known.plan == sweep.plan;
+        // Its jobs go on to be its own.
+        sweep.id = known.id;
+        if args.store.is_none() {
+            sweep.store = known.store;
+        }
+        ui.line(if same { "this sweep is there already: going on" } else { "the plan has changed; results stay" });
+    }
+    sweep.project = std::env::current_dir().context(|| "the current folder".into())?;
+    sweep.resources = resources;
+    (sweep.executor, sweep.retries) = (executor, spec.retries);
+    (sweep.needs, sweep.slurm) = (spec.resources, spec.slurm);
+    {
+        let _lock = FolderLock::take(&dir, "futon sweep")?;
+        sweep.save(&dir)?;
+    }
+    let store = sweep.store(&dir)?;
+    go_on(Made { dir, sweep, store }, &args.how, ui, cancel).await
+}
+
+/// Makes the cells that have no result, and shows what came of it.
+async fn go_on(made: Made, how: &SweepHow, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
+    let before = made.status()?.0.counts;
+    ui.line(&format!(
+        "{}: {} cells, {} have a result, in {}",
+        made.sweep.name,
+        before.cells,
+        before.done(),
+        made.dir.display()
+    ));
+    let ended = match made.sweep.executor {
+        Executor::Local => local::run(&made, how.jobs, ui, &cancel).await?,
+        Executor::Slurm => slurm::run(&made, how.detach, ui, &cancel).await?,
+    };
+    match ended {
+        Ended::Over => export::export(&made, &made.dir, how.json, ui),
+        Ended::Interrupted => Ok(ExitCode::Interrupted),
+        Ended::Detached => Ok(ExitCode::Passed),
+    }
+}
+
+/// How this program's part of a sweep ended.
+enum Ended {
+    /// Nobody makes any more cells.
+    Over,
+    /// The user has stopped it.
+    Interrupted,
+    /// Others go on.
+    Detached,
+}
+
+/// Ends all that makes cells.
+async fn cancel_all(made: &Made, ui: &mut Ui) -> Result<ExitCode> {
+    let here = local::stop(made, ui).await?;
+    let tasks = if made.sweep.executor == Executor::Slurm { slurm::cancel(made)? } else { 0 };
+    let what = match (here, tasks) {
+        (0, 0) => "nobody makes cells of this sweep".to_owned(),
+        (0, tasks) => format!("{tasks} tasks of Slurm's are cancelled"),
+        (_, 0) => "what ran on this machine has ended".into(),
+        (_, tasks) => format!("what ran on this machine has ended, and {tasks} tasks of Slurm's are cancelled"),
+    };
+    ui.line(&format!("{what}; results stay. To go on: futon sweep resume {}", made.dir.display()));
+    Ok(ExitCode::Passed)
+}
