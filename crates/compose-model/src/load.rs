@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -180,7 +181,7 @@ impl Asked<'_> {
                 project.services.keys().filter(|name| !active.contains(name.as_str())).cloned().collect();
         }
         self.shown.clone_into(&mut project.file);
-        project.places = Places::find(self.text);
+        project.places = Arc::new(Places::find(self.text));
         Ok(project)
     }
 

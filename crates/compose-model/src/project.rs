@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -32,7 +33,7 @@ pub struct Project {
     /// What Compose warned of, one sentence each.
     pub warnings: Vec<String>,
     /// Where services and keys stand in the file.
-    pub places: Places,
+    pub places: Arc<Places>,
     /// The whole as Compose prints it, dollar signs single.
     pub raw: Map<String, Value>,
 }

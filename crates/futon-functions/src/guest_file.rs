@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use compose_model::{FileObject, Project, ServiceFile};
 use futon_common::{Error, Result};
@@ -61,7 +62,7 @@ pub(super) fn guest_file(compose: &Compose, names: &[&str]) -> Result<GuestFile>
     let text = compose_model::escape(document).to_string();
     let guests = Project::from_json(text.as_bytes())
         .map_err(|e| Error::infra(format!("the compose file for the guest is malformed: {e}")))?;
-    let guests = Project { file: project.file.clone(), places: project.places.clone(), ..guests };
+    let guests = Project { file: project.file.clone(), places: Arc::clone(&project.places), ..guests };
     Ok(GuestFile { project: guests, handover: made.handover, remarks: made.remarks })
 }
 

@@ -62,16 +62,16 @@ impl Machine for Gem5Machine {
         let s = &self.settings;
         let mut inputs = MachineInputs::default()
             .value("machine", "gem5")
-            .value("gem5", &s.gem5.version)
-            .value("system", &s.system)
-            .value("core", s.core)
-            .value("boot core", s.boot_core.model())
+            .value("gem5", &*s.gem5.version)
+            .value("system", &*s.system)
+            .value("core", s.core.to_string())
+            .value("boot core", s.boot_core.model().to_string())
             .value("staged in", s.stage.as_deref().unwrap_or("none"))
-            .value("vcpus", s.cpus)
+            .value("vcpus", s.cpus.to_string())
             .value("memory", format!("{} MiB", s.memory_mib))
             .value("kernel command line", kernel_command_line(s))
-            .value("warm-up on the core", s.uarch_warmup)
-            .value("state", &s.state)
+            .value("warm-up on the core", s.uarch_warmup.to_string())
+            .value("state", s.state.to_string())
             .file("gem5's program", &*s.gem5.path)
             .file("base image", s.base_image.as_deref().or(s.disk.as_deref()))
             .file("kernel", &*s.kernel)
@@ -80,7 +80,7 @@ impl Machine for Gem5Machine {
             inputs = inputs.value(&format!("param {name}"), value);
         }
         if let Some(seed) = &s.seed {
-            inputs = inputs.value("simulation's seed", seed);
+            inputs = inputs.value("simulation's seed", seed.to_string());
         }
         if s.cold {
             inputs = inputs.value("cold", "yes");

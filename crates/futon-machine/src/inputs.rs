@@ -15,8 +15,8 @@ pub struct MachineInputs {
 impl MachineInputs {
     /// The same with one more value.
     #[must_use]
-    pub fn value(mut self, name: &str, value: impl ToString) -> Self {
-        self.values.insert(name.to_owned(), value.to_string());
+    pub fn value(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.values.insert(name.to_owned(), value.into());
         self
     }
 

@@ -137,9 +137,9 @@ impl Machine for QemuMachine {
     fn inputs(&self) -> MachineInputs {
         MachineInputs::default()
             .value("machine", "qemu")
-            .value("vcpus", self.vcpus)
+            .value("vcpus", self.vcpus.to_string())
             .value("memory", format!("{} MiB", self.memory_mib))
-            .value("kernel command line", &self.cmdline)
+            .value("kernel command line", &*self.cmdline)
             .file("base image", self.has_disk.then_some(&*self.base_image))
             .file("kernel", &*self.kernel)
             .file("initrd", self.initrd.as_deref())

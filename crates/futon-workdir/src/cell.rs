@@ -92,7 +92,7 @@ fn anywhere(text: &str, project: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find(project).filter(|_| !project.is_empty()) {
         let (before, after) = (&rest[..at], &rest[at + project.len()..]);
-        let begins = !before.chars().next_back().or(out.chars().next_back()).is_some_and(of_a_word);
+        let begins = !before.chars().next_back().or_else(|| out.chars().next_back()).is_some_and(of_a_word);
         let ends = !after.starts_with(|c: char| of_a_word(c) && !"-_".contains(c));
         out.push_str(before);
         out.push_str(if begins && ends { "<project>" } else { project });

@@ -1,6 +1,6 @@
 //! Cells: what shapes a result has one digest wherever it runs, and whatever shapes it changes the digest.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod common;
 

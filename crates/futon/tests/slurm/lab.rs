@@ -79,11 +79,10 @@ impl Lab {
              SelectTypeParameters=CR_CPU_Memory\nJobAcctGatherType=jobacct_gather/none\n\
              AccountingStorageType=accounting_storage/none\nMpiDefault=none\n\
              CommunicationParameters=NoCtldInAddrAny,NoInAddrAny\nSlurmctldPort={ctld}\nSlurmdPort={d}\n\
-             MessageTimeout=5\nSlurmdTimeout=30\nKillWait=3\nReturnToService=2\nSlurmdParameters=config_overrides\nMaxArraySize={size}\n\
+             MessageTimeout=5\nSlurmdTimeout=30\nKillWait=3\nReturnToService=2\nSlurmdParameters=config_overrides\nMaxArraySize={ARRAY}\n\
              SchedulerParameters=sched_interval=1,batch_sched_delay=0\n\
              NodeName={host} NodeAddr=127.0.0.1 CPUs=4 RealMemory=20000 State=UNKNOWN\n\
-             PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP\n",
-            size = ARRAY
+             PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP\n"
         )
     }
 

@@ -100,7 +100,7 @@ async fn make(
     let resources = wanted.resources.iter().map(|(name, blob)| (name.clone(), blob));
     for (name, blob) in resources.chain(given) {
         let to = folder.path().join(&name);
-        let job = with_them.iter().find(|job| job.stored(&name, blob).is_ok()).or(with_them.first());
+        let job = with_them.iter().find(|job| job.stored(&name, blob).is_ok()).or_else(|| with_them.first());
         match here(&name, blob) {
             // It stays what it is, even if the resources are built again: they are replaced, never written.
             Some(own) if fs::hard_link(&own, &to).is_ok() => {}
