@@ -173,6 +173,7 @@ mod tests {
             bundle: None,
             registry: None,
             sheet: None,
+            cell: None,
         };
         let workdir = WorkDir::create(&path("w"), &contents).unwrap();
         let (settings, seed): (_, Seed) = (testing::settings(CoreModel::O3), "7".parse().unwrap());
