@@ -22,9 +22,10 @@ fn keep(store: &Store, sweep: &Sweep, cell: &PlannedCell, outcome: &str, cycles:
         };
         let row = COLUMNS.iter().map(value).collect::<Vec<_>>().join(",");
         fs::write(results.join("invocations.csv"), format!("{}\n{row}\n", COLUMNS.join(","))).unwrap();
-        let simulation = serde_json::json!({"gem5": "24", "system": "simple", "core": "o3", "rows": 1});
-        report.functions[0].simulation = serde_json::from_value(simulation).ok();
-        assert!(report.functions[0].simulation.is_some());
+        let simulation = serde_json::json!({"gem5": "24", "system": "simple", "core": "o3", "boot_core": "atomic", "params": {},
+            "params_hash": "", "seed": "1", "software_warmup": 0, "uarch_warmup": 0, "parked_checkpoint": null,
+            "function_checkpoint": null, "cpuid": "", "test_only": false, "confined": true, "phases": [], "rows": 1, "converged": null});
+        report.functions[0].simulation = Some(serde_json::from_value(simulation).unwrap());
     }
     fs::write(made.join("report.json"), serde_json::to_vec(&report).unwrap()).unwrap();
     let done = Done::of(&cell.digest, &report.functions[0]).unwrap();
