@@ -73,8 +73,9 @@ if ! command -v slurmctld >/dev/null || ! command -v slurmd >/dev/null || ! comm
 elif [ "$(id -u)" != 0 ]; then
     left_out "Slurm" "$reason" "slurmd starts only as root"
 else
-    ignored_suite "Slurm" slurm "$reason" --workspace --test slurm -- --ignored --test-threads=1
+    ignored_suite "Slurm" slurm "$reason" --workspace --test slurm -- --ignored --test-threads=1 slurm_ a_preempted_ what_is_in_ without_the_
 fi
+left_out "Slurm, killed at random" "kills Slurm's daemons at random moments: bench/sweep.sh runs it" "bench/sweep.sh runs it"
 
 reason="needs a gem5: set GEM5, and make test runs it"
 if [ -f "${GEM5:-resources/gem5}" ]; then

@@ -85,7 +85,7 @@ fn slurm_gives_what_this_machine_gives() {
 
 /// The same sweep disturbed at moments that a number decides.
 #[test]
-#[ignore = "needs Slurm: make test runs it"]
+#[ignore = "kills Slurm's daemons at random moments: bench/sweep.sh runs it"]
 fn whatever_dies_nothing_is_lost_or_made_twice() {
     let (sweeps, lab) = (Sweeps::new(), Lab::start());
     sweeps
