@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 use futon_common::{Context, Error, Result, sha256_file};
+use futon_model::beginning;
 use tar::{Archive, EntryType};
 use tempfile::TempDir;
 
-use super::IMAGES;
 use super::format::{Blob, Form, Job, damaged};
+use super::{IMAGES, JOB, JOB_SUFFIX};
 
 /// Most bytes of `job.json`.
 const JOB_MAX: u64 = 64 << 20;
@@ -50,7 +51,7 @@ impl JobFolder {
     }
 
     fn of(folder: PathBuf, unpacked: Option<TempDir>) -> Result<Self> {
-        let path = folder.join("job.json");
+        let path = folder.join(JOB);
         let shown = || Error::usage(format!("{} is no job: it has no job.json", folder.display()));
         let size = fs::metadata(&path).map_err(|e| shown().caused_by(e))?.len();
         if size > JOB_MAX {
@@ -84,7 +85,7 @@ impl JobFolder {
             return Ok(path);
         }
         let why = if blob.form == Form::Outside { "is not inside the job" } else { "is missing in the job" };
-        Err(Error::usage(format!("{name} ({}) {why}", short(&blob.digest)))
+        Err(Error::usage(format!("{name} ({}) {why}", beginning(&blob.digest)))
             .hint("have the same file here, or make the job without --reference"))
     }
 
@@ -109,6 +110,12 @@ impl JobFolder {
     }
 }
 
+/// Whether a path looks like a job's: a folder of one, or a file's name.
+#[must_use]
+pub fn is_job(path: &Path) -> bool {
+    path.join(JOB).is_file() || path.extension().is_some_and(|end| end == JOB_SUFFIX)
+}
+
 /// Checks that a file is what a blob says.
 ///
 /// # Errors
@@ -118,11 +125,7 @@ pub fn verify(name: &str, blob: &Blob, path: &Path) -> Result<()> {
     if size == blob.size && format!("sha256:{}", sha256_file(path)?) == blob.digest {
         return Ok(());
     }
-    Err(damaged(&format!("{name} is not {}", short(&blob.digest))))
-}
-
-fn short(digest: &str) -> &str {
-    digest.get(..19).unwrap_or(digest)
+    Err(damaged(&format!("{name} is not {}", beginning(&blob.digest))))
 }
 
 /// Unpacks files and folders, and nothing else.

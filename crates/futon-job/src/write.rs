@@ -10,7 +10,7 @@ use futon_common::{Context, Error, Result};
 use tempfile::TempDir;
 
 use super::format::{Blob, Form, Job};
-use super::{IMAGES, JOB_SUFFIX};
+use super::{IMAGES, JOB, JOB_SUFFIX};
 
 /// Files smaller than this are not worth compressing, bytes.
 const SMALL: u64 = 4096;
@@ -89,7 +89,7 @@ impl JobWriter {
         job.check()?;
         let failed = || format!("cannot write {}", self.target.display());
         let text = serde_json::to_vec_pretty(job).context(failed)?;
-        fs::write(self.folder.path().join("job.json"), text).context(failed)?;
+        fs::write(self.folder.path().join(JOB), text).context(failed)?;
         if self.target.extension().is_none_or(|end| end != JOB_SUFFIX) {
             let size = size_below(self.folder.path());
             futon_common::shared(self.folder.path()).context(failed)?;
@@ -104,7 +104,7 @@ impl JobWriter {
         // A compressed disk has small holes, and a reader takes plain files alone.
         archive.sparse(false);
         // First, so that a reader sees what it is.
-        archive.append_path_with_name(self.folder.path().join("job.json"), "job.json").context(failed)?;
+        archive.append_path_with_name(self.folder.path().join(JOB), JOB).context(failed)?;
         for name in ["blobs", IMAGES] {
             let path = self.folder.path().join(name);
             if path.is_dir() {

@@ -52,6 +52,16 @@ impl Cell {
     }
 }
 
+/// An input's value for people: of a digest the beginning, which is enough to compare; anything else as it is.
+#[must_use]
+pub fn beginning(value: &str) -> &str {
+    const SHOWN: usize = "sha256:".len() + 12;
+    match value.strip_prefix("sha256:") {
+        Some(hex) if hex.len() == 64 => value.get(..SHOWN).unwrap_or(value),
+        _ => value,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +78,14 @@ mod tests {
         // Where one text ends and the next begins counts.
         for other in [&[("kernel", "a"), ("seed", "2")][..], &[("kernela", ""), ("seed", "1")], &[("kernel", "a")]] {
             assert_ne!(one.digest, cell(other).digest);
+        }
+    }
+
+    #[test]
+    fn only_digests_are_cut() {
+        assert_eq!(beginning(&format!("sha256:{}", "ab".repeat(32))), "sha256:abababababab");
+        for whole in ["sha256:ab", "isolated", "", "a text that is longer than the beginning of a digest"] {
+            assert_eq!(beginning(whole), whole);
         }
     }
 

@@ -30,7 +30,7 @@ mod stream;
 mod unready;
 mod verdict;
 
-pub use cell::Cell;
+pub use cell::{Cell, beginning};
 pub use client::{
     ClientFailure, ClientFailureKind, ClientReport, Greeting, HistogramBucket, LatencyMs, Phase, PhaseCount,
 };

@@ -129,16 +129,13 @@ const CELL_COLUMNS: [&str; 8] =
     ["outcome", "step", "code", "duration_ms", "planned", "verified", "latency_p50_ms", "latency_p99_ms"];
 
 fn cell_fields(cell: &PlannedCell, report: &FunctionReport) -> Vec<String> {
-    let word = |value: serde_json::Result<serde_json::Value>| {
-        value.ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-    };
     let verdict = &report.verdict;
     let mut fields = vec![cell.digest.clone(), cell.function.clone()];
     fields.extend(cell.values.iter().cloned());
     fields.extend([
         verdict.outcome.word().to_owned(),
         verdict.step.clone().unwrap_or_default(),
-        word(serde_json::to_value(verdict.code)),
+        verdict.code.word(),
         report.duration_ms.to_string(),
     ]);
     let calls = report.invocations.as_ref();

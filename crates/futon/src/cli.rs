@@ -405,18 +405,26 @@ pub struct OutputArgs {
     pub keep_disks: bool,
 }
 
-/// `futon test`.
-#[derive(Debug, Args)]
-pub struct TestArgs {
+/// Which functions.
+#[derive(Debug, Default, Args)]
+pub struct ChosenArgs {
     /// Functions: compose services, image names, or image archives, as in ./my-function.tar
     #[arg(value_name = "FUNCTION")]
     pub names: Vec<String>,
     /// File with one function per line, used if you name none [default: functions.list beside the compose file]
     #[arg(long, value_name = "FILE")]
     pub list: Option<PathBuf>,
-    /// Test all services of the compose file that declare calls or that a built-in client knows
+    /// All services of the compose file that declare calls or that a built-in client knows
     #[arg(long, conflicts_with_all = ["names", "list", "calls", "call", "client"])]
     pub all: bool,
+}
+
+/// `futon test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Which functions
+    #[command(flatten)]
+    pub chosen: ChosenArgs,
     /// Number of machines side by side [default: as many as processors and free memory allow]
     #[arg(long, short = 'j', value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub jobs: Option<u32>,

@@ -177,11 +177,6 @@ fn names(all: &[String]) -> String {
     }
 }
 
-/// The word that reports use for a code.
-fn word(code: Code) -> String {
-    serde_json::to_value(code).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -223,9 +218,9 @@ impl fmt::Display for Problem {
                 f,
                 "{function}: the same inputs, and two verdicts: {} ({}) in {at}, {} ({}) in {other}",
                 here.outcome.word(),
-                word(here.code),
+                here.code.word(),
                 there.outcome.word(),
-                word(there.code)
+                there.code.word()
             ),
         }
     }

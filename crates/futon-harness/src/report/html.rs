@@ -28,23 +28,32 @@ const STYLE: &str = include_str!("report.css");
 /// The page. `folder` is where it will be stored, for its links; an absolute path, as those of the results are.
 pub(super) fn html_page(report: &Report, folder: &Path) -> String {
     let longest = report.functions.iter().map(|f| f.duration_ms).max().unwrap_or(0);
+    let title = summary_line(report);
+    let body = html! {
+        p.faint { (report.started) " · futon " (report.futon) " · exit status " (report.summary.exit_code) }
+        @for stress in &report.stress { p { b { (stress_line(stress)) } } }
+        (overview(report, longest))
+        (legend(report))
+        @if folder.join(CHARTS).is_file() { p { a href=(CHARTS) { "charts of the simulated invocations" } } }
+        @for function in &report.functions { (details(function, folder)) }
+    };
+    document(&title, STYLE, &body)
+}
+
+/// A page with its title as the heading.
+pub(super) fn document(title: &str, style: &str, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "futon: " (summary_line(report)) }
-                style { (PreEscaped(STYLE)) }
+                title { "futon: " (title) }
+                style { (PreEscaped(style)) }
             }
             body {
-                h1 { (summary_line(report)) }
-                p.faint { (report.started) " · futon " (report.futon) " · exit status " (report.summary.exit_code) }
-                @for stress in &report.stress { p { b { (stress_line(stress)) } } }
-                (overview(report, longest))
-                (legend(report))
-                @if folder.join(CHARTS).is_file() { p { a href=(CHARTS) { "charts of the simulated invocations" } } }
-                @for function in &report.functions { (details(function, folder)) }
+                h1 { (title) }
+                (body)
             }
         }
     };

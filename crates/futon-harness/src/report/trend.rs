@@ -1,7 +1,10 @@
 //! How functions fared over many runs, as one self-contained HTML page in the style of the report. No script: it is read on a phone, too.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use futon_model::beginning;
+use maud::{Markup, html};
 use report_diff::{Break, FunctionTrend, InputChange, Mark, Point, Rate, Trend};
+
+use super::html::document;
 
 /// The style of reports, and what this page has beside it.
 const STYLE: &str = concat!(include_str!("report.css"), include_str!("trend.css"));
@@ -22,29 +25,17 @@ pub fn trend_page(trend: &Trend) -> String {
     let (functions, runs) = (some(trend.functions.len(), "function"), some(trend.runs.len(), "run"));
     let title = format!("{functions} over {runs}, {broken} failing now");
     let ends = [trend.runs.first(), trend.runs.last()].map(|run| run.map_or("", |run| run.started.as_str()));
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "futon: " (title) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                h1 { (title) }
-                p.faint { (ends[0]) " to " (ends[1]) }
-                p.legend {
-                    @for (mark, word) in [(Mark::Passed, "passed"), (Mark::Flaky, "flaky"), (Mark::Failed, "failed"),
-                        (Mark::Unknown, "no verdict"), (Mark::Absent, "not in the run")] {
-                        span.key { (cell(mark, word)) (word) }
-                    }
-                }
-                @for function in &trend.functions { (section(function, trend)) }
+    let body = html! {
+        p.faint { (ends[0]) " to " (ends[1]) }
+        p.legend {
+            @for (mark, word) in [(Mark::Passed, "passed"), (Mark::Flaky, "flaky"), (Mark::Failed, "failed"),
+                (Mark::Unknown, "no verdict"), (Mark::Absent, "not in the run")] {
+                span.key { (cell(mark, word)) (word) }
             }
         }
+        @for function in &trend.functions { (section(function, trend)) }
     };
-    page.into_string()
+    document(&title, STYLE, &body)
 }
 
 fn section(f: &FunctionTrend, trend: &Trend) -> Markup {
@@ -126,9 +117,7 @@ fn since(broken: &Break, trend: &Trend) -> Markup {
 fn change_words(change: &InputChange) -> Markup {
     let value = |value: &Option<String>| {
         let whole = value.as_deref().unwrap_or("none");
-        // Digests are for comparing: their beginning is enough for people.
-        let short = if whole.starts_with("sha256:") { whole.get(..19).unwrap_or(whole) } else { whole };
-        html! { code title=(whole) { (short) } }
+        html! { code title=(whole) { (beginning(whole)) } }
     };
     html! { (change.name) ": " (value(&change.a)) " → " (value(&change.b)) }
 }

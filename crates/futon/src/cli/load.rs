@@ -1,12 +1,13 @@
 //! `futon load`: flags.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use futon_model::{LoadPlan, Rate, Threshold};
 
-use super::{CallArgs, ClientArgs, MachineArgs, OutputArgs, ProjectArgs, ResourcesArg, ShardArgs, TestArgs};
+use super::{
+    CallArgs, ChosenArgs, ClientArgs, MachineArgs, OutputArgs, ProjectArgs, ResourcesArg, ShardArgs, TestArgs,
+};
 
 /// `futon load`.
 #[derive(Debug, Args)]
@@ -110,9 +111,7 @@ impl LoadArgs {
             load: Some(self.how.plan()),
         };
         TestArgs {
-            names: vec![self.function],
-            list: None::<PathBuf>,
-            all: false,
+            chosen: ChosenArgs { names: vec![self.function], ..ChosenArgs::default() },
             jobs: Some(1),
             retries: 0,
             stress: None,

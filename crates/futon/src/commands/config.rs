@@ -53,7 +53,7 @@ impl std::fmt::Display for From {
 }
 
 fn show(args: &TestArgs, profile: Option<&str>, ui: &Ui) -> Result<()> {
-    let function = match args.names.as_slice() {
+    let function = match args.chosen.names.as_slice() {
         [] => None,
         [one] => Some(one.as_str()),
         _ => return Err(Error::usage("name one function").hint("each may have settings of its own")),

@@ -11,11 +11,11 @@ use futon_gem5::{
 };
 use futon_model::{Base, FunctionReport};
 use futon_qemu::qemu_version;
-use futon_resources::{KernelUse, LEAN_KERNEL, find_base};
+use futon_resources::{KernelUse, LEAN_KERNEL};
 use futon_workdir::config::{ClientConfig, Config, MachineConfig};
 use gem5_stats::{Row, charts_page, read_rows, write_rows};
 
-use super::machine::{Prepared, lean};
+use super::machine::{Prepared, base, lean};
 use crate::cli::{BaseArg, ClientArgs, Gem5Args, MachineArgs, On, State};
 use crate::ui::Ui;
 
@@ -249,13 +249,7 @@ async fn guest(args: &MachineArgs, resources: &Path, ui: &mut Ui) -> Result<Gues
             seccomp: None,
         });
     }
-    let base = find_base(
-        resources,
-        args.base_image.as_deref(),
-        args.kernel.as_deref(),
-        args.initrd.as_deref(),
-        args.cmdline.as_deref(),
-    )?;
+    let base = base(args, resources)?;
     ui.start("putting the base image's root into memory (kept for the next time)");
     // Beside the checkpoints: the resources may be read-only.
     let (checkpoints, _) = super::places::checkpoints(resources)?;

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use futon_common::{Context, Error, Result};
 use futon_harness::run::{RunSetup, run as run_engine};
-use futon_job::JobFolder;
+use futon_job::{JobFolder, is_job};
 use futon_machine::Console;
 use futon_model::{Event, EventKind, ExitCode, GuestEvent, Limits};
 use tokio_util::sync::CancellationToken;
 
-use super::job::{Bench, Wanted, find_or_make};
+use super::job::{Bench, resources_of};
 use super::rerun::{as_job, run_args};
 use super::shell::{RawTerminal, connect};
 use crate::cli::ShellArgs;
@@ -38,7 +38,7 @@ pub async fn hold(run: &Path, args: &ShellArgs, ui: &mut Ui, cancel: Cancellatio
     let job = folder.path().join("job");
     let names: Vec<String> = args.function.iter().cloned().collect();
     let here = &args.resources.resources;
-    if run.join("job.json").is_file() || run.extension().is_some_and(|end| end == futon_job::JOB_SUFFIX) {
+    if is_job(run) {
         return Err(
             Error::usage("futon shell opens runs, not jobs").hint("`futon run JOB --out DIR`, then `futon shell DIR`")
         );
@@ -57,8 +57,7 @@ pub async fn hold(run: &Path, args: &ShellArgs, ui: &mut Ui, cancel: Cancellatio
             }
         }
     }
-    let wanted = Wanted { resources: &job.job.resources, given: &job.job.given };
-    let resources = find_or_make(wanted, &[&job], here, ui).await?;
+    let resources = resources_of(&job, here, ui).await?;
     let bench = Bench::new(&job, resources, &run_args(&args.resources, false)?, false, ui, &cancel).await?;
     let console = Console::default();
     let machine = bench.with_console(&console).ok_or_else(|| {

@@ -6,7 +6,7 @@ use futon_cells::{Shard, Unit};
 use futon_common::text::duration;
 use futon_common::{Context, Error, Result};
 use futon_functions::{Selection, client_name};
-use futon_model::{ExitCode, ImageReference};
+use futon_model::{ExitCode, ImageReference, beginning};
 use image_store::ImageStore;
 use serde::Serialize;
 
@@ -69,12 +69,12 @@ enum Calls {
 /// Lists functions.
 pub fn list(args: &ListArgs, ui: &Ui) -> Result<ExitCode> {
     let resources = &args.resources.resources;
-    if let Some(archive) = args.names.iter().find(|name| is_archive(name)) {
+    if let Some(archive) = args.chosen.names.iter().find(|name| is_archive(name)) {
         return Err(Error::usage(format!("{archive} is an archive: to list it, it would have to be added"))
             .hint(format!("futon images add {archive}, and list the image by its name")));
     }
     let project = Project::read(&args.project, &args.client, &args.machine, resources)?;
-    let names = project.names(&args.names, args.all, args.list.as_deref(), &args.client)?;
+    let names = project.names(&args.chosen.names, &args.chosen, &args.client)?;
     if has_lean_guest(&args.machine) {
         project.lean_can(&names)?;
     }
@@ -143,7 +143,7 @@ fn table(list: &List, columns: usize) -> Vec<String> {
         }];
         parts.extend(weight(function.weight, list.weighed_by));
         parts.extend(function.images.iter().map(|image| match &image.digest {
-            Some(digest) => format!("{} {}", image.reference, digest.get(..19).unwrap_or(digest)),
+            Some(digest) => format!("{} {}", image.reference, beginning(digest)),
             None => format!("{} (missing)", image.reference),
         }));
         let room = columns.saturating_sub(width + 2);

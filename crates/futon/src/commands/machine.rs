@@ -6,9 +6,9 @@ use futon_common::{Error, Result};
 use futon_fake::FakeMachine;
 use futon_gem5::Goal;
 use futon_machine::Machine;
-use futon_model::{Accelerator, Base, Network};
+use futon_model::{Accelerator, Base, MachinePlan, Network};
 use futon_qemu::{AcceleratorChoice, AcceleratorRequest, QemuMachine, choose_accelerator, qemu_version};
-use futon_resources::{FoundLean, INITRD, KERNEL, KernelUse, check_kernel, find_base, find_lean};
+use futon_resources::{FoundBase, FoundLean, INITRD, KERNEL, KernelUse, check_kernel, find_base, find_lean};
 use futon_workdir::config::{Config, Thaw};
 use tokio_util::sync::CancellationToken;
 
@@ -55,6 +55,22 @@ pub fn apply(args: &MachineArgs, config: &mut Config) {
         };
     }
     super::gem5::apply_machine(args, config);
+}
+
+/// Settings of a machine that was planned before: the plan says which it was.
+pub fn as_planned(plan: &MachinePlan, config: &mut Config) {
+    config.machine.vcpus = Some(plan.vcpus);
+    config.machine.memory_mib = plan.memory_mib;
+    config.machine.network = plan.network;
+}
+
+/// Flags that ask for a base. On gem5 the lean guest is the default, so that the other one counts only if it was asked for.
+pub fn ask_for(base: Base, machine: &mut MachineArgs) {
+    machine.base = match base {
+        Base::Docker => BaseArg::Docker,
+        Base::Lean => BaseArg::Lean,
+    };
+    machine.explicit.insert("base".to_owned());
 }
 
 /// What a machine is for.
@@ -147,13 +163,7 @@ pub async fn prepare_qemu(
     if args.base == BaseArg::Lean {
         return lean_qemu(&lean(args, resources, KernelUse::LeanQemu)?, args, resources, config, purpose, ui).await;
     }
-    let base = find_base(
-        resources,
-        args.base_image.as_deref(),
-        args.kernel.as_deref(),
-        args.initrd.as_deref(),
-        args.cmdline.as_deref(),
-    )?;
+    let base = base(args, resources)?;
     // The probe is about the host, not the guest: it always uses futon's own kernel and initrd.
     let own = (resources.join(KERNEL), resources.join(INITRD));
     let (kernel, initrd) = if args.kernel.is_some() || args.initrd.is_some() {
@@ -178,6 +188,12 @@ pub async fn prepare_qemu(
         sandbox: true,
         warm: None,
     })
+}
+
+/// The base image that the flags ask for, with what boots it.
+pub fn base(args: &MachineArgs, resources: &Path) -> Result<FoundBase> {
+    let MachineArgs { base_image, kernel, initrd, cmdline, .. } = args;
+    find_base(resources, base_image.as_deref(), kernel.as_deref(), initrd.as_deref(), cmdline.as_deref())
 }
 
 /// Probes for the accelerator and reports the choice.

@@ -25,7 +25,7 @@ pub fn matrix(args: &MatrixArgs, test: &TestArgs, ui: &Ui) -> Result<ExitCode> {
         return Err(Error::usage("--matrix makes the shards: it takes no --shard").hint("leave --shard out"));
     }
     let project = Project::read(&test.project, &test.client, &test.machine, resources)?;
-    let names = project.names(&test.names, test.all, test.list.as_deref(), &test.client)?;
+    let names = project.names(&test.chosen.names, &test.chosen, &test.client)?;
     let mut parts = SuiteParts::new(&project, &names, &test.shards, &test.machine, resources, ui)?;
     let shards = shards(args, &parts)?;
     parts.cut(shards);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futon_common::{Context, Result};
-use futon_model::{Cell, ExitCode};
+use futon_model::{Cell, ExitCode, beginning};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -22,9 +22,9 @@ pub async fn plan(args: &PlanArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
         return matrix(&args.matrix, test, ui);
     }
     let resources = &test.resources.resources;
-    let given = super::images::with_archives(&test.names, resources, ui).await?;
+    let given = super::images::with_archives(&test.chosen.names, resources, ui).await?;
     let project = Project::read(&test.project, &test.client, &test.machine, resources)?;
-    let names = project.names(&given, test.all, test.list.as_deref(), &test.client)?;
+    let names = project.names(&given, &test.chosen, &test.client)?;
     let (names, _) = SuiteParts::new(&project, &names, &test.shards, &test.machine, resources, ui)?.own();
     // As it is for a run that boots from nothing: a warm base changes no result.
     let prepared = prepare(&test.machine, resources, &project.config, Purpose::Run, ui, &cancel).await?;
@@ -57,7 +57,8 @@ pub async fn plan(args: &PlanArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
         digests: &project.digests,
         reference: args.reference,
     };
-    job::make(parts, target, ui).await?;
+    let size = job::pack(parts, target, ui).await?;
+    job::say_made(target, size, ui);
     if test.output.json {
         show(&cells, true, ui)?;
     }
@@ -72,9 +73,7 @@ fn show(cells: &[Cell], as_json: bool, ui: &Ui) -> Result<()> {
     for cell in cells {
         ui.out(&format!("{}  {}", cell.short(), cell.inputs.get("function").map_or("", String::as_str)))?;
         for (name, value) in cell.inputs.iter().filter(|(name, _)| *name != "function") {
-            // Digests are for comparing: their beginning is enough for people.
-            let value = if value.starts_with("sha256:") { value.get(..19).unwrap_or(value) } else { value };
-            ui.out(&format!("  {name}: {value}"))?;
+            ui.out(&format!("  {name}: {}", beginning(value)))?;
         }
     }
     Ok(())

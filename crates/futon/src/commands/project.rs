@@ -21,7 +21,7 @@ use super::flags::Flags;
 use super::given::{compose_path, named_files, read_text};
 use super::machine::Prepared;
 use super::places::{digests, store};
-use crate::cli::{ClientArgs, MachineArgs, On, ProjectArgs};
+use crate::cli::{ChosenArgs, ClientArgs, MachineArgs, On, ProjectArgs};
 
 /// A project: its functions and settings.
 #[derive(Debug)]
@@ -131,10 +131,10 @@ impl Project {
 
     /// Names to test: those given, else those of the list file. A name that is not known, or whose client is not, must not cost the boots
     /// of those before it.
-    pub fn names(&self, given: &[String], all: bool, list: Option<&Path>, client: &ClientArgs) -> Result<Vec<String>> {
+    pub fn names(&self, given: &[String], chosen: &ChosenArgs, client: &ClientArgs) -> Result<Vec<String>> {
         let names = match given {
-            _ if all => self.callable()?,
-            [] => self.listed(list)?,
+            _ if chosen.all => self.callable()?,
+            [] => self.listed(chosen.list.as_deref())?,
             _ => given.to_vec(),
         };
         let mut known: BTreeMap<String, &str> = BTreeMap::new();

@@ -6,18 +6,19 @@ use std::sync::Arc;
 
 use futon_common::{Context, Error, Result};
 use futon_job::Recorded;
-use futon_model::{Base, ExitCode, FunctionReport, MachineKind, Report};
+use futon_model::{ExitCode, FunctionReport, beginning};
 use futon_workdir::WorkDir;
 use tokio_util::sync::CancellationToken;
 
 use super::cell::{file_input, machine_inputs};
 use super::given::settings;
 use super::job::{self, Parts, run_job};
-use super::machine::{Prepared, Purpose, prepare};
+use super::machine::{Prepared, Purpose, as_planned, prepare};
 use super::places::digests;
 use super::project::store_for;
-use super::stored::recall;
-use crate::cli::{BaseArg, Cli, Command, MachineArgs, On, RerunArgs, ResourcesArg, RunArgs};
+use super::report::Stored;
+use super::run::of_the_run;
+use crate::cli::{Cli, Command, RerunArgs, ResourcesArg, RunArgs};
 use crate::ui::Ui;
 
 /// Runs functions of an earlier run again, or packs them.
@@ -50,12 +51,10 @@ pub async fn as_job(
 ) -> Result<u64> {
     let chosen = choose(run, names)?;
     let (first, _) = &chosen[0];
-    let flags = flags(first)?;
+    let bare = run_args(&ResourcesArg { resources: resources.to_owned() }, false)?;
+    let flags = of_the_run(first, bare.machine)?;
     let mut config = settings(&flags, None)?;
-    let plan = &first.plan().machine;
-    config.machine.vcpus = Some(plan.vcpus).filter(|count| *count > 0);
-    config.machine.memory_mib = plan.memory_mib;
-    config.machine.network = plan.network;
+    as_planned(&first.plan().machine, &mut config);
     super::machine::apply(&flags, &mut config);
     let prepared = prepare(&flags, resources, &config, Purpose::Run, ui, cancel).await?;
     let digests = digests(resources)?;
@@ -100,14 +99,13 @@ pub fn choose(run: &Path, names: &[String]) -> Result<Vec<(WorkDir, Option<Funct
         Error::usage(format!("{}: {why}", run.display()))
             .hint("name the folder of an earlier `futon test` (runs/latest), or its report.json")
     };
-    let file = if run.is_dir() { run.join("report.json") } else { run.to_owned() };
-    if !file.is_file() && run.join("plan.json").is_file() {
+    if run.join("plan.json").is_file() {
         let workdir = WorkDir::open(run)?;
-        let report = read_report(&workdir.results().join("report.json")).ok();
-        let report = report.and_then(|report| report.functions.into_iter().next());
+        let report = Stored::read(run).ok();
+        let report = report.and_then(|stored| stored.report.functions.into_iter().next());
         return Ok(vec![(workdir, report)]);
     }
-    let report = read_report(&file).map_err(|e| none(&e.to_string()))?;
+    let Stored { report, folder } = Stored::read(run)?;
     if let Some(name) = names.iter().find(|name| !report.functions.iter().any(|f| f.name == **name)) {
         return Err(none(&format!("the run has no function {name}")));
     }
@@ -115,9 +113,8 @@ pub fn choose(run: &Path, names: &[String]) -> Result<Vec<(WorkDir, Option<Funct
     let wanted = |f: &FunctionReport| {
         if names.is_empty() { !failed || !f.verdict.is_pass() } else { names.contains(&f.name) }
     };
-    let folder = file.parent().unwrap_or_else(|| Path::new("."));
     let chosen = report.functions.iter().filter(|f| wanted(f));
-    let chosen = chosen.map(|f| Ok((WorkDir::open(&folder_of(f, folder))?, Some(f.clone()))));
+    let chosen = chosen.map(|f| Ok((WorkDir::open(&folder_of(f, &folder))?, Some(f.clone()))));
     let chosen = chosen.collect::<Result<Vec<_>>>()?;
     if chosen.is_empty() {
         return Err(Error::nothing_to_run(format!("{}: the run has no function", run.display())));
@@ -133,27 +130,6 @@ fn folder_of(function: &FunctionReport, beside: &Path) -> PathBuf {
     }
     // A merged report has it relative to itself.
     beside.join(&function.folder).parent().map_or(moved, Path::to_owned)
-}
-
-fn read_report(path: &Path) -> Result<Report> {
-    let text = fs::read(path).context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_slice(&text).context(|| format!("{} is no report of this version", path.display()))
-}
-
-/// The machine's flags of the run.
-fn flags(workdir: &WorkDir) -> Result<MachineArgs> {
-    let bare = run_args(&ResourcesArg { resources: Path::new("resources").to_owned() }, false)?;
-    let mut flags = recall(workdir.root(), bare.machine)?;
-    let machine = &workdir.plan().machine;
-    if machine.base == Base::Docker {
-        flags.base = BaseArg::Docker;
-        // On gem5 the lean guest is the default: this one has to be said.
-        flags.explicit.insert("base".to_owned());
-    }
-    if machine.kind == MachineKind::Gem5 {
-        flags.on = On::Gem5;
-    }
-    Ok(flags)
 }
 
 /// Checks that the machine and the files are still those of the run.
@@ -176,11 +152,8 @@ fn is_unchanged(
         .iter()
         .filter(|(name, value)| cell.inputs.get(*name) != Some(*value))
         .map(|(name, value)| {
-            let short = |text: &str| {
-                if text.starts_with("sha256:") { text.get(..19).unwrap_or(text).to_owned() } else { text.to_owned() }
-            };
-            let then = cell.inputs.get(name).map_or_else(|| "none".to_owned(), |value| short(value));
-            format!("{name} was {then} and is {}", short(value))
+            let then = cell.inputs.get(name).map_or("none", |value| beginning(value));
+            format!("{name} was {then} and is {}", beginning(value))
         })
         .collect();
     if differs.is_empty() {

@@ -9,16 +9,16 @@ use futon_common::{Context, Result};
 use futon_harness::report::{RunMeta, function_report, report, write_report};
 use futon_harness::run::{RunSetup, run as run_engine};
 use futon_machine::Machine;
-use futon_model::{Base, ExitCode, FunctionReport, MachineKind, Turn};
+use futon_model::{ExitCode, FunctionReport, MachineKind, Turn};
 use futon_workdir::{FolderLock, WorkDir};
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
 use super::given::settings;
-use super::machine::{Purpose, prepare};
+use super::machine::{Purpose, as_planned, ask_for, prepare};
 use super::project::store_for;
 use super::stored::recall;
-use crate::cli::{BaseArg, On, RunArgs};
+use crate::cli::{MachineArgs, On, RunArgs};
 use crate::ui::{Told, Ui};
 
 /// Runs and judges what a working directory holds.
@@ -30,21 +30,9 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
     let _lock = FolderLock::take(&args.dir, "futon run")?;
     let resources = &args.resources.resources;
     let mut config = settings(&args.machine, None)?;
-    // The plan says which machine it was made for; flags may still say otherwise.
-    config.machine.vcpus = Some(workdir.plan().machine.vcpus);
-    config.machine.memory_mib = workdir.plan().machine.memory_mib;
-    config.machine.network = workdir.plan().machine.network;
-    let mut machine = recall(&args.dir, args.machine.clone())?;
-    if workdir.plan().machine.base == Base::Docker {
-        // On gem5 the lean guest is the default: this one has to be said.
-        machine.base = BaseArg::Docker;
-        machine.explicit.insert("base".to_owned());
-    } else {
-        machine.base = BaseArg::Lean;
-    }
-    if workdir.plan().machine.kind == MachineKind::Gem5 {
-        machine.on = On::Gem5;
-    }
+    // Flags may still say otherwise.
+    as_planned(&workdir.plan().machine, &mut config);
+    let machine = of_the_run(&workdir, args.machine.clone())?;
     super::machine::apply(&machine, &mut config);
     let prepared = prepare(&machine, resources, &config, Purpose::Run, ui, &cancel).await?;
     if workdir.events().exists() {
@@ -62,6 +50,20 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
     ui.result(&report)?;
     super::gem5::gather(&report.functions, &workdir.results(), ui)?;
     Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))
+}
+
+/// The machine's flags of the run that a working directory was made for; those that are given on the command line win.
+///
+/// # Errors
+/// When the stored flags cannot be read.
+pub fn of_the_run(workdir: &WorkDir, given: MachineArgs) -> Result<MachineArgs> {
+    let mut machine = recall(workdir.root(), given)?;
+    let plan = &workdir.plan().machine;
+    ask_for(plan.base, &mut machine);
+    if plan.kind == MachineKind::Gem5 {
+        machine.on = On::Gem5;
+    }
+    Ok(machine)
 }
 
 /// Makes one run with progress, and judges it. Who listens hears of all but the report, which the caller writes.

@@ -8,7 +8,8 @@ use std::time::SystemTime;
 use futon_common::{Error, Result};
 use futon_workdir::FolderLock;
 
-const RUNS: &str = "runs";
+/// Folder of the runs that no --out names.
+pub const RUNS: &str = "runs";
 
 /// Runs that are kept.
 const KEEP: usize = 20;

@@ -9,6 +9,7 @@ use futon_workdir::config::{Config, OnMachine};
 use futon_workdir::settings::Settings;
 use serde::Serialize;
 
+use super::machine::ask_for;
 use crate::cli::{Accel, BaseArg, Command, ConfigCommand, MachineArgs, On, TestArgs, WarmCommand};
 
 /// Reads the settings that a command uses, and puts them where it has no flags.
@@ -85,9 +86,7 @@ fn fill_machine(
         machine.on = if on == OnMachine::Gem5 { On::Gem5 } else { On::Qemu };
     }
     if let (Some(base), true) = (m.base, absent("base", machine)) {
-        machine.base = word::<BaseArg>("machine.base", &base)?;
-        // The lean guest is the default on gem5: this base was asked for.
-        machine.explicit.insert("base".to_owned());
+        ask_for(word::<BaseArg>("machine.base", &base)?.into(), machine);
     }
     if let (Some(accel), true) = (m.accel, absent("accel", machine)) {
         machine.accel = word::<Accel>("machine.accel", &accel)?;

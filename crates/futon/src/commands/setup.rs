@@ -26,7 +26,7 @@ pub async fn setup(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> R
     }
     let resources = &args.resources.resources;
     let project = Project::read(&args.project, &args.client, &args.machine, resources)?;
-    let names = project.names(&args.names, args.all, args.list.as_deref(), &args.client)?;
+    let names = project.names(&args.chosen.names, &args.chosen, &args.client)?;
     if has_lean_guest(&args.machine) {
         project.lean_can(&names)?;
     }

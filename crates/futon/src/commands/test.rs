@@ -92,10 +92,10 @@ pub async fn run_among(
     let m = &args.machine;
     let base = m.on == On::Qemu && m.base == BaseArg::Docker && m.base_image.is_none();
     super::resources::first_use(resources, base, ui, &cancel).await?;
-    let given = super::images::with_archives(&args.names, resources, ui).await?;
+    let given = super::images::with_archives(&args.chosen.names, resources, ui).await?;
     let compose = among.compose.map_or_else(|| Project::compose(&args.project, resources), Ok)?;
     let mut project = Project::of(compose, &args.project, &args.client, &args.machine, resources)?;
-    let names = project.names(&given, args.all, args.list.as_deref(), &args.client)?;
+    let names = project.names(&given, &args.chosen, &args.client)?;
     if has_lean_guest(&args.machine) {
         project.lean_can(&names)?;
     }

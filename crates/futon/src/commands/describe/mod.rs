@@ -20,7 +20,7 @@ use super::machine::{Purpose, has_lean_guest, prepare};
 use super::places::store;
 use super::project::{Project, store_for};
 use super::rundir::run_folder;
-use crate::cli::{BaseArg, ClientArgs, DescribeArgs, LookArgs, On, ProjectArgs};
+use crate::cli::{BaseArg, ChosenArgs, ClientArgs, DescribeArgs, LookArgs, On, ProjectArgs};
 use crate::ui::Ui;
 
 pub use image::Image;
@@ -145,7 +145,7 @@ pub async fn ask_all(
                 let schema = described.schema(called)?;
                 ui.line(&format!("  {called}: schema by reflection, {} methods", schema.methods().count()));
                 project.learn(&selection, schema);
-                project.names(std::slice::from_ref(name), false, None, client)?;
+                project.names(std::slice::from_ref(name), &ChosenArgs::default(), client)?;
             }
             Look::Failed(report) => {
                 failed.insert(name.clone(), *report);

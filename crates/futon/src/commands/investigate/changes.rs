@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use futon_model::ImageReference;
+use futon_model::{ImageReference, beginning};
 use image_store::ImageStore;
 
 use super::side::Side;
@@ -28,12 +28,8 @@ pub fn changes(good: &Side, bad: &Side) -> Vec<String> {
     lines
 }
 
-fn short(value: Option<&String>) -> String {
-    match value.map(String::as_str) {
-        None => "none".to_owned(),
-        Some(digest) if digest.starts_with("sha256:") => digest.get(..19).unwrap_or(digest).to_owned(),
-        Some(text) => text.to_owned(),
-    }
+fn short(value: Option<&String>) -> &str {
+    value.map_or("none", |value| beginning(value))
 }
 
 /// How many layers an image shares with the good one.

@@ -192,7 +192,7 @@ impl Lab<'_> {
                 let place = self.out.join(folder).join(format!("run-{run}"));
                 let done = bench.run(&function.job, &function.function, &place, &mut silent, self.cancel).await;
                 match done {
-                    Ok(done) => tally.add(done.verdict.is_pass(), &super::job::word_of(done.verdict.code)),
+                    Ok(done) => tally.add(done.verdict.is_pass(), &done.verdict.code.word()),
                     Err(e) => {
                         ui.stop();
                         return Err(e);

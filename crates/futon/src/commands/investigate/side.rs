@@ -4,11 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use futon_common::{Error, Result};
-use futon_job::{JobFolder, JobFunction};
-use futon_model::Report;
+use futon_job::{JobFolder, JobFunction, is_job};
 use tokio_util::sync::CancellationToken;
 
+use crate::commands::report::{Stored, below};
 use crate::commands::rerun::as_job;
+use crate::commands::rundir::RUNS;
 use crate::ui::Ui;
 
 /// Inputs of a cell that are the function's: their names, or how they begin.
@@ -46,9 +47,7 @@ impl Side {
         ui: &mut Ui,
         cancel: &CancellationToken,
     ) -> Result<Self> {
-        let is_job =
-            path.join("job.json").is_file() || path.extension().is_some_and(|end| end == futon_job::JOB_SUFFIX);
-        let job = if is_job {
+        let job = if is_job(path) {
             JobFolder::open(path, room)?
         } else {
             fs::create_dir_all(room)
@@ -93,18 +92,11 @@ impl Side {
 /// The last run below `runs/` in which a function passed, other than the failed one.
 pub fn last_good(name: &str, failed: &Path) -> Option<PathBuf> {
     let failed = fs::canonicalize(failed).ok();
-    let mut runs: Vec<PathBuf> = fs::read_dir("runs").ok()?.flatten().map(|entry| entry.path()).collect();
-    runs.sort();
-    runs.into_iter().rev().find(|run| {
-        if run.is_symlink()
-            || failed.as_ref().is_some_and(|failed| failed.starts_with(fs::canonicalize(run).unwrap_or_default()))
-        {
-            return false;
-        }
-        let report = fs::read(run.join("report.json")).ok();
-        let report = report.and_then(|text| serde_json::from_slice::<Report>(&text).ok());
-        report.is_some_and(|report| {
-            report.functions.iter().any(|f| f.name == name && f.verdict.is_pass() && f.cell.is_some())
-        })
-    })
+    let is_failed =
+        |run: &Path| failed.as_ref().zip(fs::canonicalize(run).ok()).is_some_and(|(f, run)| f.starts_with(run));
+    let passed = |run: &Path| {
+        let functions = Stored::read(run).map(|stored| stored.report.functions).unwrap_or_default();
+        functions.iter().any(|f| f.name == name && f.verdict.is_pass() && f.cell.is_some())
+    };
+    below(Path::new(RUNS)).into_iter().rev().find(|run| !is_failed(run) && passed(run))
 }

@@ -37,25 +37,15 @@ pub struct Parts<'a> {
     pub reference: bool,
 }
 
-/// Makes a job of them at `target`.
-///
-/// # Errors
-/// When something is missing, or the job cannot be written.
-pub async fn make(parts: Parts<'_>, target: &Path, ui: &mut Ui) -> Result<()> {
-    let size = pack(parts, target, ui).await?;
-    say_made(target, size, ui);
-    Ok(())
-}
-
 /// Says that a job was made.
 pub fn say_made(target: &Path, size: u64, ui: &Ui) {
     ui.line(&format!("{}: {} MiB; next: futon run {0}", target.display(), size.div_ceil(1 << 20)));
 }
 
-/// The same without a word; returns its size in bytes.
+/// Makes a job of them at `target`; returns its size in bytes.
 ///
 /// # Errors
-/// As for [`make`].
+/// When something is missing, or the job cannot be written.
 pub async fn pack(parts: Parts<'_>, target: &Path, ui: &mut Ui) -> Result<u64> {
     let writer = JobWriter::create(target)?;
     ui.start("packing the job");

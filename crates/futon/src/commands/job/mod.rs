@@ -4,6 +4,6 @@ mod make;
 mod resources;
 mod run;
 
-pub use make::{Parts, make, pack, say_made};
-pub use resources::{Wanted, find_or_make};
-pub use run::{Bench, run_job, word_of};
+pub use make::{Parts, pack, say_made};
+pub use resources::{Wanted, find_or_make, resources_of};
+pub use run::{Bench, run_job};

@@ -8,9 +8,9 @@ use std::time::SystemTime;
 use futon_common::{Context, Error, Result, sha256_bytes, stamp};
 use futon_job::{Blob, Form, JobFolder, verify};
 use futon_qemu::unpack_disk;
-use futon_resources::{Digests, Manifest, Resource};
+use futon_resources::{Manifest, Resource};
 
-use crate::commands::places::own_folder;
+use crate::commands::places::{digests, own_folder};
 use crate::ui::Ui;
 
 /// Folders of resources that are kept for the next run of the same job.
@@ -55,7 +55,7 @@ pub async fn find_or_make(
     here: &Path,
     ui: &mut Ui,
 ) -> Result<JobResources> {
-    let local = Digests::open(here, here)?;
+    let local = digests(here)?;
     let same = |name: &str, blob: &Blob| {
         let path = here.join(name);
         (path.is_file() && local.of(&path).is_ok_and(|digest| digest == blob.digest)).then_some(path)

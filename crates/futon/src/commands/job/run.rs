@@ -10,14 +10,14 @@ use futon_gem5::Goal;
 use futon_harness::report::{report, write_report};
 use futon_job::{JobFolder, JobFunction, Recorded, Served};
 use futon_machine::{Console, Machine, processor_level};
-use futon_model::{Base, Code, ExitCode, FunctionReport, MachineReport};
+use futon_model::{ExitCode, FunctionReport, MachineReport, beginning};
 use futon_workdir::WorkDir;
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
 use super::make::{GEM5, STAGED_IN, programs};
 use super::resources::{JobResources, resources_of};
-use crate::cli::{BaseArg, MachineArgs, On, RunArgs};
+use crate::cli::{MachineArgs, On, RunArgs};
 use crate::commands::given::settings;
 use crate::commands::machine::{self, Prepared, Purpose, prepare};
 use crate::commands::places::digests;
@@ -91,9 +91,7 @@ impl Bench {
         let flags = flags(job, args, &resources)?;
         let mut config = settings(&flags, None)?;
         if let Some(plan) = job.job.functions.first().map(|function| &function.plan.machine) {
-            config.machine.vcpus = Some(plan.vcpus).filter(|count| *count > 0);
-            config.machine.memory_mib = plan.memory_mib;
-            config.machine.network = plan.network;
+            machine::as_planned(plan, &mut config);
         }
         machine::apply(&flags, &mut config);
         let purpose = match flags.on {
@@ -184,10 +182,8 @@ fn flags(job: &JobFolder, args: &RunArgs, resources: &JobResources) -> Result<Ma
     flags.kernel = resources.given.get("kernel").cloned();
     flags.initrd = resources.given.get("initrd").cloned();
     flags.gem5.gem5_config = resources.given.get("gem5_config").cloned();
-    if job.job.functions.first().is_some_and(|function| function.plan.machine.base == Base::Docker) {
-        // On gem5 the lean guest is the default: this one has to be said.
-        flags.base = BaseArg::Docker;
-        flags.explicit.insert("base".to_owned());
+    if let Some(function) = job.job.functions.first() {
+        machine::ask_for(function.plan.machine.base, &mut flags);
     }
     Ok(flags)
 }
@@ -206,10 +202,7 @@ fn compare_programs(
         if now == recorded {
             continue;
         }
-        let short = |text: &str| {
-            if text.starts_with("sha256:") { text.get(..19).unwrap_or(text).to_owned() } else { text.to_owned() }
-        };
-        let what = format!("{name}: the job was made with {}, here is {}", short(recorded), short(now));
+        let what = format!("{name}: the job was made with {}, here is {}", beginning(recorded), beginning(now));
         if [GEM5, STAGED_IN].contains(&name.as_str()) && !other_is_well {
             return Err(Error::infra(what)
                 .hint("name the same with --gem5; or run it with --other-programs, and its figures may differ"));
@@ -241,7 +234,7 @@ fn restore(job: &JobFolder, function: &JobFunction, resources: &JobResources, ro
 fn as_recorded(recorded: &Recorded, now: &FunctionReport) -> String {
     let words = |r: &Recorded| {
         let step = r.step.as_deref().map_or_else(String::new, |step| format!(" in {step}"));
-        format!("{}{step} ({})", r.outcome.word(), word_of(r.code))
+        format!("{}{step} ({})", r.outcome.word(), r.code.word())
     };
     let rows = std::fs::read_to_string(Path::new(&now.folder).join("invocations.csv")).ok();
     let seen = Recorded::of(&now.verdict, rows);
@@ -256,11 +249,6 @@ fn as_recorded(recorded: &Recorded, now: &FunctionReport) -> String {
         }
         (Some(_), _) => format!("as recorded: {}; the figures are others", words(recorded)),
     }
-}
-
-/// A verdict's code as reports have it.
-pub fn word_of(code: Code) -> String {
-    serde_json::to_value(code).ok().and_then(|code| code.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 /// Rows of invocations without what the host's speed shapes.

@@ -6,7 +6,7 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 use futon_common::text::one_line;
 use futon_common::{Context, Result};
-use futon_model::ExitCode;
+use futon_model::{ExitCode, beginning};
 use report_diff::{Brief, Diff, FigureChange, InputChange, Samples, Side, VerdictChange, VerdictKind, diff};
 
 use super::samples::samples;
@@ -190,10 +190,8 @@ fn chance(p: f64) -> String {
 
 /// A digest by its first digits.
 fn short(value: &str) -> String {
-    match value.strip_prefix("sha256:") {
-        Some(hex) if hex.len() == 64 => format!("sha256:{}…", &hex[..12]),
-        _ => value.to_owned(),
-    }
+    let shown = beginning(value);
+    if shown.len() < value.len() { format!("{shown}…") } else { value.to_owned() }
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ mod follow;
 mod samples;
 mod stored;
 
+pub use stored::{Stored, below};
+
 use futon_common::Result;
 use futon_model::ExitCode;
 

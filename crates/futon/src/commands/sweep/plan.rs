@@ -12,7 +12,7 @@ use image_store::ImageStore;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{Cli, ProjectArgs, TestArgs};
+use crate::cli::{ChosenArgs, Cli, ProjectArgs, TestArgs};
 use crate::commands::machine::{Prepared, Purpose, prepare};
 use crate::commands::project::{Project, store_for};
 use crate::ui::Ui;
@@ -90,7 +90,7 @@ impl Asker<'_> {
         let args = Cli::test_args(&words).map_err(Error::usage)?;
         let compose = self.compose(&args.project)?;
         let project = Project::of(compose, &args.project, &args.client, &args.machine, self.resources)?;
-        project.names(&[], true, None, &args.client)
+        project.names(&[], &ChosenArgs { all: true, ..ChosenArgs::default() }, &args.client)
     }
 
     fn compose(&mut self, args: &ProjectArgs) -> Result<Compose> {
@@ -109,7 +109,7 @@ impl Source for Asker<'_> {
         let args = test_args(function, words)?;
         let compose = self.compose(&args.project)?;
         let project = Project::of(compose, &args.project, &args.client, &args.machine, self.resources)?;
-        let names = project.names(&[function.to_owned()], false, None, &args.client)?;
+        let names = project.names(&[function.to_owned()], &ChosenArgs::default(), &args.client)?;
         if crate::commands::machine::has_lean_guest(&args.machine) {
             project.lean_can(&names)?;
         }
