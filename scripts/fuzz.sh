@@ -14,8 +14,8 @@ for option in level=4 inline-8bit-counters pc-table trace-compares; do
     passes="$passes -Cllvm-args=-sanitizer-coverage-$option"
 done
 say "building the fuzz targets"
-RUSTFLAGS="--cfg fuzzing $passes" "$CARGO" build --release --quiet
-program=$(find target -path '*/release/fuzz' -type f | head -n 1)
+RUSTFLAGS="--cfg fuzzing $passes" "$CARGO" build --profile fuzz --quiet --locked -p futon-fuzz --target-dir target
+program=$(find target -path '*/fuzz/fuzz' -type f | head -n 1)
 
 targets=${TARGETS:-$("$program" 2>/dev/null || true)}
 mkdir -p work artifacts

@@ -1,10 +1,10 @@
 //! One program for all targets, since linking takes longer than fuzzing finds: `FUTON_FUZZ_TARGET` says which one it is.
-#![no_main]
+#![cfg_attr(fuzzing, no_main)]
 
-use std::sync::OnceLock;
+#[cfg(fuzzing)]
+static TARGET: std::sync::OnceLock<futon_fuzz::Target> = std::sync::OnceLock::new();
 
-static TARGET: OnceLock<futon_fuzz::Target> = OnceLock::new();
-
+#[cfg(fuzzing)]
 libfuzzer_sys::fuzz_target!(
     init: {
         let name = std::env::var("FUTON_FUZZ_TARGET").unwrap_or_default();
@@ -19,3 +19,9 @@ libfuzzer_sys::fuzz_target!(
     },
     |data: &[u8]| if let Some(target) = TARGET.get() { target(data) }
 );
+
+#[cfg(not(fuzzing))]
+fn main() {
+    eprintln!("error: built without libFuzzer: 'make fuzz' builds this with it");
+    std::process::exit(2);
+}

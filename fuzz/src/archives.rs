@@ -73,10 +73,11 @@ fn split<'a>(data: &'a [u8], mark: &[u8]) -> Vec<&'a [u8]> {
     let mut parts = Vec::new();
     let mut from = None;
     for at in 0..data.len() {
-        if data[at..].starts_with(mark) && (at == 0 || data[at - 1] == b'\n') {
-            if let Some(from) = from.replace(at + mark.len()) {
-                parts.push(&data[from..at]);
-            }
+        if data[at..].starts_with(mark)
+            && (at == 0 || data[at - 1] == b'\n')
+            && let Some(from) = from.replace(at + mark.len())
+        {
+            parts.push(&data[from..at]);
         }
     }
     parts.extend(from.map(|from| &data[from..]));

@@ -96,7 +96,8 @@ fn reflection(mut answers: &[u8]) {
     let again = Schema::from_bytes(&schema.to_bytes()).expect("a schema's own bytes");
     for method in schema.examples().into_iter().take(8) {
         // A name with a dot or slash of its own cannot be called; nothing else is wrong with an example.
-        let text = serde_json::json!({"calls": [{"call": method.call(), "data": method.example, "expect": {"status": "OK"}}]});
+        let text =
+            serde_json::json!({"calls": [{"call": method.call(), "data": method.example, "expect": {"status": "OK"}}]});
         let Ok(declaration) = Declaration::from_value(text, &Source::default()) else { continue };
         let options = Options { schema: Some(again.clone()), ..Options::default() };
         if let Err(error) = Sheet::resolve(declaration, Path::new("/nonexistent"), &options) {
@@ -109,7 +110,9 @@ fn reflection(mut answers: &[u8]) {
 fn in_the_file(words: &str, text: &str) {
     let rest = words.strip_prefix("x.yaml:").unwrap_or_default();
     let mut numbers = rest.split(':');
-    if let (Some(Ok(line)), Some(Ok(_))) = (numbers.next().map(str::parse::<usize>), numbers.next().map(str::parse::<usize>)) {
+    if let (Some(Ok(line)), Some(Ok(_))) =
+        (numbers.next().map(str::parse::<usize>), numbers.next().map(str::parse::<usize>))
+    {
         let lines = text.split(['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}']).count();
         assert!(line >= 1 && line <= lines + 1, "{words}: the file has {lines} lines");
     }

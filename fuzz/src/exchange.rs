@@ -85,7 +85,7 @@ pub fn range(data: &[u8]) {
 }
 
 /// The rules of RFC 9110, 14.1, for one range, once more.
-fn plain_range(header: &str, total: u64) -> Result<Option<(u64, u64)>, ()> {
+fn plain_range(header: &str, total: u64) -> Result<Option<(u64, u64)>, u64> {
     let Some(rest) = header.trim().strip_prefix("bytes=") else { return Ok(None) };
     let Some(dash) = rest.find('-') else { return Ok(None) };
     let (first, last) = (rest[..dash].trim(), rest[dash + 1..].trim());
@@ -97,7 +97,7 @@ fn plain_range(header: &str, total: u64) -> Result<Option<(u64, u64)>, ()> {
     if first.is_empty() {
         let Some(tail) = number(last) else { return Ok(None) };
         let size = tail.min(total);
-        return if size == 0 { Err(()) } else { Ok(Some((total - size, size))) };
+        return if size == 0 { Err(total) } else { Ok(Some((total - size, size))) };
     }
     let Some(at) = number(first) else { return Ok(None) };
     let end = if last.is_empty() { u64::MAX } else { number(last).map_or(u64::MAX, |n| n) };
@@ -108,7 +108,7 @@ fn plain_range(header: &str, total: u64) -> Result<Option<(u64, u64)>, ()> {
     if end < at {
         return Ok(None);
     }
-    if at >= total { Err(()) } else { Ok(Some((at, end.min(total - 1) - at + 1))) }
+    if at >= total { Err(total) } else { Ok(Some((at, end.min(total - 1) - at + 1))) }
 }
 
 /// No request names a file outside its folder.

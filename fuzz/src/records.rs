@@ -66,7 +66,7 @@ fn same_again<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(tex
 
 /// No text of a run becomes part of the page's or the file's own markup.
 fn pages(report: &Report, folder: &std::path::Path) {
-    let xml = junit(report);
+    let xml = junit(report).expect("every report has a JUnit file");
     // XML 1.0, 2.2: what a document may hold.
     let allowed =
         |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);

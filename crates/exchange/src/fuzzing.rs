@@ -52,12 +52,12 @@ pub async fn form_parts(boundary: &str, pieces: Vec<Bytes>) -> Result<Vec<FormPa
 /// First byte and length of the part of a file that a `Range` header asks for. `None`: all of it. `Err`: nothing that is there.
 ///
 /// # Errors
-/// The range cannot be satisfied.
-pub fn byte_range(header: &str, total: u64) -> Result<Option<(u64, u64)>, ()> {
+/// The range cannot be satisfied: the size of the file.
+pub fn byte_range(header: &str, total: u64) -> Result<Option<(u64, u64)>, u64> {
     match range::parse(Some(header), total) {
         Range::Whole => Ok(None),
         Range::Part { at, size } => Ok(Some((at, size))),
-        Range::Unsatisfiable => Err(()),
+        Range::Unsatisfiable => Err(total),
     }
 }
 

@@ -13,7 +13,7 @@ mod error;
 mod events;
 mod files;
 mod folder;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod listing;
 mod multipart;

@@ -10,7 +10,7 @@ mod channel;
 mod checkpoint;
 mod diagnose;
 mod event;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod machine;
 mod payload;

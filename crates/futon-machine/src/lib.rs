@@ -2,7 +2,7 @@
 
 mod confine;
 pub mod console;
-#[cfg(fuzzing)]
+#[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod guard;
 mod inputs;
