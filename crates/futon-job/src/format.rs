@@ -107,6 +107,19 @@ pub enum Form {
 }
 
 impl Blob {
+    /// Its file's name among the blobs. One content may be there in several forms.
+    ///
+    /// # Errors
+    /// When its digest is none.
+    pub fn file_name(&self) -> Result<String> {
+        let end = match self.form {
+            Form::Whole | Form::Outside => "",
+            Form::Gzip => ".gz",
+            Form::Qcow2 => ".qcow2",
+        };
+        Ok(format!("{}{end}", self.hex()?))
+    }
+
     /// The digest's hexadecimal digits, which are a safe file name.
     ///
     /// # Errors

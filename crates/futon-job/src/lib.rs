@@ -1,7 +1,7 @@
 //! Jobs: everything that shapes the results of functions, by digest, in one file or folder, so that they can run on another machine.
 //!
-//! A job's folder has `job.json` ([`Job`]), `blobs/sha256/…` and, for guests with an engine, `images`, an image store. A job's file is a
-//! tar archive of that folder. Nothing in it is a path of the machine that made it.
+//! A job's folder has `job.json` ([`Job`]), `blobs/sha256/…` and, for guests with an engine, `images`, an image store. Many jobs may have one
+//! folder of blobs in common, which is not in them then. A job's file is a tar archive of its folder. Nothing in it is a path of the machine that made it.
 
 mod format;
 mod read;
@@ -9,11 +9,13 @@ mod write;
 
 pub use format::{Blob, Form, JOB_SCHEMA, Job, JobFunction, Recorded, Served, is_plain_name};
 pub use read::{JobFolder, is_job, verify};
-pub use write::JobWriter;
+pub use write::{JobWriter, Place};
 
 /// End of the name of a job's file.
 pub const JOB_SUFFIX: &str = "futon";
 /// The file that says what a job is.
 const JOB: &str = "job.json";
+/// The folder of blobs in a job's.
+const BLOBS: &str = "blobs";
 /// The image store in a job's folder.
 pub const IMAGES: &str = "images";

@@ -11,7 +11,7 @@ use tar::{Archive, EntryType};
 use tempfile::TempDir;
 
 use super::format::{Blob, Form, Job, damaged};
-use super::{IMAGES, JOB, JOB_SUFFIX};
+use super::{BLOBS, IMAGES, JOB, JOB_SUFFIX};
 
 /// Most bytes of `job.json`.
 const JOB_MAX: u64 = 64 << 20;
@@ -22,17 +22,19 @@ pub struct JobFolder {
     /// What it says.
     pub job: Job,
     folder: PathBuf,
+    shared: Option<PathBuf>,
     _unpacked: Option<TempDir>,
 }
 
 impl JobFolder {
-    /// Opens a job; a job's file is unpacked into a folder of its own below `room`.
+    /// Opens a job; a job's file is unpacked into a folder of its own below `room`. Blobs that are not inside are looked for in `shared`.
     ///
     /// # Errors
     /// When it is no job, or there is no room.
-    pub fn open(path: &Path, room: &Path) -> Result<Self> {
+    pub fn open(path: &Path, room: &Path, shared: Option<&Path>) -> Result<Self> {
+        let shared = shared.map(Path::to_owned);
         if path.is_dir() {
-            return Self::of(path.to_owned(), None);
+            return Self::of(path.to_owned(), shared, None);
         }
         let file = File::open(path).map_err(|e| {
             Error::usage(format!("cannot read {}", path.display()))
@@ -47,10 +49,10 @@ impl JobFolder {
                 .caused_by(e)
                 .hint("a job's file is made by `futon plan -o` and `futon rerun -o`")
         })?;
-        Self::of(folder.path().to_owned(), Some(folder))
+        Self::of(folder.path().to_owned(), shared, Some(folder))
     }
 
-    fn of(folder: PathBuf, unpacked: Option<TempDir>) -> Result<Self> {
+    fn of(folder: PathBuf, shared: Option<PathBuf>, unpacked: Option<TempDir>) -> Result<Self> {
         let path = folder.join(JOB);
         let shown = || Error::usage(format!("{} is no job: it has no job.json", folder.display()));
         let size = fs::metadata(&path).map_err(|e| shown().caused_by(e))?.len();
@@ -60,7 +62,7 @@ impl JobFolder {
         let text = fs::read(&path).map_err(|e| shown().caused_by(e))?;
         let job: Job = serde_json::from_slice(&text).map_err(|e| damaged("job.json").caused_by(e))?;
         job.check()?;
-        Ok(Self { job, folder, _unpacked: unpacked })
+        Ok(Self { job, folder, shared, _unpacked: unpacked })
     }
 
     /// Where the image store is, or would be.
@@ -78,15 +80,23 @@ impl JobFolder {
     /// The file in which a blob lies.
     ///
     /// # Errors
-    /// When it is not in the job.
+    /// When it is neither in the job nor in the shared folder.
     pub fn stored(&self, name: &str, blob: &Blob) -> Result<PathBuf> {
-        let path = self.folder.join("blobs/sha256").join(blob.hex()?);
-        if blob.form != Form::Outside && path.is_file() {
-            return Ok(path);
+        let what = format!("{name} ({})", beginning(&blob.digest));
+        if blob.form == Form::Outside {
+            return Err(Error::usage(format!("{what} is not inside the job"))
+                .hint("have the same file here, or make the job without --reference"));
         }
-        let why = if blob.form == Form::Outside { "is not inside the job" } else { "is missing in the job" };
-        Err(Error::usage(format!("{name} ({}) {why}", beginning(&blob.digest)))
-            .hint("have the same file here, or make the job without --reference"))
+        let file = blob.file_name()?;
+        let inside = self.folder.join(BLOBS);
+        let folders = [Some(&inside), self.shared.as_ref()];
+        let mut paths = folders.into_iter().flatten().map(|folder| folder.join("sha256").join(&file));
+        paths.find(|path| path.is_file()).ok_or_else(|| match &self.shared {
+            Some(shared) => Error::usage(format!("{what} is neither in the job nor in {}", shared.display()))
+                .hint("name the folder of blobs that the job was made with"),
+            None => Error::usage(format!("{what} is missing in the job"))
+                .hint("if it was made with --blobs DIR, name that folder again"),
+        })
     }
 
     /// Writes a blob to a place, as it is used, and checks that it is what it should be. Not for disks.

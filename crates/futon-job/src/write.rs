@@ -10,7 +10,7 @@ use futon_common::{Context, Error, Result};
 use tempfile::TempDir;
 
 use super::format::{Blob, Form, Job};
-use super::{IMAGES, JOB, JOB_SUFFIX};
+use super::{BLOBS, IMAGES, JOB, JOB_SUFFIX};
 
 /// Files smaller than this are not worth compressing, bytes.
 const SMALL: u64 = 4096;
@@ -19,15 +19,17 @@ const SMALL: u64 = 4096;
 #[derive(Debug)]
 pub struct JobWriter {
     folder: TempDir,
+    blobs: PathBuf,
     target: PathBuf,
 }
 
 impl JobWriter {
-    /// Begins a job that will be at `target`: a file if its name ends in `.futon`, else a folder.
+    /// Begins a job that will be at `target`: a file if its name ends in `.futon`, else a folder. Its blobs go into `shared`, a folder that many
+    /// jobs have in common, or inside if there is none.
     ///
     /// # Errors
-    /// When something is there already, or its folder cannot be written.
-    pub fn create(target: &Path) -> Result<Self> {
+    /// When something is there already, or a folder cannot be written.
+    pub fn create(target: &Path, shared: Option<&Path>) -> Result<Self> {
         let target = std::path::absolute(target).context(|| format!("path of {}", target.display()))?;
         if target.is_dir() || target.exists() && !is_file_of_a_job(&target) {
             return Err(Error::usage(format!("{} is there already", target.display()))
@@ -38,8 +40,9 @@ impl JobWriter {
         let folder = folder.map_err(|e| {
             Error::usage(format!("cannot write into {}", parent.display())).caused_by(e).hint("make the folder first")
         })?;
-        fs::create_dir_all(folder.path().join("blobs/sha256")).context(|| "cannot make the job's folder".into())?;
-        Ok(Self { folder, target })
+        let blobs = shared.map_or_else(|| folder.path().join(BLOBS), Path::to_owned).join("sha256");
+        fs::create_dir_all(&blobs).context(|| format!("cannot make {}", blobs.display()))?;
+        Ok(Self { folder, blobs, target })
     }
 
     /// The image store's folder.
@@ -59,10 +62,12 @@ impl JobWriter {
         let Some(place) = self.missing(&blob)? else { return Ok(blob) };
         let failed = || format!("cannot copy {} into the job", path.display());
         let mut from = BufReader::with_capacity(1 << 20, File::open(path).context(failed)?);
-        let to = BufWriter::with_capacity(1 << 20, File::create(place).context(failed)?);
+        let to = BufWriter::with_capacity(1 << 20, File::create(place.path()).context(failed)?);
         let mut to: Box<dyn Write> =
             if form == Form::Gzip { Box::new(GzEncoder::new(to, Compression::fast())) } else { Box::new(to) };
         io::copy(&mut from, &mut to).and_then(|_| to.flush()).context(failed)?;
+        drop(to);
+        place.keep()?;
         Ok(blob)
     }
 
@@ -70,15 +75,20 @@ impl JobWriter {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn place(&self, path: &Path, digest: &str, form: Form) -> Result<(Blob, Option<PathBuf>)> {
+    pub fn place(&self, path: &Path, digest: &str, form: Form) -> Result<(Blob, Option<Place>)> {
         let blob = Blob { digest: digest.to_owned(), size: size_of(path)?, form };
         let place = if form == Form::Outside { None } else { self.missing(&blob)? };
         Ok((blob, place))
     }
 
-    fn missing(&self, blob: &Blob) -> Result<Option<PathBuf>> {
-        let place = self.folder.path().join("blobs/sha256").join(blob.hex()?);
-        Ok((!place.exists()).then_some(place))
+    fn missing(&self, blob: &Blob) -> Result<Option<Place>> {
+        let target = self.blobs.join(blob.file_name()?);
+        if target.exists() {
+            return Ok(None);
+        }
+        let failed = || format!("cannot write into {}", self.blobs.display());
+        let folder = tempfile::Builder::new().prefix(".new-").tempdir_in(&self.blobs).context(failed)?;
+        Ok(Some(Place { path: folder.path().join("blob"), target, _folder: folder }))
     }
 
     /// Puts the job where it belongs, whole or not at all. Returns its size, bytes.
@@ -105,7 +115,7 @@ impl JobWriter {
         archive.sparse(false);
         // First, so that a reader sees what it is.
         archive.append_path_with_name(self.folder.path().join(JOB), JOB).context(failed)?;
-        for name in ["blobs", IMAGES] {
+        for name in [BLOBS, IMAGES] {
             let path = self.folder.path().join(name);
             if path.is_dir() {
                 archive.append_dir_all(name, path).context(failed)?;
@@ -115,6 +125,32 @@ impl JobWriter {
         futon_common::readable(file.path()).context(failed)?;
         let file = file.persist(&self.target).context(failed)?;
         Ok(file.metadata().context(failed)?.len())
+    }
+}
+
+/// Where a blob is written. Others see it only when it is whole.
+#[derive(Debug)]
+pub struct Place {
+    path: PathBuf,
+    target: PathBuf,
+    _folder: TempDir,
+}
+
+impl Place {
+    /// The file to write.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Puts the file where it belongs.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub fn keep(self) -> Result<()> {
+        let failed = || format!("cannot write {}", self.target.display());
+        futon_common::readable(&self.path).context(failed)?;
+        fs::rename(&self.path, &self.target).context(failed)
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
-use super::{BASE_IMAGE, CMDLINE, FUTON_GUEST, INITRD, KERNEL, Manifest, source_root};
+use super::{BASE_IMAGE, CMDLINE, FUTON_GUEST, INITRD, KERNEL, Manifest, PACKAGES, source_root};
 
 /// How to build the base.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ pub async fn build_base(
         what: "docker base",
         folder: "images/base",
         made: &PARTS.map(|name| (name, name)),
-        for_people: &[("packages.txt", "packages.txt")],
+        for_people: &[(PACKAGES, PACKAGES)],
         arguments: vec![
             "--guest".into(),
             absolute(&resources.join(FUTON_GUEST))?,

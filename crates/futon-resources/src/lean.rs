@@ -8,7 +8,7 @@ use futon_common::{Context, Error, Result, sha256_file};
 use tokio_util::sync::CancellationToken;
 
 use super::build::{Built, Made, Recipe, absolute, recipe_files};
-use super::{FUTON_GUEST, LEAN_CMDLINE, LEAN_INITRD, LEAN_KERNEL, Manifest, SECCOMP, TEST_CLIENT};
+use super::{FUTON_GUEST, LEAN_CMDLINE, LEAN_INITRD, LEAN_KERNEL, LEAN_PACKAGES, Manifest, SECCOMP, TEST_CLIENT};
 
 /// A part of the lean guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ impl LeanPart {
             Self::Kernel => (&[("vmlinux", LEAN_KERNEL)], &[("kernel.config", "lean-kernel.config")]),
             Self::Guest => (
                 &[(LEAN_INITRD, LEAN_INITRD), (LEAN_CMDLINE, LEAN_CMDLINE), (SECCOMP, SECCOMP)],
-                &[("lean-packages.txt", "lean-packages.txt")],
+                &[(LEAN_PACKAGES, LEAN_PACKAGES)],
             ),
         }
     }

@@ -44,5 +44,9 @@ pub const LEAN_KERNEL: &str = "lean-kernel";
 pub const LEAN_INITRD: &str = "lean-initrd";
 /// File name of the lean guest's recommended kernel command line.
 pub const LEAN_CMDLINE: &str = "lean-cmdline";
+/// List of the base image's packages: a line each, name, tab, version.
+pub const PACKAGES: &str = "packages.txt";
+/// List of the lean guest's packages.
+pub const LEAN_PACKAGES: &str = "lean-packages.txt";
 /// File name of Docker's default seccomp profile.
 pub const SECCOMP: &str = "lean-seccomp.json";

@@ -40,7 +40,7 @@ pub use machine::{Accel, BaseArg, MachineArgs, NetworkArg, ThawArg, WarmCommand,
 pub use matrix::MatrixArgs;
 pub use merge::MergeArgs;
 pub use on::{On, fake_is_allowed};
-pub use plan::{PlanArgs, RerunArgs};
+pub use plan::{ContentArgs, PlanArgs, RerunArgs};
 pub use report::{ReportCommand, ReportDiffArgs, ReportTrendArgs};
 pub use resources::{DISK_SIZE, ImagesCommand, ResourcePart, ResourcesCommand};
 pub use shard::ShardArgs;
@@ -359,6 +359,9 @@ pub struct RunArgs {
     /// Folder for a job's working directories and reports [default: runs/TIME]
     #[arg(long, value_name = "DIR", requires = "job")]
     pub out: Option<PathBuf>,
+    /// Folder in which the job's files are, if it was made with --blobs
+    #[arg(long, value_name = "DIR", requires = "job")]
+    pub blobs: Option<PathBuf>,
     /// Run a job even if gem5, or the QEMU in which its guest boots, differs from those it was made with: its figures may differ
     #[arg(long, requires = "job")]
     pub other_programs: bool,

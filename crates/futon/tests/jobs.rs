@@ -165,6 +165,45 @@ fn a_damaged_job_is_refused_and_named() {
     assert!(output.status.code() == Some(2) && text(&output).contains("no job's file"), "{}", text(&output));
 }
 
+/// What many jobs have in common is stored once.
+#[test]
+fn jobs_share_a_folder_of_blobs() {
+    let project = Project::new();
+    let plan = |name: &str, job: &str| {
+        let output = project.futon(&["plan", name, "--on", "fake", "-o", job, "--blobs", "shared"]);
+        assert!(output.status.success(), "{}", text(&output));
+    };
+    let files = || fs::read_dir(project.path("shared/sha256")).unwrap().flatten().map(|e| e.path()).collect::<Vec<_>>();
+    plan("fibonacci-go", "one.futon");
+    let of_one = files();
+    plan("aes-go", "two");
+    // The guest's tools are there once: only the second function's own files came.
+    let is_tool = |path: &std::path::PathBuf| fs::read_to_string(path).is_ok_and(|text| text == "guest tool");
+    assert!(files().len() > of_one.len() && of_one.iter().all(|file| file.is_file()), "{:?}", files());
+    assert_eq!(files().iter().filter(|file| is_tool(file)).count(), 1);
+    assert!(!project.path("two/blobs").exists());
+    let shared = project.path("shared");
+    let with = ["--blobs", shared.to_str().unwrap()];
+    for job in ["one.futon", "two"] {
+        let (output, report) = run_elsewhere(&project.path(job), &with);
+        assert!(output.status.success() && report["summary"]["passed"] == 1, "{}", text(&output));
+        let (output, _) = run_elsewhere(&project.path(job), &[]);
+        assert!(output.status.code() == Some(2) && text(&output).contains("--blobs DIR"), "{}", text(&output));
+    }
+    // A file that somebody changed is not used, and one that is gone is named.
+    let changed = of_one.iter().find(|file| is_tool(file)).unwrap();
+    fs::write(changed, "evil tool!").unwrap();
+    let (output, _) = run_elsewhere(&project.path("two"), &with);
+    assert!(output.status.code() == Some(2) && text(&output).contains("futon-guest is not"), "{}", text(&output));
+    fs::remove_file(changed).unwrap();
+    let (output, _) = run_elsewhere(&project.path("two"), &with);
+    assert!(
+        text(&output).contains("futon-guest (") && text(&output).contains("neither in the job nor in"),
+        "{}",
+        text(&output)
+    );
+}
+
 /// A job may come from anybody: its archive writes nowhere else.
 #[test]
 fn an_archive_that_leads_out_is_refused() {

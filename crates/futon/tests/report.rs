@@ -70,6 +70,16 @@ fn what_is_the_same_and_what_is_not() {
     assert!(words.contains("fibonacci-go latency: median") && words.contains("(+20."), "{words}");
     assert_eq!(diff(&project, &[]).0, Some(0), "a difference is no failure of the command");
 
+    // The base of the second run had another engine.
+    let list = |folder: &str, engine: &str| {
+        project.write(&format!("{folder}/packages.txt"), &format!("docker.io\t{engine}\nlibc6\t2.36\n"));
+    };
+    list("a", "26.1.4");
+    list("b", "26.1.5");
+    let (_, other, words) = diff(&project, &[]);
+    assert_eq!(other["packages"], json!([{"name": "docker.io", "a": "26.1.4", "b": "26.1.5"}]));
+    assert!(words.contains("changed: 1\n  docker.io: 26.1.4 → 26.1.5\n"), "{words}");
+
     // Samples are read from the folder; when it is gone the comparison says so.
     fs::remove_dir_all(project.path("b/fibonacci-go")).unwrap();
     let (_, gone, words) = diff(&project, &[]);

@@ -76,6 +76,7 @@ fn four_shards_merge_into_the_undisturbed_run() {
     let project = project();
     let (code, whole) = project.fake("pass", &[]);
     assert_eq!(code, Some(0), "{whole:#}");
+    project.write("resources/packages.txt", "docker.io\t26.1.5\n");
     shards(&project, 4, &[]);
     let output = project.futon(&["merge", "jobs", "--out", "merged", "--json", "--junit", "junit.xml"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
@@ -86,6 +87,7 @@ fn four_shards_merge_into_the_undisturbed_run() {
     assert_eq!(merged["summary"], whole["summary"]);
     let junit = fs::read_to_string(project.path("junit.xml")).unwrap();
     assert!(junit.contains("tests=\"9\"") && junit.contains("failures=\"0\""), "{junit}");
+    assert_eq!(fs::read_to_string(project.path("merged/packages.txt")).unwrap(), "docker.io\t26.1.5\n");
     // The logs are where the shards left them, and the page leads there.
     let page = fs::read_to_string(project.path("merged/report.html")).unwrap();
     for function in merged["functions"].as_array().unwrap() {

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::inputs::{InputChange, changes};
 use crate::noise::{adjusted, compare, median};
+use crate::packages::{PackageChange, Packages, package_changes};
 
 /// Name and version of the form of [`Diff`] as JSON.
 pub const DIFF_SCHEMA: &str = "futon.diff/1";
@@ -43,6 +44,8 @@ pub struct Side<'a> {
     pub report: &'a Report,
     /// Samples by function.
     pub samples: BTreeMap<String, Samples>,
+    /// The base's packages, if they are known.
+    pub packages: Packages,
 }
 
 /// What differs between report A, the earlier one, and report B.
@@ -68,6 +71,8 @@ pub struct Diff {
     pub false_discoveries: f64,
     /// Inputs that are not the same.
     pub inputs: Vec<InputChange>,
+    /// Packages of the base that are not the same.
+    pub packages: Vec<PackageChange>,
     /// What a reader must know to read the rest.
     pub notes: Vec<String>,
 }
@@ -233,6 +238,7 @@ pub fn diff(a: &Side<'_>, b: &Side<'_>) -> Diff {
         figures,
         false_discoveries: FALSE_DISCOVERIES,
         inputs,
+        packages: package_changes(&a.packages, &b.packages),
         notes,
     }
 }

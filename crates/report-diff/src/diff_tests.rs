@@ -12,7 +12,7 @@ fn side<'a>(name: &str, report: &'a Report, samples: &[(&str, Vec<f64>)]) -> Sid
             ((*function).to_owned(), Samples { figures: vec![latency], missing: None })
         })
         .collect();
-    Side { name: name.into(), report, samples }
+    Side { name: name.into(), report, samples, packages: Packages::new() }
 }
 
 fn latencies(seed: u64, slower: f64) -> Vec<f64> {
@@ -154,7 +154,7 @@ fn what_is_missing_is_said_once() {
     let gone = |name: &str| {
         let gone = Samples { figures: Vec::new(), missing: Some("gone".into()) };
         let samples = ["f", "g"].map(|f| (f.to_owned(), gone.clone())).into();
-        Side { name: name.into(), report: &all, samples }
+        Side { name: name.into(), report: &all, samples, packages: Packages::new() }
     };
     let found = diff(&gone("a"), &side("b", &all, &[]));
     assert_eq!(found.notes.iter().filter(|note| note.contains("gone")).collect::<Vec<_>>(), ["f, g in A: gone"]);

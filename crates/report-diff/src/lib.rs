@@ -9,6 +9,7 @@ mod diff;
 mod fisher;
 mod inputs;
 mod noise;
+mod packages;
 mod random;
 #[cfg(test)]
 mod testing;
@@ -22,5 +23,6 @@ pub use diff::{
 };
 pub use inputs::InputChange;
 pub use noise::{Noise, PERMUTATIONS, adjusted, compare, median};
+pub use packages::{PackageChange, Packages, package_changes, packages};
 pub use trend::{Break, FunctionTrend, Mark, Point, Run, TREND_SCHEMA, Trend, trend};
 pub use wilson::{Rate, rate};

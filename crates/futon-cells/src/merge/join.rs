@@ -23,8 +23,8 @@ pub struct Merged {
     pub duration_ms: u64,
     /// Processor time of futon in all of them, milliseconds.
     pub cpu_ms: u64,
-    /// Runs that were merged.
-    pub runs: usize,
+    /// Folders of the runs that were merged.
+    pub runs: Vec<PathBuf>,
     /// Functions whose result was there more than once, and the same each time.
     pub repeated: Vec<String>,
 }
@@ -34,7 +34,8 @@ pub(super) fn join(runs: Vec<Run>) -> Result<Merged> {
     let started = runs.iter().map(|run| run.report.started.clone()).min().unwrap_or_default();
     let duration_ms = runs.iter().map(|run| run.report.duration_ms).max().unwrap_or_default();
     let cpu_ms = runs.iter().map(|run| run.report.cpu_ms).sum();
-    let (count, mut results, mut repeated) = (runs.len(), HashMap::new(), Vec::new());
+    let folders = runs.iter().map(|run| run.folder.clone()).collect();
+    let (mut results, mut repeated) = (HashMap::new(), Vec::new());
     let mut suite: Option<Suite> = None;
     let mut cells = BTreeMap::new();
     for run in runs {
@@ -66,7 +67,7 @@ pub(super) fn join(runs: Vec<Run>) -> Result<Merged> {
         *member =
             Member { shard: 1, result: None, cell: cell.map_or_else(|| member.cell.clone(), Ok), ..member.clone() };
     }
-    Ok(Merged { functions, suite, started, duration_ms, cpu_ms, runs: count, repeated })
+    Ok(Merged { functions, suite, started, duration_ms, cpu_ms, runs: folders, repeated })
 }
 
 /// Where a function's logs are now: the report has their folder as it was called on the machine that ran it, `…/NAME/results`, or relative to

@@ -18,6 +18,9 @@ pub struct InvestigateArgs {
     /// A good run of the function, or a job of one [default: the last run below runs/ in which it passed]
     #[arg(long, value_name = "RUN")]
     pub good: Option<PathBuf>,
+    /// Folder in which files of jobs are that were made with --blobs
+    #[arg(long, value_name = "DIR")]
+    pub blobs: Option<PathBuf>,
     /// Runs of each combination
     #[arg(long, default_value_t = 5, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=1000))]
     pub times: u32,

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::job::{Bench, resources_of};
 use super::rerun::{as_job, run_args};
 use super::shell::{RawTerminal, connect};
-use crate::cli::ShellArgs;
+use crate::cli::{ContentArgs, ShellArgs};
 use crate::ui::Ui;
 
 /// As long as anybody looks at a machine.
@@ -43,8 +43,8 @@ pub async fn hold(run: &Path, args: &ShellArgs, ui: &mut Ui, cancel: Cancellatio
             Error::usage("futon shell opens runs, not jobs").hint("`futon run JOB --out DIR`, then `futon shell DIR`")
         );
     }
-    as_job(run, &names, here, true, &job, ui, &cancel).await?;
-    let mut job = JobFolder::open(&job, folder.path())?;
+    as_job(run, &names, here, &ContentArgs::HERE, &job, ui, &cancel).await?;
+    let mut job = JobFolder::open(&job, folder.path(), None)?;
     if job.job.functions.len() > 1 {
         let names: Vec<&str> = job.job.functions.iter().map(|f| f.plan.function.as_str()).collect();
         return Err(Error::usage(format!("which of {}?", names.join(", "))).hint("name one: futon shell RUN FUNCTION"));

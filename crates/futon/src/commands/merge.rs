@@ -12,6 +12,7 @@ use futon_model::{ExitCode, FunctionReport, Report};
 use futon_workdir::FolderLock;
 use serde_json::json;
 
+use super::packages::pass_packages_on;
 use super::suite::{check_file, close_run, record};
 use crate::cli::MergeArgs;
 use crate::ui::Ui;
@@ -78,7 +79,15 @@ fn write(merged: Merged, out: &Path, ui: &mut Ui) -> Result<Report> {
     write_report(out, &report)?;
     close_run(out, suite, &report.functions)?;
     drawn?;
-    ui.line(&format!("{} merged", if runs == 1 { "one run".to_owned() } else { format!("{runs} runs") }));
+    // All runs have the same base, by its digest.
+    runs.iter().for_each(|run| pass_packages_on(run, out));
+    ui.line(&format!(
+        "{} merged",
+        match runs.len() {
+            1 => "one run".to_owned(),
+            count => format!("{count} runs"),
+        }
+    ));
     if !repeated.is_empty() {
         ui.line(&format!("kept once, because all their results agree: {}", repeated.join(", ")));
     }

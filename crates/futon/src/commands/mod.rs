@@ -24,6 +24,7 @@ mod machine;
 mod matrix;
 mod measure;
 mod merge;
+mod packages;
 mod places;
 mod plan;
 mod project;

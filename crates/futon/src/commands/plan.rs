@@ -55,7 +55,7 @@ pub async fn plan(args: &PlanArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
         resources,
         store: &store,
         digests: &project.digests,
-        reference: args.reference,
+        content: &args.content,
     };
     let size = job::pack(parts, target, ui).await?;
     job::say_made(target, size, ui);

@@ -18,21 +18,21 @@ use super::places::digests;
 use super::project::store_for;
 use super::report::Stored;
 use super::run::of_the_run;
-use crate::cli::{Cli, Command, RerunArgs, ResourcesArg, RunArgs};
+use crate::cli::{Cli, Command, ContentArgs, RerunArgs, ResourcesArg, RunArgs};
 use crate::ui::Ui;
 
 /// Runs functions of an earlier run again, or packs them.
 pub async fn rerun(args: &RerunArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     let resources = &args.resources.resources;
     if let Some(target) = &args.output {
-        let size = as_job(&args.run, &args.names, resources, args.reference, target, ui, &cancel).await?;
+        let size = as_job(&args.run, &args.names, resources, &args.content, target, ui, &cancel).await?;
         job::say_made(target, size, ui);
         return Ok(ExitCode::Passed);
     }
     // What runs here is what would run elsewhere.
     let folder = tempfile::tempdir().context(|| "cannot make a temporary folder".into())?;
     let job = folder.path().join("job");
-    as_job(&args.run, &args.names, resources, true, &job, ui, &cancel).await?;
+    as_job(&args.run, &args.names, resources, &ContentArgs::HERE, &job, ui, &cancel).await?;
     run_job(&job, &run_args(&args.resources, args.json)?, ui, cancel).await
 }
 
@@ -44,7 +44,7 @@ pub async fn as_job(
     run: &Path,
     names: &[String],
     resources: &Path,
-    reference: bool,
+    content: &ContentArgs,
     target: &Path,
     ui: &mut Ui,
     cancel: &CancellationToken,
@@ -70,15 +70,8 @@ pub async fn as_job(
             (workdir, report.map(|report| Recorded::of(&report.verdict, rows)))
         })
         .collect();
-    let parts = Parts {
-        functions,
-        machine: &flags,
-        prepared: &prepared,
-        resources,
-        store: &store,
-        digests: &digests,
-        reference,
-    };
+    let parts =
+        Parts { functions, machine: &flags, prepared: &prepared, resources, store: &store, digests: &digests, content };
     job::pack(parts, target, ui).await
 }
 

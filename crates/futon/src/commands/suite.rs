@@ -11,6 +11,7 @@ use futon_model::{Cell, FunctionReport};
 use image_store::ImageStore;
 
 use super::machine::{Prepared, has_lean_guest};
+use super::packages::RUN_PACKAGES;
 use super::places::store;
 use super::project::Project;
 use crate::cli::{ClientArgs, MachineArgs, On, ShardArgs};
@@ -189,7 +190,7 @@ pub fn record(file: &Path, kind: &str, functions: &[FunctionReport]) -> Result<(
 /// # Errors
 /// When the folder cannot be written.
 pub fn open_run(out: &Path, suite: Option<&Suite>) -> Result<()> {
-    for old in ["report.json", "report.html", SUITE_FILE] {
+    for old in ["report.json", "report.html", SUITE_FILE, RUN_PACKAGES] {
         let _ = fs::remove_file(out.join(old));
     }
     suite.map_or(Ok(()), |suite| suite.write(out))

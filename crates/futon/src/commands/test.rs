@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::describe;
 use super::machine::{Prepared, Purpose, has_lean_guest, prepare};
+use super::packages::keep_packages;
 use super::project::{Project, missing_image, store_for};
 use super::room::{jobs, order, processors, side_by_side};
 use super::run::run_beside;
@@ -139,6 +140,7 @@ pub async fn run_among(
     ui.stop();
     let manifest = manifest.transpose()?;
     open_run(&out, manifest.as_ref())?;
+    keep_packages(&args.machine, prepared.base, resources, &out);
     let suite = Suite {
         args,
         project: &project,

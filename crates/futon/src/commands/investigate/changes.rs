@@ -1,10 +1,11 @@
 //! What differs between a good run and a failed one, in words.
 
-use std::collections::BTreeMap;
 use std::fs;
 
 use futon_model::{ImageReference, beginning};
+use futon_resources::{LEAN_PACKAGES, PACKAGES};
 use image_store::ImageStore;
+use report_diff::{Packages, package_changes};
 
 use super::side::Side;
 
@@ -55,28 +56,23 @@ fn layers(good: &Side, bad: &Side, reference: &ImageReference) -> Option<String>
 
 /// Packages of the base that are other ones, or in other versions.
 fn packages(good: &Side, bad: &Side) -> Vec<String> {
-    let of = |side: &Side| -> BTreeMap<String, String> {
-        let lists = side.job.job.resources.iter().filter(|(name, _)| name.ends_with("packages.txt"));
-        let texts = lists.filter_map(|(name, blob)| {
+    let of = |side: &Side| -> Packages {
+        let mut lists =
+            side.job.job.resources.iter().filter(|(name, _)| [PACKAGES, LEAN_PACKAGES].contains(&name.as_str()));
+        let text = lists.find_map(|(name, blob)| {
             let file = tempfile::NamedTempFile::new().ok()?;
             side.job.extract(name, blob, file.path()).ok()?;
             fs::read_to_string(file.path()).ok()
         });
-        let lines: Vec<String> = texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
-        lines.iter().filter_map(|line| line.split_once('\t')).map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
+        report_diff::packages(&text.unwrap_or_default())
     };
-    let (then, now) = (of(good), of(bad));
-    if then.is_empty() || now.is_empty() {
-        return Vec::new();
-    }
-    let names: std::collections::BTreeSet<&String> = then.keys().chain(now.keys()).collect();
-    let differ: Vec<String> = names
-        .into_iter()
-        .filter(|name| then.get(*name) != now.get(*name))
-        .map(|name| format!("package {name}: {} → {}", short(then.get(name)), short(now.get(name))))
-        .collect();
+    let differ = package_changes(&of(good), &of(bad));
     let more = differ.len().saturating_sub(NAMED);
-    let mut lines: Vec<String> = differ.into_iter().take(NAMED).collect();
+    let mut lines: Vec<String> = differ
+        .iter()
+        .take(NAMED)
+        .map(|change| format!("package {}: {} → {}", change.name, short(change.a.as_ref()), short(change.b.as_ref())))
+        .collect();
     if more > 0 {
         lines.push(format!("and {more} other packages"));
     }

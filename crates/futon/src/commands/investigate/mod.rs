@@ -9,6 +9,10 @@ use std::path::Path;
 use futon_common::{Context, Error, Result};
 use futon_job::Blob;
 use futon_model::ExitCode;
+use futon_resources::{
+    BASE_IMAGE, CMDLINE, FUTON_GUEST, INITRD, KERNEL, LEAN_CMDLINE, LEAN_INITRD, LEAN_KERNEL, LEAN_PACKAGES, PACKAGES,
+    SECCOMP, TEST_CLIENT,
+};
 use report_diff::{Blame, Findings, Tally};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -26,30 +30,31 @@ type Part = (&'static str, &'static [&'static str]);
 
 /// Parts of the docker base.
 const OF_DOCKER: [Part; 3] = [
-    ("base image", &["base-disk-image.img", "packages.txt", "base_image"]),
-    ("kernel", &["kernel", "initrd", "cmdline"]),
-    ("guest tools", &["futon-guest", "test-client"]),
+    ("base image", &[BASE_IMAGE, PACKAGES, "base_image"]),
+    ("kernel", &[KERNEL, INITRD, CMDLINE]),
+    ("guest tools", &[FUTON_GUEST, TEST_CLIENT]),
 ];
 
 /// Parts of the lean base, whose initrd is all there is of it.
 const OF_LEAN: [Part; 3] = [
-    ("lean guest", &["lean-initrd", "lean-packages.txt", "lean-seccomp.json", "initrd"]),
-    ("kernel", &["lean-kernel", "lean-cmdline", "kernel"]),
-    ("guest tools", &["futon-guest", "test-client"]),
+    ("lean guest", &[LEAN_INITRD, LEAN_PACKAGES, SECCOMP, "initrd"]),
+    ("kernel", &[LEAN_KERNEL, LEAN_CMDLINE, "kernel"]),
+    ("guest tools", &[FUTON_GUEST, TEST_CLIENT]),
 ];
 
 /// Runs the function again, as it was and with parts of a good run, and says whose fault it is.
 pub async fn investigate(args: &InvestigateArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     let out = run_folder(args.out.as_deref(), "futon investigate")?;
     let resources = &args.resources.resources;
-    let bad = Side::open(&args.run, args.function.as_deref(), resources, &out.join("bad"), ui, &cancel).await?;
+    let blobs = args.blobs.as_deref();
+    let bad = Side::open(&args.run, args.function.as_deref(), resources, &out.join("bad"), blobs, ui, &cancel).await?;
     let name = bad.function.plan.function.clone();
     let good = match &args.good {
         Some(path) => Some(path.clone()),
         None => last_good(&name, &args.run),
     };
     let good = match good {
-        Some(path) => Some(Side::open(&path, Some(&name), resources, &out.join("good"), ui, &cancel).await?),
+        Some(path) => Some(Side::open(&path, Some(&name), resources, &out.join("good"), blobs, ui, &cancel).await?),
         None => {
             ui.line("note: no run in which it passed is known: it is only run again (--good RUN names one)");
             None
@@ -116,7 +121,11 @@ impl Base {
     /// Whether two bases run alike: lists for people do not count.
     fn runs_as(&self, other: &Self) -> bool {
         let digests = |base: &Self| -> BTreeMap<String, String> {
-            let all = base.resources.iter().chain(&base.given).filter(|(name, _)| !name.ends_with("packages.txt"));
+            let all = base
+                .resources
+                .iter()
+                .chain(&base.given)
+                .filter(|(name, _)| ![PACKAGES, LEAN_PACKAGES].contains(&name.as_str()));
             all.map(|(name, blob)| (name.clone(), blob.digest.clone())).collect()
         };
         digests(self) == digests(other)

@@ -7,6 +7,7 @@ use futon_common::{Error, Result};
 use futon_job::{JobFolder, JobFunction, is_job};
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::ContentArgs;
 use crate::commands::report::{Stored, below};
 use crate::commands::rerun::as_job;
 use crate::commands::rundir::RUNS;
@@ -44,21 +45,22 @@ impl Side {
         name: Option<&str>,
         resources: &Path,
         room: &Path,
+        blobs: Option<&Path>,
         ui: &mut Ui,
         cancel: &CancellationToken,
     ) -> Result<Self> {
         let job = if is_job(path) {
-            JobFolder::open(path, room)?
+            JobFolder::open(path, room, blobs)?
         } else {
             fs::create_dir_all(room)
                 .map_err(|e| Error::infra(format!("cannot make {}", room.display())).caused_by(e))?;
             let target = room.join("job");
             let names: Vec<String> = name.map(str::to_owned).into_iter().collect();
-            as_job(path, &names, resources, true, &target, ui, cancel).await.map_err(|e| {
+            as_job(path, &names, resources, &ContentArgs::HERE, &target, ui, cancel).await.map_err(|e| {
                 let hint = "what ran then must still be here; a job has it all: `futon rerun RUN -o NAME.futon` after each good run";
                 if e.hint_text().is_some() { e } else { e.hint(hint) }
             })?;
-            JobFolder::open(&target, room)?
+            JobFolder::open(&target, room, None)?
         };
         let functions = &job.job.functions;
         let wanted = |function: &&JobFunction| name.is_none_or(|name| function.plan.function == name);

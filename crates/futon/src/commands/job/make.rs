@@ -9,13 +9,13 @@ use futon_job::{Blob, Form, JOB_SCHEMA, Job, JobFunction, JobWriter, Recorded, S
 use futon_model::{Base, MachineKind};
 use futon_qemu::{pack_disk, probe_image};
 use futon_resources::{
-    BASE_IMAGE, CMDLINE, Digests, FUTON_GUEST, INITRD, KERNEL, LEAN_CMDLINE, LEAN_INITRD, LEAN_KERNEL, SECCOMP,
-    TEST_CLIENT,
+    BASE_IMAGE, CMDLINE, Digests, FUTON_GUEST, INITRD, KERNEL, LEAN_CMDLINE, LEAN_INITRD, LEAN_KERNEL, LEAN_PACKAGES,
+    PACKAGES, SECCOMP, TEST_CLIENT,
 };
 use futon_workdir::WorkDir;
 use image_store::ImageStore;
 
-use crate::cli::MachineArgs;
+use crate::cli::{ContentArgs, MachineArgs};
 use crate::commands::machine::Prepared;
 use crate::ui::Ui;
 
@@ -33,8 +33,8 @@ pub struct Parts<'a> {
     pub store: &'a Arc<ImageStore>,
     /// Digests of files.
     pub digests: &'a Digests,
-    /// Whether base image, kernel and initrd stay outside.
-    pub reference: bool,
+    /// What of it is inside.
+    pub content: &'a ContentArgs,
 }
 
 /// Says that a job was made.
@@ -47,7 +47,7 @@ pub fn say_made(target: &Path, size: u64, ui: &Ui) {
 /// # Errors
 /// When something is missing, or the job cannot be written.
 pub async fn pack(parts: Parts<'_>, target: &Path, ui: &mut Ui) -> Result<u64> {
-    let writer = JobWriter::create(target)?;
+    let writer = JobWriter::create(target, parts.content.blobs.as_deref())?;
     ui.start("packing the job");
     let job = gather(&parts, &writer).await;
     let written = job.and_then(|job| writer.finish(&job));
@@ -65,7 +65,7 @@ async fn gather(parts: &Parts<'_>, writer: &JobWriter) -> Result<Job> {
     for name in needed(parts) {
         let path = parts.resources.join(name);
         if path.is_file() {
-            let inside = [FUTON_GUEST, TEST_CLIENT].contains(&name) || !parts.reference;
+            let inside = [FUTON_GUEST, TEST_CLIENT].contains(&name) || !parts.content.reference;
             resources.insert(name.to_owned(), packer.file(&path, inside).await?);
         }
     }
@@ -110,10 +110,6 @@ pub(super) fn programs(prepared: &Prepared, digests: &Digests) -> Result<BTreeMa
     }
     Ok(programs)
 }
-
-/// Lists of packages, for people who compare two bases.
-pub(super) const PACKAGES: &str = "packages.txt";
-pub(super) const LEAN_PACKAGES: &str = "lean-packages.txt";
 
 /// Names of the programs on which a simulator's figures depend.
 pub(super) const GEM5: &str = "gem5's program";
@@ -201,7 +197,8 @@ impl Packer<'_> {
         }
         let (blob, place) = self.writer.place(path, &digest, Form::Qcow2)?;
         if let Some(place) = place {
-            pack_disk(path, &place).await?;
+            pack_disk(path, place.path()).await?;
+            place.keep()?;
         }
         Ok(blob)
     }

@@ -38,7 +38,7 @@ const HOST_COLUMNS: [&str; 3] = ["run_id", "host_s", "host_mips"];
 pub async fn run_job(path: &Path, args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     let out = run_folder(args.out.as_deref(), "futon run")?;
     ui.start("reading the job");
-    let job = JobFolder::open(path, &out);
+    let job = JobFolder::open(path, &out, args.blobs.as_deref());
     ui.stop();
     let job = job?;
     let resources = resources_of(&job, &args.resources.resources, ui).await?;

@@ -7,11 +7,14 @@ use anstyle::{AnsiColor, Style};
 use futon_common::text::one_line;
 use futon_common::{Context, Result};
 use futon_model::{ExitCode, beginning};
-use report_diff::{Brief, Diff, FigureChange, InputChange, Samples, Side, VerdictChange, VerdictKind, diff};
+use report_diff::{
+    Brief, Diff, FigureChange, InputChange, PackageChange, Samples, Side, VerdictChange, VerdictKind, diff,
+};
 
 use super::samples::samples;
 use super::stored::Stored;
 use crate::cli::ReportDiffArgs;
+use crate::commands::packages::packages_of_run;
 use crate::ui::{Ui, columns, wrap};
 
 const GOOD: Style = AnsiColor::Green.on_default();
@@ -38,7 +41,12 @@ pub fn compare(args: &ReportDiffArgs, ui: &mut Ui) -> Result<ExitCode> {
 fn side<'a>(path: &Path, stored: &'a Stored) -> Side<'a> {
     let samples: BTreeMap<String, Samples> =
         stored.report.functions.iter().map(|f| (f.name.clone(), samples(stored, f))).collect();
-    Side { name: path.display().to_string(), report: &stored.report, samples }
+    Side {
+        name: path.display().to_string(),
+        report: &stored.report,
+        samples,
+        packages: packages_of_run(&stored.folder),
+    }
 }
 
 /// The comparison for people.
@@ -64,6 +72,7 @@ impl Page {
         page.verdicts(found);
         page.figures(found);
         page.inputs(&found.inputs);
+        page.packages(&found.packages);
         for note in &found.notes {
             page.push(0, &format!("{ODD}note:{ODD:#} "), note);
         }
@@ -140,6 +149,17 @@ impl Page {
             let of = if change.all { String::new() } else { format!(" ({})", change.functions.join(", ")) };
             let value = |value: &Option<String>| value.as_deref().map_or_else(|| "none".to_owned(), short);
             self.push(2, "", &format!("{}: {} → {}{of}", change.name, value(&change.a), value(&change.b)));
+        }
+    }
+
+    fn packages(&mut self, packages: &[PackageChange]) {
+        if packages.is_empty() {
+            return;
+        }
+        self.title(&format!("packages of the base that changed: {}", packages.len()));
+        let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "none".to_owned());
+        for change in packages {
+            self.push(2, "", &format!("{}: {} → {}", change.name, version(&change.a), version(&change.b)));
         }
     }
 }
