@@ -55,8 +55,9 @@ done
 
 set -- "$venv/bin/python" "$here/check.py" "$work" "$out" "$@"
 export PYTHONPATH="$venv/stubs" PYTHONDONTWRITEBYTECODE=1
-# buildah 1.39 makes an empty ~/.config where there is none.
-export XDG_CONFIG_HOME=/nonexistent
+# Nothing is left in the user's home. buildah 1.28 puts a lock there, and 1.39 makes the folder.
+export XDG_CONFIG_HOME="$work/config"
+mkdir -p "$XDG_CONFIG_HOME"
 [ "$(id -u)" -eq 0 ] || set -- buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs unshare -- \
 	unshare --net -- "$@"
 [ "$(id -u)" -ne 0 ] || set -- unshare --net -- "$@"

@@ -206,9 +206,6 @@ fn stale(manifest: &Manifest, resources: &Path, parts: &[&str], inputs: &BTreeMa
     None
 }
 
-/// A folder that is never there.
-const NO_SETTINGS: &str = "/nonexistent";
-
 /// Runs a recipe in its own process group, passes its output on, and ends the group when it is cancelled.
 pub(crate) async fn run_recipe(
     mut command: Command,
@@ -217,8 +214,10 @@ pub(crate) async fn run_recipe(
     progress: &mut (dyn FnMut(&str) + Send),
 ) -> Result<()> {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
-    // buildah 1.39 makes an empty ~/.config where there is none: a recipe leaves nothing in the user's home, and reads no settings there.
-    command.env("XDG_CONFIG_HOME", NO_SETTINGS);
+    // A recipe leaves nothing in the user's home, and reads no settings there. The folder must be there and writable: buildah 1.28 puts a
+    // lock below it, and 1.39 makes it.
+    let settings = tempfile::tempdir().context(|| "cannot make a temporary folder".into())?;
+    command.env("XDG_CONFIG_HOME", settings.path());
     // SAFETY: between fork and exec, prctl(2) alone, which is async-signal-safe. A recipe must not outlive a futon that was killed: the
     // next one would start another in the same folder.
     unsafe {
@@ -299,12 +298,16 @@ mod tests {
     #[tokio::test]
     async fn a_failing_recipe_shows_its_last_lines() {
         let mut command = Command::new("sh");
-        command.args(["-c", "echo \"first $XDG_CONFIG_HOME\" >&2; echo no mirror >&2; exit 3"]);
+        command.args([
+            "-c",
+            "mkdir \"$XDG_CONFIG_HOME/cni\" && echo \"$XDG_CONFIG_HOME\" >&2; echo no mirror >&2; exit 3",
+        ]);
         let mut seen = Vec::new();
         let error = run_recipe(command, "recipe", &CancellationToken::new(), &mut |line| seen.push(line.to_owned()))
             .await
             .unwrap_err();
         assert!(error.to_string().contains("no mirror"), "{error}");
-        assert_eq!(seen, ["first /nonexistent", "no mirror"]);
+        assert_eq!(seen.get(1).map(String::as_str), Some("no mirror"), "{seen:?}");
+        assert!(!Path::new(&seen[0]).exists(), "the folder of settings is left in {}", seen[0]);
     }
 }
