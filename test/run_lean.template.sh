@@ -47,7 +47,7 @@ step() {
 
 step fetch "$LIMIT_FETCH" -- futon-guest get run.env calls.bin
 
-IMAGES=$IMAGE CONTAINER=function ADDRESS=127.0.0.1 PORT=50051 CLIENT_ARGS='' PROBE='' REPORT=client.json FUTON_ROI_CHECKPOINT='' FUTON_TIME='' FUTON_SIM_SEED=''
+IMAGES=$IMAGE CONTAINER=function ADDRESS=127.0.0.1 PORT=50051 CLIENT_ARGS='' PROBE='' REPORT=client.json FUTON_ROI_CHECKPOINT='' FUTON_TIME='' FUTON_SIM_SEED='' FUTON_STOP=''
 LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s LIMIT_STOP=60s
 # shellcheck source=/dev/null # written by the host
 [ $status -ne 0 ] || . ./run.env
@@ -78,16 +78,9 @@ if [ $status -eq 0 ]; then
     step invoke "$LIMIT_INVOKE" --mark-begin 10 --mark 11 --mark 4 --put "$REPORT" -- test-client "$@" -report "$REPORT"
 fi
 
-if [ $started = yes ]; then
-    # And its state.
-    step log "$LIMIT_LOG" -- futon-guest lean log "$CONTAINER" container.log
-    # Only the function's container: the others end with the machine.
-    step stop "$LIMIT_STOP" --mark 6 -- futon-guest lean stop "$CONTAINER"
-fi
-
-if [ $status -eq 0 ]; then
-    futon-guest finish --status 0 --mark -1
-else
-    futon-guest finish --status $status --why "$why" --mark -1
-fi || echo 'futon: results.log could not be uploaded'
+# The steps `log` and `stop`, if there is a container, and the end: one program for all.
+set -- --status $status ${why:+--why "$why"} --mark -1 --poweroff
+[ $started = no ] || set -- "$@" --container "$CONTAINER" --log-limit "$LIMIT_LOG" --stop-limit "$LIMIT_STOP" $FUTON_STOP
+futon-guest close "$@"
+# Only reached if that could not switch the machine off.
 futon-guest poweroff

@@ -117,7 +117,7 @@ name=${IMAGE##*/}
 name=${name%%[:@]*}
 IMAGES=$IMAGE SERVICE='' REQUESTS='' COMPOSE_WHY='' CONTAINER=function ADDRESS=127.0.0.1 PORT=50000
 FIND='' PUBLISHED='' COMPANIONS='' HANDOVER='' PROBE='' REPORT=client.json
-FUTON_CPUS='' FUTON_ROI_CHECKPOINT='' FUTON_TIME='' FUTON_SIM_SEED=''
+FUTON_CPUS='' FUTON_ROI_CHECKPOINT='' FUTON_TIME='' FUTON_SIM_SEED='' FUTON_STOP=''
 CLIENT_ARGS="-function-name $name -url 127.0.0.1 -port $PORT -n 20"
 LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s LIMIT_STOP=60s
 # shellcheck source=/dev/null # written by the host
@@ -192,19 +192,13 @@ if [ $status -eq 0 ]; then
     step invoke "$LIMIT_INVOKE" --mark-begin 10 --mark 11 --mark 4 --put "$REPORT" -- test-client "$@" -report "$REPORT"
 fi
 
+# The steps `log` and `stop`, if there is a container, and the end: one program for all.
+set -- --status $status ${why:+--why "$why"} --mark -1 --poweroff
 if [ $started = yes ]; then
-    # And its state, and those of the services that it needs.
-    # shellcheck disable=SC2086 # a list of words
-    step log "$LIMIT_LOG" -- futon-guest log "$CONTAINER" container.log $COMPANIONS
-    # Only the function's container: the others end with the machine.
-    step stop "$LIMIT_STOP" --mark 6 -- futon-guest stop "$CONTAINER"
+    # shellcheck disable=SC2086 # lists of words
+    set -- "$@" --container "$CONTAINER" --log-limit "$LIMIT_LOG" --stop-limit "$LIMIT_STOP" $FUTON_STOP $COMPANIONS
 fi
-
-if [ $status -eq 0 ]; then
-    futon-guest finish --status 0 --mark -1 --poweroff
-else
-    futon-guest finish --status $status --why "$why" --mark -1 --poweroff
-fi
+futon-guest close "$@"
 # Only reached if the tool is too old for this script: the image's own, when the server has none.
 upload_plainly
 futon-guest poweroff

@@ -31,11 +31,14 @@ const TOOLS: [&str; 2] = ["futon-guest", "test-client"];
 
 /// Lines for `run.env` that only a simulated guest needs.
 pub(super) fn environment(settings: &Gem5Settings, seed: &Seed) -> String {
+    let measured = settings.stage.is_some() || settings.has_region_of_interest();
     let checkpoint = settings.stage.is_some() || settings.has_region_of_interest() && !settings.cold;
+    // Nothing is measured after the calls: a container's own stop, at a million instructions a second, would take longer than they.
+    let stop = if measured { "FUTON_STOP=--kill\n" } else { "" };
     // An engine is told in the guest which processor is the function's; a bundle says it itself.
     let cpus = if settings.root_image.is_some() && settings.cpus > 1 { "FUTON_CPUS=1\n" } else { "" };
     format!(
-        "FUTON_MACHINE=gem5\nFUTON_SIM_SEED={}\nFUTON_TIME={}\n{cpus}FUTON_ROI_CHECKPOINT={}\nexport FUTON_ROI_CHECKPOINT\n",
+        "FUTON_MACHINE=gem5\nFUTON_SIM_SEED={}\nFUTON_TIME={}\n{cpus}{stop}FUTON_ROI_CHECKPOINT={}\nexport FUTON_ROI_CHECKPOINT\n",
         seed.entropy(),
         seed.time(),
         u8::from(checkpoint)
@@ -197,6 +200,13 @@ mod tests {
         assert!(text.ends_with("tool"), "a file in folders of its own: {text}");
         assert!(text.contains("lean.json") && text.contains("run.env") && !text.contains("payload"), "{text}");
         assert!(!text.contains("futon-guest"), "the lean guest has its tools: {text}");
+    }
+
+    #[test]
+    fn only_after_measured_calls_a_container_is_killed() {
+        let seed: Seed = "7".parse().unwrap();
+        let kills = |core| environment(&testing::settings(core), &seed).contains("FUTON_STOP=--kill\n");
+        assert!(kills(CoreModel::O3) && kills(CoreModel::Timing) && !kills(CoreModel::Atomic));
     }
 
     #[test]

@@ -5,7 +5,11 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand};
 use futon_model::Probe;
 
-use crate::{engine::Way, lean::LeanVerb};
+use crate::{
+    close::{Close, End},
+    engine::Way,
+    lean::LeanVerb,
+};
 
 /// Bytes of a container's log that are kept.
 pub(crate) const LOG_LIMIT: u64 = 16 << 20;
@@ -31,7 +35,7 @@ pub(crate) struct Needs {
     pub(crate) publish: Vec<u16>,
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     let (service, container) = text.split_once('=').ok_or_else(|| format!("{text:?} is not SERVICE=CONTAINER"))?;
     Ok((service.to_owned(), container.to_owned()))
 }
@@ -152,6 +156,9 @@ pub(crate) enum Verb {
     Stop {
         /// Name of the container.
         name: String,
+        /// Kill its processes at once, and leave the engine alone: the machine ends with the run.
+        #[arg(long)]
+        kill: bool,
     },
     /// Wait until a container serves gRPC on a port of this machine, or has exited.
     Ready {
@@ -172,20 +179,9 @@ pub(crate) enum Verb {
         probe: Probe,
     },
     /// Close the results log, upload it and report the end of the run.
-    Finish {
-        /// 0 when every step succeeded.
-        #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
-        status: i32,
-        /// What went wrong, for the closing line.
-        #[arg(long)]
-        why: Option<String>,
-        /// Point in the workflow to tell gem5, if it is there, when all is done (`m5 fail CODE`).
-        #[arg(long, value_name = "CODE", allow_negative_numbers = true)]
-        mark: Vec<i32>,
-        /// Switch the machine off then, uploaded or not.
-        #[arg(long)]
-        poweroff: bool,
-    },
+    Finish(End),
+    /// The last steps of a run in one call: keep the container's log (step `log`), stop it (step `stop`), then as `finish`.
+    Close(Close),
     /// Wait for the run script of a run, as the guest of a warm base does.
     Park,
     /// Remove a container, its image and its network: what a rehearsal leaves.

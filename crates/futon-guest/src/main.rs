@@ -4,6 +4,7 @@
 //! One small static program without a name service: it runs on any base image.
 
 mod cli;
+mod close;
 mod cmdline;
 mod engine;
 mod error;
@@ -122,21 +123,13 @@ fn execute(cli: Cli) -> Result<u8> {
             engine::report_state(&engine, &name, &log)?;
             save(&file, &log, |out| engine::write_log(&engine, &name, limit, out))?;
         }
-        Verb::Stop { name } => engine::stop(&Engine::local(), &name, &log)?,
+        Verb::Stop { name, kill: true } => engine::kill(&Engine::local(), &name)?,
+        Verb::Stop { name, kill: false } => engine::stop(&Engine::local(), &name, &log)?,
         Verb::Ready { container, address, port, timeout, probe } => {
             engine::wait_until_ready(&Engine::local(), &container, (address, port).into(), &probe, timeout, &log)?;
         }
-        Verb::Finish { status, why, mark, poweroff } => {
-            let finished = finish::run(status, why.as_deref(), &log);
-            gem5::mark(&mark, &log);
-            if poweroff {
-                if let Err(error) = finished {
-                    println!("futon: results.log could not be uploaded: {error}");
-                }
-                match power::off()? {}
-            }
-            finished?;
-        }
+        Verb::Finish(end) => close::finish(&end, &log)?,
+        Verb::Close(close) => close::run(&close, &log)?,
         Verb::Park => match park::park()? {},
         Verb::Forget { name } => engine::forget(&Engine::local(), &name)?,
         Verb::Scrub => scrub::scrub()?,

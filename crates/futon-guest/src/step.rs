@@ -88,13 +88,30 @@ impl End {
     }
 }
 
+/// What a step does.
+enum Work<'a> {
+    /// Runs a command.
+    Command(&'a [String]),
+    /// Does one of this tool's verbs, in a process of its own.
+    Verb(Cli),
+}
+
 /// Runs `command` as the step `name`, at most for `limit`, and returns its exit status.
 pub(crate) fn run(name: &str, limit: Option<Duration>, command: &[String], log: &RunLog) -> Result<u8> {
+    record(name, limit, own_verb(command).map_or(Work::Command(command), Work::Verb), log)
+}
+
+/// The same for one of this tool's verbs.
+pub(crate) fn run_verb(name: &str, limit: Duration, verb: Cli, log: &RunLog) -> Result<u8> {
+    record(name, Some(limit), Work::Verb(verb), log)
+}
+
+fn record(name: &str, limit: Option<Duration>, work: Work<'_>, log: &RunLog) -> Result<u8> {
     report(&GuestEvent::StepStarted { name: name.to_owned() }, log);
     log.line(&format!("=== step {name}"))?;
     let start = log.length();
     let began = Instant::now();
-    let end = execute(command, limit, log)?;
+    let end = execute(work, limit, log)?;
     let took = began.elapsed();
     let mut tail = log.tail(start, TAIL).unwrap_or_default();
     if let End::NotStarted(why) = &end {
@@ -111,34 +128,33 @@ pub(crate) fn run(name: &str, limit: Option<Duration>, command: &[String], log: 
     Ok(end.code())
 }
 
-/// Runs a command in a process group of its own, its output going to the log.
-fn execute(command: &[String], limit: Option<Duration>, log: &RunLog) -> Result<End> {
-    let Some((program, arguments)) = command.split_first() else {
-        return Ok(End::NotStarted("no command".to_owned()));
-    };
+/// Does the work in a process group of its own, its output going to the log.
+fn execute(work: Work<'_>, limit: Option<Duration>, log: &RunLog) -> Result<End> {
     let output = log.open()?;
     let errors = output.try_clone().context("cannot share the results log")?;
-    let verb = own_verb(command);
-    let limit = limit.map(|limit| limit_for(limit, verb.as_ref()));
-    let child = match verb {
-        Some(verb) => start_own(verb, output, errors),
-        None => start(program, arguments, output, errors),
+    let (limit, program, child) = match work {
+        Work::Verb(verb) => (limit.map(|limit| limit_for(limit, &verb)), ME, start_own(verb, output, errors)),
+        Work::Command(command) => {
+            let Some((program, arguments)) = command.split_first() else {
+                return Ok(End::NotStarted("no command".to_owned()));
+            };
+            (limit, program.as_str(), start(program, arguments, output, errors))
+        }
     };
     // It leads a group of its own.
     let group = match child {
         Ok(child) => child,
         Err(error) => return Ok(End::NotStarted(format!("{program}: {error}"))),
     };
+    let Some(limit) = limit else {
+        return Ok(End::Itself(own::wait(group).context("lost the command")?));
+    };
     let (sender, ended) = mpsc::channel();
-    thread::spawn(move || {
+    let waiter = thread::spawn(move || {
         // The receiver is gone only when the program ends.
         let _ = sender.send(own::wait(group));
     });
-    let Some(limit) = limit else {
-        let status = ended.recv().context("lost the command")?;
-        return Ok(End::Itself(status.context("lost the command")?));
-    };
-    match ended.recv_timeout(limit) {
+    let end = match ended.recv_timeout(limit) {
         Ok(status) => Ok(End::Itself(status.context("lost the command")?)),
         Err(RecvTimeoutError::Disconnected) => Ok(End::NotStarted("lost the command".to_owned())),
         Err(RecvTimeoutError::Timeout) => {
@@ -146,12 +162,16 @@ fn execute(command: &[String], limit: Option<Duration>, log: &RunLog) -> Result<
             let _ = killpg(group, Signal::SIGTERM);
             let graceful = ended.recv_timeout(GRACE).is_ok();
             let _ = killpg(group, Signal::SIGKILL);
-            if !graceful {
-                let _ = ended.recv_timeout(GRACE);
+            if !graceful && ended.recv_timeout(GRACE).is_err() {
+                // Not even SIGKILL: the thread waits for as long as this program lives.
+                return Ok(End::Limit(limit));
             }
             Ok(End::Limit(limit))
         }
-    }
+    };
+    // The next step may fork: one thread alone may be there then.
+    let _ = waiter.join();
+    end
 }
 
 fn start(program: &str, arguments: &[String], output: File, errors: File) -> io::Result<Pid> {
@@ -168,9 +188,9 @@ fn own_verb(command: &[String]) -> Option<Cli> {
 }
 
 /// The limit of a step. A verb with a limit of its own knows why that strikes: it must be the first to.
-fn limit_for(limit: Duration, verb: Option<&Cli>) -> Duration {
-    match verb.map(|cli| &cli.verb) {
-        Some(Verb::Ready { timeout, .. } | Verb::Lean(LeanVerb::Ready { timeout, .. })) => limit.max(*timeout + SLACK),
+fn limit_for(limit: Duration, cli: &Cli) -> Duration {
+    match &cli.verb {
+        Verb::Ready { timeout, .. } | Verb::Lean(LeanVerb::Ready { timeout, .. }) => limit.max(*timeout + SLACK),
         _ => limit,
     }
 }
@@ -245,14 +265,13 @@ mod tests {
     fn a_verbs_own_limit_strikes_before_the_steps() {
         let limited = |words: &str| {
             let command: Vec<String> = words.split(' ').map(str::to_owned).collect();
-            limit_for(Duration::from_secs(60), own_verb(&command).as_ref())
+            limit_for(Duration::from_secs(60), &own_verb(&command).unwrap())
         };
         let longer = Duration::from_secs(60) + SLACK;
         assert_eq!(limited("futon-guest lean ready x --address 127.0.0.1 --port 1 --timeout 60s"), longer);
         assert_eq!(limited("futon-guest ready --container x --port 1 --timeout 60s"), longer);
         assert_eq!(limited("futon-guest ready --container x --port 1 --timeout 5s"), Duration::from_secs(60));
         assert_eq!(limited("futon-guest pull x"), Duration::from_secs(60));
-        assert_eq!(limited("sleep 100"), Duration::from_secs(60));
     }
 
     #[test]

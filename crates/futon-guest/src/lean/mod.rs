@@ -11,7 +11,11 @@ mod pull;
 mod settle;
 mod supervise;
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Subcommand;
 
@@ -86,7 +90,15 @@ pub(crate) enum LeanVerb {
     Stop {
         /// Name of the container.
         name: String,
+        /// Kill its processes at once: the machine ends with the run.
+        #[arg(long)]
+        kill: bool,
     },
+}
+
+/// Whether this is the lean guest: it has a bundle in place of an engine.
+pub(crate) fn is_here() -> bool {
+    Path::new(bundle::FOLDER).is_dir()
 }
 
 /// Does it.
@@ -108,6 +120,7 @@ pub(crate) fn run(verb: &LeanVerb, log: &RunLog) -> Result<()> {
             container::state(name, log);
             crate::save(file, log, |out| container::write_log(name, *limit, out))
         }
-        LeanVerb::Stop { name } => container::stop(name, log),
+        LeanVerb::Stop { name, kill: true } => container::kill(name),
+        LeanVerb::Stop { name, kill: false } => container::stop(name, log),
     }
 }
