@@ -33,8 +33,8 @@ const TOOLS: [&str; 2] = ["futon-guest", "test-client"];
 pub(super) fn environment(settings: &Gem5Settings, seed: &Seed) -> String {
     let measured = settings.stage.is_some() || settings.has_region_of_interest();
     let checkpoint = settings.stage.is_some() || settings.has_region_of_interest() && !settings.cold;
-    // Nothing is measured after the calls: a container's own stop, at a million instructions a second, would take longer than they.
-    let stop = if measured { "FUTON_STOP=--kill\n" } else { "" };
+    // Nothing is measured after the calls: a container's stop, at a million instructions a second, would take longer than they.
+    let stop = if measured { "FUTON_STOP=--freeze\n" } else { "" };
     // An engine is told in the guest which processor is the function's; a bundle says it itself.
     let cpus = if settings.root_image.is_some() && settings.cpus > 1 { "FUTON_CPUS=1\n" } else { "" };
     format!(
@@ -203,10 +203,10 @@ mod tests {
     }
 
     #[test]
-    fn only_after_measured_calls_a_container_is_killed() {
+    fn only_after_measured_calls_a_container_is_frozen() {
         let seed: Seed = "7".parse().unwrap();
-        let kills = |core| environment(&testing::settings(core), &seed).contains("FUTON_STOP=--kill\n");
-        assert!(kills(CoreModel::O3) && kills(CoreModel::Timing) && !kills(CoreModel::Atomic));
+        let freezes = |core| environment(&testing::settings(core), &seed).contains("FUTON_STOP=--freeze\n");
+        assert!(freezes(CoreModel::O3) && freezes(CoreModel::Timing) && !freezes(CoreModel::Atomic));
     }
 
     #[test]

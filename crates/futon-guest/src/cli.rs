@@ -156,9 +156,9 @@ pub(crate) enum Verb {
     Stop {
         /// Name of the container.
         name: String,
-        /// Kill its processes at once, and leave the engine alone: the machine ends with the run.
+        /// Freeze it instead, and leave the engine alone: the machine ends with the run.
         #[arg(long)]
-        kill: bool,
+        freeze: bool,
     },
     /// Wait until a container serves gRPC on a port of this machine, or has exited.
     Ready {

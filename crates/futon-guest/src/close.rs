@@ -36,9 +36,9 @@ pub(crate) struct Close {
     /// Time limit of the step that stops the container.
     #[arg(long, value_name = "LIMIT", default_value = "60s", value_parser = humantime::parse_duration)]
     stop_limit: Duration,
-    /// Kill the container at once: the machine ends with the run.
+    /// Freeze the container instead of stopping it: the machine ends with the run.
     #[arg(long)]
-    kill: bool,
+    freeze: bool,
     #[command(flatten)]
     end: End,
 }
@@ -68,7 +68,7 @@ pub(crate) fn run(close: &Close, log: &RunLog) -> Result<()> {
         // And its state, and those of the services that it needs.
         one("log", close.log_limit, keep_log(name, &close.companions, lean), &mut end, log);
         // Only the function's container: the others end with the machine.
-        if one("stop", close.stop_limit, stop(name, close.kill, lean), &mut end, log) {
+        if one("stop", close.stop_limit, stop(name, close.freeze, lean), &mut end, log) {
             gem5::mark(&[STOPPED], log);
         }
     }
@@ -113,9 +113,9 @@ fn keep_log(name: &str, companions: &[(String, String)], lean: bool) -> Verb {
     Verb::Log { name, file, companions: companions.to_vec(), limit }
 }
 
-fn stop(name: &str, kill: bool, lean: bool) -> Verb {
+fn stop(name: &str, freeze: bool, lean: bool) -> Verb {
     let name = name.to_owned();
-    if lean { Verb::Lean(LeanVerb::Stop { name, kill }) } else { Verb::Stop { name, kill } }
+    if lean { Verb::Lean(LeanVerb::Stop { name, freeze }) } else { Verb::Stop { name, freeze } }
 }
 
 #[cfg(test)]
@@ -145,9 +145,9 @@ mod tests {
     #[test]
     fn the_scripts_command_lines_are_understood() {
         let close = close(
-            "futon-guest close --status 0 --container f --log-limit 30s --stop-limit 1005ms --kill --mark -1 --poweroff db=p-db-1",
+            "futon-guest close --status 0 --container f --log-limit 30s --stop-limit 1005ms --freeze --mark -1 --poweroff db=p-db-1",
         );
-        assert_eq!((close.container.as_deref(), close.kill, close.end.poweroff), (Some("f"), true, true));
+        assert_eq!((close.container.as_deref(), close.freeze, close.end.poweroff), (Some("f"), true, true));
         assert_eq!((close.stop_limit, &close.end.mark[..]), (Duration::from_millis(1005), &[-1][..]));
         assert_eq!(close.companions, [("db".to_owned(), "p-db-1".to_owned())]);
     }

@@ -123,8 +123,8 @@ fn execute(cli: Cli) -> Result<u8> {
             engine::report_state(&engine, &name, &log)?;
             save(&file, &log, |out| engine::write_log(&engine, &name, limit, out))?;
         }
-        Verb::Stop { name, kill: true } => engine::kill(&Engine::local(), &name)?,
-        Verb::Stop { name, kill: false } => engine::stop(&Engine::local(), &name, &log)?,
+        Verb::Stop { name, freeze: true } => engine::freeze(&Engine::local(), &name)?,
+        Verb::Stop { name, freeze: false } => engine::stop(&Engine::local(), &name, &log)?,
         Verb::Ready { container, address, port, timeout, probe } => {
             engine::wait_until_ready(&Engine::local(), &container, (address, port).into(), &probe, timeout, &log)?;
         }

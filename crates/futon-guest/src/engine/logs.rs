@@ -1,12 +1,17 @@
 //! `logs` and `stop`: the container's own words, and its end, without the engine's slow command-line programs.
 
 use std::{
+    fs,
     io::{self, Read, Write},
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use futon_model::GuestEvent;
-use nix::{sys::signal::Signal, unistd::Pid};
+use nix::{
+    sys::signal::{self, Signal},
+    unistd::Pid,
+};
 
 use super::Engine;
 use crate::{
@@ -59,9 +64,9 @@ pub(crate) fn stop(engine: &Engine, name: &str, log: &RunLog) -> Result<()> {
     Ok(())
 }
 
-/// Has a container killed, and does not wait for its end: the kernel ends all of a PID namespace with its first process, and the machine ends
-/// with the run. The engine is asked for nothing but the number of that one: its own stop costs 100 M instructions on a simulated core.
-pub(crate) fn kill(engine: &Engine, name: &str) -> Result<()> {
+/// Freezes a container for good. The engine is asked for nothing but the number of its first process: a stop by the engine costs 100 M
+/// instructions on a simulated core, and the machine ends with the run.
+pub(crate) fn freeze(engine: &Engine, name: &str) -> Result<()> {
     let Some(container) = engine.container(name)? else {
         return Err(Error::new(format!("there is no container {name}")));
     };
@@ -70,10 +75,23 @@ pub(crate) fn kill(engine: &Engine, name: &str) -> Result<()> {
         println!("container {name}: had ended already");
         return Ok(());
     }
-    // One that ended just now is what is wanted.
-    let _ = nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL);
-    println!("container {name}: sent SIGKILL");
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let how = match group_of(&groups).map(|group| fs::write(group.join("cgroup.freeze"), "1")) {
+        Some(Ok(())) => "frozen",
+        // Not a host of version 2. One that ended just now is what is wanted.
+        _ => {
+            let _ = signal::kill(Pid::from_raw(pid), Signal::SIGSTOP);
+            "its first process was stopped"
+        }
+    };
+    println!("container {name}: {how}");
     Ok(())
+}
+
+/// The control group of version 2 that `/proc/PID/cgroup` names, if it is one that can be frozen. (cgroups(7): `0::PATH`.)
+fn group_of(groups: &str) -> Option<PathBuf> {
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::/"))?;
+    (!path.is_empty()).then(|| Path::new("/sys/fs/cgroup").join(path))
 }
 
 /// Exit status of what SIGKILL has ended.
@@ -147,24 +165,28 @@ mod tests {
     }
 
     #[test]
-    fn a_container_is_killed_by_its_first_process() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let pid = i32::try_from(child.id()).unwrap();
+    fn a_containers_group_is_found() {
+        let docker = "12:pids:/x\n0::/system.slice/docker-1.scope\n";
+        assert_eq!(group_of(docker).unwrap(), Path::new("/sys/fs/cgroup/system.slice/docker-1.scope"));
+        // A process of the host's, and a host without version 2.
+        assert_eq!((group_of("0::/\n"), group_of("3:pids:/docker/1\n")), (None, None));
+    }
+
+    #[test]
+    fn one_that_has_ended_is_left_alone() {
         let answer = |pid: i32| -> &'static str {
             let body = format!(
                 "{{\"Id\":\"1\",\"Name\":\"/f\",\"Image\":\"i\",\"State\":{{\"Status\":\"running\",\"Pid\":{pid}}},\"Config\":{{\"Image\":\"i\"}}}}"
             );
             Box::leak(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_boxed_str())
         };
-        let killed = |text: &'static str| {
+        let frozen = |text: &'static str| {
             let (engine, _server) = crate::engine::api::tests::engine_of(&[text]);
-            kill(&engine, "f")
+            freeze(&engine, "f")
         };
-        killed(answer(pid)).unwrap();
-        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap()), Some(9));
-        killed(answer(0)).unwrap();
+        frozen(answer(0)).unwrap();
         let gone = "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n{}";
-        assert!(killed(gone).unwrap_err().to_string().contains("no container f"));
+        assert!(frozen(gone).unwrap_err().to_string().contains("no container f"));
     }
 
     #[test]

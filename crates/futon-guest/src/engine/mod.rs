@@ -20,7 +20,7 @@ pub(crate) use companions::save_companions;
 pub(crate) use container::{report_image, report_state};
 pub(crate) use find::{Way, find};
 pub(crate) use journal::journal;
-pub(crate) use logs::{kill, report_kill, stop, write_log};
+pub(crate) use logs::{freeze, report_kill, stop, write_log};
 pub(crate) use pull::{pull, pull_carried, settle};
 pub(crate) use ready::wait_until_ready;
 pub(crate) use rehearsal::forget;

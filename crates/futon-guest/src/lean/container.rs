@@ -10,7 +10,7 @@ use std::{
 };
 
 use futon_model::{GuestEvent, LeanBundle, LeanCondition, LeanContainer, LeanWait, Probe};
-use nix::{sys::signal::Signal, unistd::Pid};
+use nix::sys::signal::Signal;
 
 use super::{
     bundle::{self, Health, Record},
@@ -299,7 +299,7 @@ pub(super) fn stop(name: &str, log: &RunLog) -> Result<()> {
             if !grace.is_zero() {
                 engine::report_kill(name, grace, grace, log);
             }
-            kill_all(name)?;
+            std::fs::write(cgroup(name).join("cgroup.kill"), "1").context(format_args!("cannot kill {name}"))?;
             if !wait_for_end(&record, KILL_LIMIT) {
                 return Err(Error::new(format!("container {name} does not end")));
             }
@@ -310,32 +310,16 @@ pub(super) fn stop(name: &str, log: &RunLog) -> Result<()> {
     Ok(())
 }
 
-/// Has a container killed, and does not wait for its end: to take its memory and its network down takes a simulated core five million
-/// instructions, and the machine ends with the run.
-pub(super) fn kill(name: &str) -> Result<()> {
-    let record = Record::of(name);
-    if record.end().is_some() {
+/// Freezes a container for good. To end it would take a simulated core millions of instructions, most of them to take its memory and its
+/// network down, and the machine ends with the run.
+pub(super) fn freeze(name: &str) -> Result<()> {
+    if Record::of(name).end().is_some() {
         println!("container {name}: had ended already");
         return Ok(());
     }
-    // Its supervisor first: that would write down the end, or start it again.
-    if let Some(supervisor) = parent_of(record.pid()?).filter(|parent| *parent > 1) {
-        let _ = nix::sys::signal::kill(Pid::from_raw(supervisor), Signal::SIGKILL);
-    }
-    kill_all(name)?;
-    println!("container {name}: sent SIGKILL");
+    std::fs::write(cgroup(name).join("cgroup.freeze"), "1").context(format_args!("cannot freeze {name}"))?;
+    println!("container {name}: frozen");
     Ok(())
-}
-
-/// Has the kernel kill all processes of a container.
-fn kill_all(name: &str) -> Result<()> {
-    std::fs::write(cgroup(name).join("cgroup.kill"), "1").context(format_args!("cannot kill {name}"))
-}
-
-/// The parent of a process, if that is there. (proc_pid_stat(5): the fourth field, the second one behind the name.)
-fn parent_of(pid: i32) -> Option<i32> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
 /// Why a container was killed.
@@ -401,15 +385,6 @@ mod tests {
     use futon_model::{LeanAttachment, LeanRestart};
 
     use super::*;
-
-    #[test]
-    fn a_parent_is_found() {
-        let child = std::process::Command::new("sleep").arg("9").spawn().unwrap();
-        let pid = i32::try_from(child.id()).unwrap();
-        assert_eq!(parent_of(pid), i32::try_from(std::process::id()).ok());
-        nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
-        assert_eq!(parent_of(i32::MAX), None);
-    }
 
     #[test]
     fn dependencies_that_fail_are_told_in_composes_words() {

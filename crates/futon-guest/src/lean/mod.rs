@@ -90,9 +90,9 @@ pub(crate) enum LeanVerb {
     Stop {
         /// Name of the container.
         name: String,
-        /// Kill its processes at once: the machine ends with the run.
+        /// Freeze it instead: the machine ends with the run.
         #[arg(long)]
-        kill: bool,
+        freeze: bool,
     },
 }
 
@@ -120,7 +120,7 @@ pub(crate) fn run(verb: &LeanVerb, log: &RunLog) -> Result<()> {
             container::state(name, log);
             crate::save(file, log, |out| container::write_log(name, *limit, out))
         }
-        LeanVerb::Stop { name, kill: true } => container::kill(name),
-        LeanVerb::Stop { name, kill: false } => container::stop(name, log),
+        LeanVerb::Stop { name, freeze: true } => container::freeze(name),
+        LeanVerb::Stop { name, freeze: false } => container::stop(name, log),
     }
 }
