@@ -2,7 +2,7 @@
 # Sweeps, longer than the tests: futon's own overhead, then one sweep by a real Slurm that is disturbed at ten moments, compared with an
 # undisturbed run on this machine. Needs root, slurm-wlm, munge, and function images.
 # usage: sh bench/sweep.sh            3 functions × 10 repetitions on the fake machine, a few minutes
-#        VM=1 sh bench/sweep.sh       9 functions × 10 repetitions in QEMU, an hour or two
+#        VM=1 sh bench/sweep.sh       9 functions × 10 repetitions in QEMU, an hour; with BASE=lean, on the lean guest, a third of it
 #        SEED=7 sh bench/sweep.sh     other moments
 set -eu
 cd "$(dirname "$0")/.."
@@ -49,10 +49,14 @@ echo "== one sweep, here and by Slurm"
 if [ "${VM:-}" = 1 ]; then
     functions='"fibonacci-go", "fibonacci-python", "fibonacci-nodejs", "aes-go", "aes-python", "aes-nodejs", "auth-go", "auth-python", "auth-nodejs"'
     on=qemu cells=90
+    # Between two disturbances, seconds at most: some of them should meet running cells.
+    most=60
+    [ "${BASE:-docker}" != lean ] || most=20
 else
-    functions='"fibonacci-go", "aes-go", "auth-go"' on=fake:takes:1500 cells=30
+    functions='"fibonacci-go", "aes-go", "auth-go"' on=fake:takes:1500 cells=30 most=2
 fi
-printf 'functions = [%s]\nseeds = 10\n[flags]\non = "%s"\nfunctions = "%s"\n[resources]\ncores = 1\n[slurm]\nat-once = 2\n' "$functions" $on "$compose" >s.toml
+printf 'functions = [%s]\nseeds = 10\n[flags]\non = "%s"\nbase = "%s"\nfunctions = "%s"\n[resources]\ncores = 1\n[slurm]\nat-once = 2\n' \
+    "$functions" $on "${BASE:-docker}" "$compose" >s.toml
 begun=$(now)
 "$futon" --quiet sweep s.toml --dir here --jobs 2 >/dev/null
 took $(($(now) - begun)) "$cells cells here, undisturbed"
@@ -103,7 +107,7 @@ begun=$(now)
 "$futon" --quiet sweep s.toml --dir there --executor slurm >driver.log 2>&1 &
 driver=$!
 # Which moments and what happens at them: from the seed alone.
-awk -v seed="${SEED:-1}" -v on=$on 'BEGIN { srand(seed); most = on == "qemu" ? 60 : 2
+awk -v seed="${SEED:-1}" -v most=$most 'BEGIN { srand(seed)
     for (i = 0; i < 10; i++) printf "%.2f %d\n", 0.2 + rand() * most, int(rand() * 5) }' >moments
 while read -r wait what; do
     sleep "$wait"

@@ -133,9 +133,9 @@ fn labels(events: &[SimEvent], uarch_warmup: u64, state: &CoreState) -> (Vec<Dum
             SimEventKind::Flushed { id, names } => flushed = Some((*id, names)),
             SimEventKind::Workend { id, dump, core } => {
                 let own = flushed.take().filter(|(of, _)| of == id).map(|(_, names)| names);
-                let invocation = id.checked_sub(FIRST).and_then(|call| call.checked_sub(uarch_warmup));
-                match invocation {
-                    Some(invocation) if state.is_met_by(own) => {
+                let call = id.checked_sub(FIRST);
+                match call.and_then(|call| Some((call, call.checked_sub(uarch_warmup)?))) {
+                    Some((call, invocation)) if state.is_met_by(own, call) => {
                         labels.push(DumpLabel { dump: *dump, invocation, core: *core });
                     }
                     Some(_) => not_in_state += 1,

@@ -1,4 +1,4 @@
-//! In which state a measured call finds the core: warm, or with some of its structures emptied. `gem5/futon_gem5/flush.py` has the same
+//! In which state a measured call finds function and core: warm, cold, or with some of the core's structures emptied. `gem5/futon_gem5/flush.py` has the same
 //! rules; here they are known before anything is started.
 
 use std::collections::BTreeSet;
@@ -47,7 +47,7 @@ impl FromStr for FlushList {
     }
 }
 
-/// The state of the measured core before each measured call.
+/// The state of function and core before each measured call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum CoreState {
     /// As the calls before have left it.
@@ -55,6 +55,8 @@ pub enum CoreState {
     Warm,
     /// With these structures emptied; none is the control, for which gem5 only drains.
     Lukewarm(Vec<&'static str>),
+    /// A process that no call has reached yet, on a core whose structures are empty: only its first call finds that.
+    Cold,
 }
 
 impl CoreState {
@@ -86,12 +88,16 @@ impl CoreState {
         Ok(Self::Lukewarm(NAMES.into_iter().filter(|name| words.contains(name) || with(name)).collect()))
     }
 
-    /// Refuses more calls than there can be fresh cores.
+    /// Refuses more calls than can be found in this state.
     ///
     /// # Errors
     /// When there are too many.
     pub fn check_calls(&self, measured: u64) -> Result<()> {
         match self {
+            Self::Cold if measured != 1 => {
+                Err(Error::usage(format!("--state cold: only a process's first call is cold, and {measured} are to be measured"))
+                    .hint("-n 1; `futon measure` makes several runs"))
+            }
             Self::Lukewarm(names) if names.contains(&"direction") && !(1..=MOST_FRESH_CORES).contains(&measured) => {
                 Err(Error::usage(format!(
                     "{measured} measured calls: a fresh direction predictor takes a core of its own for each, and {MOST_FRESH_CORES} are \
@@ -107,16 +113,17 @@ impl CoreState {
     #[must_use]
     pub fn argument(&self) -> Option<String> {
         match self {
-            Self::Warm => None,
+            Self::Warm | Self::Cold => None,
             Self::Lukewarm(names) if names.is_empty() => Some("none".into()),
             Self::Lukewarm(names) => Some(names.join(",")),
         }
     }
 
-    /// Whether a call before which these structures were emptied was found in this state.
-    pub(super) fn is_met_by(&self, flushed: Option<&[String]>) -> bool {
+    /// Whether a call before which these structures were emptied was found in this state; `call` is its number among all calls.
+    pub(super) fn is_met_by(&self, flushed: Option<&[String]>, call: u64) -> bool {
         match (self, flushed) {
             (Self::Warm, flushed) => flushed.is_none(),
+            (Self::Cold, flushed) => flushed.is_none() && call == 0,
             (Self::Lukewarm(_), None) => false,
             (Self::Lukewarm(names), Some(flushed)) => {
                 names.iter().copied().collect::<BTreeSet<_>>() == flushed.iter().map(String::as_str).collect()
@@ -129,6 +136,7 @@ impl fmt::Display for CoreState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Warm => f.write_str("warm"),
+            Self::Cold => f.write_str("cold"),
             Self::Lukewarm(names) if names.is_empty() => f.write_str("lukewarm:none"),
             Self::Lukewarm(names) => write!(f, "lukewarm:{}", names.join("+")),
         }
@@ -195,6 +203,7 @@ mod tests {
         assert!(state("direction").check_calls(64).is_ok());
         assert!(state("direction").check_calls(65).is_err() && state("direction").check_calls(0).is_err());
         assert!(state("l1i").check_calls(65).is_ok() && CoreState::Warm.check_calls(65).is_ok());
+        assert!(CoreState::Cold.check_calls(1).is_ok() && CoreState::Cold.check_calls(2).is_err());
     }
 
     #[test]
@@ -209,11 +218,14 @@ mod tests {
     fn a_call_counts_only_in_the_state_that_was_asked_for() {
         let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let l1 = state("l1i,l1d", "simple", CoreModel::O3).unwrap();
-        assert!(l1.is_met_by(Some(&names(&["l1d", "l1i"]))));
-        assert!(!l1.is_met_by(Some(&names(&["l1i"]))) && !l1.is_met_by(Some(&names(&["l1i", "l1d", "llc"]))));
-        assert!(!l1.is_met_by(None));
-        assert!(CoreState::Warm.is_met_by(None) && !CoreState::Warm.is_met_by(Some(&[])));
-        assert!(state("none", "simple", CoreModel::O3).unwrap().is_met_by(Some(&[])));
+        assert!(l1.is_met_by(Some(&names(&["l1d", "l1i"])), 4));
+        assert!(!l1.is_met_by(Some(&names(&["l1i"])), 4) && !l1.is_met_by(Some(&names(&["l1i", "l1d", "llc"])), 4));
+        assert!(!l1.is_met_by(None, 4));
+        assert!(CoreState::Warm.is_met_by(None, 4) && !CoreState::Warm.is_met_by(Some(&[]), 4));
+        assert!(state("none", "simple", CoreModel::O3).unwrap().is_met_by(Some(&[]), 4));
+        // The second call finds a process that has answered once.
+        assert!(CoreState::Cold.is_met_by(None, 0) && !CoreState::Cold.is_met_by(None, 1));
+        assert!(!CoreState::Cold.is_met_by(Some(&[]), 0));
     }
 
     /// The script that does it has the same names, in the same order.

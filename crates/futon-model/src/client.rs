@@ -53,7 +53,7 @@ pub enum Greeting {
     Failed,
     /// The client did not come to it.
     NotMade,
-    /// Declared calls and loads begin without one.
+    /// Declared calls, loads and measurements of a first call begin without one.
     None,
 }
 

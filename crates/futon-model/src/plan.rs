@@ -122,6 +122,9 @@ pub struct ClientPlan {
     /// What is called where the calls are declared: `geo.Geo/Nearby`. Then name, method, input and generator above mean nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub declared: Option<String>,
+    /// Whether no greeting goes before the calls: the first one is to find a process that no call has reached.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_greeting: bool,
     /// Whether nothing is called: the client finds out what the function offers.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub describes: bool,

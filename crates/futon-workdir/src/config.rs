@@ -184,11 +184,21 @@ pub struct ClientConfig {
     /// How inputs are made: unique, linear or random.
     #[cfg_attr(test, schemars(schema_with = "schema::gen_type"))]
     pub gen_type: GenType,
+    /// Whether no greeting goes before the calls: not a setting, but what a cold state wants.
+    #[serde(skip)]
+    pub no_greeting: bool,
 }
 
 impl Default for ClientConfig {
     fn default() -> Self {
-        Self { invocations: 20, warmup: 0, method: "0".into(), input: "1".into(), gen_type: GenType::Unique }
+        Self {
+            invocations: 20,
+            warmup: 0,
+            method: "0".into(),
+            input: "1".into(),
+            gen_type: GenType::Unique,
+            no_greeting: false,
+        }
     }
 }
 

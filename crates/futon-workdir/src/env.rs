@@ -120,6 +120,9 @@ fn client_arguments(client: &ClientPlan, plan: &Plan) -> Result<String> {
     if plan.machine.kind == MachineKind::Gem5 {
         words.push("-m5ops".into());
     }
+    if client.no_greeting {
+        words.push("-no-greeting".into());
+    }
     if let Some(seed) = client.seed.filter(|_| client.declared.is_none() && !client.describes) {
         words.extend(["-seed".to_owned(), seed.to_string()]);
     }
@@ -173,6 +176,14 @@ mod tests {
         let env = run_env(&plan, None, false).unwrap();
         assert!(env.contains("REPORT=seen.json\n") && env.contains("PROBE=listens\n"), "{env}");
         assert!(env.contains("-describe listening.json -url ") && !env.contains("-function-name"), "{env}");
+    }
+
+    #[test]
+    fn a_cold_function_is_not_greeted() {
+        let mut plan = plan();
+        assert!(!run_env(&plan, None, false).unwrap().contains("-no-greeting"));
+        plan.client.as_mut().unwrap().no_greeting = true;
+        assert!(run_env(&plan, None, false).unwrap().contains(" -no-greeting"));
     }
 
     #[test]

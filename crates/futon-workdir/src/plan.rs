@@ -101,6 +101,7 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
         service: selection.service_name.clone(),
         declared: request.sheet.map(Sheet::title),
         load: request.load.cloned(),
+        no_greeting: settings.no_greeting && request.sheet.is_none(),
         describes: request.describes,
         probe: if request.describes { Probe::Listens } else { declared::probe(hints, request.sheet) },
     };

@@ -62,7 +62,7 @@ async fn drive(setup: &Setup) -> Verdict {
     if let (Some(seen), Some(report)) = (&options.describe, &options.report) {
         return declared::describe(setup, seen, report).await;
     }
-    let mut tally = Tally::new(plan.measured, plan.warmups, plan.verify);
+    let mut tally = Tally::new(plan);
 
     log.info("-- Invokation test --");
     setup.say_what_is_unusual();

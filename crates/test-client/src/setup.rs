@@ -74,6 +74,7 @@ impl Setup {
             pause: Duration::from_micros(options.delay),
             limit: options.timeout,
             verify: !options.no_verify,
+            greets: !options.no_greeting,
         };
         let recipe = Recipe {
             service: function.service,

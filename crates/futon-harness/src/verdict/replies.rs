@@ -16,7 +16,8 @@ pub(super) fn replies_verified(w: &Witnesses<'_>) -> Option<Verdict> {
         return load_verified(w, client);
     }
     // Declared calls have no greeting: it would change a function with state.
-    let greeted = plan.declared.is_some() || client.greeting == Greeting::Verified;
+    let wanted = if plan.no_greeting { Greeting::None } else { Greeting::Verified };
+    let greeted = plan.declared.is_some() || client.greeting == wanted;
     let complete = client.verified == plan.invocations
         && client.planned == plan.invocations
         && client.failed == 0

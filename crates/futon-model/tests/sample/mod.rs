@@ -34,6 +34,7 @@ pub(crate) fn plan() -> Plan {
             container: "function".into(),
             service: "fibonacci-go".into(),
             declared: None,
+            no_greeting: false,
             describes: false,
             probe: futon_model::Probe::default(),
             load: None,

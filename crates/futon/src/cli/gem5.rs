@@ -37,8 +37,8 @@ pub struct Gem5Args {
     /// Discarded invocations on the measured core (a restored checkpoint has cold caches)
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub uarch_warmup: u64,
-    /// State in which each measured invocation finds the core: warm, or lukewarm, with what --flush names emptied; `futon measure`
-    /// compares both (warm,lukewarm) [default: warm, and lukewarm with --flush]
+    /// State in which each measured invocation finds function and core: warm; lukewarm, with what --flush names emptied; cold, a new
+    /// process's first call. `futon measure` compares two (warm,lukewarm) [default: warm, and lukewarm with --flush]
     #[arg(long, value_name = "STATE", value_delimiter = ',')]
     #[serde(default)]
     pub state: Vec<State>,
@@ -69,6 +69,8 @@ pub enum State {
     Warm,
     /// With some of its structures emptied before each call
     Lukewarm,
+    /// Empty, and the function's process new: its first call
+    Cold,
 }
 
 impl fmt::Display for State {
@@ -76,6 +78,7 @@ impl fmt::Display for State {
         f.write_str(match self {
             Self::Warm => "warm",
             Self::Lukewarm => "lukewarm",
+            Self::Cold => "cold",
         })
     }
 }

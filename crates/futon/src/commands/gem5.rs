@@ -86,6 +86,16 @@ pub fn apply_client(args: &MachineArgs, client: &ClientArgs, config: &mut Config
         return Err(Error::usage("--warmup and --software-warmup mean the same").hint("leave one out"));
     }
     let settings = &mut config.client;
+    if args.gem5.state.contains(&State::Cold) {
+        // Nothing has gone before: neither calls nor what they leave in the core.
+        if args.gem5.software_warmup.or(client.warmup).is_some_and(|calls| calls > 0) || args.gem5.uarch_warmup > 0 {
+            return Err(Error::usage("--state cold: no call goes before a cold one").hint("leave the warm-ups out"));
+        }
+        settings.warmup = 0;
+        settings.no_greeting = true;
+        settings.invocations = client.invocations.unwrap_or(1);
+        return Ok(());
+    }
     if client.invocations.is_none() && settings.invocations == ClientConfig::default().invocations {
         settings.invocations = INVOCATIONS;
     }
@@ -102,7 +112,7 @@ pub fn states(args: &Gem5Args) -> Result<Vec<CoreState>> {
     let unsaid = [if args.flush.is_some() { State::Lukewarm } else { State::Warm }];
     let words = if args.state.is_empty() { &unsaid[..] } else { &args.state };
     if args.flush.is_some() && !words.contains(&State::Lukewarm) {
-        return Err(Error::usage("--flush has no effect on a warm core").hint("--state lukewarm"));
+        return Err(Error::usage("--flush has no effect without the lukewarm state").hint("--state lukewarm"));
     }
     if words.len() > 2 || words.len() == 2 && words[0] == words[1] {
         return Err(Error::usage("--state names a state twice").hint("--state warm,lukewarm"));
@@ -110,6 +120,7 @@ pub fn states(args: &Gem5Args) -> Result<Vec<CoreState>> {
     let list = args.flush.clone().unwrap_or_else(FlushList::all);
     let state = |word: &State| match word {
         State::Warm => Ok(CoreState::Warm),
+        State::Cold => Ok(CoreState::Cold),
         State::Lukewarm => CoreState::lukewarm(&list, &args.system, args.cpu),
     };
     words.iter().map(state).collect()

@@ -32,6 +32,12 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
     apply_defaults(&mut args.test)?;
     let gem5 = args.test.machine.gem5.clone();
     let states = states(&gem5)?;
+    let only_cold = states == [CoreState::Cold];
+    if only_cold && (gem5.software_warmup.is_some() || args.test.client.invocations.is_some_and(|calls| calls != 1)) {
+        return Err(Error::usage("--state cold: a run has one call, and none goes before it")
+            .hint("leave -n and --software-warmup out"));
+    }
+    let given = (gem5.clone(), args.test.client.invocations);
     let out = run_folder(args.test.output.out.as_deref(), "futon measure")?;
     let warmup = gem5.software_warmup.unwrap_or(WARMUP);
     let begun = Instant::now();
@@ -39,16 +45,17 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
     for run in 0.. {
         let number = run + 1;
         args.test.machine.gem5.sim_seed = Some(seed_of(gem5.sim_seed.as_ref(), number)?);
-        args.test.machine.gem5.software_warmup = Some(warmup + run % WARMUPS);
         for (place, state) in states.iter().enumerate() {
             let folder = format!("run-{number}");
             args.test.output.out = Some(match states.len() {
                 1 => out.join(folder),
                 _ => out.join(folder).join(word(state).to_string()),
             });
-            take_state(&mut args.test.machine.gem5, &gem5, state);
-            // A state shapes no checkpoint: the second one starts from that of the first.
-            let goal = if place == 0 || args.test.machine.cold { Goal::Test } else { Goal::Evaluate };
+            args.test.machine.gem5.software_warmup = Some(warmup + run % WARMUPS);
+            take_state(&mut args.test, &given, state);
+            // Of the states only the cold one shapes the checkpoint: else the second one starts from that of the first.
+            let same = place > 0 && (*state == CoreState::Cold) == (states[place - 1] == CoreState::Cold);
+            let goal = if !same || args.test.machine.cold { Goal::Test } else { Goal::Evaluate };
             let (report, folder) = run_all(&args.test, goal, ui, cancel.clone()).await?;
             let code = ExitCode::of_all(report.functions.iter().map(|f| &f.verdict));
             if code != ExitCode::Passed {
@@ -86,13 +93,23 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
 
 /// The word for a state, and for its folder.
 fn word(state: &CoreState) -> State {
-    if *state == CoreState::Warm { State::Warm } else { State::Lukewarm }
+    match state {
+        CoreState::Warm => State::Warm,
+        CoreState::Lukewarm(_) => State::Lukewarm,
+        CoreState::Cold => State::Cold,
+    }
 }
 
 /// The flags of one of several states.
-fn take_state(gem5: &mut Gem5Args, given: &Gem5Args, state: &CoreState) {
-    gem5.state = vec![word(state)];
-    gem5.flush = given.flush.clone().filter(|_| *state != CoreState::Warm);
+fn take_state(test: &mut TestArgs, (gem5, invocations): &(Gem5Args, Option<u64>), state: &CoreState) {
+    let now = &mut test.machine.gem5;
+    now.state = vec![word(state)];
+    now.flush = gem5.flush.clone().filter(|_| matches!(state, CoreState::Lukewarm(_)));
+    now.uarch_warmup = gem5.uarch_warmup;
+    test.client.invocations = *invocations;
+    if *state == CoreState::Cold {
+        (now.software_warmup, now.uarch_warmup, test.client.invocations) = (Some(0), 0, Some(1));
+    }
 }
 
 /// Refuses a run some of whose calls were found in another state: the others would not be what its pair is.

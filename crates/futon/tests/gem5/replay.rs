@@ -90,10 +90,14 @@ fn states_that_the_machine_cannot_have_are_refused() {
     let simulated = Simulated::new();
     for (words, why) in [
         (&["--cpu", "o3", "--flush", "l2"][..], "has no l2"),
-        (&["--cpu", "o3", "--state", "warm", "--flush", "l1i"], "no effect on a warm core"),
+        (&["--cpu", "o3", "--state", "warm", "--flush", "l1i"], "no effect without the lukewarm state"),
         (&["--cpu", "o3", "--state", "warm,lukewarm"], "one state"),
         (&["--cpu", "o3", "--state", "lukewarm", "-n", "65"], "a core of its own for each"),
         (&["--state", "lukewarm"], "nothing to flush"),
+        (&["--cpu", "o3", "--state", "cold", "-n", "2"], "only a process's first call is cold"),
+        (&["--cpu", "o3", "--state", "cold", "--software-warmup", "1"], "no call goes before a cold one"),
+        (&["--cpu", "o3", "--state", "cold", "--uarch-warmup", "1"], "no call goes before a cold one"),
+        (&["--cpu", "o3", "--state", "cold", "--flush", "l1i"], "no effect without the lukewarm state"),
         (&["--cpu", "o3", "--flush", "l9"], "there is no \"l9\""),
     ] {
         let words = [&["test", "--on", "gem5", "fibonacci-go", "--out", "out"], words].concat();
@@ -130,6 +134,35 @@ fn two_states_are_measured_from_one_checkpoint_and_compared() {
     let output = measure("evaluate:unflushed", "u");
     assert_eq!(output.status.code(), Some(3), "{}", text(&output));
     assert!(text(&output).contains("were not found in the state lukewarm:l1i"), "{}", text(&output));
+}
+
+#[test]
+fn a_cold_call_is_the_first_of_its_process() {
+    let simulated = Simulated::new();
+    let (code, report) = simulated.test("pass", &["fibonacci-go", "--cpu", "o3", "--state", "cold"]);
+    assert_eq!((code, verdict(&report).0), (Some(0), "passed"), "{report:#}");
+    let function = &report["functions"][0];
+    assert_eq!(
+        (&function["invocations"]["planned"], &function["simulation"]["software_warmup"]),
+        (&1.into(), &0.into())
+    );
+    let table = simulated.read("out/invocations.csv");
+    assert_eq!(table.lines().skip(1).filter(|line| line.ends_with(",cold")).count(), 1, "{table}");
+
+    let words = ["measure", "fibonacci-go", "-n", "2", "--runs", "2", "--state", "warm,cold", "--out", "m"];
+    let output = simulated.command("pass", &words).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let rows = simulated.read("m/invocations.csv");
+    let count = |state: &str| rows.lines().filter(|line| line.ends_with(state)).count();
+    assert_eq!((count(",warm"), count(",cold")), (4, 2), "{rows}");
+    // Warm-ups are in the guest's memory: a cold function has a checkpoint of its own.
+    let key = |state: &str| {
+        let report: Value = serde_json::from_str(&simulated.read(&format!("m/run-1/{state}/report.json"))).unwrap();
+        report["functions"][0]["simulation"]["function_checkpoint"].clone()
+    };
+    assert_ne!(key("warm"), key("cold"));
+    let output = simulated.command("pass", &["measure", "aes-go", "--state", "cold", "-n", "3"]).output().unwrap();
+    assert!(output.status.code() == Some(2) && text(&output).contains("a run has one call"), "{}", text(&output));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::{error::Error, ffi::OsString, fmt};
 
 /// Flags that need no value.
-const BOOLS: [&str; 7] = ["m5ops", "v", "version", "no-verify", "serve", "load", "json"];
+const BOOLS: [&str; 8] = ["m5ops", "v", "version", "no-verify", "no-greeting", "serve", "load", "json"];
 
 /// An argument that no flag syntax allows.
 #[derive(Debug, PartialEq, Eq)]

@@ -93,6 +93,9 @@ pub struct Options {
     /// Do not compare replies; the report then says `verified` 0
     #[arg(long, action = ArgAction::Set, default_value = "false", value_parser = boolean)]
     pub no_verify: bool,
+    /// Make no greeting: the first call is the first warm-up or measured one
+    #[arg(long, action = ArgAction::Set, default_value = "false", value_parser = boolean)]
+    pub no_greeting: bool,
     #[command(flatten)]
     pub load: super::load::LoadFlags,
 }

@@ -1,4 +1,4 @@
-//! The calls in their order: one greeting, the warm-up, the measured ones.
+//! The calls in their order: one greeting unless none is wanted, the warm-up, the measured ones.
 
 use std::time::Duration;
 
@@ -44,6 +44,8 @@ pub struct Plan {
     pub limit: Duration,
     /// Whether replies are compared.
     pub verify: bool,
+    /// Whether a greeting goes before all other calls.
+    pub greets: bool,
 }
 
 /// Makes all calls of `plan`; stops early when further ones would only cost time.
@@ -56,7 +58,7 @@ pub async fn run(
     tally: &mut Tally,
 ) {
     let mut session = Session { plan, transport, generator, marks, log, tally };
-    let greeting = session.greet().await;
+    let greeting = if plan.greets { session.greet().await } else { String::new() };
     if plan.warmups > 0 && !session.tally.is_hopeless() {
         session.warm_up().await;
     }

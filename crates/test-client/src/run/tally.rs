@@ -10,6 +10,8 @@ use futon_model::{
 
 use crate::report::SCHEMA;
 
+use super::Plan;
+
 /// How a run ended, as an exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -36,6 +38,7 @@ pub struct Tally {
     planned: u64,
     warmups: u64,
     verify: bool,
+    greets: bool,
     calls: u64,
     greeting: Counts,
     warmup: Counts,
@@ -48,12 +51,13 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// An empty tally of a run with this many calls ahead.
-    pub const fn new(planned: u64, warmups: u64, verify: bool) -> Self {
+    /// An empty tally of a run with the calls of `plan` ahead.
+    pub const fn new(plan: &Plan) -> Self {
         Self {
-            planned,
-            warmups,
-            verify,
+            planned: plan.measured,
+            warmups: plan.warmups,
+            verify: plan.verify,
+            greets: plan.greets,
             calls: 0,
             greeting: Counts { right: 0, failed: 0 },
             warmup: Counts { right: 0, failed: 0 },
@@ -135,9 +139,14 @@ impl Tally {
         self.greeting.failed + self.warmup.failed + self.measured.failed
     }
 
+    /// Calls that the plan has, the greeting among them.
+    fn all(&self) -> u64 {
+        u64::from(self.greets) + self.warmups + self.planned
+    }
+
     /// The verdict, if the run ends here.
     pub fn verdict(&self) -> Verdict {
-        let all = 1 + self.warmups + self.planned;
+        let all = self.all();
         match &self.first {
             Some(failure) if failure.kind == Kind::Connect => Verdict::NotConnected,
             _ if self.deadline => Verdict::Deadline,
@@ -148,7 +157,7 @@ impl Tally {
 
     /// One sentence about what failed; empty if nothing did.
     pub fn complaint(&self) -> String {
-        let all = 1 + self.warmups + self.planned;
+        let all = self.all();
         let Some(first) = &self.first else {
             return String::new();
         };
@@ -175,6 +184,7 @@ impl Tally {
             not_made: self.planned - self.measured.right - self.measured.failed,
             warmup: PhaseCount { planned: self.warmups, verified: verified(self.warmup), failed: self.warmup.failed },
             greeting: match self.greeting {
+                _ if !self.greets => Greeting::None,
                 Counts { failed: 1.., .. } => Greeting::Failed,
                 Counts { right: 0, .. } => Greeting::NotMade,
                 _ if self.verify => Greeting::Verified,

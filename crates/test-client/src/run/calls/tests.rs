@@ -61,15 +61,22 @@ fn play(
 ) -> (Vec<String>, Report, Verdict, String) {
     let function = find("fibonacci-go").unwrap();
     let (pause, limit) = (Duration::ZERO, Duration::from_secs(1));
-    let plan = Plan { function, measured, warmups, pause, limit, verify };
+    play_plan(&Plan { function, measured, warmups, pause, limit, verify, greets: true }, script)
+}
+
+fn play_plan(
+    plan: &Plan,
+    script: fn(u64, &str) -> Result<String, CallError>,
+) -> (Vec<String>, Report, Verdict, String) {
+    let function = plan.function;
     let recipe =
         Recipe { service: function.service, gen_type: GenType::Linear, input: "1".to_owned(), lower: 1, upper: 100 };
     let story = Story::default();
-    let mut tally = Tally::new(measured, warmups, verify);
+    let mut tally = Tally::new(plan);
     let log = Log::open("/dev/null", false).unwrap();
     let mut transport = Scripted(Rc::clone(&story), script, 0);
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run(
-        &plan,
+        plan,
         &mut transport,
         &mut Generator::new(recipe, 0),
         &Recorder(Rc::clone(&story)),
@@ -78,6 +85,19 @@ fn play(
     ));
     let story = story.borrow().clone();
     (story, tally.report(&function, 0), tally.verdict(), tally.complaint())
+}
+
+#[test]
+fn without_a_greeting_the_first_call_is_a_measured_one() {
+    let function = find("fibonacci-go").unwrap();
+    let (pause, limit) = (Duration::ZERO, Duration::from_secs(1));
+    let plan = Plan { function, measured: 1, warmups: 0, pause, limit, verify: true, greets: false };
+    let (story, report, verdict, _) = play_plan(&plan, right);
+    assert_eq!(story, ["measuring", "begin 100", "call 1", "end 100"]);
+    assert_eq!((report.greeting, report.verified, verdict), (futon_model::Greeting::None, 1, Verdict::Right));
+    let (_, report, verdict, complaint) = play_plan(&plan, |_, _| Err(lost()));
+    assert_eq!((report.verified, verdict), (0, Verdict::Wrong));
+    assert!(complaint.starts_with("FAIL: 1 of 1 calls failed"), "{complaint}");
 }
 
 #[test]
