@@ -109,7 +109,14 @@ driver=$!
 # Which moments and what happens at them: from the seed alone.
 awk -v seed="${SEED:-1}" -v most=$most 'BEGIN { srand(seed)
     for (i = 0; i < 10; i++) printf "%.2f %d\n", 0.2 + rand() * most, int(rand() * 5) }' >moments
+# A controller that was killed may take its node out ("Duplicate jobid"): an administrator puts it back.
+put_back() {
+    case $(sinfo --noheader --format=%T 2>/dev/null) in
+    *drain* | *down*) scontrol update NodeName="$host" State=RESUME || true ;;
+    esac
+}
 while read -r wait what; do
+    put_back
     sleep "$wait"
     case $what in
     0)
@@ -142,11 +149,8 @@ while read -r wait what; do
         ;;
     esac
 done <moments
-# A controller that was killed may take its node out ("Duplicate jobid"): an administrator puts it back.
 while kill -0 $driver 2>/dev/null; do
-    case $(sinfo --noheader --format=%T 2>/dev/null) in
-    *drain* | *down*) scontrol update NodeName="$host" State=RESUME ;;
-    esac
+    put_back
     sleep 2
 done
 wait $driver || true

@@ -202,6 +202,7 @@ impl Heard {
         self.first.get_or_insert((event.tick, event.insts));
         // A switched core restarts its counters.
         self.latest = (event.tick, self.latest.1.max(event.insts));
+        shared.watchdog.counted(event.insts, Instant::now());
         if event.kind == SimEventKind::Progress {
             return false;
         }
@@ -249,10 +250,17 @@ pub(super) fn struck_failure(strike: &Strike, last: &str) -> Failure {
             "the simulation produced no console output, event or file",
             "is the guest in an endless loop, or is the step just long? ",
         ),
+        "stall" => (
+            Code::Gem5Stalled,
+            "gem5's processors committed no instruction",
+            "its detailed cores sometimes stand still: another --sim-seed or --software-warmup leads past it; gem5's files are kept. Or ",
+        ),
         _ => (Code::RunTimedOut, "the run did not end", ""),
     };
     let why = format!("{what} within {seconds} s of host time (limit {limit}); {last}");
-    Failure::new(Outcome::TimedOut, code, why, &format!("{help}{raise}"))
+    // That is no fault of the function's.
+    let outcome = if code == Code::Gem5Stalled { Outcome::Infra } else { Outcome::TimedOut };
+    Failure::new(outcome, code, why, &format!("{help}{raise}"))
 }
 
 /// Adds a process's console to that of the run, for reports.

@@ -115,12 +115,14 @@ pub struct Watchdogs {
     pub simulated: Duration,
     /// Time without any sign of life: a console byte, an exit of the simulator, a file of the guest's.
     pub progress: Duration,
+    /// Time in which the simulated processors commit no instruction while the simulation runs.
+    pub stall: Duration,
 }
 
 impl Default for Watchdogs {
     fn default() -> Self {
         let s = Duration::from_secs;
-        Self { boot: s(900), host: s(3 * 3600), simulated: s(600), progress: s(600) }
+        Self { boot: s(900), host: s(3 * 3600), simulated: s(600), progress: s(600), stall: s(60) }
     }
 }
 

@@ -139,6 +139,8 @@ pub enum Code {
     RunTimedOut,
     /// The simulation ran without any progress.
     NoProgress,
+    /// The simulator's processors stood still: they committed no instruction.
+    Gem5Stalled,
     /// The guest tried to write outside its folder.
     ForbiddenWrite,
     /// The simulator ended for an unknown reason.

@@ -53,7 +53,7 @@ pub struct Gem5Args {
     /// Seed of token, time and entropy in the guest [default: from the plan]
     #[arg(long, value_name = "SEED")]
     pub sim_seed: Option<Seed>,
-    /// Limit that the host enforces: boot, host, progress (host time), simulated
+    /// Limit that the host enforces: boot, host, progress, stall (host time), simulated
     #[arg(long = "watchdog", value_name = "NAME=DURATION", value_parser = watchdog)]
     pub watchdogs: Vec<(String, Duration)>,
     /// Run gem5 without confinement if the host cannot confine it: it can write wherever you can
@@ -139,7 +139,7 @@ fn param(text: &str) -> Result<String, String> {
 }
 
 fn watchdog(text: &str) -> Result<(String, Duration), String> {
-    const NAMES: [&str; 4] = ["boot", "host", "simulated", "progress"];
+    const NAMES: [&str; 5] = ["boot", "host", "simulated", "progress", "stall"];
     let (name, length) = text.split_once('=').ok_or("write it as NAME=DURATION, as in boot=10m")?;
     if !NAMES.contains(&name) {
         return Err(format!("there is no watchdog {name:?}; the watchdogs are {}", NAMES.join(", ")));

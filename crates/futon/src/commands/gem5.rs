@@ -311,6 +311,7 @@ fn watchdogs(args: &Gem5Args) -> Watchdogs {
             "boot" => &mut limits.boot,
             "host" => &mut limits.host,
             "progress" => &mut limits.progress,
+            "stall" => &mut limits.stall,
             // The command line's grammar lets no other name through.
             _ => &mut limits.simulated,
         };

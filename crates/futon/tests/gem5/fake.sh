@@ -78,6 +78,12 @@ stuck)
         sleep 0.1
     done
     ;;
+stall)
+    while :; do
+        event '"event":"progress"'
+        sleep 0.1
+    done
+    ;;
 oops) echo '[    0.200000] Oops: 0002 [#1] PREEMPT SMP' >>"$console" ;;
 killed-early) kill -KILL $$ ;;
 traceback)
@@ -100,6 +106,8 @@ token=$(grep -a -m 1 "^FUTON_TOKEN='" "$readfile" | sed -n "s/^FUTON_TOKEN='\(.*
 plan=$outdir/../../../../plan.json
 image_id=$(sed -n 's/.*"config": "\(sha256:[0-9a-f]*\)".*/\1/p' "$plan" | head -n 1)
 calls=$(sed -n 's/.*"invocations": \([0-9]*\).*/\1/p' "$plan" | head -n 1)
+greeting=verified
+! grep -q '"no_greeting": true' "$plan" || greeting=none
 warmup=$(sed -n 's/.*"warmup": \([0-9]*\).*/\1/p' "$plan" | head -n 1)
 say() { echo "{\"token\":\"$token\",$1}" >>"$outdir/events.jsonl"; }
 vouch() { say "\"kind\":\"note\",\"text\":\"file $1 sha256 $(sha256sum <"$outdir/$1" | cut -c1-64)\""; }
@@ -188,7 +196,7 @@ EOF
     latencies=$(i=0 && while [ $i -lt "$calls" ]; do printf '%s1.5' "$([ $i -eq 0 ] || echo ,)" && i=$((i + 1)); done)
     cat >"$outdir/client.json" <<EOF
 {"schema":"futon.client/1","function":"f","service":"fibonacci","method":"SayHello","seed":1,"planned":$calls,"verified":$calls,
-"failed":0,"not_made":0,"warmup":{"planned":$warmup,"verified":$warmup,"failed":0},"greeting":"verified","connect_ms":1.0,
+"failed":0,"not_made":0,"warmup":{"planned":$warmup,"verified":$warmup,"failed":0},"greeting":"$greeting","connect_ms":1.0,
 "first_failure":null,"latency_ms":null,"latencies_ms":[$latencies],"histogram":[]}
 EOF
     vouch client.json

@@ -21,6 +21,7 @@ fn every_fault_has_its_verdict() {
         ("run:crash", &[], ("failed", "invoke", "step_failed"), 1, "exit status 1"),
         ("run:hang", &["--watchdog", "progress=1s"], ("timed_out", "invoke", "no_progress"), 1, "limit progress"),
         ("run:hang", &["--watchdog", "host=1s"], ("timed_out", "invoke", "run_timed_out"), 1, "limit host"),
+        ("run:stall", &["--watchdog", "stall=1s"], ("infra", "boot", "gem5_stalled"), 3, "committed no instruction"),
         ("run:no-script", &[], ("infra", "boot", "no_run_script"), 3, "could not open file"),
         ("run:malformed", &[], ("infra", "boot", "host_failed"), 3, "malformed event line"),
         // What was not kept is booted again, as those after it show.
