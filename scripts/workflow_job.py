@@ -1,4 +1,5 @@
 """A job of a workflow in a bare Debian root: its steps, and stand-ins for those of others (`uses:`)."""
+import functools
 import glob
 import hashlib
 import json
@@ -20,6 +21,13 @@ except ImportError:
 REPO = pathlib.Path(__file__).resolve().parent.parent
 WORK = pathlib.Path(os.environ.get("WORKFLOW_WORK", REPO / "target/workflow"))
 STEP_KEYS = {"name", "id", "if", "uses", "with", "run", "shell", "env", "working-directory"}
+
+
+@functools.cache
+def commit():
+    """The commit that is checked out here when it is first asked for."""
+    command = ["git", "-C", str(REPO), "rev-parse", "HEAD"]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
 class Job:
@@ -166,6 +174,8 @@ class Job:
         """The commit that is checked out here, whatever `repository` and `ref` say: this repository is what is tested."""
         target = self.real(self.workspace / given.get("path", "."))
         subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(REPO), str(target)], check=True)
+        # All jobs of a workflow have one commit, whatever is committed meanwhile.
+        subprocess.run(["git", "-C", str(target), "reset", "--quiet", "--hard", commit()], check=True)
         self.own(target)
         return True
 
