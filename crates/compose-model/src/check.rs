@@ -18,6 +18,16 @@ pub enum Conflict {
         /// The other.
         second: String,
     },
+    /// A name that the engine takes for no container (moby, `RestrictedNamePattern`).
+    #[error(
+        "service {service}: the engine allows no container name {name:?}: two characters at least, a letter or a digit, then also _ . -"
+    )]
+    NoContainerName {
+        /// The service.
+        service: String,
+        /// The name.
+        name: String,
+    },
     /// One port of the host for two containers.
     #[error("{} the port {port}/{}", both(first, second), protocol.word())]
     PublishedPort {
@@ -54,10 +64,18 @@ impl Conflict {
     pub fn place(&self) -> (&str, &str) {
         match self {
             Self::ContainerName { second, .. } => (second, "container_name"),
+            Self::NoContainerName { service, .. } => (service, "container_name"),
             Self::PublishedPort { second, .. } => (second, "ports"),
             Self::NoPort { service, .. } => (service, "ports"),
         }
     }
+}
+
+/// Whether the engine takes a name for a container's. It looks at it without a leading slash.
+fn is_container_name(name: &str) -> bool {
+    let name = name.strip_prefix('/').unwrap_or(name);
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    name.len() > 1 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(fits)
 }
 
 impl Project {
@@ -69,6 +87,9 @@ impl Project {
         for &name in services {
             let Some(service) = self.services.get(name) else { continue };
             let container = service.container(&self.name, name);
+            if !is_container_name(&container) {
+                return Some(Conflict::NoContainerName { service: name.into(), name: container });
+            }
             if let Some((_, first)) = names.iter().find(|(other, _)| *other == container) {
                 return Some(Conflict::ContainerName { name: container, first: (*first).into(), second: name.into() });
             }
@@ -166,6 +187,13 @@ mod tests {
             conflict(&json!({"a": {"container_name": "function"}, "b": {"container_name": "function"}})).unwrap(),
             "services a and b both have the container name function"
         );
+        for name in ["f", "../esc", "-x", "a b", "é1", "", "/", "/f"] {
+            let said = conflict(&json!({"a": {"container_name": name}}));
+            assert!(said.is_some_and(|said| said.contains("no container name")), "{name:?}");
+        }
+        for name in ["fn", "0a", "a_.-", "/ab"] {
+            assert_eq!(conflict(&json!({"a": {"container_name": name}})), None, "{name:?}");
+        }
         // The name that Compose gives is one as well.
         assert!(conflict(&json!({"a": {"container_name": "p-b-1"}, "b": {}})).is_some());
     }
