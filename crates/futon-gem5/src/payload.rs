@@ -31,10 +31,9 @@ const TOOLS: [&str; 2] = ["futon-guest", "test-client"];
 
 /// Lines for `run.env` that only a simulated guest needs.
 pub(super) fn environment(settings: &Gem5Settings, seed: &Seed) -> String {
-    let measured = settings.stage.is_some() || settings.has_region_of_interest();
     let checkpoint = settings.stage.is_some() || settings.has_region_of_interest() && !settings.cold;
     // Nothing is measured after the calls: a container's stop, at a million instructions a second, would take longer than they.
-    let stop = if measured { "FUTON_STOP=--freeze\n" } else { "" };
+    let stop = if settings.has_region_of_interest() { "FUTON_STOP=--freeze\n" } else { "" };
     // An engine is told in the guest which processor is the function's; a bundle says it itself.
     let cpus = if settings.root_image.is_some() && settings.cpus > 1 { "FUTON_CPUS=1\n" } else { "" };
     format!(
@@ -207,6 +206,9 @@ mod tests {
         let seed: Seed = "7".parse().unwrap();
         let freezes = |core| environment(&testing::settings(core), &seed).contains("FUTON_STOP=--freeze\n");
         assert!(freezes(CoreModel::O3) && freezes(CoreModel::Timing) && !freezes(CoreModel::Atomic));
+        // Nor where nothing is measured after a stage.
+        let staged = Gem5Settings { stage: Some("QEMU 7.2".into()), ..testing::settings(CoreModel::Atomic) };
+        assert!(!environment(&staged, &seed).contains("FUTON_STOP"));
     }
 
     #[test]

@@ -33,11 +33,12 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
     let gem5 = args.test.machine.gem5.clone();
     let states = states(&gem5)?;
     let only_cold = states == [CoreState::Cold];
-    if only_cold && (gem5.software_warmup.is_some() || args.test.client.invocations.is_some_and(|calls| calls != 1)) {
+    let invocations = args.test.client.invocations;
+    let warms_up = gem5.software_warmup.is_some() || args.test.machine.explicit.contains("uarch_warmup");
+    if only_cold && (warms_up || invocations.is_some_and(|calls| calls != 1)) {
         return Err(Error::usage("--state cold: a run has one call, and none goes before it")
-            .hint("leave -n and --software-warmup out"));
+            .hint("leave -n and the warm-ups out"));
     }
-    let given = (gem5.clone(), args.test.client.invocations);
     let out = run_folder(args.test.output.out.as_deref(), "futon measure")?;
     let warmup = gem5.software_warmup.unwrap_or(WARMUP);
     let begun = Instant::now();
@@ -52,7 +53,7 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
                 _ => out.join(folder).join(word(state).to_string()),
             });
             args.test.machine.gem5.software_warmup = Some(warmup + run % WARMUPS);
-            take_state(&mut args.test, &given, state);
+            take_state(&mut args.test, &gem5, invocations, state);
             // Of the states only the cold one shapes the checkpoint: else the second one starts from that of the first.
             let same = place > 0 && (*state == CoreState::Cold) == (states[place - 1] == CoreState::Cold);
             let goal = if !same || args.test.machine.cold { Goal::Test } else { Goal::Evaluate };
@@ -101,12 +102,12 @@ fn word(state: &CoreState) -> State {
 }
 
 /// The flags of one of several states.
-fn take_state(test: &mut TestArgs, (gem5, invocations): &(Gem5Args, Option<u64>), state: &CoreState) {
+fn take_state(test: &mut TestArgs, gem5: &Gem5Args, invocations: Option<u64>, state: &CoreState) {
     let now = &mut test.machine.gem5;
     now.state = vec![word(state)];
     now.flush = gem5.flush.clone().filter(|_| matches!(state, CoreState::Lukewarm(_)));
     now.uarch_warmup = gem5.uarch_warmup;
-    test.client.invocations = *invocations;
+    test.client.invocations = invocations;
     if *state == CoreState::Cold {
         (now.software_warmup, now.uarch_warmup, test.client.invocations) = (Some(0), 0, Some(1));
     }
