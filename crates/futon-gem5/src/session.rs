@@ -239,27 +239,29 @@ pub(super) fn struck_failure(strike: &Strike, last: &str) -> Failure {
     let seconds = strike.length.as_secs();
     let limit = strike.limit;
     let raise = format!("raise the limit with --watchdog {limit}=DURATION");
-    let (code, what, help) = match limit {
+    let (outcome, code, what, help) = match limit {
         "boot" => (
+            Outcome::TimedOut,
             Code::NoBoot,
             "the guest did not come up",
             "wrong root device, missing driver, no serial console, not futon's guest? ",
         ),
         "progress" => (
+            Outcome::TimedOut,
             Code::NoProgress,
             "the simulation produced no console output, event or file",
             "is the guest in an endless loop, or is the step just long? ",
         ),
+        // No fault of the function's.
         "stall" => (
+            Outcome::Infra,
             Code::Gem5Stalled,
             "gem5's processors committed no instruction",
             "its detailed cores sometimes stand still: another --sim-seed or --software-warmup leads past it; gem5's files are kept. Or ",
         ),
-        _ => (Code::RunTimedOut, "the run did not end", ""),
+        _ => (Outcome::TimedOut, Code::RunTimedOut, "the run did not end", ""),
     };
     let why = format!("{what} within {seconds} s of host time (limit {limit}); {last}");
-    // That is no fault of the function's.
-    let outcome = if code == Code::Gem5Stalled { Outcome::Infra } else { Outcome::TimedOut };
     Failure::new(outcome, code, why, &format!("{help}{raise}"))
 }
 

@@ -1,5 +1,5 @@
-//! In which state a measured call finds function and core: warm, cold, or with some of the core's structures emptied. `gem5/futon_gem5/flush.py` has the same
-//! rules; here they are known before anything is started.
+//! In which state a measured call finds function and core: warm, cold, or with some of the core's structures emptied.
+//! `gem5/futon_gem5/flush.py` has the same rules; here they are known before anything is started.
 
 use std::collections::BTreeSet;
 use std::fmt;

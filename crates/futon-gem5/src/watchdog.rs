@@ -73,7 +73,7 @@ impl Watchdog {
         let host = of(self.begin, "host", self.limits.host);
         let progress = of(self.last_sign, "progress", self.limits.progress);
         let boot = self.boot_since.map(|since| of(since, "boot", self.limits.boot));
-        // Idle processors commit nothing, either, but so much simulated time passes then that another limit strikes. KVM's count nothing at all.
+        // Idle processors commit nothing, either, but so much simulated time passes then that another limit strikes. KVM's count nothing.
         let stands = self.counted.filter(|counted| counted.again >= AGAIN && counted.insts > 0);
         let stall = stands.map(|counted| of(counted.since, "stall", self.limits.stall));
         [Some(host), Some(progress), boot, stall].into_iter().flatten().min_by_key(|s| s.at).unwrap_or(host)

@@ -18,9 +18,6 @@ use crate::{
 /// The point at which the container has stopped.
 const STOPPED: i32 = 6;
 
-/// Exit status of a step that its limit ended.
-const TIMED_OUT: u8 = 124;
-
 /// What is left to do.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Close {
@@ -97,7 +94,7 @@ fn one(name: &str, limit: Duration, verb: Verb, end: &mut End, log: &RunLog) -> 
     if code != 0 && end.status == 0 {
         end.status = i32::from(code);
         end.why = Some(match code {
-            TIMED_OUT => format!("step {name}: time limit of {} struck", humantime::format_duration(limit)),
+            step::TIMED_OUT => format!("step {name}: time limit of {} struck", humantime::format_duration(limit)),
             _ => format!("step {name}: exit status {code}"),
         });
     }
@@ -126,15 +123,6 @@ mod tests {
 
     use super::*;
 
-    /// A guest that has neither a container nor anybody to report to.
-    fn log(name: &str) -> RunLog {
-        let folder = std::env::temp_dir().join(format!("futon-close-{}-{name}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("no-events"), "").unwrap();
-        RunLog::at(folder.join("results.log"))
-    }
-
     fn close(words: &str) -> Close {
         match Cli::parse_from(words.split(' ')).verb {
             Verb::Close(close) => close,
@@ -154,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_first_step_that_fails_decides() {
-        let log = log("first");
+        let log = RunLog::alone("close");
         let mut end = close("futon-guest close").end;
         // There is no such container, nor an engine.
         let gone = || stop("nobody", false, true);

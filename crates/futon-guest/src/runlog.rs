@@ -33,6 +33,16 @@ impl RunLog {
         Self { path }
     }
 
+    /// A log in a folder of its own, where nobody is to report to.
+    #[cfg(test)]
+    pub(crate) fn alone(name: &str) -> Self {
+        let folder = env::temp_dir().join(format!("futon-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("no-events"), "").unwrap();
+        Self::at(folder.join("results.log"))
+    }
+
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.path

@@ -37,7 +37,7 @@ const GRACE: Duration = Duration::from_secs(3);
 const SLACK: Duration = Duration::from_secs(10);
 
 /// Exit status when the limit struck, as `timeout` has it.
-const TIMED_OUT: u8 = 124;
+pub(crate) const TIMED_OUT: u8 = 124;
 /// Exit status when the command could not be started, as shells have it.
 const NOT_STARTED: u8 = 127;
 
@@ -202,17 +202,10 @@ fn start_own(verb: Cli, output: File, errors: File) -> io::Result<Pid> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
 
     fn log(name: &str) -> RunLog {
-        let folder: PathBuf = std::env::temp_dir().join(format!("futon-step-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        std::fs::create_dir_all(&folder).unwrap();
-        // Nobody to report to.
-        std::fs::write(folder.join("no-events"), "").unwrap();
-        RunLog::at(folder.join("results.log"))
+        RunLog::alone(&format!("step-{name}"))
     }
 
     fn text(log: &RunLog) -> String {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futon_common::{Context, Error, Result};
-use tempfile::TempDir;
+use tempfile::{TempDir, TempPath};
 
 use super::format::{Blob, Form, Job};
 use super::{BLOBS, IMAGES, JOB, JOB_SUFFIX};
@@ -87,8 +87,8 @@ impl JobWriter {
             return Ok(None);
         }
         let failed = || format!("cannot write into {}", self.blobs.display());
-        let folder = tempfile::Builder::new().prefix(".new-").tempdir_in(&self.blobs).context(failed)?;
-        Ok(Some(Place { path: folder.path().join("blob"), target, _folder: folder }))
+        let file = tempfile::Builder::new().prefix(".new-").tempfile_in(&self.blobs).context(failed)?;
+        Ok(Some(Place { path: file.into_temp_path(), target }))
     }
 
     /// Puts the job where it belongs, whole or not at all. Returns its size, bytes.
@@ -131,9 +131,8 @@ impl JobWriter {
 /// Where a blob is written. Others see it only when it is whole.
 #[derive(Debug)]
 pub struct Place {
-    path: PathBuf,
+    path: TempPath,
     target: PathBuf,
-    _folder: TempDir,
 }
 
 impl Place {
@@ -150,7 +149,7 @@ impl Place {
     pub fn keep(self) -> Result<()> {
         let failed = || format!("cannot write {}", self.target.display());
         futon_common::readable(&self.path).context(failed)?;
-        fs::rename(&self.path, &self.target).context(failed)
+        self.path.persist(&self.target).context(failed)
     }
 }
 

@@ -54,11 +54,15 @@ fn layers(good: &Side, bad: &Side, reference: &ImageReference) -> Option<String>
     ))
 }
 
+/// Whether a resource is a list for people, which nothing runs.
+pub fn is_list(name: &str) -> bool {
+    [PACKAGES, LEAN_PACKAGES].contains(&name)
+}
+
 /// Packages of the base that are other ones, or in other versions.
 fn packages(good: &Side, bad: &Side) -> Vec<String> {
     let of = |side: &Side| -> Packages {
-        let mut lists =
-            side.job.job.resources.iter().filter(|(name, _)| [PACKAGES, LEAN_PACKAGES].contains(&name.as_str()));
+        let mut lists = side.job.job.resources.iter().filter(|(name, _)| is_list(name));
         let text = lists.find_map(|(name, blob)| {
             let file = tempfile::NamedTempFile::new().ok()?;
             side.job.extract(name, blob, file.path()).ok()?;

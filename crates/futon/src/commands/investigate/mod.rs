@@ -17,7 +17,7 @@ use report_diff::{Blame, Findings, Tally};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use self::changes::changes;
+use self::changes::{changes, is_list};
 use self::side::{Side, last_good};
 use super::job::{Bench, Wanted, find_or_make};
 use super::rerun::run_args;
@@ -121,11 +121,7 @@ impl Base {
     /// Whether two bases run alike: lists for people do not count.
     fn runs_as(&self, other: &Self) -> bool {
         let digests = |base: &Self| -> BTreeMap<String, String> {
-            let all = base
-                .resources
-                .iter()
-                .chain(&base.given)
-                .filter(|(name, _)| ![PACKAGES, LEAN_PACKAGES].contains(&name.as_str()));
+            let all = base.resources.iter().chain(&base.given).filter(|(name, _)| !is_list(name));
             all.map(|(name, blob)| (name.clone(), blob.digest.clone())).collect()
         };
         digests(self) == digests(other)

@@ -147,8 +147,7 @@ impl Page {
         self.title("inputs that changed");
         for change in inputs {
             let of = if change.all { String::new() } else { format!(" ({})", change.functions.join(", ")) };
-            let value = |value: &Option<String>| value.as_deref().map_or_else(|| "none".to_owned(), short);
-            self.push(2, "", &format!("{}: {} → {}{of}", change.name, value(&change.a), value(&change.b)));
+            self.push(2, "", &(changed(&change.name, &change.a, &change.b) + &of));
         }
     }
 
@@ -157,9 +156,8 @@ impl Page {
             return;
         }
         self.title(&format!("packages of the base that changed: {}", packages.len()));
-        let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "none".to_owned());
         for change in packages {
-            self.push(2, "", &format!("{}: {} → {}", change.name, version(&change.a), version(&change.b)));
+            self.push(2, "", &changed(&change.name, &change.a, &change.b));
         }
     }
 }
@@ -206,6 +204,12 @@ fn number(value: f64) -> String {
 
 fn chance(p: f64) -> String {
     if p < 0.001 { format!("{p:.4}") } else { format!("{p:.3}") }
+}
+
+/// What something was and is.
+fn changed(name: &str, a: &Option<String>, b: &Option<String>) -> String {
+    let value = |value: &Option<String>| value.as_deref().map_or_else(|| "none".to_owned(), short);
+    format!("{name}: {} → {}", value(a), value(b))
 }
 
 /// A digest by its first digits.
