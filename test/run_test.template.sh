@@ -116,7 +116,7 @@ fi
 name=${IMAGE##*/}
 name=${name%%[:@]*}
 IMAGES=$IMAGE SERVICE='' REQUESTS='' COMPOSE_WHY='' CONTAINER=function ADDRESS=127.0.0.1 PORT=50000
-FIND='' PUBLISHED='' COMPANIONS='' HANDOVER='' PROBE='' REPORT=client.json
+FIND='' TURNS='' PUBLISHED='' COMPANIONS='' HANDOVER='' PROBE='' REPORT=client.json
 FUTON_CPUS='' FUTON_ROI_CHECKPOINT='' FUTON_TIME='' FUTON_SIM_SEED='' FUTON_STOP=''
 CLIENT_ARGS="-function-name $name -url 127.0.0.1 -port $PORT -n 20"
 LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s LIMIT_STOP=60s
@@ -188,6 +188,13 @@ if [ $status -eq 0 ]; then
     # Quoted by the host for this eval.
     eval "set -- $CLIENT_ARGS"
     [ -z "$FIND" ] || set -- "$@" -url "$ADDRESS" -port "$PORT"
+    # Further functions that are called in turn. The client reports one whose address is missing.
+    beside=''
+    for other in $TURNS; do
+        found=$(futon-guest find "${other%:*}" container "${other##*:}" 2>>"$FUTON_LOG") || continue
+        beside=$beside${beside:+,}${found% *}:${found#* }
+    done
+    [ -z "$beside" ] || set -- "$@" -beside "$beside"
     # The client's report matters most when a call went wrong.
     step invoke "$LIMIT_INVOKE" --mark-begin 10 --mark 11 --mark 4 --put "$REPORT" -- test-client "$@" -report "$REPORT"
 fi

@@ -90,6 +90,7 @@ pub(crate) fn grpc(call: &Call, schema: &Schema, template: &mut Template) -> Res
         deadline_ms: call.deadline.map_or(0, |length| u64::try_from(length.as_millis()).unwrap_or(u64::MAX)),
         cancel_after: call.cancel_after.unwrap_or_default(),
         name: format!("{}/{}", method.parent_service().full_name(), method.name()),
+        at: 0,
     })
 }
 

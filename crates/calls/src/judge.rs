@@ -77,6 +77,9 @@ impl Sheet {
     /// Judges what came back. More replies than calls are not looked at.
     #[must_use]
     pub fn judge(&self, replies: &ReplyList) -> Judged {
+        if !self.turns.is_empty() {
+            return self.judge_turns(replies);
+        }
         let mut judge = Judge::new(self);
         let warmup = judge.all(&self.warmup, &replies.warmup, &replies.replies);
         let measured = judge.all(&self.sequence, &replies.sequence, &replies.replies);

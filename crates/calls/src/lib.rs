@@ -30,6 +30,7 @@ mod sheet;
 mod status;
 mod template;
 pub mod text;
+mod turns;
 pub mod wire;
 
 pub use around::log_regex;
@@ -44,3 +45,4 @@ pub use load::{Counted, LoadReplies};
 pub use schema::Schema;
 pub use sheet::{Options, Sheet};
 pub use status::Code;
+pub use turns::Member;

@@ -19,6 +19,7 @@ use crate::http;
 use crate::rules::Compiled;
 use crate::schema::Schema;
 use crate::template::{Template, Values};
+use crate::turns::Member;
 use crate::wire::{self, CallList};
 
 const NO_SCHEMA: &str =
@@ -58,6 +59,8 @@ pub struct Sheet {
     pub(crate) sequence: Vec<u32>,
     pub(crate) snapshots: BTreeMap<String, Value>,
     pub(crate) accept: bool,
+    /// Functions that are called in turn; then the sheet has no calls of its own.
+    pub(crate) turns: Vec<Member>,
 }
 
 /// A sheet as a file has it.
@@ -72,6 +75,9 @@ struct Kept {
     sequence: Vec<u32>,
     snapshots: BTreeMap<String, Value>,
     accept: bool,
+    /// Names and sheets of the functions that are called in turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    turns: Vec<(String, String)>,
 }
 
 /// Refuses a call that is to be cancelled before its first reply: the server may have answered by then, or may not.
@@ -124,6 +130,7 @@ impl Sheet {
             sequence,
             snapshots: BTreeMap::new(),
             accept: options.accept,
+            turns: Vec::new(),
         };
         let unseen = reflected && options.schema.is_none();
         for at_call in 0..sheet.declaration.calls.len() {
@@ -226,6 +233,9 @@ impl Sheet {
     /// # Errors
     /// A placeholder's value does not fit, a file is gone.
     pub fn encode(&self) -> Result<CallList, CallsError> {
+        if !self.turns.is_empty() {
+            return self.encode_turns();
+        }
         let mut list = CallList::default();
         let mut same: BTreeMap<u32, u32> = BTreeMap::new();
         let mut place = |list: &mut CallList, at: u32, n: usize| -> Result<u32, Complaint> {
@@ -257,7 +267,8 @@ impl Sheet {
     /// Measured calls and warm-up calls.
     #[must_use]
     pub fn planned(&self) -> (u64, u64) {
-        (self.sequence.len() as u64, self.warmup.len() as u64)
+        let turns = self.turns.iter().map(|member| member.sheet.planned());
+        turns.fold((self.sequence.len() as u64, self.warmup.len() as u64), |all, own| (all.0 + own.0, all.1 + own.1))
     }
 
     /// The seed of random values.
@@ -280,6 +291,10 @@ impl Sheet {
     /// What is called, for people: `geo.Geo/Nearby`, or the first and how many others.
     #[must_use]
     pub fn title(&self) -> String {
+        if !self.turns.is_empty() {
+            let names: Vec<&str> = self.turns.iter().map(|member| member.function.as_str()).collect();
+            return format!("{} in turn", names.join(", "));
+        }
         let mut names: Vec<String> = Vec::new();
         for call in &self.declaration.calls {
             let name = self.declaration.name_of(call);
@@ -352,6 +367,7 @@ impl Sheet {
             sequence: self.sequence.clone(),
             snapshots: self.snapshots.clone(),
             accept: self.accept,
+            turns: self.turns.iter().map(|member| (member.function.clone(), member.sheet.to_text())).collect(),
         };
         serde_json::to_string(&kept).unwrap_or_default()
     }
@@ -359,7 +375,7 @@ impl Sheet {
     /// What two sheets share that send the same calls and judge them alike, wherever their files are.
     #[must_use]
     pub fn identity(&self) -> String {
-        Self { folder: PathBuf::new(), accept: false, ..self.clone() }.to_text()
+        Self { folder: PathBuf::new(), accept: false, turns: self.members_anywhere(), ..self.clone() }.to_text()
     }
 
     /// A sheet from a file's text.
@@ -376,6 +392,8 @@ impl Sheet {
         if kept.warmup.iter().chain(&kept.sequence).any(|at| *at as usize >= known) {
             return Err("a call in it is missing".to_owned());
         }
+        let member = |(function, text): (String, String)| Ok(Member { function, sheet: Self::from_text(&text)? });
+        let turns: Result<Vec<Member>, String> = kept.turns.into_iter().map(member).collect();
         Ok(Self {
             declaration: kept.declaration,
             schema: Schema::from_bytes(&descriptors)?,
@@ -385,6 +403,7 @@ impl Sheet {
             sequence: kept.sequence,
             snapshots: kept.snapshots,
             accept: kept.accept,
+            turns: turns?,
         })
     }
 }

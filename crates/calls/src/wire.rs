@@ -55,6 +55,9 @@ pub struct Call {
     /// For people: `geo.Geo/Nearby`.
     #[prost(string, tag = "8")]
     pub name: String,
+    /// Which of several functions it is for: 0 is the client's own address, the next ones are those of its list.
+    #[prost(uint32, tag = "9")]
+    pub at: u32,
 }
 
 /// All calls of a run.

@@ -12,6 +12,7 @@ mod proof;
 mod relay;
 mod select;
 mod target;
+mod turns;
 
 pub use compose::{Compose, Declared, FunctionHints, Service, calls_error};
 pub use handover::{Entry, GUEST_FOLDER, Handover, Origin};
@@ -19,3 +20,4 @@ pub use list::parse_list;
 pub use select::{ClientDefaults, Selection, client_name, select};
 pub use target::tcp_port;
 pub use target::{Target, Way};
+pub use turns::{name_in_turn, select_in_turn};

@@ -59,6 +59,8 @@ pub struct Selection {
     pub relay: bool,
     /// Defaults used and other remarks, for the report.
     pub remarks: Vec<String>,
+    /// The functions that are called in turn, each as it is selected alone, this one first; empty where it is the only one.
+    pub turns: Vec<Selection>,
 }
 
 impl Selection {
@@ -154,6 +156,7 @@ fn of_service(compose: &Compose, name: &str) -> Result<Selection> {
         powers,
         relay,
         remarks,
+        turns: Vec::new(),
     })
 }
 

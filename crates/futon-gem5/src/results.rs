@@ -36,7 +36,7 @@ pub(super) fn results(run: &Run, outcomes: &Outcomes, results: &Path) -> Simulat
         params_hash: hash(&params, &s.system),
         params,
         seed: run.seed.to_string(),
-        software_warmup: run.plan.client.as_ref().map_or(0, |c| c.warmup),
+        software_warmup: run.plan.client.as_ref().map_or(0, |c| c.warmup) / members(run).len() as u64,
         uarch_warmup: s.uarch_warmup,
         state: s.has_region_of_interest().then(|| s.state.to_string()),
         not_in_state: 0,
@@ -76,27 +76,67 @@ struct Written {
 }
 
 fn write(run: &Run, finished: &Finished, report: &SimulationReport, results: &Path) -> Result<Written> {
-    let (labels, not_in_state) = labels(&finished.events, run.settings.uarch_warmup, &run.settings.state);
+    let members = members(run);
+    let (labels, not_in_state) =
+        labels(&finished.events, run.settings.uarch_warmup, &run.settings.state, members.len());
     let stats = finished.outdir.join("stats.txt");
-    if labels.is_empty() || !stats.is_file() {
+    if labels.iter().all(Vec::is_empty) || !stats.is_file() {
         return Ok(Written { not_in_state, ..Written::default() });
     }
     let layout = layout(finished);
-    let context = RowContext {
+    let verified = verified(run);
+    let mut all = Vec::new();
+    let mut converged = Some(true);
+    for (at, (member, labels)) in members.iter().zip(&labels).enumerate() {
+        let own = verified.iter().skip(at).step_by(members.len()).copied();
+        let own = own.skip(usize::try_from(run.settings.uarch_warmup).unwrap_or(usize::MAX)).collect();
+        let context = context(run, report, results, member, own);
+        let file = File::open(&stats).context(|| format!("cannot read {}", stats.display()))?;
+        let (rows, _) = rows(file, &layout, labels, &context).context(|| format!("cannot read {}", stats.display()))?;
+        let own = rows.last().and_then(|r| r.get("converged")).and_then(|c| c.parse::<bool>().ok());
+        converged = converged.zip(own).map(|(all, own)| all && own);
+        all.extend(rows);
+    }
+    let target = results.join(ROWS);
+    let out = File::create(&target).context(|| format!("cannot write {}", target.display()))?;
+    write_rows(std::io::BufWriter::new(out), &all).context(|| format!("cannot write {}", target.display()))?;
+    Ok(Written { rows: all.len(), converged, not_in_state })
+}
+
+/// A function that was called: the only one, or one of those that took turns.
+struct Called {
+    name: String,
+    image: Option<futon_model::ImageReference>,
+}
+
+/// The functions that were called, in the order of their turns.
+fn members(run: &Run) -> Vec<Called> {
+    let turns = run.plan.client.as_ref().map_or(&[][..], |client| &client.turns);
+    if turns.is_empty() {
+        let image = run.plan.images.first().map(|image| image.reference.clone());
+        return vec![Called { name: run.plan.function.clone(), image }];
+    }
+    turns.iter().map(|turn| Called { name: turn.service.clone(), image: Some(turn.image.clone()) }).collect()
+}
+
+/// What all rows of a function have in common.
+fn context(
+    run: &Run,
+    report: &SimulationReport,
+    results: &Path,
+    member: &Called,
+    verified: Vec<Option<bool>>,
+) -> RowContext {
+    let image = run.plan.images.iter().find(|image| Some(&image.reference) == member.image.as_ref());
+    RowContext {
         run_id: results
             .parent()
             .and_then(Path::parent)
             .and_then(Path::file_name)
             .map_or_else(String::new, |n| n.to_string_lossy().into_owned()),
-        function: run.plan.function.clone(),
-        image_digest: run
-            .plan
-            .images
-            .first()
-            .and_then(|i| i.manifest.as_ref())
-            .map(ToString::to_string)
-            .unwrap_or_default(),
-        language: language(&run.plan.function),
+        function: member.name.clone(),
+        image_digest: image.and_then(|i| i.manifest.as_ref()).map(ToString::to_string).unwrap_or_default(),
+        language: language(&member.name),
         system: report.system.clone(),
         params_hash: report.params_hash.clone(),
         gem5_version: report.gem5.clone(),
@@ -105,27 +145,23 @@ fn write(run: &Run, finished: &Finished, report: &SimulationReport, results: &Pa
         uarch_warmup: report.uarch_warmup,
         seed: report.seed.clone(),
         state: report.state.clone().unwrap_or_default(),
-        verified: verified(run, run.settings.uarch_warmup),
-    };
-    let file = File::open(&stats).context(|| format!("cannot read {}", stats.display()))?;
-    let (rows, _) = rows(file, &layout, &labels, &context).context(|| format!("cannot read {}", stats.display()))?;
-    let target = results.join(ROWS);
-    let out = File::create(&target).context(|| format!("cannot write {}", target.display()))?;
-    write_rows(std::io::BufWriter::new(out), &rows).context(|| format!("cannot write {}", target.display()))?;
-    let converged = rows.last().and_then(|r| r.get("converged")).and_then(|c| c.parse().ok());
-    Ok(Written { rows: rows.len(), converged, not_in_state })
+        verified,
+    }
 }
 
 fn outcomes_key(report: &SimulationReport) -> Option<String> {
     report.function_checkpoint.clone().or_else(|| report.parked_checkpoint.clone())
 }
 
-/// Work items 100, 101, … are the client's calls; the first ones only warm the core up. Of the others those count that were found in the
-/// state asked for; the second figure says how many were not.
-fn labels(events: &[SimEvent], uarch_warmup: u64, state: &CoreState) -> (Vec<DumpLabel>, u64) {
+/// Work items 100, 101, … are the client's calls, which go to so many functions in turn; the first ones to each only warm the core up. Of the
+/// others those count that were found in the state asked for, in a list for each function; the second figure says how many were not.
+fn labels(events: &[SimEvent], uarch_warmup: u64, state: &CoreState, functions: usize) -> (Vec<Vec<DumpLabel>>, u64) {
     const FIRST: u64 = 100;
+    let turns = functions as u64;
     let mut flushed: Option<(u64, &[String])> = None;
-    let (mut labels, mut not_in_state) = (Vec::new(), 0);
+    let (mut labels, mut not_in_state) = (vec![Vec::new(); functions], 0);
+    // The item that ended last: a call that takes its turn comes right after the one before it.
+    let mut ended = None;
     for event in events {
         match &event.kind {
             // What was flushed for an item is of no use to the next.
@@ -134,9 +170,12 @@ fn labels(events: &[SimEvent], uarch_warmup: u64, state: &CoreState) -> (Vec<Dum
             SimEventKind::Workend { id, dump, core } => {
                 let own = flushed.take().filter(|(of, _)| of == id).map(|(_, names)| names);
                 let call = id.checked_sub(FIRST);
-                match call.and_then(|call| Some((call, call.checked_sub(uarch_warmup)?))) {
-                    Some((call, invocation)) if state.is_met_by(own, call) => {
-                        labels.push(DumpLabel { dump: *dump, invocation, core: *core });
+                let in_turn = turns == 1 || ended == id.checked_sub(1);
+                ended = Some(*id);
+                match call.and_then(|call| Some((call, (call / turns).checked_sub(uarch_warmup)?))) {
+                    Some((call, invocation)) if in_turn && state.is_met_by(own, call) => {
+                        let member = usize::try_from(call % turns).unwrap_or_default();
+                        labels[member].push(DumpLabel { dump: *dump, invocation, core: *core });
                     }
                     Some(_) => not_in_state += 1,
                     None => {}
@@ -185,8 +224,8 @@ fn language(function: &str) -> Option<String> {
     ["go", "python", "nodejs", "java", "rust"].contains(&last).then(|| last.to_owned())
 }
 
-/// Which measured replies were verified, by the client's own report.
-fn verified(run: &Run, uarch_warmup: u64) -> Vec<Option<bool>> {
+/// Which replies on the measured core were verified, by the client's own report.
+fn verified(run: &Run) -> Vec<Option<bool>> {
     let read = |name: &str| fs::read(run.uploads.join(name)).ok();
     let report: Option<ClientReport> = match &run.sheet {
         Some(sheet) => read(REPLIES)
@@ -194,8 +233,7 @@ fn verified(run: &Run, uarch_warmup: u64) -> Vec<Option<bool>> {
             .map(|replies| client_report(sheet, &replies)),
         None => read("client.json").and_then(|text| serde_json::from_slice(&text).ok()),
     };
-    let skip = usize::try_from(uarch_warmup).unwrap_or(usize::MAX);
-    report.map_or_else(Vec::new, |r| r.latencies_ms.iter().skip(skip).map(|l| Some(l.is_some())).collect())
+    report.map_or_else(Vec::new, |r| r.latencies_ms.iter().map(|l| Some(l.is_some())).collect())
 }
 
 #[cfg(test)]
@@ -218,8 +256,20 @@ mod tests {
 
     fn found(kinds: Vec<SimEventKind>, state: &CoreState) -> (Vec<u64>, u64) {
         let events: Vec<SimEvent> = kinds.into_iter().map(|kind| SimEvent { kind, tick: 0, insts: 0 }).collect();
-        let (labels, dropped) = labels(&events, 1, state);
-        (labels.iter().map(|label| label.invocation).collect(), dropped)
+        let (labels, dropped) = labels(&events, 1, state, 1);
+        (labels[0].iter().map(|label| label.invocation).collect(), dropped)
+    }
+
+    #[test]
+    fn each_function_has_its_turns_and_a_call_out_of_turn_is_dropped() {
+        let state = CoreState::Interleaved(vec!["a".into(), "b".into()]);
+        // The first call to each is discarded. Of the item 106 nothing is known, so 107 does not follow a call of the other function.
+        let items = [100, 101, 102, 103, 104, 105, 107, 108];
+        let kinds = items.into_iter().zip(0..).map(|(id, dump)| end(id, dump));
+        let events: Vec<SimEvent> = kinds.map(|kind| SimEvent { kind, tick: 0, insts: 0 }).collect();
+        let (labels, dropped) = labels(&events, 1, &state, 2);
+        let of = |member: usize| labels[member].iter().map(|l| (l.invocation, l.dump)).collect::<Vec<_>>();
+        assert_eq!((of(0), of(1), dropped), (vec![(0, 2), (1, 4), (3, 7)], vec![(0, 3), (1, 5)], 1));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! In which state a measured call finds function and core: warm, cold, or with some of the core's structures emptied.
+//! In which state a measured call finds function and core: warm, cold, after calls of other functions, or with some of the core's structures
+//! emptied.
 //! `gem5/futon_gem5/flush.py` has the same rules; here they are known before anything is started.
 
 use std::collections::BTreeSet;
@@ -55,6 +56,8 @@ pub enum CoreState {
     Warm,
     /// With these structures emptied; none is the control, for which gem5 only drains.
     Lukewarm(Vec<&'static str>),
+    /// As the calls before have left it, which went to these functions in turn.
+    Interleaved(Vec<String>),
     /// A process that no call has reached yet, on a core whose structures are empty: only its first call finds that.
     Cold,
 }
@@ -113,7 +116,7 @@ impl CoreState {
     #[must_use]
     pub fn argument(&self) -> Option<String> {
         match self {
-            Self::Warm | Self::Cold => None,
+            Self::Warm | Self::Cold | Self::Interleaved(_) => None,
             Self::Lukewarm(names) if names.is_empty() => Some("none".into()),
             Self::Lukewarm(names) => Some(names.join(",")),
         }
@@ -122,7 +125,7 @@ impl CoreState {
     /// Whether a call before which these structures were emptied was found in this state; `call` is its number among all calls.
     pub(super) fn is_met_by(&self, flushed: Option<&[String]>, call: u64) -> bool {
         match (self, flushed) {
-            (Self::Warm, flushed) => flushed.is_none(),
+            (Self::Warm | Self::Interleaved(_), flushed) => flushed.is_none(),
             (Self::Cold, flushed) => flushed.is_none() && call == 0,
             (Self::Lukewarm(_), None) => false,
             (Self::Lukewarm(names), Some(flushed)) => {
@@ -137,6 +140,7 @@ impl fmt::Display for CoreState {
         match self {
             Self::Warm => f.write_str("warm"),
             Self::Cold => f.write_str("cold"),
+            Self::Interleaved(names) => write!(f, "interleaved:{}", names.join("+")),
             Self::Lukewarm(names) if names.is_empty() => f.write_str("lukewarm:none"),
             Self::Lukewarm(names) => write!(f, "lukewarm:{}", names.join("+")),
         }

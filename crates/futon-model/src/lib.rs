@@ -52,7 +52,7 @@ pub use load::{
 };
 pub use plan::{
     Accelerator, Base, CheckLevel, ClientPlan, Companion, ExpectedFailure, FindPort, LogCheck, MachineKind,
-    MachinePlan, Network, Plan, PlannedStep, ScriptKind, steps,
+    MachinePlan, Network, Plan, PlannedStep, ScriptKind, TurnPlan, steps,
 };
 pub use probe::Probe;
 pub use processor::Amd64Level;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Code, GenType, Limits, LoadPlan, PlannedImage, Probe};
+use crate::{Code, GenType, ImageReference, Limits, LoadPlan, PlannedImage, Probe};
 
 /// Names of the steps.
 pub mod steps {
@@ -134,6 +134,25 @@ pub struct ClientPlan {
     /// How calls are sent where it is a load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<LoadPlan>,
+    /// The functions that are called in turn, in that order; the client's own function is the first. Empty where it is the only one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub turns: Vec<TurnPlan>,
+}
+
+/// One of several functions that are called in turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnPlan {
+    /// Its compose service.
+    pub service: String,
+    /// Name of its container.
+    pub container: String,
+    /// Name of its image.
+    pub image: ImageReference,
+    /// Address in the guest, if the host knows it; else the guest asks the engine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Port in its container.
+    pub port: u16,
 }
 
 /// A regular expression on a log.

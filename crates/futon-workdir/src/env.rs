@@ -1,7 +1,7 @@
 //! `run.env`: what the run script needs to know, as assignments that any shell can read.
 
 use futon_common::{Context, Result};
-use futon_model::{ClientPlan, EngineRequests, FindPort, LISTENING, LoadPlan, MachineKind, Plan, SEEN};
+use futon_model::{ClientPlan, EngineRequests, FindPort, LISTENING, LoadPlan, MachineKind, Plan, SEEN, TurnPlan};
 
 use super::dir::HANDOVER;
 use super::witness::{CALLS, LOAD, REPLIES};
@@ -33,6 +33,7 @@ pub(super) fn run_env(
         ("ADDRESS", client.address.clone()),
         ("PORT", client.port.to_string()),
         ("FIND", client.find.map(find_words).unwrap_or_default()),
+        ("TURNS", words(turns_to_find(client))),
         ("PUBLISHED", words(plan.published.iter().map(u16::to_string))),
         ("COMPANIONS", words(plan.companions.iter().map(|c| format!("{}={}", c.service, c.container)))),
         ("HANDOVER", if handover { HANDOVER.to_owned() } else { String::new() }),
@@ -84,6 +85,12 @@ fn words(list: impl Iterator<Item = String>) -> String {
     list.collect::<Vec<_>>().join(" ")
 }
 
+/// The functions beside the client's own that are called in turn and whose addresses only the engine knows: `CONTAINER:PORT`.
+fn turns_to_find(client: &ClientPlan) -> impl Iterator<Item = String> {
+    let others = client.turns.iter().skip(1).filter(|other| other.address.is_none());
+    others.map(|other| format!("{}:{}", other.container, other.port))
+}
+
 /// The test client's arguments, quoted for `eval set --`.
 fn client_arguments(client: &ClientPlan, plan: &Plan) -> Result<String> {
     let mut words = match client.declared {
@@ -114,6 +121,12 @@ fn client_arguments(client: &ClientPlan, plan: &Plan) -> Result<String> {
         "-timeout".into(),
         format!("{}ms", plan.limits.call.as_millis()),
     ]);
+    let known = |other: &TurnPlan| Some(format!("{}:{}", other.address.as_ref()?, other.port));
+    if let Some(others) = client.turns.get(1..).filter(|others| !others.is_empty())
+        && let Some(addresses) = others.iter().map(known).collect::<Option<Vec<_>>>()
+    {
+        words.extend(["-beside".to_owned(), addresses.join(",")]);
+    }
     if let Some(load) = &client.load {
         words.extend(load_arguments(load));
     }
@@ -176,6 +189,26 @@ mod tests {
         let env = run_env(&plan, None, false).unwrap();
         assert!(env.contains("REPORT=seen.json\n") && env.contains("PROBE=listens\n"), "{env}");
         assert!(env.contains("-describe listening.json -url ") && !env.contains("-function-name"), "{env}");
+    }
+
+    #[test]
+    fn functions_that_take_turns_are_found_by_the_guest_unless_the_host_knows_them() {
+        let mut plan = plan();
+        let turn = |service: &str| TurnPlan {
+            service: service.into(),
+            container: format!("{service}-c"),
+            image: "me/f".parse().unwrap(),
+            address: None,
+            port: 50051,
+        };
+        plan.client.as_mut().unwrap().turns = ["a", "b", "c"].map(turn).to_vec();
+        let env = run_env(&plan, None, false).unwrap();
+        assert!(env.contains("TURNS='b-c:50051 c-c:50051'\n") && !env.contains("-beside"), "{env}");
+        for (at, member) in plan.client.as_mut().unwrap().turns.iter_mut().enumerate() {
+            member.address = Some(format!("172.18.0.{}", at + 2));
+        }
+        let env = run_env(&plan, None, false).unwrap();
+        assert!(env.contains("TURNS=''\n") && env.contains(" -beside '172.18.0.3:50051,172.18.0.4:50051'"), "{env}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub use declared::client_report;
 pub use dir::{Contents, DEFAULT_TEMPLATE, GuestTools, IMAGE_PLACEHOLDER, LEAN_TEMPLATE, WorkDir, exec_script};
 pub use load::load_report;
 pub use lock::{FolderLock, LOCK_FILE};
-pub use plan::{PlanRequest, foreign_plan, function_plan};
+pub use plan::{PlanRequest, container_port, foreign_plan, function_plan};
 pub use witness::{LOAD, REPLIES};
 
 #[cfg(test)]

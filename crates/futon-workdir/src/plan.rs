@@ -9,7 +9,7 @@ use futon_common::{Context, Error, Result};
 use futon_functions::{Selection, Way, client_name, tcp_port};
 use futon_model::{
     Base, ClientPlan, Companion, FindPort, ImageReference, LoadPlan, MachineKind, MachinePlan, Plan, PlannedImage,
-    PlannedStep, Probe, ScriptKind, steps,
+    PlannedStep, Probe, ScriptKind, TurnPlan, steps,
 };
 use image_store::{ImageConfig, ImageStore};
 use serde::Deserialize;
@@ -61,6 +61,9 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
     let (address, port, find) = match &selection.target.way {
         Way::Published { address, port } => (address.clone(), *port, None),
         Way::Assigned => (LOOPBACK.to_owned(), container_port, Some(FindPort::Published(container_port))),
+        Way::Container if !selection.turns.is_empty() => {
+            (LOOPBACK.to_owned(), container_port, Some(FindPort::Container(container_port)))
+        }
         Way::Container => {
             remarks.push(format!(
                 "service {} publishes no TCP port: futon calls its container's own address, port {container_port}",
@@ -104,6 +107,7 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
         no_greeting: settings.no_greeting && request.sheet.is_none(),
         describes: request.describes,
         probe: if request.describes { Probe::Listens } else { declared::probe(hints, request.sheet) },
+        turns: selection.turns.iter().map(|member| turn(selection, member, request.store)).collect::<Result<_>>()?,
     };
     // The function's first, then what it needs, each image once.
     let mut names: Vec<&ImageReference> = Vec::new();
@@ -155,6 +159,19 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
         plan.steps = steps::GUEST.iter().map(|name| PlannedStep { name: (*name).to_owned() }).collect();
     }
     Ok(plan)
+}
+
+/// One of the functions that are called in turn, as it runs beside the others.
+fn turn(whole: &Selection, member: &Selection, store: Option<&ImageStore>) -> Result<TurnPlan> {
+    let runs = whole.services().find(|service| service.name == member.service_name);
+    let runs = runs.ok_or_else(|| Error::infra(format!("{}: it does not run beside the others", member.name)))?;
+    Ok(TurnPlan {
+        service: member.service_name.clone(),
+        container: runs.container.clone(),
+        image: runs.image.clone(),
+        address: None,
+        port: container_port(member, store)?,
+    })
 }
 
 /// The time that a load takes besides its calls.
@@ -288,7 +305,10 @@ fn require_a_way_to_the_engine(image: &PlannedImage) -> Result<()> {
 }
 
 /// The function's port in its container: the one in the file, else one that the image exposes, else 50051.
-fn container_port(selection: &Selection, store: Option<&ImageStore>) -> Result<u16> {
+///
+/// # Errors
+/// When the image's configuration cannot be read.
+pub fn container_port(selection: &Selection, store: Option<&ImageStore>) -> Result<u16> {
     let default = selection.target.container_port;
     if selection.target.named {
         return Ok(default);

@@ -94,9 +94,20 @@ impl Bundle {
     /// The function's address and port, for the client.
     #[must_use]
     pub fn function_address(&self, default_port: u16) -> (Ipv4Addr, u16) {
+        let port = self.containers.get(self.function).and_then(|c| c.settings.container_port).unwrap_or(default_port);
+        (self.address_of(self.function), port)
+    }
+
+    /// The address of a container; none where no container has that name.
+    #[must_use]
+    pub fn address(&self, container: &str) -> Option<Ipv4Addr> {
+        Some(self.address_of(self.containers.iter().position(|known| known.name == container)?))
+    }
+
+    fn address_of(&self, container: usize) -> Ipv4Addr {
         let attachments = self.given().attachments;
         let of = |name: &str| self.containers.iter().position(|container| container.name == name);
-        let mut index = Some(self.function);
+        let mut index = Some(container);
         let mut address = Ipv4Addr::LOCALHOST;
         // Who joins another's network is found there.
         for _ in 0..self.containers.len() {
@@ -109,8 +120,7 @@ impl Bundle {
                 _ => break,
             }
         }
-        let port = self.containers.get(self.function).and_then(|c| c.settings.container_port).unwrap_or(default_port);
-        (address, port)
+        address
     }
 
     /// Names of images that the store lacks: there is no bundle without them.

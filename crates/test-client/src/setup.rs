@@ -146,6 +146,7 @@ fn check_load(options: &Options) -> Result<(), String> {
         ("-no-verify", options.no_verify, "every reply of a load is verified"),
         ("-m5ops", options.m5ops, "a simulator measures single calls"),
         ("-serve", options.serve, "one of both"),
+        ("-beside", !options.beside.is_empty(), "a load is of one function"),
         ("-w", options.w > 0, "its warm-up is a time: -warmup 2s"),
         ("-delay", options.delay > 0, "-rate sets the calls per second"),
     ];

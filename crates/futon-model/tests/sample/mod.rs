@@ -36,6 +36,7 @@ pub(crate) fn plan() -> Plan {
             declared: None,
             no_greeting: false,
             describes: false,
+            turns: Vec::new(),
             probe: futon_model::Probe::default(),
             load: None,
         }),

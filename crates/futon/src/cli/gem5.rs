@@ -47,6 +47,14 @@ pub struct Gem5Args {
     #[arg(long, value_name = "LIST")]
     #[serde(default)]
     pub flush: Option<FlushList>,
+    /// Functions that are called in turn, each in a container of its own, as in aes-go,auth-go: one measured core serves them all
+    #[arg(long, value_name = "FUNCTION", value_delimiter = ',')]
+    #[serde(default)]
+    pub interleave: Vec<String>,
+    /// Whether the functions of --interleave are called alone all the same, for comparison (`futon measure`)
+    #[arg(skip)]
+    #[serde(default)]
+    pub alone: bool,
     /// Your own gem5 configuration script (docs/gem5.md has its contract)
     #[arg(long, value_name = "FILE")]
     pub gem5_config: Option<PathBuf>,

@@ -73,23 +73,33 @@ pub fn declare(compose: &mut Compose, given: Option<&Declared>) {
     }
 }
 
+/// What the calls of a function depend on, beside the function.
+#[derive(Debug)]
+pub struct SheetRequest<'a> {
+    /// The flags' declaration.
+    pub given: Option<&'a Declared>,
+    /// The client's flags.
+    pub client: &'a ClientArgs,
+    /// The function's settings.
+    pub config: &'a Config,
+    /// Whether a simulator counts the calls.
+    pub simulated: bool,
+    /// Whether the calls of a built-in client are wanted as declared ones.
+    pub declare_built_in: bool,
+    /// The schema that the function itself gave.
+    pub reflected: Option<Schema>,
+}
+
 /// The declared calls of a function; nothing if a built-in client drives it.
-pub fn sheet(
-    compose: &Compose,
-    selection: &Selection,
-    given: Option<&Declared>,
-    client: &ClientArgs,
-    config: &Config,
-    simulated: bool,
-    reflected: Option<Schema>,
-) -> Result<Option<Sheet>> {
+pub fn sheet(compose: &Compose, selection: &Selection, request: SheetRequest<'_>) -> Result<Option<Sheet>> {
+    let SheetRequest { given, client, config, simulated, declare_built_in, reflected } = request;
     let declaration = &selection.service.hints;
     if declaration.calls.is_empty() && given.is_none() || client.client.is_some() {
         if client.calls.accept {
             return Err(Error::usage(format!("--accept: {} declares no calls", selection.name)));
         }
         // The host judges a load's replies, also those of built-in clients.
-        return client.load.is_some().then(|| built_in(selection, client, config)).transpose();
+        return declare_built_in.then(|| built_in(selection, client, config)).transpose();
     }
     for (flag, is_given) in [
         ("--method", client.method.is_some()),
@@ -139,7 +149,14 @@ fn built_in(selection: &Selection, client: &ClientArgs, config: &Config) -> Resu
     };
     oracle::check_input(&function, input).map_err(Error::usage)?;
     let (declaration, schema) = oracle::declared(&function, input).map_err(|e| calls_error(&e))?;
-    let options = Options { seed: client.seed, schema: Some(schema), ..Options::default() };
+    let counted = client.load.is_none();
+    let options = Options {
+        seed: client.seed,
+        schema: Some(schema),
+        invocations: counted.then_some(config.client.invocations),
+        warmup: if counted { config.client.warmup } else { 0 },
+        ..Options::default()
+    };
     Sheet::resolve(declaration, Path::new("."), &options).map_err(|e| calls_error(&e))
 }
 

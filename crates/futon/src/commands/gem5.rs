@@ -54,6 +54,7 @@ pub fn require_gem5_for_its_flags(args: &MachineArgs) -> Result<()> {
         ("--uarch-warmup", "uarch_warmup"),
         ("--state", "state"),
         ("--flush", "flush"),
+        ("--interleave", "interleave"),
         ("--gem5-config", "gem5_config"),
         ("--sim-seed", "sim_seed"),
         ("--watchdog", "watchdogs"),
@@ -109,8 +110,16 @@ pub fn apply_client(args: &MachineArgs, client: &ClientArgs, config: &mut Config
 /// # Errors
 /// When the flags contradict each other, or the machine lacks what is to be emptied.
 pub fn states(args: &Gem5Args) -> Result<Vec<CoreState>> {
+    let in_turn = !args.interleave.is_empty() && !args.alone;
     let unsaid = [if args.flush.is_some() { State::Lukewarm } else { State::Warm }];
-    let words = if args.state.is_empty() { &unsaid[..] } else { &args.state };
+    let words = match args.state.as_slice() {
+        [] if in_turn && args.flush.is_none() => &[],
+        [] => &unsaid[..],
+        words => words,
+    };
+    if !args.interleave.is_empty() && words.iter().any(|word| *word != State::Warm) {
+        return Err(Error::usage("--interleave: only the warm state can be measured beside it").hint("--state warm"));
+    }
     if args.flush.is_some() && !words.contains(&State::Lukewarm) {
         return Err(Error::usage("--flush has no effect without the lukewarm state").hint("--state lukewarm"));
     }
@@ -123,7 +132,22 @@ pub fn states(args: &Gem5Args) -> Result<Vec<CoreState>> {
         State::Cold => Ok(CoreState::Cold),
         State::Lukewarm => CoreState::lukewarm(&list, &args.system, args.cpu),
     };
-    words.iter().map(state).collect()
+    let mut states = words.iter().map(state).collect::<Result<Vec<_>>>()?;
+    states.extend(in_turn.then(|| CoreState::Interleaved(args.interleave.clone())));
+    Ok(states)
+}
+
+/// Refuses what functions that take turns cannot have.
+fn require_measured_calls(args: &MachineArgs, config: &Config) -> Result<()> {
+    if !args.gem5.cpu.has_cycles() {
+        return Err(Error::usage("--interleave has no effect on the atomic core").hint("--cpu timing or --cpu o3"));
+    }
+    let (client, unsaid) = (&config.client, ClientConfig::default());
+    if client.gen_type != unsaid.gen_type || client.method != unsaid.method {
+        return Err(Error::usage("--interleave: functions that take turns always have the same input and method")
+            .hint("leave --gen-type and --method out; declare the calls with `x-futon` (docs/calls.md)"));
+    }
+    Ok(())
 }
 
 /// The one state of a run.
@@ -155,6 +179,9 @@ pub async fn prepare_gem5(
         return Err(Error::usage("--uarch-warmup has no effect on the atomic core").hint("--cpu timing or --cpu o3"));
     }
     let state = state(g, config)?;
+    if let CoreState::Interleaved(_) = state {
+        require_measured_calls(args, config)?;
+    }
     ui.start("asking gem5 for its version");
     let program = find_gem5(g.gem5.as_deref(), resources)?;
     let gem5 = probe_gem5(&program, resources).await;

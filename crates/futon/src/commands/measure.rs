@@ -50,12 +50,13 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
             let folder = format!("run-{number}");
             args.test.output.out = Some(match states.len() {
                 1 => out.join(folder),
-                _ => out.join(folder).join(word(state).to_string()),
+                _ => out.join(folder).join(word(state)),
             });
             args.test.machine.gem5.software_warmup = Some(warmup + run % WARMUPS);
             take_state(&mut args.test, &gem5, invocations, state);
-            // Of the states only the cold one shapes the checkpoint: else the second one starts from that of the first.
-            let same = place > 0 && (*state == CoreState::Cold) == (states[place - 1] == CoreState::Cold);
+            // Emptied structures are none of the checkpoint's affairs: then the second state starts from that of the first.
+            let emptied = |state: &CoreState| matches!(state, CoreState::Warm | CoreState::Lukewarm(_));
+            let same = place > 0 && emptied(state) && emptied(&states[place - 1]);
             let goal = if !same || args.test.machine.cold { Goal::Test } else { Goal::Evaluate };
             let (report, folder) = run_all(&args.test, goal, ui, cancel.clone()).await?;
             let code = ExitCode::of_all(report.functions.iter().map(|f| &f.verdict));
@@ -93,18 +94,30 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
 }
 
 /// The word for a state, and for its folder.
-fn word(state: &CoreState) -> State {
+fn word(state: &CoreState) -> &'static str {
     match state {
-        CoreState::Warm => State::Warm,
-        CoreState::Lukewarm(_) => State::Lukewarm,
-        CoreState::Cold => State::Cold,
+        CoreState::Warm => "warm",
+        CoreState::Lukewarm(_) => "lukewarm",
+        CoreState::Cold => "cold",
+        CoreState::Interleaved(_) => "interleaved",
+    }
+}
+
+/// The same as a flag; nothing where another flag says it.
+fn flag(state: &CoreState) -> Option<State> {
+    match state {
+        CoreState::Warm => Some(State::Warm),
+        CoreState::Lukewarm(_) => Some(State::Lukewarm),
+        CoreState::Cold => Some(State::Cold),
+        CoreState::Interleaved(_) => None,
     }
 }
 
 /// The flags of one of several states.
 fn take_state(test: &mut TestArgs, gem5: &Gem5Args, invocations: Option<u64>, state: &CoreState) {
     let now = &mut test.machine.gem5;
-    now.state = vec![word(state)];
+    now.state = flag(state).into_iter().collect();
+    now.alone = !matches!(state, CoreState::Interleaved(_));
     now.flush = gem5.flush.clone().filter(|_| matches!(state, CoreState::Lukewarm(_)));
     now.uarch_warmup = gem5.uarch_warmup;
     test.client.invocations = invocations;

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ::calls::{Schema, Sheet};
+use ::calls::{Member, Schema, Sheet};
 use futon_common::{Error, Result};
-use futon_functions::{Compose, Declared, Selection, client_name, parse_list, select};
+use futon_functions::{Compose, Declared, Selection, client_name, name_in_turn, parse_list, select, select_in_turn};
 use futon_machine::processor_level;
 use futon_model::{Base, MachineKind, Network, Plan, PlannedImage, ScriptKind};
 use futon_resources::{Digests, FUTON_GUEST, TEST_CLIENT, find_compose};
 use futon_workdir::config::Config;
-use futon_workdir::{Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanRequest, WorkDir, function_plan};
+use futon_workdir::{
+    Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanRequest, WorkDir, container_port, function_plan,
+};
 use image_store::ImageStore;
 use lean_bundle::{Bundle, BundleContainer, BundleNetwork, RefusedKey, lean_networks, lean_settings};
 
@@ -38,6 +40,10 @@ pub struct Project {
     given: Option<Declared>,
     /// Whether a simulator runs them: it counts its invocations itself.
     pub(super) simulated: bool,
+    /// Functions that are called in turn, or are to be compared with that.
+    interleave: Vec<String>,
+    /// Whether each of them is called alone.
+    alone: bool,
     /// Whether the number of virtual processors is the user's choice, not the host's.
     pub(super) vcpus_given: bool,
     /// Digests of the files that shape results.
@@ -71,6 +77,7 @@ impl Project {
         resources: &Path,
     ) -> Result<Self> {
         let given = calls::given(&client.calls)?;
+        require_nothing_else_in_turn(args, client, machine)?;
         calls::declare(&mut compose, given.as_ref());
         if args.whole {
             compose.start_all();
@@ -97,6 +104,8 @@ impl Project {
             files,
             given,
             simulated,
+            interleave: machine.gem5.interleave.clone(),
+            alone: machine.gem5.alone,
             vcpus_given,
             digests: digests(resources)?,
             selections: Mutex::default(),
@@ -124,15 +133,33 @@ impl Project {
         if let Some(selection) = known.get(name) {
             return Ok(Arc::clone(selection));
         }
-        let made = Arc::new(select(&self.compose, name)?);
+        let made = match self.in_turn() {
+            Some(whole) if whole == name => {
+                let cpus = super::machine::function_cpus(&self.config);
+                select_in_turn(&self.compose, &self.interleave, cpus.as_deref())?
+            }
+            _ => select(&self.compose, name)?,
+        };
+        let made = Arc::new(made);
         known.insert(name.to_owned(), Arc::clone(&made));
         Ok(made)
+    }
+
+    /// The name of the functions that are called in turn.
+    fn in_turn(&self) -> Option<String> {
+        (!self.interleave.is_empty() && !self.alone).then(|| name_in_turn(&self.interleave))
     }
 
     /// Names to test: those given, else those of the list file. A name that is not known, or whose client is not, must not cost the boots
     /// of those before it.
     pub fn names(&self, given: &[String], chosen: &ChosenArgs, client: &ClientArgs) -> Result<Vec<String>> {
+        if !self.interleave.is_empty() && (chosen.all || chosen.list.is_some() || !given.is_empty()) {
+            return Err(Error::usage("--interleave names the functions itself").hint("name each function only there"));
+        }
         let names = match given {
+            _ if !self.interleave.is_empty() => {
+                self.in_turn().map_or_else(|| self.interleave.clone(), |name| vec![name])
+            }
             _ if chosen.all => self.callable()?,
             [] => self.listed(chosen.list.as_deref())?,
             _ => given.to_vec(),
@@ -166,17 +193,53 @@ impl Project {
         if let Some(sheet) = known.get(&selection.name) {
             return Ok(sheet.clone());
         }
-        let reflected = self.reflected(selection);
-        let (given, config) = (self.given.as_ref(), self.config_of(&selection.name));
-        let made = calls::sheet(&self.compose, selection, given, client, config, self.simulated, reflected)?;
+        let made = match selection.turns.as_slice() {
+            [] => self.sheet_of(selection, client)?,
+            members => Some(self.sheet_in_turn(members, client)?),
+        };
         let made = made.map(Arc::new);
         known.insert(selection.name.clone(), made.clone());
         Ok(made)
     }
 
+    /// The calls of one function.
+    fn sheet_of(&self, selection: &Selection, client: &ClientArgs) -> Result<Option<Sheet>> {
+        let request = calls::SheetRequest {
+            given: self.given.as_ref(),
+            client,
+            config: self.config_of(&selection.name),
+            simulated: self.simulated,
+            // What takes turns is declared, and what is compared with that has the same calls.
+            declare_built_in: client.load.is_some() || !self.interleave.is_empty(),
+            reflected: self.reflected(selection),
+        };
+        calls::sheet(&self.compose, selection, request)
+    }
+
+    /// The calls of functions that take turns.
+    fn sheet_in_turn(&self, members: &[Selection], client: &ClientArgs) -> Result<Sheet> {
+        let mut turns = Vec::new();
+        for member in members {
+            let function = member.name.clone();
+            if self.must_ask(member, client)? {
+                return Err(Error::usage(format!("--interleave: {function} has not been asked for its schema yet"))
+                    .hint(format!("futon describe {function}")));
+            }
+            let sheet = self.sheet_of(member, client)?;
+            let sheet = sheet.ok_or_else(|| Error::infra(format!("{function}: it has no calls")))?;
+            turns.push(Member { function, sheet });
+        }
+        Sheet::in_turn(turns).map_err(|e| Error::usage(format!("--interleave: {e}")))
+    }
+
     /// Whether the function itself must give its calls' schema, and has not yet. A stored schema is used.
     pub fn must_ask(&self, selection: &Selection, client: &ClientArgs) -> Result<bool> {
-        if client.client.is_some() || selection.relay || !selection.service.hints.wants_reflection() {
+        // Of functions that take turns each is asked by itself.
+        if client.client.is_some()
+            || selection.relay
+            || !selection.turns.is_empty()
+            || !selection.service.hints.wants_reflection()
+        {
             return Ok(false);
         }
         if self.reflected(selection).is_some() {
@@ -282,8 +345,12 @@ impl Project {
         };
         if let (Some(bundle), Some(client)) = (&bundle, &mut plan.client) {
             // There is no engine to publish the port: the client connects to the container itself.
-            let (address, port) = bundle.function_address(selection.target.container_port);
+            let own_port = container_port(selection, store.map(Arc::as_ref))?;
+            let (address, port) = bundle.function_address(own_port);
             (client.address, client.port, client.find) = (address.to_string(), port, None);
+            for member in &mut client.turns {
+                member.address = bundle.address(&member.container).map(|address| address.to_string());
+            }
             for container in &bundle.containers {
                 for key in &container.settings.unknown {
                     plan.remarks
@@ -332,6 +399,7 @@ impl Project {
             (found, "FIND", "has a port that only the engine knows"),
             (declared, "REPORT", "declares its calls"),
             (probed, "PROBE", "declares when it is ready"),
+            (!selection.turns.is_empty(), "TURNS", "is called in turn with others"),
         ] {
             if needed && !text.contains(name) {
                 let (file, function) = (path.display(), &plan.function);
@@ -410,6 +478,25 @@ impl Project {
             load: None,
             describes: false,
         }
+    }
+}
+
+/// Refuses what is said of one function where several take turns.
+fn require_nothing_else_in_turn(args: &ProjectArgs, client: &ClientArgs, machine: &MachineArgs) -> Result<()> {
+    if machine.gem5.interleave.is_empty() {
+        return Ok(());
+    }
+    let given = [
+        ("--client", client.client.is_some()),
+        ("--call", client.calls.call.is_some()),
+        ("--calls", client.calls.calls.is_some()),
+        ("--accept", client.calls.accept),
+        ("--whole", args.whole),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => Err(Error::usage(format!("{flag} is for one function, and --interleave names several"))
+            .hint("declare the calls in the compose file, with `x-futon` (docs/calls.md)")),
+        None => Ok(()),
     }
 }
 

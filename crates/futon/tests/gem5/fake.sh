@@ -1,6 +1,7 @@
 #!/bin/sh
 # Plays gem5 for tests: the event lines, files and last words of real runs, without a simulation.
 # FAKE_GEM5 says what goes wrong, as SCENARIO or PHASE:SCENARIO. FAKE_TEMPLATE is the checkpoint that it writes as a template.
+# FAKE_REPLIES is a folder with the replies to declared calls, one file FUNCTION.bin each.
 set -u
 
 outdir='' script='' kernel='' readfile='' checkpoint='' restore='' cpu=atomic flush='' discarded=0
@@ -199,7 +200,13 @@ EOF
 "failed":0,"not_made":0,"warmup":{"planned":$warmup,"verified":$warmup,"failed":0},"greeting":"$greeting","connect_ms":1.0,
 "first_failure":null,"latency_ms":null,"latencies_ms":[$latencies],"histogram":[]}
 EOF
-    vouch client.json
+    if grep -q '"declared": "' "$plan"; then
+        function=$(sed -n 's/.*"function": "\(.*\)",/\1/p' "$plan" | head -n 1)
+        cp "$FAKE_REPLIES/$function.bin" "$outdir/replies.bin"
+        vouch replies.bin
+    else
+        vouch client.json
+    fi
     done_ invoke 0
 fi
 for step in log stop; do

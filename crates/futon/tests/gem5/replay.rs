@@ -1,9 +1,12 @@
 //! Recorded runs through the whole program: phases, checkpoints, verdict, rows, charts.
 
+use std::fs;
+
+use calls::wire::{Header, Made, Reply, ReplyList};
 use serde_json::Value;
 
 use crate::common::text;
-use crate::support::{Simulated, verdict};
+use crate::support::{Simulated, verdict, why};
 
 fn phases(report: &Value) -> Vec<&str> {
     let phases = report["functions"][0]["simulation"]["phases"].as_array().unwrap();
@@ -165,6 +168,107 @@ fn a_cold_call_is_the_first_of_its_process() {
         let words = [&["measure", "aes-go", "--state", "cold"][..], &more].concat();
         let output = simulated.command("pass", &words).output().unwrap();
         assert!(output.status.code() == Some(2) && text(&output).contains("a run has one call"), "{}", text(&output));
+    }
+}
+
+/// Replies to so many calls of each of these functions in turn, as a file for the stand-in; the last one is wrong where that is wanted.
+fn replies_in_turn(names: &[&str], calls: usize, warmups: usize, wrong: bool) -> Vec<u8> {
+    let header = |name: &str, value: &str| Header { name: name.into(), value: value.into() };
+    let reply = |name: &&str| {
+        let input = if name.starts_with("fibonacci") { "1" } else { "A unique message" };
+        let expected = calls::oracle::expected(&calls::oracle::find(name).unwrap(), input).describe();
+        let text = expected.replace("…", "");
+        let mut message = vec![0x0a, u8::try_from(text.len()).unwrap()];
+        message.extend(text.bytes());
+        Reply {
+            status: 200,
+            headers: vec![header("content-type", "application/grpc")],
+            messages: vec![message],
+            trailers: vec![header("grpc-status", "0")],
+            ..Reply::default()
+        }
+    };
+    let mut replies: Vec<Reply> = names.iter().map(reply).collect();
+    replies.push(Reply { messages: vec![vec![0x0a, 1, b'x']], ..replies[0].clone() });
+    let made = |count: usize| -> Vec<Made> {
+        let turns = (0..count * names.len()).map(|call| call % names.len());
+        turns.map(|turn| Made { reply: u32::try_from(turn).unwrap(), took_ns: 1000 }).collect()
+    };
+    let mut sequence = made(calls);
+    if wrong {
+        sequence.last_mut().unwrap().reply = u32::try_from(names.len()).unwrap();
+    }
+    ReplyList { replies, warmup: made(warmups), sequence, connect_ns: 1, ..ReplyList::default() }.to_bytes()
+}
+
+#[test]
+fn functions_take_turns_on_one_core_and_each_has_its_rows() {
+    let simulated = Simulated::new();
+    let folder = simulated.project.path("replies");
+    fs::create_dir(&folder).unwrap();
+    let play = |name: &str, bytes: Vec<u8>| fs::write(folder.join(format!("{name}.bin")), bytes).unwrap();
+    let (both, flags) =
+        (["fibonacci-go", "aes-go"], ["--cpu", "o3", "--software-warmup", "1", "--uarch-warmup", "1", "-n", "2"]);
+    let test = || {
+        let words = ["test", "--on", "gem5", "--json", "--out", "out", "--interleave", "fibonacci-go,aes-go"];
+        let output =
+            simulated.command("pass", &[&words[..], &flags].concat()).env("FAKE_REPLIES", &folder).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&output)));
+        (output.status.code(), report)
+    };
+    play("fibonacci-go+aes-go", replies_in_turn(&both, 3, 1, false));
+    let (code, report) = test();
+    assert_eq!((code, verdict(&report).0), (Some(0), "passed"), "{report:#}");
+    let function = &report["functions"][0];
+    assert_eq!((&function["name"], &function["invocations"]["planned"]), (&"fibonacci-go+aes-go".into(), &6.into()));
+    assert_eq!((&function["simulation"]["software_warmup"], &function["simulation"]["rows"]), (&1.into(), &4.into()));
+    let table = simulated.read("out/invocations.csv");
+    let state = ",interleaved:fibonacci-go+aes-go";
+    for name in both {
+        let own: Vec<&str> = table.lines().filter(|line| line.split(',').nth(1) == Some(name)).collect();
+        assert!(
+            own.len() == 2 && own.iter().all(|row| row.contains(",true,interleaved") && row.ends_with(state)),
+            "{table}"
+        );
+    }
+    // The wrong reply is named with its function; it is the last call.
+    play("fibonacci-go+aes-go", replies_in_turn(&both, 3, 1, true));
+    let (code, report) = test();
+    assert_eq!((code, verdict(&report).2), (Some(1), "wrong_reply"), "{report:#}");
+    assert!(why(&report).contains("aes-go: "), "{}", why(&report));
+
+    // Beside each function alone, by the same calls.
+    play("fibonacci-go+aes-go", replies_in_turn(&both, 3, 1, false));
+    play("fibonacci-go", replies_in_turn(&both[..1], 3, 1, false));
+    play("aes-go", replies_in_turn(&both[1..], 3, 1, false));
+    let words = ["measure", "--runs", "2", "--out", "m", "--interleave", "fibonacci-go,aes-go", "--state", "warm"];
+    let measure = |warmup: &str| {
+        let words = [&words[..], &flags]
+            .concat()
+            .into_iter()
+            .map(|word| if word == "1" { warmup } else { word })
+            .collect::<Vec<_>>();
+        simulated.command("pass", &words).env("FAKE_REPLIES", &folder).output().unwrap()
+    };
+    let output = measure("1");
+    let said = text(&output);
+    // Each run has one warm-up call more than the one before it, and the replies at hand are for the first.
+    assert!(said.contains("run 2 did not pass"), "{said}");
+    let csv = simulated.read("m/run-1/warm/invocations.csv") + &simulated.read("m/run-1/interleaved/invocations.csv");
+    let count = |end: &str| csv.lines().filter(|line| line.ends_with(end)).count();
+    assert_eq!((count(",warm"), count(state)), (4, 4), "{csv}");
+
+    for (words, why) in [
+        (&["test", "--on", "gem5", "--interleave", "fibonacci-go,aes-go"][..], "atomic core"),
+        (&["test", "--on", "gem5", "--cpu", "o3", "--interleave", "fibonacci-go"], "one function alone"),
+        (&["measure", "fibonacci-go", "--interleave", "fibonacci-go,aes-go"], "names the functions itself"),
+        (&["measure", "--interleave", "fibonacci-go,aes-go", "--state", "lukewarm"], "only the warm state"),
+        (&["measure", "--interleave", "fibonacci-go,aes-go", "--client", "aes-go"], "--client is for one function"),
+        (&["test", "--interleave", "fibonacci-go,aes-go"], "--interleave has no effect on this machine"),
+    ] {
+        let words: Vec<&str> = words.iter().copied().chain(["--out", "refused"]).collect();
+        let output = simulated.command("pass", &words).output().unwrap();
+        assert!(output.status.code() == Some(2) && text(&output).contains(why), "{words:?}: {}", text(&output));
     }
 }
 

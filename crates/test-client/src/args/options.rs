@@ -87,6 +87,9 @@ pub struct Options {
     /// Make the calls of this file, which futon wrote, and no others; -report then takes what they brought, for futon to judge
     #[arg(long, value_name = "FILE", requires = "report")]
     pub calls: Option<PathBuf>,
+    /// Addresses of further functions that -calls also calls, with commas between them: 172.18.0.3:50051
+    #[arg(long, value_name = "ADDRESSES", requires = "calls", value_delimiter = ',')]
+    pub beside: Vec<std::net::SocketAddr>,
     /// Ask the gRPC servers of this file, which futon-guest wrote, what they offer; -report then takes what they say
     #[arg(long, value_name = "FILE", requires = "report", conflicts_with = "calls")]
     pub describe: Option<PathBuf>,

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     path::Path,
     time::{Duration, Instant},
 };
@@ -40,16 +41,12 @@ pub async fn drive(setup: &Setup, calls: &Path, replies: &Path) -> Verdict {
             return Verdict::Wrong;
         }
     };
-    let mut link = Link::new(setup.address, secure);
-    let first = list.warmup.iter().chain(&list.sequence).next().and_then(|at| list.calls.get(*at as usize));
-    let protocol = first.map_or(Protocol::Grpc, Call::protocol);
-    log.info(format!("Connect to  {}:{}", setup.options.url, setup.options.port));
     let start = Instant::now();
-    let mut verdict = match link.connect(protocol, setup.options.connect_timeout).await {
-        Ok(()) => {
+    let mut verdict = match connect(setup, &list, secure).await {
+        Ok(mut links) => {
             kept.connected(start.elapsed());
             log.info("Connection established.\n");
-            all(setup, &list, &mut link, &marks, &mut kept).await
+            all(setup, &list, &mut links, &marks, &mut kept).await
         }
         Err(why) => {
             log.error(format!("Fail to init client: {why}\n"));
@@ -64,14 +61,40 @@ pub async fn drive(setup: &Setup, calls: &Path, replies: &Path) -> Verdict {
     verdict
 }
 
-async fn all(setup: &Setup, list: &CallList, link: &mut Link, marks: &impl Marks, kept: &mut Replies) -> Verdict {
+/// A connection to each function that is called, in the order of [`Call::at`].
+async fn connect(setup: &Setup, list: &CallList, secure: Option<Secure>) -> Result<Vec<Link>, String> {
+    let addresses: Vec<SocketAddr> =
+        std::iter::once(setup.address).chain(setup.options.beside.iter().copied()).collect();
+    let made = || list.warmup.iter().chain(&list.sequence).filter_map(|place| list.calls.get(*place as usize));
+    if let Some(call) = made().find(|call| call.at as usize >= addresses.len()) {
+        return Err(format!(
+            "{}: its function's address is not among the {} of -url and -beside",
+            call.name,
+            addresses.len()
+        ));
+    }
+    let mut links = Vec::new();
+    for (at, address) in (0_u32..).zip(addresses) {
+        let first = made().find(|call| call.at == at);
+        let mut link = Link::new(address, secure.clone());
+        match at {
+            0 => setup.log.info(format!("Connect to  {}:{}", setup.options.url, setup.options.port)),
+            _ => setup.log.info(format!("Connect to  {address}")),
+        }
+        link.connect(first.map_or(Protocol::Grpc, Call::protocol), setup.options.connect_timeout).await?;
+        links.push(link);
+    }
+    Ok(links)
+}
+
+async fn all(setup: &Setup, list: &CallList, links: &mut [Link], marks: &impl Marks, kept: &mut Replies) -> Verdict {
     let log = &setup.log;
     let limit = setup.options.timeout;
     if !list.warmup.is_empty() {
         log.info(format!("Invoke functions {} times for warming", list.warmup.len()));
         marks.point(WARMUP_BEGINS);
         for at in &list.warmup {
-            let (reply, took) = one(link, &list.calls[*at as usize], limit).await;
+            let (reply, took) = one(links, &list.calls[*at as usize], limit).await;
             let hopeless = hopeless(&reply);
             kept.add(false, reply, took);
             if let Some(verdict) = hopeless {
@@ -87,7 +110,7 @@ async fn all(setup: &Setup, list: &CallList, link: &mut Link, marks: &impl Marks
         let call = &list.calls[*at as usize];
         // Marks stand right around the call.
         marks.begin(item);
-        let (reply, took) = one(link, call, limit).await;
+        let (reply, took) = one(links, call, limit).await;
         marks.end(item);
         let hopeless = hopeless(&reply);
         kept.add(true, reply, took);
@@ -100,7 +123,8 @@ async fn all(setup: &Setup, list: &CallList, link: &mut Link, marks: &impl Marks
     Verdict::Right
 }
 
-async fn one(link: &mut Link, call: &Call, limit: Duration) -> (Reply, Duration) {
+async fn one(links: &mut [Link], call: &Call, limit: Duration) -> (Reply, Duration) {
+    let link = &mut links[call.at as usize];
     let start = Instant::now();
     let reply = match call.protocol() {
         Protocol::Grpc => grpc::call(link, call, limit).await,

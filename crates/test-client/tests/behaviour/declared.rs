@@ -55,6 +55,46 @@ fn right_replies_are_right_and_equal_ones_come_back_once() {
 }
 
 #[test]
+fn functions_take_turns_each_at_its_own_address() {
+    let first = Server::start(|_, _, _| Deed::Reply("first".into()));
+    let second = Server::start(|_, _, _| Deed::Reply("second".into()));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("f.proto"), SCHEMA).unwrap();
+    let member = |function: &str| {
+        let text = format!(
+            "schema: {{proto: [f.proto]}}\ncalls: [{{call: fibonacci.Greeter/SayHello, expect: {{text: {function}}}}}]\n"
+        );
+        let declaration = Declaration::parse(&text, &Source::default()).unwrap();
+        let options = Options { invocations: Some(2), warmup: 1, ..Options::default() };
+        calls::Member {
+            function: function.into(),
+            sheet: Sheet::resolve(declaration, folder.path(), &options).unwrap(),
+        }
+    };
+    let sheet = Sheet::in_turn(vec![member("first"), member("second")]).unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("calls.bin"), sheet.encode().unwrap().to_bytes()).unwrap();
+    let run = |flags: &[String]| {
+        let mut client = command("-connect-timeout 2s -timeout 1s");
+        client.args(["-port", &first.port.to_string(), "-calls"]).arg(path("calls.bin"));
+        let output = client.arg("-report").arg(path("replies.bin")).args(flags).output().unwrap();
+        let replies = ReplyList::from_bytes(&std::fs::read(path("replies.bin")).unwrap()).unwrap();
+        (sheet.judge(&replies), replies.not_connected, output.status.code())
+    };
+    let (judged, _, code) = run(&["-beside".into(), format!("127.0.0.1:{}", second.port)]);
+    assert_eq!((why(&judged), judged.warmup.len(), code), (vec!["right".to_owned(); 4], 2, Some(0)));
+    assert_eq!((first.calls(), second.calls()), (3, 3));
+    // An address that is missing is no call to another function.
+    let (judged, why, code) = run(&[]);
+    assert_eq!((judged.measured.len(), code), (0, Some(3)));
+    assert!(
+        why.starts_with("fibonacci.Greeter/SayHello") || why.contains("second: fibonacci.Greeter/SayHello"),
+        "{why}"
+    );
+    assert_eq!((first.calls(), second.calls()), (3, 3));
+}
+
+#[test]
 fn a_wrong_reply_and_a_status_are_the_hosts_to_judge() {
     let server = Server::start(|_, call, _| match call {
         1 | 2 => Deed::Reply("right".into()),
