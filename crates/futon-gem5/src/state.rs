@@ -122,6 +122,12 @@ impl CoreState {
         }
     }
 
+    /// What is emptied, as a flag has it; nothing in other states.
+    #[must_use]
+    pub fn flush_list(&self) -> Option<FlushList> {
+        self.argument().map(FlushList)
+    }
+
     /// Whether a call before which these structures were emptied was found in this state; `call` is its number among all calls.
     pub(super) fn is_met_by(&self, flushed: Option<&[String]>, call: u64) -> bool {
         match (self, flushed) {

@@ -7,15 +7,16 @@ use futon_common::Result;
 
 use super::rows::{Row, comparable};
 
-const WIDTH: f64 = 760.0;
-const HEIGHT: f64 = 340.0;
-const LEFT: f64 = 76.0;
-const RIGHT: f64 = 20.0;
+pub(super) const WIDTH: f64 = 760.0;
+pub(super) const HEIGHT: f64 = 340.0;
+pub(super) const LEFT: f64 = 76.0;
+pub(super) const RIGHT: f64 = 20.0;
 const TOP: f64 = 16.0;
-const BOTTOM: f64 = 48.0;
+/// From the axis to the lower edge.
+pub(super) const BASE: f64 = 48.0;
 
 /// Colours that stay apart for the colour-blind (Okabe and Ito, 2008), without the yellow, which is lost on white.
-const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"];
+pub(super) const COLOURS: [&str; 7] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000"];
 
 /// A drawn chart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,18 +35,28 @@ pub struct Chart {
 /// When the rows come from different core models.
 pub fn charts_page(rows: &[Row]) -> Result<String> {
     comparable(rows)?;
-    let mut page = String::from(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>futon: invocations</title>\n<style>\n\
-         body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 50rem; padding: 0 1rem; color: #222; background: #fff }\n\
-         h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin-top: 2rem } p { color: #555 } svg { width: 100%; height: auto }\n\
-         svg text { font: 12px system-ui, sans-serif; fill: #444 }\n</style>\n<h1>Simulated invocations</h1>\n",
-    );
+    let mut page = head("Simulated invocations");
     let _ = writeln!(page, "<p>{}</p>", escape(&describe(rows)));
     for chart in [cpi_chart(rows), instructions_chart(rows)] {
         let _ = writeln!(page, "<h2>{}</h2>\n<p>{}</p>\n{}", escape(&chart.title), escape(&chart.note), chart.svg);
     }
     page.push_str("</html>\n");
     Ok(page)
+}
+
+/// The head of a page, and its heading.
+pub(super) fn head(title: &str) -> String {
+    let title = escape(title);
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
+         <title>{title}</title>\n<style>\n\
+         body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 50rem; padding: 0 1rem; color: #222; background: #fff }}\n\
+         h1 {{ font-size: 1.4rem }} h2 {{ font-size: 1.2rem; margin-top: 2.5rem }} h3 {{ font-size: 1rem; margin-top: 2rem }}\n\
+         p {{ color: #555 }} svg {{ width: 100%; height: auto }} svg text {{ font: 12px system-ui, sans-serif; fill: #444 }}\n\
+         .wide {{ overflow-x: auto }} table {{ border-collapse: collapse; font-size: 13px }}\n\
+         th, td {{ text-align: left; padding: .2rem .9rem .2rem 0; border-bottom: 1px solid #ddd; white-space: nowrap }}\n</style>\n\
+         <h1>{title}</h1>\n"
+    )
 }
 
 fn describe(rows: &[Row]) -> String {
@@ -99,14 +110,15 @@ fn cpi_chart(rows: &[Row]) -> Chart {
     let last = all().map(|p| p.0).fold(1.0, f64::max);
     let ticks = ticks(top);
     let axis = Axis { most: ticks.last().copied().unwrap_or(1.0) };
-    let mut svg = frame(&ticks, &axis, "cycles per instruction", series.len());
+    let more = if series.len() > 1 { 22.0 } else { 0.0 };
+    let mut svg = frame(&ticks, &axis, "cycles per instruction", more);
     let x = |invocation: f64| LEFT + (WIDTH - LEFT - RIGHT) * (invocation + 0.5) / (last + 1.0);
     for i in labelled(last) {
         let _ = writeln!(
             svg,
             "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
             x(i),
-            HEIGHT - BOTTOM + 18.0,
+            HEIGHT - BASE + 18.0,
             i + 1.0
         );
     }
@@ -137,7 +149,7 @@ fn cpi_chart(rows: &[Row]) -> Chart {
     }
     let names: Vec<(&str, &str)> =
         series.iter().zip(COLOURS.iter().cycle()).map(|((name, _), colour)| (name.as_str(), *colour)).collect();
-    legend(&mut svg, &names);
+    legend(&mut svg, &names, HEIGHT + 10.0);
     svg.push_str("</svg>");
     let note = "Active cycles of the function's core only, without discarded warm-up invocations.".into();
     Chart { title, note, svg }
@@ -159,7 +171,7 @@ fn instructions_chart(rows: &[Row]) -> Chart {
     }
     let ticks = ticks(bars.iter().map(|b| b.3).fold(0.0, f64::max));
     let axis = Axis { most: ticks.last().copied().unwrap_or(1.0) };
-    let mut svg = frame(&ticks, &axis, "million instructions per invocation", 0);
+    let mut svg = frame(&ticks, &axis, "million instructions per invocation", 0.0);
     let count = f64::from(u32::try_from(bars.len()).unwrap_or(1));
     let slot = (WIDTH - LEFT - RIGHT) / count;
     let thick = (slot * 0.6).min(90.0);
@@ -188,7 +200,7 @@ fn instructions_chart(rows: &[Row]) -> Chart {
         let _ = writeln!(
             svg,
             "<text x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-            HEIGHT - BOTTOM + 18.0,
+            HEIGHT - BASE + 18.0,
             escape(name)
         );
         middle += slot;
@@ -198,19 +210,22 @@ fn instructions_chart(rows: &[Row]) -> Chart {
     Chart { title, note, svg }
 }
 
-struct Axis {
-    most: f64,
+/// The upright axis.
+pub(super) struct Axis {
+    /// Its highest value.
+    pub(super) most: f64,
 }
 
 impl Axis {
-    fn y(&self, value: f64) -> f64 {
+    /// Where a value lies.
+    pub(super) fn y(&self, value: f64) -> f64 {
         let share = if self.most > 0.0 { value / self.most } else { 0.0 };
-        (HEIGHT - BOTTOM) - (HEIGHT - BOTTOM - TOP) * share
+        (HEIGHT - BASE) - (HEIGHT - BASE - TOP) * share
     }
 }
 
 /// Round numbers from 0 to just over `most`.
-fn ticks(most: f64) -> Vec<f64> {
+pub(super) fn ticks(most: f64) -> Vec<f64> {
     if !(most.is_finite() && most > 0.0) {
         return vec![0.0, 1.0];
     }
@@ -233,10 +248,14 @@ fn labelled(last: f64) -> impl Iterator<Item = f64> {
     std::iter::successors(Some(0.0), move |i| Some(i + step)).take_while(move |i| *i <= last)
 }
 
-fn frame(ticks: &[f64], axis: &Axis, label: &str, series: usize) -> String {
-    let more = if series > 1 { 22.0 } else { 0.0 };
-    let mut svg =
-        format!("<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {}\" role=\"img\">\n", HEIGHT + more);
+/// The beginning of a drawing, with its upright axis; `more` is room below it.
+pub(super) fn frame(ticks: &[f64], axis: &Axis, label: &str, more: f64) -> String {
+    // The style also serves a drawing that leaves its page.
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {:.0}\" role=\"img\">\n\
+         <style>text {{ font: 12px system-ui, sans-serif; fill: #444 }}</style>\n",
+        HEIGHT + more
+    );
     let digits = if ticks.get(1).is_some_and(|t| *t < 0.1) {
         3
     } else if ticks.iter().all(|t| t.fract() == 0.0) {
@@ -254,7 +273,7 @@ fn frame(ticks: &[f64], axis: &Axis, label: &str, series: usize) -> String {
             y + 4.0
         );
     }
-    let middle = f64::midpoint(TOP, HEIGHT - BOTTOM);
+    let middle = f64::midpoint(TOP, HEIGHT - BASE);
     let _ = writeln!(
         svg,
         "<text transform=\"translate(18 {middle:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
@@ -263,14 +282,14 @@ fn frame(ticks: &[f64], axis: &Axis, label: &str, series: usize) -> String {
     svg
 }
 
-fn legend(svg: &mut String, names: &[(&str, &str)]) {
+/// The names of series, with their colours, at this height; a single one needs none.
+pub(super) fn legend(svg: &mut String, names: &[(&str, &str)], y: f64) {
     if names.len() < 2 {
         return;
     }
     let slot = (WIDTH - LEFT - RIGHT) / f64::from(u32::try_from(names.len()).unwrap_or(1));
     let mut x = LEFT;
     for (name, colour) in names {
-        let y = HEIGHT + 10.0;
         let _ = writeln!(
             svg,
             "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\" fill=\"{colour}\"/><text x=\"{:.1}\" y=\"{y:.1}\">{}</text>",
@@ -283,12 +302,12 @@ fn legend(svg: &mut String, names: &[(&str, &str)]) {
     }
 }
 
-fn empty() -> String {
+pub(super) fn empty() -> String {
     "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 760 40\" role=\"img\"><text x=\"8\" y=\"24\">no data</text></svg>".into()
 }
 
 /// Text for HTML and SVG: names come from compose files and must not become markup.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -43,10 +43,10 @@ pub struct Gem5Args {
     #[serde(default)]
     pub state: Vec<State>,
     /// What is emptied before each measured invocation: l1i, l1d, mmucache, l2, llc, itlb, dtlb, btb, direction, indirect; all or none
-    /// [default with lukewarm: all]
+    /// [default with lukewarm: all]. `futon measure` compares several, each with a --flush of its own
     #[arg(long, value_name = "LIST")]
     #[serde(default)]
-    pub flush: Option<FlushList>,
+    pub flush: Vec<FlushList>,
     /// Functions that are called in turn, each in a container of its own, as in aes-go,auth-go: one measured core serves them all
     #[arg(long, value_name = "FUNCTION", value_delimiter = ',')]
     #[serde(default)]

@@ -1,13 +1,16 @@
-//! Figures of `futon measure`: of each run, their means with intervals, and what differs between two states.
+//! Figures of `futon measure`: of each run, their means with intervals, and how states differ from the first one.
 
 use std::collections::BTreeMap;
 
 use futon_common::{Context, Error, Result};
-use gem5_stats::{Interval, METRICS, Row, interval, of_a_run, paired};
+use gem5_stats::{Bar, BarGroup, Bars, Interval, METRICS, Row, interval, of_a_run, paired};
 use serde_json::json;
 
 /// The metric that `--ci` looks at.
 const DECIDES: &str = "cpi";
+
+/// Longest label of a state.
+const LABEL: usize = 24;
 
 /// A metric's figures by run. Runs of the same number have the same seed, whatever their state.
 type Runs = BTreeMap<u64, f64>;
@@ -15,7 +18,7 @@ type Runs = BTreeMap<u64, f64>;
 /// Figures of all functions in all states.
 #[derive(Debug)]
 pub struct Figures {
-    /// The states, in the order in which they are measured; one, or two that are compared.
+    /// The states, in the order in which they are measured; each further one is compared with the first.
     states: Vec<String>,
     /// By function, state's place and metric.
     known: BTreeMap<String, Vec<BTreeMap<&'static str, Runs>>>,
@@ -31,14 +34,18 @@ struct Known<'a> {
     values: Vec<f64>,
 }
 
-/// What differs in one metric of a function between two states.
+/// What differs in one metric of a function between the first state and another one.
 struct Difference<'a> {
     function: &'a str,
+    /// The other state.
+    to: &'a str,
     metric: &'static str,
     unit: &'static str,
     /// The mean in the first state, over the same runs.
     before: f64,
     interval: Interval,
+    /// How often one run of each state, whatever its seed, has the order of the means the wrong way round, or none.
+    misled: f64,
 }
 
 impl Figures {
@@ -98,26 +105,44 @@ impl Figures {
         })
     }
 
-    /// The second state less the first one, of pairs with the same seed.
+    /// Each further state less the first one, of pairs with the same seed.
     fn differences(&self) -> impl Iterator<Item = Difference<'_>> {
-        self.known.iter().flat_map(|(function, states)| {
-            METRICS.iter().filter_map(move |(metric, unit)| {
-                let [first, second] = states.as_slice() else { return None };
-                let (first, second) = (first.get(metric)?, second.get(metric)?);
-                let pairs: Vec<(f64, f64)> =
-                    first.iter().filter_map(|(run, before)| Some((*before, *second.get(run)?))).collect();
-                let interval = paired(&pairs)?;
-                let before = pairs.iter().map(|(before, _)| before).sum::<f64>() / count(pairs.len());
-                Some(Difference { function, metric, unit, before, interval })
+        self.known.iter().flat_map(move |(function, states)| {
+            let others = states.iter().zip(&self.states).skip(1);
+            others.flat_map(move |(other, to)| {
+                METRICS.iter().filter_map(move |(metric, unit)| {
+                    let (first, second) = (states.first()?.get(metric)?, other.get(metric)?);
+                    let pairs: Vec<(f64, f64)> =
+                        first.iter().filter_map(|(run, before)| Some((*before, *second.get(run)?))).collect();
+                    let interval = paired(&pairs)?;
+                    let before = pairs.iter().map(|(before, _)| before).sum::<f64>() / count(pairs.len());
+                    let misled = misled(&pairs, interval.mean);
+                    Some(Difference { function, to, metric, unit, before, interval, misled })
+                })
             })
         })
+    }
+
+    /// A short name of each state, no two alike.
+    pub fn labels(&self) -> Vec<String> {
+        let alone = |name: &str| self.states.iter().filter(|other| short(other) == name).count() == 1;
+        let label = |(place, state): (usize, &String)| match short(state) {
+            name if alone(name) => name.to_owned(),
+            _ if state.chars().count() <= LABEL => state.clone(),
+            name => format!("{name}-{}", place + 1),
+        };
+        self.states.iter().enumerate().map(label).collect()
     }
 
     /// For people.
     pub fn table(&self) -> String {
         let mut text = String::new();
         for function in self.known.keys() {
-            text += &if self.states.len() == 1 { self.list(function) } else { self.comparison(function) };
+            text += &match self.states.len() {
+                1 => self.list(function),
+                2 => self.comparison(function),
+                _ => self.overview(function),
+            };
         }
         text + "an uncalibrated model: compare, do not quote"
     }
@@ -133,12 +158,39 @@ impl Figures {
         text
     }
 
+    fn mean(&self, function: &str, metric: &str, state: &str) -> Option<Interval> {
+        let mut all = self.intervals();
+        all.find(|k| k.function == function && k.metric == metric && k.state == state).map(|k| k.interval)
+    }
+
+    /// A line for each state, and how its CPI differs from that of the first.
+    fn overview(&self, function: &str) -> String {
+        let mut lines = vec![["", "cpi", "difference", "instructions", "l1i_mpki"].map(str::to_owned)];
+        let mut pairs = 0;
+        for (state, label) in self.states.iter().zip(self.labels()) {
+            let cell = |metric: &str| {
+                self.mean(function, metric, state).map_or_else(|| "-".into(), |known| plus_minus(&known, 0.0))
+            };
+            let mut all = self.differences().filter(|d| d.function == function && d.metric == DECIDES);
+            let difference = all.find(|d| d.to == state);
+            pairs = difference.as_ref().map_or(pairs, |d| d.interval.runs);
+            let said = difference.as_ref().map_or_else(String::new, difference_written);
+            lines.push([label, cell("cpi"), said, cell("instructions"), cell("l1i_mpki")]);
+        }
+        format!("{function}: {pairs} runs of each state, compared by seed with the first, 95% intervals\n")
+            + &self.long_names()
+            + &aligned(&lines)
+    }
+
+    /// What stands for what.
+    fn long_names(&self) -> String {
+        let named = self.states.iter().zip(self.labels()).filter(|(state, label)| *state != label);
+        named.map(|(state, label)| format!("  {label} is {state}\n")).collect()
+    }
+
     /// Both states side by side, and what differs.
     fn comparison(&self, function: &str) -> String {
-        let cell = |metric: &str, state: &str| {
-            let mut all = self.intervals();
-            all.find(|k| k.function == function && k.metric == metric && k.state == state).map(|k| k.interval)
-        };
+        let cell = |metric: &str, state: &str| self.mean(function, metric, state);
         let mut lines = vec![["", short(&self.states[0]), short(&self.states[1]), "difference", ""].map(str::to_owned)];
         let mut pairs = 0;
         for difference in self.differences().filter(|difference| difference.function == function) {
@@ -157,10 +209,45 @@ impl Figures {
         let mut text = format!(
             "{function}: {pairs} pairs of runs with the same seed, means and mean differences with 95% intervals\n"
         );
-        for state in self.states.iter().filter(|state| short(state) != *state) {
-            text += &format!("  {} is {state}\n", short(state));
+        text += &self.long_names();
+        text += &aligned(&lines);
+        let mut all = self.differences().filter(|d| d.function == function && d.metric == DECIDES);
+        if let Some(misled) = all.next().map(|d| d.misled).filter(|share| *share > 0.0) {
+            text += &format!("  one run of each would have misled in {:.0}% of the pairs (CPI)\n", 100.0 * misled);
         }
-        text + &aligned(&lines)
+        text
+    }
+
+    /// The bars of a metric: a group for each function, a series for each state. None where it was not measured.
+    pub fn bars(&self, metric: &str) -> Option<Bars> {
+        let unit = METRICS.iter().find(|(name, _)| *name == metric)?.1;
+        let bar = |function: &str, state: &str| {
+            self.mean(function, metric, state).map(|i| Bar { mean: i.mean, half: i.half })
+        };
+        let group = |function: &String| BarGroup {
+            name: function.clone(),
+            bars: self.states.iter().map(|state| bar(function, state)).collect(),
+        };
+        let groups: Vec<BarGroup> = self.known.keys().map(group).collect();
+        groups.iter().any(|group| group.bars.iter().any(Option::is_some)).then(|| Bars {
+            title: metric.to_owned(),
+            unit: unit.to_owned(),
+            note: "Means over runs with different seeds; the lines are 95% intervals.".into(),
+            series: self.labels(),
+            groups,
+        })
+    }
+
+    /// What differs, as a table's lines: the first one is the head.
+    pub fn difference_lines(&self) -> Vec<Vec<String>> {
+        let head = ["function", "state", "metric", "difference", "unit", "single runs that mislead"];
+        let mut lines = vec![head.map(str::to_owned).to_vec()];
+        for d in self.differences() {
+            let misled = format!("{:.0}%", 100.0 * d.misled);
+            let said = difference_written(&d);
+            lines.push(vec![d.function.into(), d.to.into(), d.metric.into(), said, d.unit.into(), misled]);
+        }
+        lines
     }
 
     /// For programs.
@@ -173,9 +260,9 @@ impl Figures {
                 "mean": k.interval.mean, "half_95": k.interval.half, "deviation": k.interval.deviation, "values": k.values })
         };
         let difference = |d: Difference<'_>| {
-            json!({ "function": d.function, "from": self.states[0], "to": self.states[1], "metric": d.metric, "unit": d.unit,
-                "pairs": d.interval.runs, "mean": d.interval.mean, "half_95": d.interval.half,
-                "deviation": d.interval.deviation, "shown": d.interval.excludes_zero() })
+            json!({ "function": d.function, "from": self.states[0], "to": d.to, "metric": d.metric, "unit": d.unit,
+                "pairs": d.interval.runs, "before": d.before, "mean": d.interval.mean, "half_95": d.interval.half,
+                "deviation": d.interval.deviation, "shown": d.interval.excludes_zero(), "misled": d.misled })
         };
         let (intervals, differences): (Vec<_>, Vec<_>) =
             (self.intervals().map(known).collect(), self.differences().map(difference).collect());
@@ -195,19 +282,27 @@ impl Figures {
         csv
     }
 
-    /// Differences as CSV, where two states were measured.
+    /// Differences as CSV, where several states were measured.
     pub fn differences_csv(&self) -> Option<String> {
-        let [from, to] = self.states.as_slice() else { return None };
-        let mut csv = "function,metric,unit,from,to,pairs,mean,half_95,deviation,shown\n".to_owned();
-        for Difference { function, metric, unit, interval: i, .. } in self.differences() {
+        let [from, _, ..] = self.states.as_slice() else { return None };
+        let mut csv = "function,metric,unit,from,to,pairs,mean,half_95,deviation,shown,misled\n".to_owned();
+        for Difference { function, metric, unit, to, interval: i, misled, .. } in self.differences() {
             let shown = i.excludes_zero();
             csv += &format!(
-                "{function},{metric},{unit},{from},{to},{},{},{},{},{shown}\n",
+                "{function},{metric},{unit},{from},{to},{},{},{},{},{shown},{misled}\n",
                 i.runs, i.mean, i.half, i.deviation
             );
         }
         Some(csv)
     }
+}
+
+/// How often one run of each state, whatever its seed, does not have the order of the means (Alameldeen and Wood, HPCA 2003: the wrong
+/// conclusion ratio).
+fn misled(pairs: &[(f64, f64)], mean: f64) -> f64 {
+    let orders = pairs.iter().flat_map(|(before, _)| pairs.iter().map(move |(_, after)| after - before));
+    let wrong = orders.filter(|difference| difference * mean <= 0.0).count();
+    count(wrong) / count(pairs.len() * pairs.len())
 }
 
 fn values(runs: &Runs) -> Vec<f64> {
@@ -310,7 +405,8 @@ mod tests {
         assert_eq!((&cpi["metric"], &cpi["pairs"], &cpi["shown"]), (&json!("cpi"), &json!(3), &json!(true)));
         assert_eq!((&cpi["from"], &cpi["to"]), (&json!("warm"), &json!("lukewarm:l1i+l1d")));
         let csv = figures.differences_csv().unwrap();
-        assert!(csv.contains("f,instructions,per call,warm,lukewarm:l1i+l1d,3,0,0,0,false\n"), "{csv}");
+        assert!(csv.contains("f,instructions,per call,warm,lukewarm:l1i+l1d,3,0,0,0,false,1\n"), "{csv}");
+        assert!(csv.contains(",true,0\n"), "each run of the second state is slower than each of the first: {csv}");
         assert!(figures.csv().contains(",warm\n") && figures.csv().contains(",lukewarm:l1i+l1d\n"));
     }
 
@@ -326,6 +422,40 @@ mod tests {
         let found = figures.differences().find(|d| d.metric == "l1i_mpki").unwrap();
         assert!(found.interval.runs == 2 && (found.interval.mean - 1.0).abs() < 1e-9, "{:?}", found.interval);
         assert!(found.interval.half < 1e-9);
+    }
+
+    #[test]
+    fn several_states_are_each_compared_with_the_first() {
+        let all = "lukewarm:l1i+l1d+llc+itlb+dtlb";
+        let mut figures = Figures::new(["warm", "lukewarm:l1i", all, "interleaved:a+b"].map(str::to_owned).to_vec());
+        for run in 1..=3_u32 {
+            for (place, (state, cycles)) in
+                [("warm", 1500), ("lukewarm:l1i", 1700), (all, 2000), ("interleaved:a+b", 1500)].iter().enumerate()
+            {
+                figures.add(u64::from(run), place, &rows(state, cycles + 10 * run, None)).unwrap();
+            }
+        }
+        assert_eq!(figures.labels(), ["warm", "lukewarm:l1i", "lukewarm-3", "interleaved"]);
+        let table = figures.table();
+        for part in [
+            "f: 3 runs of each state",
+            "lukewarm-3 is lukewarm:l1i+l1d+llc+itlb+dtlb\n",
+            "lukewarm:l1i  1.720 ± 0.025  0.200 ± 0.000 (+13.2%)",
+            "interleaved   1.520 ± 0.025  no difference shown (0.000 ± 0.000)",
+        ] {
+            assert!(table.contains(part), "{part}: {table}");
+        }
+        let bars = figures.bars("cpi").unwrap();
+        assert_eq!((bars.series.len(), bars.groups.len(), figures.bars("llc_mpki")), (4, 1, None));
+        let lines = figures.difference_lines();
+        assert!(lines[1..].iter().all(|line| line.len() == lines[0].len()) && lines.len() == 1 + 3 * 3, "{lines:?}");
+    }
+
+    #[test]
+    fn a_single_run_misleads_where_seeds_differ_more_than_states() {
+        // The means differ by 1; of nine pairs of runs two have the other order and one has none.
+        assert!((misled(&[(1.0, 2.0), (3.0, 4.0), (5.0, 6.0)], 1.0) - 3.0 / 9.0).abs() < 1e-12);
+        assert!(misled(&[(1.0, 2.0), (1.1, 2.1)], 1.0) < 1e-12);
     }
 
     #[test]

@@ -111,29 +111,36 @@ pub fn apply_client(args: &MachineArgs, client: &ClientArgs, config: &mut Config
 /// When the flags contradict each other, or the machine lacks what is to be emptied.
 pub fn states(args: &Gem5Args) -> Result<Vec<CoreState>> {
     let in_turn = !args.interleave.is_empty() && !args.alone;
-    let unsaid = [if args.flush.is_some() { State::Lukewarm } else { State::Warm }];
+    let unsaid = [if args.flush.is_empty() { State::Warm } else { State::Lukewarm }];
     let words = match args.state.as_slice() {
-        [] if in_turn && args.flush.is_none() => &[],
+        [] if in_turn && args.flush.is_empty() => &[],
         [] => &unsaid[..],
         words => words,
     };
     if !args.interleave.is_empty() && words.iter().any(|word| *word != State::Warm) {
         return Err(Error::usage("--interleave: only the warm state can be measured beside it").hint("--state warm"));
     }
-    if args.flush.is_some() && !words.contains(&State::Lukewarm) {
+    if !args.flush.is_empty() && !words.contains(&State::Lukewarm) {
         return Err(Error::usage("--flush has no effect without the lukewarm state").hint("--state lukewarm"));
     }
-    if words.len() > 2 || words.len() == 2 && words[0] == words[1] {
-        return Err(Error::usage("--state names a state twice").hint("--state warm,lukewarm"));
+    let lists = if args.flush.is_empty() { &[FlushList::all()][..] } else { &args.flush };
+    let mut states = Vec::new();
+    for word in words {
+        match word {
+            State::Warm => states.push(CoreState::Warm),
+            State::Cold => states.push(CoreState::Cold),
+            State::Lukewarm => {
+                for list in lists {
+                    states.push(CoreState::lukewarm(list, &args.system, args.cpu)?);
+                }
+            }
+        }
     }
-    let list = args.flush.clone().unwrap_or_else(FlushList::all);
-    let state = |word: &State| match word {
-        State::Warm => Ok(CoreState::Warm),
-        State::Cold => Ok(CoreState::Cold),
-        State::Lukewarm => CoreState::lukewarm(&list, &args.system, args.cpu),
-    };
-    let mut states = words.iter().map(state).collect::<Result<Vec<_>>>()?;
     states.extend(in_turn.then(|| CoreState::Interleaved(args.interleave.clone())));
+    if let Some(twice) = (1..states.len()).find(|at| states[..*at].contains(&states[*at])) {
+        return Err(Error::usage(format!("the state {} is named twice", states[twice]))
+            .hint("--state warm,lukewarm; a --flush for each lukewarm state"));
+    }
     Ok(states)
 }
 

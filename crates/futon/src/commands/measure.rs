@@ -1,5 +1,6 @@
 //! `futon measure`: several perturbed runs of each function, and how sure their means are.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::Instant;
@@ -7,7 +8,7 @@ use std::time::Instant;
 use futon_common::{Context, Error, Result};
 use futon_gem5::{CoreState, Goal, Seed};
 use futon_model::{ExitCode, FunctionReport, Report};
-use gem5_stats::{CoreModel, Row, write_rows};
+use gem5_stats::{Chart, CoreModel, METRICS, Part, Row, bar_chart, write_rows};
 use tokio_util::sync::CancellationToken;
 
 use super::figures::{Figures, written};
@@ -43,6 +44,7 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
     let warmup = gem5.software_warmup.unwrap_or(WARMUP);
     let begun = Instant::now();
     let (mut figures, mut rows) = (Figures::new(states.iter().map(ToString::to_string).collect()), Vec::new());
+    let (labels, folders) = (figures.labels(), folders(&states));
     for run in 0.. {
         let number = run + 1;
         args.test.machine.gem5.sim_seed = Some(seed_of(gem5.sim_seed.as_ref(), number)?);
@@ -50,7 +52,7 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
             let folder = format!("run-{number}");
             args.test.output.out = Some(match states.len() {
                 1 => out.join(folder),
-                _ => out.join(folder).join(word(state)),
+                _ => out.join(folder).join(&folders[place]),
             });
             args.test.machine.gem5.software_warmup = Some(warmup + run % WARMUPS);
             take_state(&mut args.test, &gem5, invocations, state);
@@ -73,7 +75,7 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
             let more = super::gem5::read(&folder.join("invocations.csv"))?;
             figures.add(number, place, &more)?;
             rows.extend(more);
-            say(&figures, place, (states.len() > 1).then_some(state), number, ui);
+            say(&figures, place, (states.len() > 1).then_some(labels[place].as_str()), number, ui);
         }
         if number >= u64::from(args.runs) && figures.narrow_enough(args.ci) {
             break;
@@ -89,11 +91,23 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
     write(&out, &figures, &rows)?;
     let text = if ui.json() { figures.as_json()?.to_string() } else { figures.table() };
     ui.out(&text)?;
-    ui.line(&format!("rows: {0}/invocations.csv · intervals: {0}/measure.csv, measure.json", out.display()));
+    ui.line(&format!(
+        "charts: {0}/measure.html and SVG files · rows: {0}/invocations.csv · intervals: {0}/measure.csv, measure.json",
+        out.display()
+    ));
     Ok(ExitCode::Passed)
 }
 
-/// The word for a state, and for its folder.
+/// A folder for each state, by its word; the second lukewarm one is `lukewarm-2`.
+fn folders(states: &[CoreState]) -> Vec<String> {
+    let folder = |(place, state): (usize, &CoreState)| {
+        let before = states[..place].iter().filter(|other| word(other) == word(state)).count();
+        if before == 0 { word(state).to_owned() } else { format!("{}-{}", word(state), before + 1) }
+    };
+    states.iter().enumerate().map(folder).collect()
+}
+
+/// The word for a state.
 fn word(state: &CoreState) -> &'static str {
     match state {
         CoreState::Warm => "warm",
@@ -118,7 +132,7 @@ fn take_state(test: &mut TestArgs, gem5: &Gem5Args, invocations: Option<u64>, st
     let now = &mut test.machine.gem5;
     now.state = flag(state).into_iter().collect();
     now.alone = !matches!(state, CoreState::Interleaved(_));
-    now.flush = gem5.flush.clone().filter(|_| matches!(state, CoreState::Lukewarm(_)));
+    now.flush = state.flush_list().into_iter().collect();
     now.uarch_warmup = gem5.uarch_warmup;
     test.client.invocations = invocations;
     if *state == CoreState::Cold {
@@ -143,8 +157,8 @@ fn all_in_state(report: &Report, run: u64, state: &CoreState) -> Result<()> {
 }
 
 /// Says what is known after a run.
-fn say(figures: &Figures, place: usize, state: Option<&CoreState>, run: u64, ui: &mut Ui) {
-    let state = state.map_or_else(String::new, |state| format!(", {}", word(state)));
+fn say(figures: &Figures, place: usize, state: Option<&str>, run: u64, ui: &mut Ui) {
+    let state = state.map_or_else(String::new, |state| format!(", {state}"));
     for (function, known) in figures.decisive(place) {
         let known = known.map_or_else(|| "CPI: one run has no interval".to_owned(), |i| format!("CPI {}", written(&i)));
         ui.line(&format!("  {function}: run {run}{state}: {known}"));
@@ -183,6 +197,45 @@ fn seed_of(given: Option<&Seed>, run: u64) -> Result<Seed> {
     text.parse().map_err(|e| Error::usage(format!("--sim-seed: {e}")))
 }
 
+/// A chart for each metric that was measured.
+fn charts(figures: &Figures) -> Vec<Chart> {
+    let bars = METRICS.iter().filter_map(|(metric, _)| figures.bars(metric));
+    bars.map(|bars| bar_chart(&bars)).collect()
+}
+
+/// The page for people.
+fn page(figures: &Figures, rows: &[Row], charts: Vec<Chart>) -> String {
+    let mut parts = vec![Part::Text(origin(rows)), Part::Text(CLAIM.into())];
+    parts.extend(charts.into_iter().map(Part::Chart));
+    let lines = figures.difference_lines();
+    if lines.len() > 1 {
+        parts.push(Part::Heading("Differences".into()));
+        parts.push(Part::Text("Of pairs of runs with the same seed: means with 95% intervals. The last column says how often one run of each state, whatever its seed, would have had the order of the means the wrong way round.".into()));
+        parts.push(Part::Table(lines));
+    }
+    gem5_stats::page("Measurement", &parts)
+}
+
+/// What is not claimed.
+const CLAIM: &str = "An uncalibrated model of a processor: compare, do not quote.";
+
+/// What the rows were measured with.
+fn origin(rows: &[Row]) -> String {
+    let all = |column: &str| {
+        let values: BTreeSet<&str> = rows.iter().filter_map(|row| row.get(column)).filter(|v| !v.is_empty()).collect();
+        values.into_iter().collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "gem5 {}, {} core, system {} (parameters {}); {} rows; seeds {}",
+        all("gem5_version"),
+        all("core"),
+        all("system"),
+        all("params_hash"),
+        rows.len(),
+        all("seed")
+    )
+}
+
 fn write(out: &Path, figures: &Figures, rows: &[Row]) -> Result<()> {
     let put = |name: &str, text: String| {
         let path = out.join(name);
@@ -193,6 +246,11 @@ fn write(out: &Path, figures: &Figures, rows: &[Row]) -> Result<()> {
         put("differences.csv", differences)?;
     }
     put("measure.json", figures.as_json()?.to_string())?;
+    let charts = charts(&figures);
+    for chart in &charts {
+        put(&format!("{}.svg", chart.title), chart.svg.clone())?;
+    }
+    put("measure.html", page(figures, rows, charts))?;
     let path = out.join("invocations.csv");
     let failed = || format!("cannot write {}", path.display());
     write_rows(File::create(&path).context(failed)?, rows).context(failed)
