@@ -14,7 +14,7 @@ export RESOURCES WORKING_DIR CARGO
 # Debian's chroot, mke2fs and others are not in ordinary users' PATH; a caller may have no PATH at all.
 export PATH := $(if $(PATH),$(PATH):)/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 
-.PHONY: help dist dist-test workflows differential setup setup-tests programs lean resources images images-all demo test test-fast fuzz bench fresh soak lint build run check shell clean
+.PHONY: help dist dist-test workflows differential setup setup-tests programs lean resources images images-all demo test test-fast fuzz bench study fresh soak lint build run check shell clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ fuzz: ## Hostile input for everything that reads untrusted data: SECONDS for eac
 
 bench: images-all ## Compare the documented flow, futon --cold and futon's forks (bench/out)
 	@python3 bench/flows.py --suite
+
+study: images lean ## Measure the sample functions on gem5: warm, lukewarm, interleaved; one page with intervals (runs/study); an hour
+	@sh bench/study.sh
 
 fresh: ## make demo (FRESH=test: make test, too) in bare roots of Debian 12 and 13; needs root, takes an hour
 	@sh scripts/fresh.sh

@@ -6,6 +6,7 @@ use prost_reflect::{DynamicMessage, MethodDescriptor};
 
 use crate::judge::{CallKind, Reason, SHOWN, reason};
 use crate::rules::{Compiled, Wanted};
+use crate::schema::missing_required;
 use crate::status::Code;
 use crate::text::shorten;
 use crate::wire::{Header, Reply};
@@ -24,11 +25,13 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn grpc(reply: &Reply, method: &MethodDescriptor) -> Result<Self, Reason> {
         let headers = texts(&reply.headers);
-        let find = |name: &str| {
-            let trailer = reply.trailers.iter().chain(&reply.headers).find(|h| h.name == name);
-            trailer.map(|h| String::from_utf8_lossy(&h.value).into_owned())
-        };
-        let kind = find("content-type").unwrap_or_default();
+        let text = |header: &Header| String::from_utf8_lossy(&header.value).into_owned();
+        let kind = reply.headers.iter().find(|h| h.name == "content-type").map(text).unwrap_or_default();
+        // The status is in the trailers. Only a reply that is nothing but headers has it there (PROTOCOL-HTTP2.md, "Trailers-Only").
+        let only_headers = reply.trailers.is_empty() && reply.messages.is_empty();
+        let last = if only_headers { &reply.headers } else { &reply.trailers };
+        let find = |name: &str| last.iter().find(|h| h.name == name).map(text);
+        let statuses = last.iter().filter(|h| h.name == "grpc-status").count();
         let (status, message) = if let Some(local) = reply.local_status.checked_sub(1) {
             (local, reply.words.clone())
         } else if reply.status != 200 {
@@ -47,11 +50,17 @@ impl Answer {
                 CallKind::Protocol,
                 format!("the answer is not gRPC: HTTP status 200 with content type {kind:?}"),
             ));
+        } else if statuses > 1 {
+            return Err(reason(CallKind::Protocol, format!("the reply has grpc-status {statuses} times")));
         } else {
             match find("grpc-status").map(|text| (text.parse::<u32>(), text)) {
                 Some((Ok(code), _)) => (code, percent_decoded(&find("grpc-message").unwrap_or_default())),
                 Some((Err(_), text)) => {
                     return Err(reason(CallKind::Protocol, format!("grpc-status is {text:?}, not a number")));
+                }
+                None if reply.trailers.is_empty() && !only_headers => {
+                    let words = "the reply ended without trailers, which must have its status (grpc-status)";
+                    return Err(reason(CallKind::Protocol, words));
                 }
                 None => return Err(reason(CallKind::Protocol, "the reply ended without a status (no grpc-status)")),
             }
@@ -62,6 +71,17 @@ impl Answer {
                 let words = format!("message {} is not a {}: {error}", at + 1, method.output().full_name());
                 Reason { got: Some(shorten(&format!("{bytes:02x?}"), SHOWN)), ..reason(CallKind::WrongReply, words) }
             })?;
+            if let Some(field) = missing_required(&decoded) {
+                let words = format!(
+                    "message {} is not a {}: it lacks the required field {field}",
+                    at + 1,
+                    method.output().full_name()
+                );
+                return Err(Reason {
+                    got: Some(shorten(&format!("{bytes:02x?}"), SHOWN)),
+                    ..reason(CallKind::WrongReply, words)
+                });
+            }
             messages.push(decoded);
         }
         if status == 0 && !method.is_server_streaming() && messages.len() != 1 {
@@ -135,14 +155,19 @@ impl Answer {
         {
             for (name, matcher) in wanted {
                 let values: Vec<&str> = there.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect();
-                if values.iter().any(|value| matcher.accepts(value)) {
+                // Several of one name mean the same as one with commas between (RFC 9110, 5.3).
+                let joined = values.join(", ");
+                if values.iter().any(|value| matcher.accepts(value)) || !values.is_empty() && matcher.accepts(&joined) {
                     continue;
                 }
-                let got =
-                    if values.is_empty() { "it is missing".to_owned() } else { format!("got {:?}", values.join(", ")) };
+                let got = match values.as_slice() {
+                    [] => "it is missing".to_owned(),
+                    [one] => format!("got {one:?}"),
+                    several => format!("got {} of them: {several:?}", several.len()),
+                };
                 return Err(Reason {
                     expected: Some(matcher.shown()),
-                    got: Some(shorten(&values.join(", "), SHOWN)),
+                    got: Some(shorten(&joined, SHOWN)),
                     ..reason(
                         CallKind::WrongReply,
                         format!("{what} {name}: expected {}, {}", matcher.shown(), shorten(&got, SHOWN)),
@@ -173,7 +198,9 @@ fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
-        let digits = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        // from_str_radix would take a sign, too.
+        let digits = after.get(..2).filter(|two| two.iter().all(u8::is_ascii_hexdigit));
+        let digits = digits.and_then(|two| std::str::from_utf8(two).ok());
         match digits.and_then(|two| u8::from_str_radix(two, 16).ok()).filter(|_| *first == b'%') {
             Some(byte) => {
                 bytes.push(byte);

@@ -1,6 +1,6 @@
 //! Expectations held against the schema, before a run.
 
-use prost_reflect::{Kind, MessageDescriptor};
+use prost_reflect::{DynamicMessage, Kind, MessageDescriptor};
 use serde_json::Value;
 
 use crate::compare::Rules;
@@ -9,7 +9,7 @@ use crate::error::Complaint;
 use crate::expect::Expect;
 use crate::oracle;
 use crate::rules::Compiled;
-use crate::schema::{Schema, from_json, to_json, with_json_names};
+use crate::schema::{Schema, from_json, to_json, to_plain_json, with_json_names};
 
 /// Checks of an expectation all that needs the schema.
 pub(crate) fn check_expectation(schema: &Schema, call: &Call, expect: &Expect) -> Result<(), Complaint> {
@@ -41,6 +41,14 @@ pub(crate) fn check_expectation(schema: &Schema, call: &Call, expect: &Expect) -
         return Err(Complaint::new("snapshot", format!("{name:?} is not a file name: use letters, digits, - _ .")));
     }
     let Some(method) = method else {
+        let inner = expect.each.as_ref().and_then(|each| each.equals.as_ref());
+        if let Some(number) = expect.equals.iter().chain(inner).find_map(beyond_64_bits) {
+            return Err(Complaint::new(
+                "equals",
+                format!("{number}: a whole number of more than 64 bits is not compared as a number"),
+            )
+            .hint("write it as a text, with all digits: such numbers of a reply are texts, too"));
+        }
         if expect.count.is_some() || expect.each.is_some() {
             return Err(Complaint::new("", "`count` and `each` are only for gRPC streams"));
         }
@@ -65,13 +73,13 @@ pub(crate) fn check_expectation(schema: &Schema, call: &Call, expect: &Expect) -
         };
         for (at, one) in list.into_iter().enumerate() {
             let key = if method.is_server_streaming() { format!("equals[{at}]") } else { "equals".into() };
-            from_json(&method.output(), one).map_err(|c| c.below(&key))?;
+            canonical(&method.output(), one, &compiled.rules).map_err(|c| c.below(&key))?;
         }
     }
     if let (Some(inner), Some(_)) = (&expect.each, &compiled.each)
         && let Some(wanted) = &inner.equals
     {
-        from_json(&method.output(), wanted).map_err(|c| c.below("equals").below("each"))?;
+        canonical(&method.output(), wanted, &compiled.rules).map_err(|c| c.below("equals").below("each"))?;
     }
     Ok(())
 }
@@ -81,25 +89,53 @@ pub(crate) fn canonical(kind: &MessageDescriptor, wanted: &Value, rules: &Rules)
     if let Value::Array(list) = wanted {
         return list.iter().map(|one| canonical(kind, one, rules)).collect::<Result<_, _>>().map(Value::Array);
     }
-    let whole = to_json(&from_json(kind, wanted)?).map_err(|why| Complaint::new("", why))?;
+    let whole = comparable(&from_json(kind, wanted)?, rules).map_err(|why| Complaint::new("", why))?;
     if !rules.partial {
         return Ok(whole);
     }
-    Ok(masked(&with_json_names(kind, wanted), &whole))
+    masked(&with_json_names(kind, wanted), &whole)
+}
+
+/// A message in the form in which it is compared: with a tolerance 64-bit integers are numbers.
+pub(crate) fn comparable(message: &DynamicMessage, rules: &Rules) -> Result<Value, String> {
+    if rules.tolerance > 0.0 { to_plain_json(message) } else { to_json(message) }
 }
 
 /// The part of `whole` that `named` names.
-fn masked(named: &Value, whole: &Value) -> Value {
-    match (named, whole) {
+fn masked(named: &Value, whole: &Value) -> Result<Value, Complaint> {
+    Ok(match (named, whole) {
         (Value::Object(named), Value::Object(whole)) => {
             let kept = named.iter().map(|(key, inner)| {
-                let value = whole.get(key).map_or(Value::Null, |value| masked(inner, value));
-                (key.clone(), value)
+                let value = match whole.get(key) {
+                    Some(value) => masked(inner, value).map_err(|c| c.below(key))?,
+                    None if inner.is_null() => Value::Null,
+                    // Left out, it would not be compared.
+                    None => {
+                        return Err(Complaint::new(key, "with `partial` it must be written as in proto3 JSON")
+                            .hint("field names are in camelCase there, and keys of maps have no leading zeros"));
+                    }
+                };
+                Ok((key.clone(), value))
             });
-            Value::Object(kept.collect())
+            Value::Object(kept.collect::<Result<_, Complaint>>()?)
         }
-        (Value::Array(named), Value::Array(whole)) => named.iter().zip(whole).map(|(n, w)| masked(n, w)).collect(),
+        (Value::Array(named), Value::Array(whole)) => {
+            named.iter().zip(whole).map(|(n, w)| masked(n, w)).collect::<Result<_, _>>()?
+        }
         (_, whole) => whole.clone(),
+    })
+}
+
+/// The first number of a value whose digits were lost when it was read.
+fn beyond_64_bits(value: &Value) -> Option<String> {
+    match value {
+        Value::Number(number) => {
+            let large = number.as_f64().filter(|_| number.is_f64()).is_some_and(|x| x.abs() >= 2_f64.powi(63));
+            large.then(|| number.to_string())
+        }
+        Value::Array(list) => list.iter().find_map(beyond_64_bits),
+        Value::Object(map) => map.values().find_map(beyond_64_bits),
+        _ => None,
     }
 }
 

@@ -13,6 +13,8 @@ const TOLD: usize = 5;
 /// How values are held against each other.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rules {
+    /// Whether what is expected to be null may be missing, as a message's field that is not set.
+    pub(crate) null_may_be_missing: bool,
     pub(crate) partial: bool,
     pub(crate) unordered_all: bool,
     pub(crate) unordered: Vec<Path>,
@@ -58,9 +60,13 @@ impl Rules {
         if a == b {
             return true;
         }
+        // Doubles do not tell large whole numbers apart.
+        if let (Some(x), Some(y)) = (a.as_i128(), b.as_i128()) {
+            return x.abs_diff(y) as f64 <= self.tolerance;
+        }
         match (a.as_f64(), b.as_f64()) {
-            // 1 and 1.0 are one number; whole numbers too large for a double are equal only as they are written.
-            (Some(x), Some(y)) if a.is_f64() || b.is_f64() || self.tolerance > 0.0 => (x - y).abs() <= self.tolerance,
+            // 1 and 1.0 are one number.
+            (Some(x), Some(y)) => (x - y).abs() <= self.tolerance,
             _ => false,
         }
     }
@@ -76,7 +82,8 @@ impl Rules {
             place.push(Step::Key(key.clone()));
             match got.get(key) {
                 Some(other) => self.walk(value, other, place, found),
-                None if value.is_null() || self.ignore.iter().any(|path| path.covers(place)) => {}
+                None if self.null_may_be_missing && value.is_null()
+                    || self.ignore.iter().any(|path| path.covers(place)) => {}
                 None => found.push(format!("{}: expected {}, it is missing", shown(place), short(value))),
             }
             place.pop();
@@ -182,7 +189,11 @@ mod tests {
         let partial = Rules { partial: true, ..Rules::default() };
         assert!(partial.differences(&json!({"a": 1}), &json!({"a": 1, "b": 2})).is_empty());
         assert!(!partial.differences(&json!({"a": [1]}), &json!({"a": [1, 2]})).is_empty(), "lists are whole");
+        let null = json!({"a": null});
+        assert!(!Rules::default().differences(&null, &json!({})).is_empty());
+        assert!(Rules { null_may_be_missing: true, ..Rules::default() }.differences(&null, &json!({})).is_empty());
         let near = Rules { tolerance: 0.01, ..Rules::default() };
+        assert!(!near.differences(&json!(9_007_199_254_740_993_u64), &json!(9_007_199_254_740_992_u64)).is_empty());
         assert!(near.differences(&json!([1.0, 5]), &json!([1.009, 5])).is_empty());
         assert!(!near.differences(&json!([1.0]), &json!([1.02])).is_empty());
         let ignore = Rules { ignore: vec![path(".id"), path(".l[*].t")], ..Rules::default() };

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::declare::Call;
 use crate::error::Complaint;
 use crate::http;
-use crate::schema::{Schema, from_json};
+use crate::schema::{Schema, from_json, missing_required};
 use crate::template::{Template, Values, has_placeholder};
 use crate::wire::{self, LARGEST_MESSAGE, Protocol};
 
@@ -69,7 +69,14 @@ pub(crate) fn grpc(call: &Call, schema: &Schema, template: &mut Template) -> Res
     let list = method.is_client_streaming() && matches!(call.data, Some(Value::Array(_)));
     for (at, request) in requests(call, &method, template)?.iter().enumerate() {
         let key = if list { format!("data[{at}]") } else { "data".to_owned() };
-        let message = from_json(&method.input(), request).map_err(|c| c.below(&key))?.encode_to_vec();
+        let message = from_json(&method.input(), request).map_err(|c| c.below(&key))?;
+        if let Some(field) = missing_required(&message) {
+            return Err(Complaint::new(
+                key,
+                format!("a {} has no {field}, which is required", method.input().full_name()),
+            ));
+        }
+        let message = message.encode_to_vec();
         let length = u32::try_from(message.len()).ok().filter(|_| message.len() <= LARGEST_MESSAGE);
         let Some(length) = length else {
             return Err(Complaint::new(
@@ -91,7 +98,18 @@ pub(crate) fn grpc(call: &Call, schema: &Schema, template: &mut Template) -> Res
         cancel_after: call.cancel_after.unwrap_or_default(),
         name: format!("{}/{}", method.parent_service().full_name(), method.name()),
         at: 0,
+        wants_date: sees_date(call),
     })
+}
+
+/// Whether an expectation looks at the header `date`.
+pub(crate) fn sees_date(call: &Call) -> bool {
+    let Some(expect) = &call.expect else { return false };
+    let named = |map: &std::collections::BTreeMap<String, crate::declare::Scalar>| {
+        map.keys().any(|name| name.eq_ignore_ascii_case("date"))
+    };
+    let each = expect.each.as_ref().map_or(&[][..], |each| &each.cel);
+    named(&expect.headers) || named(&expect.trailers) || expect.cel.iter().chain(each).any(|text| text.contains("date"))
 }
 
 /// Whether each of a call's invocations has different bytes.

@@ -102,7 +102,9 @@ pub(crate) fn encode(
         Vec::new()
     };
     let protocol = if call.h2c { Protocol::H2c } else { Protocol::Http1 };
-    Ok(wire::Call { protocol: protocol.into(), method, path, headers: list, body, name, ..wire::Call::default() })
+    let wants_date = crate::encode::sees_date(call);
+    let protocol = protocol.into();
+    Ok(wire::Call { protocol, method, path, headers: list, body, name, wants_date, ..wire::Call::default() })
 }
 
 /// Headers and body of an event (CloudEvents 1.0.2, HTTP protocol binding, 3.1 and 3.2).

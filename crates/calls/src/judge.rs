@@ -174,7 +174,12 @@ impl<'a> Judge<'a> {
         }
         let sheet = self.sheet;
         let expect = sheet.expectation(at, n)?;
-        let compiled = Compiled::new(&expect, is_http(&sheet.declaration.calls[at], &sheet.declaration))?;
+        let call = &sheet.declaration.calls[at];
+        let http = is_http(call, &sheet.declaration);
+        let mut compiled = Compiled::new(&expect, http)?;
+        if let Some(name) = call.call.as_ref().filter(|_| !http) {
+            compiled = compiled.with_names_of(&sheet.schema.method(name)?.output());
+        }
         let made = Rc::new(Expected { expect, compiled });
         if self.steady[at].expectation {
             self.expected.insert(at, Rc::clone(&made));

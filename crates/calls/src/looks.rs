@@ -4,12 +4,13 @@ use prost_reflect::MethodDescriptor;
 use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
-use crate::check::{canonical, only_string};
+use crate::check::{canonical, comparable, only_string};
+use crate::compare::Rules;
 use crate::expect::Expect;
 use crate::judge::{CallKind, Reason, SHOWN, reason, wrong};
 use crate::oracle;
 use crate::rules::{Compiled, Scope};
-use crate::schema::{to_json, to_plain_json};
+use crate::schema::to_plain_json;
 use crate::text::shorten;
 
 /// A reply and all that is said of it.
@@ -27,14 +28,14 @@ impl Looks<'_> {
         self.method.is_some_and(MethodDescriptor::is_server_streaming)
     }
 
-    /// All messages in JSON.
-    pub(crate) fn values(&self) -> Result<Vec<Value>, Reason> {
+    /// All messages in JSON, in the form that these rules compare.
+    pub(crate) fn values(&self, rules: &Rules) -> Result<Vec<Value>, Reason> {
         if self.method.is_some() {
             return self
                 .answer
                 .messages
                 .iter()
-                .map(|m| to_json(m).map_err(|why| reason(CallKind::WrongReply, why)))
+                .map(|m| comparable(m, rules).map_err(|why| reason(CallKind::WrongReply, why)))
                 .collect();
         }
         Ok(vec![self.body()])
@@ -43,12 +44,21 @@ impl Looks<'_> {
     /// HTTP's body: JSON where it is JSON, else its text.
     pub(crate) fn body(&self) -> Value {
         let text = String::from_utf8_lossy(&self.answer.body);
-        serde_json::from_slice(&self.answer.body).unwrap_or_else(|_| Value::String(text.into_owned()))
+        json_body(&self.answer.body).unwrap_or_else(|| Value::String(text.into_owned()))
+    }
+
+    /// Says that a body is no JSON.
+    fn not_json(&self) -> String {
+        if self.answer.body.starts_with(&[0x1f, 0x8b]) {
+            return "the body is compressed (gzip), which futon did not ask for, so it is not JSON".to_owned();
+        }
+        let shown = shorten(&String::from_utf8_lossy(&self.answer.body), SHOWN);
+        format!("the body is not JSON: {shown:?}; `text` compares a body as it is")
     }
 
     /// The whole reply: of a stream the list of its messages.
     pub(crate) fn whole(&self) -> Result<Value, Reason> {
-        let mut values = self.values()?;
+        let mut values = self.values(&self.compiled.rules)?;
         Ok(if self.is_stream() { Value::Array(values) } else { values.pop().unwrap_or_default() })
     }
 
@@ -66,7 +76,7 @@ impl Looks<'_> {
                 if count == 0 && expect.count != Some(0) {
                     return Err(wrong("messages", &whole, "the stream has no message for `each`"));
                 }
-                for (at, value) in self.values()?.iter().enumerate() {
+                for (at, value) in self.values(&rules.rules)?.iter().enumerate() {
                     self.value(inner, rules, value)
                         .map_err(|r| Reason { words: format!("message {}: {}", at + 1, r.words), ..r })?;
                     let plain = self.plain(Some(at))?;
@@ -81,6 +91,9 @@ impl Looks<'_> {
     /// `equals`, `matches`, `text` and `oracle` of a value.
     pub(crate) fn value(&self, expect: &Expect, compiled: &Compiled, got: &Value) -> Result<(), Reason> {
         if let Some(wanted) = &expect.equals {
+            if self.method.is_none() && json_body(&self.answer.body).is_none() {
+                return Err(wrong(wanted, got, self.not_json()));
+            }
             let wanted = match self.method {
                 Some(method) => canonical(&method.output(), wanted, &compiled.rules)
                     .map_err(|c| reason(CallKind::WrongReply, c.why))?,
@@ -111,7 +124,9 @@ impl Looks<'_> {
         }
         if let Some(wanted) = &expect.text {
             let shown = self.text(got)?;
-            if *wanted != shown {
+            // What is not UTF-8 is shown with other characters in its place: it is no text that could be right.
+            let unreadable = self.method.is_none() && std::str::from_utf8(&self.answer.body).is_err();
+            if *wanted != shown || unreadable {
                 let words = format!(
                     "wrong reply (from byte {}): expected {:?}, got {:?}",
                     crate::text::common_bytes(wanted, &shown) + 1,
@@ -213,5 +228,69 @@ impl Looks<'_> {
             })?;
         }
         Ok(())
+    }
+}
+
+/// A body that is JSON. Whole numbers of more than 64 bits are texts: as numbers their last digits would be lost.
+fn json_body(body: &[u8]) -> Option<Value> {
+    let value = serde_json::from_slice(body).ok()?;
+    match with_large_numbers_quoted(body) {
+        Some(quoted) => serde_json::from_slice(&quoted).ok(),
+        None => Some(value),
+    }
+}
+
+/// JSON with quotes around its whole numbers of more than 64 bits; nothing where there are none.
+fn with_large_numbers_quoted(json: &[u8]) -> Option<Vec<u8>> {
+    let (mut out, mut found, mut rest) = (Vec::with_capacity(json.len()), false, json);
+    while let Some((first, after)) = rest.split_first() {
+        let length = match first {
+            b'"' => {
+                let mut escaped = false;
+                let end = after.iter().position(|byte| {
+                    let ends = *byte == b'"' && !escaped;
+                    escaped = *byte == b'\\' && !escaped;
+                    ends
+                });
+                end.map_or(rest.len(), |end| end + 2)
+            }
+            b'-' | b'0'..=b'9' => {
+                let length = rest.iter().take_while(|byte| b"+-.eE0123456789".contains(byte)).count();
+                let text = std::str::from_utf8(&rest[..length]).unwrap_or_default();
+                let whole = !text.contains(['.', 'e', 'E']);
+                if whole && text.parse::<i64>().is_err() && text.parse::<u64>().is_err() {
+                    found = true;
+                    out.push(b'"');
+                    out.extend(&rest[..length]);
+                    out.push(b'"');
+                    rest = &rest[length..];
+                    continue;
+                }
+                length
+            }
+            _ => 1,
+        };
+        out.extend(&rest[..length]);
+        rest = &rest[length..];
+    }
+    found.then_some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_a_double_cannot_hold_keep_their_digits() {
+        let body = |text: &str| json_body(text.as_bytes()).unwrap();
+        assert_eq!(body("[12345678901234567890123, -1]"), json!(["12345678901234567890123", -1]));
+        assert_eq!(body(r#"{"a\"1": 18446744073709551615}"#), json!({"a\"1": u64::MAX}));
+        assert_eq!(body(r#""\\""#), json!("\\"));
+        assert_eq!(body("[1e300, 0.5, 99999999999999999999.0]"), json!([1e300, 0.5, 1e20]));
+        assert_eq!(
+            body(r#"["99999999999999999999", -99999999999999999999]"#),
+            json!(["99999999999999999999", "-99999999999999999999"])
+        );
+        assert!(json_body(b"ok").is_none() && json_body(b"").is_none());
     }
 }

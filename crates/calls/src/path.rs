@@ -1,5 +1,6 @@
 //! Paths in JSON: `.hotels[0].name`, `.hotels[*].name`, `.` for the whole.
 
+use prost_reflect::{Kind, MessageDescriptor};
 use serde_json::Value;
 
 /// One step of a path.
@@ -54,7 +55,7 @@ impl Path {
             let mut next = Vec::new();
             for (place, value) in found {
                 match step {
-                    Step::Key(key) => match value.get(key).or_else(|| value.get(json_name(key))) {
+                    Step::Key(key) => match value.get(key) {
                         Some(inner) => next.push((format!("{place}.{key}"), inner)),
                         None => return Err(format!("{place}.{key} is missing")),
                     },
@@ -73,12 +74,34 @@ impl Path {
         Ok(found)
     }
 
+    /// The same path with the JSON names of a message's fields in place of those of its `.proto`. Keys of maps, and what the message does not
+    /// have, stay as they are.
+    pub(crate) fn in_json(&self, kind: &MessageDescriptor) -> Self {
+        let (mut message, mut entries) = (Some(kind.clone()), None);
+        let of = |kind: Kind| kind.as_message().cloned();
+        let mut step = |step: &Step| {
+            let Step::Key(key) = step else { return step.clone() };
+            if let Some(value) = entries.take() {
+                message = of(value);
+                return step.clone();
+            }
+            let known = message.take().filter(|kind| !kind.full_name().starts_with("google.protobuf."));
+            let field = known.and_then(|kind| kind.get_field_by_json_name(key).or_else(|| kind.get_field_by_name(key)));
+            let Some(field) = field else { return step.clone() };
+            match (field.is_map(), of(field.kind())) {
+                (true, Some(entry)) => entries = Some(entry.map_entry_value_field().kind()),
+                (_, kind) => message = kind,
+            }
+            Step::Key(field.json_name().to_owned())
+        };
+        Self(self.0.iter().map(&mut step).collect())
+    }
+
     /// Whether a place in a value is at this path. A path without `[*]` after a list means each of its elements.
     pub(crate) fn covers(&self, place: &[Step]) -> bool {
         self.0.len() == place.len()
             && self.0.iter().zip(place).all(|(own, other)| match (own, other) {
                 (Step::All, Step::At(_)) => true,
-                (Step::Key(own), Step::Key(other)) => own == other || json_name(own) == *other,
                 (own, other) => own == other,
             })
     }
@@ -97,21 +120,6 @@ pub(crate) fn shown(place: &[Step]) -> String {
     if text.is_empty() { ".".to_owned() } else { text }
 }
 
-/// The JSON name of a field by the rule of Protocol Buffers: `hotel_ids` is `hotelIds`.
-pub(crate) fn json_name(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    let mut raise = false;
-    for c in name.chars() {
-        if c == '_' {
-            raise = true;
-        } else {
-            out.push(if raise { c.to_ascii_uppercase() } else { c });
-            raise = false;
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -124,7 +132,9 @@ mod tests {
         let texts = |path: &str| -> Result<Vec<String>, String> {
             Ok(Path::parse(path)?.find(&value)?.into_iter().map(|(p, v)| format!("{p}={v}")).collect())
         };
-        assert_eq!(texts(".hotel_ids[1]").unwrap(), [".hotel_ids[1]=\"2\""]);
+        assert_eq!(texts(".hotelIds[1]").unwrap(), [".hotelIds[1]=\"2\""]);
+        // In JSON each name is the one that is written.
+        assert_eq!(texts(".hotel_ids[1]").unwrap_err(), ".hotel_ids is missing");
         assert_eq!(texts(".rooms[*].price").unwrap(), [".rooms[0].price=1", ".rooms[1].price=2"]);
         assert_eq!(texts(".").unwrap().len(), 1);
         assert_eq!(texts(".rooms[2]").unwrap_err(), ".rooms[2] is missing");
@@ -137,7 +147,8 @@ mod tests {
     #[test]
     fn a_place_is_covered_by_the_path_that_leads_to_it() {
         let place = [Step::Key("roomList".into()), Step::At(3), Step::Key("id".into())];
-        assert!(Path::parse(".room_list[*].id").unwrap().covers(&place));
+        assert!(Path::parse(".roomList[*].id").unwrap().covers(&place));
+        assert!(!Path::parse(".room_list[*].id").unwrap().covers(&place));
         assert!(Path::parse(".roomList[3].id").unwrap().covers(&place));
         assert!(!Path::parse(".roomList[2].id").unwrap().covers(&place));
         assert_eq!(shown(&place), ".roomList[3].id");

@@ -1,6 +1,7 @@
 //! Expectations, checked and ready to be held against replies.
 
 use cel::{Context, Program, Value as Cel};
+use prost_reflect::MessageDescriptor;
 use regex::Regex;
 use serde::{Serialize, Serializer, ser::SerializeMap, ser::SerializeSeq};
 use serde_json::Value;
@@ -14,6 +15,22 @@ use crate::text::shorten;
 
 /// Largest regular expression, compiled, bytes: a file of calls is not to take the host's memory.
 const REGEX_SIZE: usize = 4 << 20;
+
+/// Functions of CEL on times and durations. They would bring a database of time zones.
+const OF_TIME: [&str; 12] = [
+    "timestamp",
+    "duration",
+    "getFullYear",
+    "getMonth",
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getHours",
+    "getMinutes",
+    "getSeconds",
+    "getMilliseconds",
+];
 
 /// A text, or a regular expression between slashes.
 #[derive(Debug, Clone)]
@@ -125,6 +142,7 @@ impl Compiled {
             return Err(Complaint::new("tolerance", "write a number of at least 0"));
         }
         let rules = Rules {
+            null_may_be_missing: !http,
             partial: expect.partial,
             unordered_all,
             unordered,
@@ -153,6 +171,11 @@ impl Compiled {
                     format!("not a CEL expression: {}", words.lines().next().unwrap_or_default()),
                 )
             })?;
+            let references = program.references();
+            if let Some(name) = OF_TIME.iter().find(|name| references.has_function(name)) {
+                return Err(Complaint::new(format!("cel[{at}]"), format!("`{name}` is not supported: CEL has no times here"))
+                    .hint("times and durations of a reply are texts, as in proto3 JSON: compare them as texts, or use `matches`"));
+            }
             cel.push((text.clone(), program));
         }
         let each = match &expect.each {
@@ -177,6 +200,20 @@ impl Compiled {
             cel,
             each,
         })
+    }
+}
+
+impl Compiled {
+    /// Gives paths the JSON names of the fields of a reply's messages.
+    pub(crate) fn with_names_of(mut self, kind: &MessageDescriptor) -> Self {
+        for path in self.rules.unordered.iter_mut().chain(&mut self.rules.ignore) {
+            *path = path.in_json(kind);
+        }
+        for (path, ..) in &mut self.matches {
+            *path = path.in_json(kind);
+        }
+        self.each = self.each.map(|each| Box::new(each.with_names_of(kind)));
+        self
     }
 }
 
@@ -274,6 +311,12 @@ mod tests {
             (json!({"matches": {".a": "("}}), false, "not a regular expression"),
             (json!({"matches": {"a": "x"}}), false, "is not a path"),
             (json!({"cel": ["1 +"]}), false, "not a CEL expression"),
+            (
+                json!({"cel": ["timestamp(reply.at) < timestamp('2030-01-01T00:00:00Z')"]}),
+                false,
+                "`timestamp` is not supported",
+            ),
+            (json!({"cel": ["reply.at.getFullYear() == 2026"]}), false, "`getFullYear` is not supported"),
             (json!({"equals": 1, "tolerance": -1}), false, "at least 0"),
             (json!({"each": {}}), false, "any reply"),
             (json!({"each": {"count": 1}}), false, "one message"),

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, Kind, MessageDescriptor, MethodDescriptor, ReflectMessage, SerializeOptions,
+    Cardinality, DescriptorPool, DynamicMessage, Kind, MessageDescriptor, MethodDescriptor, ReflectMessage,
+    SerializeOptions,
 };
 use protox::Compiler;
 use serde_json::Value;
@@ -187,6 +188,12 @@ fn unknown_field(kind: &MessageDescriptor, value: &Value, above: &str) -> Option
 /// A value with the JSON names of its fields instead of the `.proto` names, otherwise unchanged.
 pub(crate) fn with_json_names(kind: &MessageDescriptor, value: &Value) -> Value {
     let Value::Object(map) = value else { return value.clone() };
+    if kind.full_name() == "google.protobuf.Any" {
+        // It holds the fields of the message that it names, beside that name.
+        let name = map.get("@type").and_then(Value::as_str).and_then(|url| url.rsplit('/').next());
+        let inner = name.and_then(|name| kind.parent_pool().get_message_by_name(name));
+        return inner.map_or_else(|| value.clone(), |inner| with_json_names(&inner, value));
+    }
     if kind.full_name().starts_with("google.protobuf.") {
         return value.clone();
     }
@@ -225,5 +232,62 @@ pub(crate) fn to_plain_json(message: &DynamicMessage) -> Result<Value, String> {
 /// Fails for an `Any` of unknown type, or a timestamp out of range.
 fn json(message: &DynamicMessage, options: &SerializeOptions) -> Result<Value, String> {
     let done = message.serialize_with_options(serde_json::value::Serializer, options);
-    done.map_err(|error| format!("a {} that cannot be shown as JSON: {error}", message.descriptor().full_name()))
+    let mut value =
+        done.map_err(|error| format!("a {} that cannot be shown as JSON: {error}", message.descriptor().full_name()))?;
+    shorten_floats(&message.descriptor(), &mut value);
+    Ok(value)
+}
+
+/// Gives `float` fields the shortest number that is the same one, as proto3 JSON has it: 0.1, not 0.10000000149011612.
+fn shorten_floats(kind: &MessageDescriptor, value: &mut Value) {
+    if kind.full_name() == "google.protobuf.FloatValue" {
+        return shorten_float(value);
+    }
+    let Some(map) = value.as_object_mut().filter(|_| !kind.full_name().starts_with("google.protobuf.")) else { return };
+    for field in kind.fields() {
+        let Some(value) = map.get_mut(field.json_name()) else { continue };
+        let (entries, kind) = match field.kind() {
+            Kind::Message(entry) if field.is_map() => (true, entry.map_entry_value_field().kind()),
+            kind => (false, kind),
+        };
+        let one = |value: &mut Value| match &kind {
+            Kind::Float => shorten_float(value),
+            Kind::Message(kind) => shorten_floats(kind, value),
+            _ => {}
+        };
+        match value {
+            Value::Object(map) if entries => map.values_mut().for_each(one),
+            Value::Array(list) if field.is_list() => list.iter_mut().for_each(one),
+            value => one(value),
+        }
+    }
+}
+
+fn shorten_float(value: &mut Value) {
+    let short = value.as_f64().and_then(|number| (number as f32).to_string().parse::<f64>().ok());
+    if let Some(number) = short.and_then(serde_json::Number::from_f64) {
+        *value = Value::Number(number);
+    }
+}
+
+/// A field that proto2 requires and that a message, or one inside it, does not have.
+pub(crate) fn missing_required(message: &DynamicMessage) -> Option<String> {
+    let kind = message.descriptor();
+    let missing = kind.fields().find(|f| f.cardinality() == Cardinality::Required && !message.has_field(f));
+    if let Some(field) = missing {
+        return Some(field.name().to_owned());
+    }
+    let inside = |value: &prost_reflect::Value| -> Option<String> {
+        match value {
+            prost_reflect::Value::Message(inner) => missing_required(inner),
+            prost_reflect::Value::List(list) => {
+                list.iter().filter_map(prost_reflect::Value::as_message).find_map(missing_required)
+            }
+            prost_reflect::Value::Map(map) => {
+                map.values().filter_map(prost_reflect::Value::as_message).find_map(missing_required)
+            }
+            _ => None,
+        }
+    };
+    message.fields().find_map(|(field, value)| Some(format!("{}.{}", field.name(), inside(value)?)))
 }

@@ -58,6 +58,9 @@ pub struct Call {
     /// Which of several functions it is for: 0 is the client's own address, the next ones are those of its list.
     #[prost(uint32, tag = "9")]
     pub at: u32,
+    /// Whether its expectation sees the header `date`. Else the client leaves it out: it would make equal replies differ.
+    #[prost(bool, tag = "10")]
+    pub wants_date: bool,
 }
 
 /// All calls of a run.

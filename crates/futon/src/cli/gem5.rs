@@ -125,6 +125,15 @@ pub enum StatsCommand {
         #[arg(long, short, default_value = "charts.html", value_name = "FILE")]
         output: PathBuf,
     },
+    /// Put several measurements on one page, and say what they show together
+    Study {
+        /// Folders that `futon measure --out` wrote
+        #[arg(required = true, value_name = "DIR")]
+        folders: Vec<PathBuf>,
+        /// Page to write
+        #[arg(long, short, default_value = "study.html", value_name = "FILE")]
+        output: PathBuf,
+    },
 }
 
 fn percent(text: &str) -> Result<f64, String> {

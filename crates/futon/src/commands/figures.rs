@@ -35,17 +35,21 @@ struct Known<'a> {
 }
 
 /// What differs in one metric of a function between the first state and another one.
-struct Difference<'a> {
-    function: &'a str,
+pub struct Difference<'a> {
+    /// The function.
+    pub function: &'a str,
     /// The other state.
-    to: &'a str,
-    metric: &'static str,
-    unit: &'static str,
+    pub to: &'a str,
+    /// The metric.
+    pub metric: &'static str,
+    /// Its unit.
+    pub unit: &'static str,
     /// The mean in the first state, over the same runs.
-    before: f64,
-    interval: Interval,
+    pub before: f64,
+    /// The other state's mean less the first one's.
+    pub interval: Interval,
     /// How often one run of each state, whatever its seed, has the order of the means the wrong way round, or none.
-    misled: f64,
+    pub misled: f64,
 }
 
 impl Figures {
@@ -106,7 +110,7 @@ impl Figures {
     }
 
     /// Each further state less the first one, of pairs with the same seed.
-    fn differences(&self) -> impl Iterator<Item = Difference<'_>> {
+    pub fn differences(&self) -> impl Iterator<Item = Difference<'_>> {
         self.known.iter().flat_map(move |(function, states)| {
             let others = states.iter().zip(&self.states).skip(1);
             others.flat_map(move |(other, to)| {
@@ -178,14 +182,18 @@ impl Figures {
             lines.push([label, cell("cpi"), said, cell("instructions"), cell("l1i_mpki")]);
         }
         format!("{function}: {pairs} runs of each state, compared by seed with the first, 95% intervals\n")
-            + &self.long_names()
+            + &self.long_lines()
             + &aligned(&lines)
     }
 
-    /// What stands for what.
-    fn long_names(&self) -> String {
+    /// What a label stands for, where it is not the state's name: `lukewarm-3 is lukewarm:l1i+l1d`.
+    pub fn long_names(&self) -> Vec<String> {
         let named = self.states.iter().zip(self.labels()).filter(|(state, label)| *state != label);
-        named.map(|(state, label)| format!("  {label} is {state}\n")).collect()
+        named.map(|(state, label)| format!("{label} is {state}")).collect()
+    }
+
+    fn long_lines(&self) -> String {
+        self.long_names().iter().map(|name| format!("  {name}\n")).collect()
     }
 
     /// Both states side by side, and what differs.
@@ -209,7 +217,7 @@ impl Figures {
         let mut text = format!(
             "{function}: {pairs} pairs of runs with the same seed, means and mean differences with 95% intervals\n"
         );
-        text += &self.long_names();
+        text += &self.long_lines();
         text += &aligned(&lines);
         let mut all = self.differences().filter(|d| d.function == function && d.metric == DECIDES);
         if let Some(misled) = all.next().map(|d| d.misled).filter(|share| *share > 0.0) {

@@ -1,6 +1,5 @@
 //! `futon measure`: several perturbed runs of each function, and how sure their means are.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::Instant;
@@ -14,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::figures::{Figures, written};
 use super::gem5::states;
 use super::rundir::run_folder;
+use super::study::origin;
 use super::test::run_all;
 use crate::cli::{Gem5Args, MeasureArgs, On, State, TestArgs};
 use crate::ui::Ui;
@@ -206,6 +206,7 @@ fn charts(figures: &Figures) -> Vec<Chart> {
 /// The page for people.
 fn page(figures: &Figures, rows: &[Row], charts: Vec<Chart>) -> String {
     let mut parts = vec![Part::Text(origin(rows)), Part::Text(CLAIM.into())];
+    parts.extend(figures.long_names().into_iter().map(Part::Text));
     parts.extend(charts.into_iter().map(Part::Chart));
     let lines = figures.difference_lines();
     if lines.len() > 1 {
@@ -218,23 +219,6 @@ fn page(figures: &Figures, rows: &[Row], charts: Vec<Chart>) -> String {
 
 /// What is not claimed.
 const CLAIM: &str = "An uncalibrated model of a processor: compare, do not quote.";
-
-/// What the rows were measured with.
-fn origin(rows: &[Row]) -> String {
-    let all = |column: &str| {
-        let values: BTreeSet<&str> = rows.iter().filter_map(|row| row.get(column)).filter(|v| !v.is_empty()).collect();
-        values.into_iter().collect::<Vec<_>>().join(", ")
-    };
-    format!(
-        "gem5 {}, {} core, system {} (parameters {}); {} rows; seeds {}",
-        all("gem5_version"),
-        all("core"),
-        all("system"),
-        all("params_hash"),
-        rows.len(),
-        all("seed")
-    )
-}
 
 fn write(out: &Path, figures: &Figures, rows: &[Row]) -> Result<()> {
     let put = |name: &str, text: String| {

@@ -43,6 +43,7 @@ mod signals;
 mod stats;
 mod stored;
 mod stored_images;
+mod study;
 mod suite;
 mod sweep;
 mod test;

@@ -16,6 +16,7 @@ use crate::ui::Ui;
 pub fn stats(command: &StatsCommand, ui: &mut Ui) -> Result<ExitCode> {
     match command {
         StatsCommand::Check { file } => check(file, ui),
+        StatsCommand::Study { folders, output } => super::study::study(folders, output, ui),
         StatsCommand::Chart { rows, output } => {
             let mut all = Vec::new();
             for path in rows {

@@ -106,6 +106,7 @@ token=$(grep -a -m 1 "^FUTON_TOKEN='" "$readfile" | sed -n "s/^FUTON_TOKEN='\(.*
 [ $phase != evaluate ] || token=$(grep -a -m 1 "^FUTON_TOKEN='" "${readfile%/*}/payload.given" | sed "s/^FUTON_TOKEN='\(.*\)'\$/\1/")
 plan=$outdir/../../../../plan.json
 image_id=$(sed -n 's/.*"config": "\(sha256:[0-9a-f]*\)".*/\1/p' "$plan" | head -n 1)
+container=$(sed -n '/"client": {/,$s/.*"container": "\(.*\)",/\1/p' "$plan" | head -n 1)
 calls=$(sed -n 's/.*"invocations": \([0-9]*\).*/\1/p' "$plan" | head -n 1)
 greeting=verified
 ! grep -q '"no_greeting": true' "$plan" || greeting=none
@@ -122,7 +123,7 @@ if [ $phase != evaluate ]; then
         done_ $step 0
     done
     begin start
-    say "\"kind\":\"container\",\"name\":\"function\",\"image\":\"x\",\"image_id\":\"$image_id\",\"repo_digests\":[]"
+    say "\"kind\":\"container\",\"name\":\"$container\",\"image\":\"x\",\"image_id\":\"$image_id\",\"repo_digests\":[]"
     done_ start 0
     event '"event":"fail","code":2'
     begin ready

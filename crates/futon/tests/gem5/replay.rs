@@ -122,7 +122,7 @@ fn two_states_are_measured_from_one_checkpoint_and_compared() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     // Each call of 1,900,000 instructions takes as many cycles more.
     assert!(said.contains("1.000 ± 0.000 (+5") && said.contains("no difference shown (0 ± 0)"), "{said}");
-    assert!(simulated.read("m/differences.csv").contains(",cycles,per call,warm,lukewarm:l1i,2,1900000,0,0,true\n"));
+    assert!(simulated.read("m/differences.csv").contains(",cycles,per call,warm,lukewarm:l1i,2,1900000,0,0,true,0\n"));
     let key = |state: &str| {
         let report: Value = serde_json::from_str(&simulated.read(&format!("m/run-2/{state}/report.json"))).unwrap();
         let simulation = &report["functions"][0]["simulation"];

@@ -69,7 +69,7 @@ async fn exchange(link: &mut Link, call: &Call, deadline: Option<Duration>, repl
         link.http2(super::drive::RECONNECT).await.map_err(|why| (Broken::Lost, format!("no connection: {why}")))?;
     let response = sender.send_request(request).await.map_err(|error| protocol(&error))?;
     reply.status = u32::from(response.status().as_u16());
-    reply.headers = headers(response.headers());
+    reply.headers = headers(response.headers(), call.wants_date);
     let grpc =
         response.headers().get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
     let body = response.into_body();
@@ -98,7 +98,7 @@ async fn messages(body: Incoming, call: &Call, reply: &mut Reply) -> Result<(), 
             Err(frame) => frame,
         };
         if let Ok(trailers) = frame.into_trailers() {
-            reply.trailers = headers(&trailers);
+            reply.trailers = headers(&trailers, true);
         }
     }
     rest(&buffer)

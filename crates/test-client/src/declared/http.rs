@@ -60,7 +60,7 @@ async fn exchange(link: &mut Link, call: &Call) -> Result<Reply, Failed> {
         sender.send_request(request).await.map_err(|error| lost(&error))?
     };
     let status = u32::from(response.status().as_u16());
-    let leading = headers(response.headers());
+    let leading = headers(response.headers(), call.wants_date);
     let (body, trailers) = read(response.into_body()).await?;
     Ok(Reply { status, headers: leading, messages: vec![body], trailers, ..Reply::default() })
 }
@@ -79,7 +79,7 @@ pub(super) async fn read(body: Incoming) -> Result<(Vec<u8>, Vec<Header>), Faile
             }
             Err(frame) => {
                 if let Ok(map) = frame.into_trailers() {
-                    trailers = headers(&map);
+                    trailers = headers(&map, true);
                 }
             }
         }

@@ -68,9 +68,9 @@ pub fn broken(how: Broken, words: impl Into<String>) -> Reply {
     Reply { broken: how.into(), words: words.into(), ..Reply::default() }
 }
 
-/// Headers as they are kept. `date` is left out: it would make equal replies differ.
-pub fn headers(map: &HeaderMap) -> Vec<Header> {
-    let kept = map.iter().filter(|(name, _)| *name != http::header::DATE);
+/// Headers as they are kept. `date` is left out unless it is wanted: it would make equal replies differ.
+pub fn headers(map: &HeaderMap, with_date: bool) -> Vec<Header> {
+    let kept = map.iter().filter(|(name, _)| with_date || *name != http::header::DATE);
     kept.map(|(name, value)| Header { name: name.as_str().to_owned(), value: value.as_bytes().to_vec() }).collect()
 }
 
