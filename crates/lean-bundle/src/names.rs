@@ -15,7 +15,7 @@ const OWN: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopba
                    ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
 /// Compose's word for the guest's own address.
-const HOST_GATEWAY: &str = "host-gateway";
+pub(super) const HOST_GATEWAY: &str = "host-gateway";
 /// What the engine puts in its place: the address of its first bridge.
 const HOST_GATEWAY_ADDRESS: &str = "172.17.0.1";
 

@@ -289,7 +289,7 @@ fn made_for(image: &str, wanted: &str, architecture: &str) -> std::result::Resul
 
 /// What the engine says of processors that its machine has not.
 fn enough_processors(limits: &Limits, there: u32) -> std::result::Result<(), String> {
-    if limits.nano_cpus.is_some_and(|wanted| wanted > i64::from(there) * 1_000_000_000) {
+    if limits.nano_cpus.is_some_and(|wanted| !(0..=i64::from(there) * 1_000_000_000).contains(&wanted)) {
         return Err(format!("Range of CPUs is from 0.01 to {there}.00, as there are only {there} CPUs available"));
     }
     let Some(wanted) = limits.cpuset.as_deref().filter(|wanted| !wanted.is_empty()) else { return Ok(()) };
@@ -395,6 +395,7 @@ mod tests {
         assert_eq!(tried(2_000_000_000, "0-1", 2), Ok(()));
         assert_eq!(tried(500_000_000, "", 1), Ok(()));
         for (nano_cpus, cpuset, there, why) in [
+            (-1, "", 2, "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"),
             (2_500_000_000, "", 2, "Range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available"),
             (0, "0,2-3", 2, "Requested CPUs are not available - requested 0,2-3, available: 0-1"),
             (0, "1", 1, "Requested CPUs are not available - requested 1, available: 0"),

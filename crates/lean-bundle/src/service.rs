@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use compose_model::{Condition, GoDuration, Project, Service, ServiceNetwork};
 use futon_functions::Handover;
-use futon_model::{LeanCondition, LeanRestart};
+use futon_model::LeanCondition;
 
 use super::addresses::BundleNetwork;
 use super::image::ImageHealthcheck;
-use super::service_mounts::{mounts, relative_target};
+use super::refusals::{Known, refused};
+use super::restart::restart;
+use super::service_mounts::mounts;
 use super::settings::{Limits, Names, NetworkPlace, Seccomp, Security, ServiceNet, ServiceSettings, Shm};
 
 /// A key that the lean guest cannot have as the engine has it.
@@ -25,7 +27,7 @@ pub struct RefusedKey {
 }
 
 /// Keys that are done here.
-const DONE: [&str; 44] = [
+const DONE: [&str; 45] = [
     "cap_add",
     "cap_drop",
     "command",
@@ -50,6 +52,7 @@ const DONE: [&str; 44] = [
     "image",
     "ipc",
     "links",
+    "logging",
     "mem_limit",
     "mem_reservation",
     "network_mode",
@@ -74,7 +77,7 @@ const DONE: [&str; 44] = [
 
 /// Keys that change nothing for one short run in a machine of its own: they are for builds, for people, for other machines, or the
 /// engine of the docker base has no use for them either.
-const NOTHING_TO_DO: [&str; 19] = [
+const NOTHING_TO_DO: [&str; 18] = [
     "annotations",
     "attach",
     "build",
@@ -83,7 +86,6 @@ const NOTHING_TO_DO: [&str; 19] = [
     "develop",
     "expose",
     "labels",
-    "logging",
     "mem_swappiness",
     "memswap_limit",
     "oom_kill_disable",
@@ -134,7 +136,7 @@ pub fn lean_settings(project: &Project, name: &str, handover: &Handover) -> Resu
         waits: waits(service),
         container_port: None,
         platform: service.platform.clone(),
-        refused: no_policy.or(unsafe_option).or_else(|| relative_target(service)),
+        refused: refused(project, service, Known { restart: no_policy, security: unsafe_option })?,
         unknown: Vec::new(),
     };
     settings.unknown = service.keys().filter(|key| WITHOUT_EFFECT.contains(key)).map(str::to_owned).collect();
@@ -218,9 +220,14 @@ fn security(project: &Project, service: &Service) -> Result<(Security, Option<St
     for option in &service.security_opt {
         let (name, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
         match (name, value) {
+            // Compose hands on no word alone but this.
+            (word, _) if !option.contains(['=', ':']) && word != "no-new-privileges" => {
+                refused.get_or_insert_with(|| format!("Invalid security-opt: {option:?}"));
+            }
             ("no-new-privileges", "" | "true" | "1" | "t" | "T" | "TRUE" | "True") => made.no_new_privileges = true,
             ("no-new-privileges", "false" | "0" | "f" | "F" | "FALSE" | "False") => made.no_new_privileges = false,
-            ("systempaths", "unconfined") => made.open_paths = true,
+            // Compose's own, which it knows only in this spelling.
+            ("systempaths", "unconfined") if option.contains('=') => made.open_paths = true,
             ("seccomp", "unconfined") => made.seccomp = Seccomp::Unconfined,
             ("seccomp", file) if !file.is_empty() => {
                 let folder = project.file.parent().unwrap_or_else(|| Path::new("."));
@@ -230,11 +237,8 @@ fn security(project: &Project, service: &Service) -> Result<(Security, Option<St
                 made.seccomp = Seccomp::Profile(text);
             }
             // The guest of neither base has AppArmor or SELinux.
-            ("apparmor" | "label" | "disable", _) => {}
-            _ => {
-                let part = if option.contains(['=', ':']) { 2 } else { 1 };
-                refused.get_or_insert_with(|| format!("invalid --security-opt {part}: {option:?}"));
-            }
+            ("apparmor" | "label", _) => {}
+            _ => drop(refused.get_or_insert_with(|| format!("invalid --security-opt 2: {option:?}"))),
         }
     }
     Ok((made, refused))
@@ -246,7 +250,7 @@ fn limits(service: &Service) -> Result<Limits, RefusedKey> {
         Some(value) => u64::try_from(value).map(Some).map_err(|_| refuse(key, format!("{value} is not a size"))),
     };
     #[allow(clippy::cast_possible_truncation)]
-    let nano = |cpus: Option<f64>| cpus.filter(|cpus| *cpus > 0.0).map(|cpus| (cpus * 1e9).round() as i64);
+    let nano = |cpus: Option<f64>| cpus.filter(|cpus| *cpus != 0.0).map(|cpus| (cpus * 1e9).round() as i64);
     let resources = service.deploy.as_ref().map(|deploy| &deploy.resources);
     let most = resources.and_then(|resources| resources.limits.as_ref());
     let least = resources.and_then(|resources| resources.reservations.as_ref());
@@ -340,40 +344,6 @@ fn healthcheck(service: &Service) -> Option<ImageHealthcheck> {
         start_interval: nanoseconds(check.start_interval),
         retries: check.retries.and_then(|n| i64::try_from(n).ok()).unwrap_or(0),
     })
-}
-
-/// When a service is started again, and what the engine says of a policy that is none.
-fn restart(service: &Service) -> (LeanRestart, Option<String>) {
-    let most = |times: Option<u64>| times.filter(|n| *n > 0).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-    let Some(written) = service.restart.as_deref().filter(|written| !written.is_empty()) else {
-        let policy = service.deploy.as_ref().and_then(|deploy| deploy.restart_policy.as_ref());
-        let policy = policy.map(|policy| (policy.condition.as_deref().unwrap_or("any"), policy.max_attempts));
-        let restart = match policy {
-            None | Some(("none", _)) => LeanRestart::Never,
-            Some(("on-failure", times)) => LeanRestart::OnFailure(most(times)),
-            Some(_) => LeanRestart::Always,
-        };
-        return (restart, None);
-    };
-    let (name, times) = written.split_once(':').unwrap_or((written, ""));
-    // What is no number counts for nothing.
-    let times = times.parse::<i64>().unwrap_or(0);
-    let invalid = |why: &str| Some(format!("invalid restart policy: {why}"));
-    let refused = match (name, times) {
-        ("on-failure", ..=-1) => invalid("maximum retry count cannot be negative"),
-        ("no" | "always" | "unless-stopped", 1..) => invalid("maximum retry count can only be used with 'on-failure'"),
-        ("no" | "always" | "unless-stopped", ..=-1) => {
-            invalid("maximum retry count can only be used with 'on-failure' and cannot be negative")
-        }
-        ("no" | "always" | "unless-stopped" | "on-failure", _) => None,
-        _ => invalid(&format!("unknown policy '{name}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'")),
-    };
-    let restart = match name {
-        "always" | "unless-stopped" => LeanRestart::Always,
-        "on-failure" => LeanRestart::OnFailure(most(u64::try_from(times).ok())),
-        _ => LeanRestart::Never,
-    };
-    (restart, refused)
 }
 
 fn waits(service: &Service) -> Vec<(String, LeanCondition, bool)> {

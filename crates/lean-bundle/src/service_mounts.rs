@@ -57,15 +57,6 @@ pub(super) fn mounts(
     Ok(made)
 }
 
-/// What the engine says of a mount whose place is not absolute.
-pub(super) fn relative_target(service: &Service) -> Option<String> {
-    let mount = service.volumes.iter().find(|mount| !mount.target.starts_with('/'))?;
-    let Mount { kind, target, .. } = mount;
-    Some(format!(
-        "invalid mount config for type \"{kind}\": invalid mount path: '{target}' mount path must be absolute"
-    ))
-}
-
 /// Mode of a file that Compose copies into a container.
 fn file_mode(file: &ServiceFile) -> u32 {
     file.mode.unwrap_or(0o444) & 0o7777

@@ -1,5 +1,7 @@
 //! What becomes of a service's keys.
 
+use futon_model::LeanRestart;
+
 use super::*;
 use crate::MountSource;
 
@@ -110,6 +112,15 @@ fn what_the_engine_refuses_is_refused_in_its_words() {
             Some("invalid restart policy: maximum retry count can only be used with 'on-failure'"),
         ),
         (r#""restart": "on-failure:-1""#, Some("invalid restart policy: maximum retry count cannot be negative")),
+        (r#""security_opt": ["disable"]"#, Some(r#"Invalid security-opt: "disable""#)),
+        (
+            r#""security_opt": ["systempaths:unconfined"]"#,
+            Some(r#"invalid --security-opt 2: "systempaths:unconfined""#),
+        ),
+        (
+            r#""network_mode": "service:db", "hostname": "me""#,
+            Some("conflicting options: hostname and the network mode"),
+        ),
         (r#""restart": "on-failure:often""#, None),
         (r#""restart": "no""#, None),
         (
