@@ -269,3 +269,7 @@ pub(crate) fn wrong(expected: &(impl ToString + ?Sized), got: &impl ToString, wo
 #[cfg(test)]
 #[path = "judge_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "judge_edge_tests.rs"]
+mod edge_tests;

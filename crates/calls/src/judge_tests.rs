@@ -30,7 +30,7 @@ service Geo {
 "#;
 
 /// A sheet of a YAML text, with the schema above beside it.
-fn resolved(text: &str, options: &Options) -> Result<Sheet, CallsError> {
+pub(super) fn resolved(text: &str, options: &Options) -> Result<Sheet, CallsError> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("geo.proto"), PROTO).unwrap();
     let text = format!("schema: {{proto: [geo.proto]}}\n{text}");
@@ -45,16 +45,16 @@ fn sheet(text: &str) -> Sheet {
     resolved(text, &Options::default()).unwrap_or_else(|e| panic!("{e} ({:?})", e.hint()))
 }
 
-fn one(call: &str) -> Sheet {
+pub(super) fn one(call: &str) -> Sheet {
     sheet(&format!("calls: [{call}]"))
 }
 
-fn header(name: &str, value: &str) -> Header {
+pub(super) fn header(name: &str, value: &str) -> Header {
     Header { name: name.into(), value: value.into() }
 }
 
 /// A gRPC reply of JSON messages.
-fn grpc(sheet: &Sheet, method: &str, messages: &[Value], status: &str) -> Reply {
+pub(super) fn grpc(sheet: &Sheet, method: &str, messages: &[Value], status: &str) -> Reply {
     let kind = sheet.schema.method(method).unwrap().output();
     Reply {
         status: 200,
@@ -69,7 +69,7 @@ fn grpc(sheet: &Sheet, method: &str, messages: &[Value], status: &str) -> Reply 
     }
 }
 
-fn http(status: u32, kind: &str, body: &str) -> Reply {
+pub(super) fn http(status: u32, kind: &str, body: &str) -> Reply {
     Reply { status, headers: vec![header("content-type", kind)], messages: vec![body.into()], ..Reply::default() }
 }
 
@@ -79,7 +79,7 @@ fn replied(replies: Vec<Reply>) -> ReplyList {
 }
 
 /// Why the only call is wrong; empty where it is right.
-fn why(sheet: &Sheet, reply: Reply) -> String {
+pub(super) fn why(sheet: &Sheet, reply: Reply) -> String {
     let judged = sheet.judge(&replied(vec![reply]));
     assert_eq!(judged.measured.len(), 1);
     judged.measured[0].reason.as_ref().map_or_else(String::new, |reason| reason.words.clone())
@@ -289,101 +289,6 @@ fn http_replies() {
         let told = why(&one(call), reply);
         assert!(if words.is_empty() { told.is_empty() } else { told.contains(words) }, "{call}: {told}");
     }
-}
-
-#[test]
-fn a_text_that_is_not_utf8_is_not_the_text_with_its_stand_in() {
-    let sheet = one("{http: GET /, expect: {text: \"caf\u{fffd}\"}}");
-    let reply = Reply { messages: vec![b"caf\xe9".to_vec()], ..http(200, "text/plain", "") };
-    assert!(why(&sheet, reply).contains("from byte"), "its bytes differ");
-}
-
-#[test]
-fn the_status_is_in_the_trailers_once() {
-    let sheet = one("{call: geo.Geo/Say, expect: {text: hi}}");
-    let good = grpc(&sheet, "geo.Geo/Say", &[json!({"text": "hi"})], "0");
-    let status = |code: &str| header("grpc-status", code);
-    // In the headers it counts only where there is nothing else.
-    let early = Reply { headers: [good.headers.clone(), vec![status("0")]].concat(), trailers: vec![], ..good.clone() };
-    assert!(why(&sheet, early.clone()).contains("ended without trailers"));
-    let failed = one("{call: geo.Geo/Say, expect: {status: NOT_FOUND}}");
-    let only = Reply { headers: [good.headers.clone(), vec![status("5")]].concat(), messages: vec![], ..early };
-    assert_eq!(why(&failed, only), "");
-    let twice = Reply { trailers: vec![status("0"), status("13")], ..good.clone() };
-    assert!(why(&sheet, twice).contains("grpc-status 2 times"));
-    let signed = Reply { trailers: vec![status("5"), header("grpc-message", "100%+1")], messages: vec![], ..good };
-    assert_eq!(why(&one("{call: geo.Geo/Say, expect: {status: {code: NOT_FOUND, message: '100%+1'}}}"), signed), "");
-}
-
-#[test]
-fn headers_of_one_name_mean_their_list() {
-    let reply = || Reply { headers: vec![header("x-a", "1"), header("x-a", "2")], ..http(200, "x", "") };
-    for right in ["1", "2", "1, 2"] {
-        assert_eq!(why(&one(&format!("{{http: GET /, expect: {{headers: {{x-a: '{right}'}}}}}}")), reply()), "");
-    }
-    let told = why(&one("{http: GET /, expect: {headers: {x-a: '3'}}}"), reply());
-    assert!(told.contains("got 2 of them: [\"1\", \"2\"]"), "{told}");
-}
-
-#[test]
-fn the_header_date_is_asked_for_where_an_expectation_sees_it() {
-    let wants = |call: &str| one(call).encode().unwrap().calls[0].wants_date;
-    assert!(wants("{http: GET /, expect: {headers: {Date: /GMT/}}}"));
-    assert!(wants("{call: geo.Geo/Say, expect: {cel: [\"'date' in headers\"]}}"));
-    assert!(!wants("{http: GET /, expect: {status: 200}}") && !wants("{call: geo.Geo/Say, expect: {status: OK}}"));
-}
-
-#[test]
-fn whole_numbers_beyond_64_bits_are_refused_and_other_numbers_are_exact() {
-    let refused = |call: &str| resolved(&format!("calls: [{call}]"), &Options::default()).unwrap_err();
-    let error = refused("{http: GET /, expect: {equals: {n: [123456789012345678901]}}}");
-    assert!(error.to_string().contains("more than 64 bits") && error.hint().unwrap().contains("as a text"), "{error}");
-}
-
-#[test]
-fn what_partial_names_is_compared_whatever_it_is_called() {
-    let odd = json!({"any": {"@type": "x/geo.Near", "big": "5", "lat": 0.1}, "rooms": {"1": {"name": "a"}}, "part": 0.1, "big": "100"});
-    let told = |expect: &str| {
-        let sheet = one(&format!("{{call: geo.Geo/Strange, expect: {{partial: true, {expect}}}}}"));
-        why(&sheet, grpc(&sheet, "geo.Geo/Strange", std::slice::from_ref(&odd), "0"))
-    };
-    assert_eq!(told("equals: {any: {'@type': x/geo.Near, big: 5}}"), "");
-    assert!(told("equals: {any: {'@type': x/geo.Near, big: 7}}").contains(".any.big: expected"));
-    assert_eq!(told("equals: {rooms: {1: {name: a}}}"), "");
-    let refused = |expect: &str| {
-        let text = format!("calls: [{{call: geo.Geo/Strange, expect: {{partial: true, {expect}}}}}]");
-        resolved(&text, &Options::default()).unwrap_err().to_string()
-    };
-    assert!(refused("equals: {rooms: {'01': {name: b}}}").contains("as in proto3 JSON"));
-    // A float is what it was written as, and with a tolerance 64-bit integers are numbers, too.
-    assert_eq!(told("equals: {part: 0.1}, matches: {.part: '^0[.]1$', '.any.lat': '^0[.]1'}"), "");
-    assert_eq!(told("equals: {big: 103}, tolerance: 5"), "");
-    assert!(told("equals: {big: 106}, tolerance: 5").contains(".big: expected 106, got 100"));
-    // A path has names of the .proto, or those of JSON; a map's keys are what they are.
-    let found = json!({"hotelIds": ["a"]});
-    let sheet = one("{call: geo.Geo/Nearby, expect: {matches: {'.hotel_ids[0]': a, '.hotelIds[0]': a}}}");
-    assert_eq!(why(&sheet, grpc(&sheet, "geo.Geo/Nearby", &[found], "0")), "");
-}
-
-#[test]
-fn a_required_field_must_be_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let proto = "syntax = \"proto2\"; package old; message In { required Text text = 1; } message Text { required string a = 1; optional string b = 2; } \
-                 service Old { rpc Say(In) returns (In); }";
-    std::fs::write(folder.path().join("old.proto"), proto).unwrap();
-    let resolved = |data: &str| {
-        let text = format!(
-            "schema: {{proto: [old.proto]}}\ncalls: [{{call: old.Old/Say, data: {data}, expect: {{status: OK}}}}]\n"
-        );
-        let declaration = Declaration::parse(&text, &Source::default()).unwrap();
-        Sheet::resolve(declaration, folder.path(), &Options::default())
-    };
-    let error = resolved("{text: {b: x}}").unwrap_err().to_string();
-    assert!(error.contains("no text.a, which is required"), "{error}");
-    let sheet = resolved("{text: {a: x}}").unwrap();
-    assert_eq!(why(&sheet, grpc(&sheet, "old.Old/Say", &[json!({"text": {"a": "y"}})], "0")), "");
-    let told = why(&sheet, grpc(&sheet, "old.Old/Say", &[json!({"text": {"b": "y"}})], "0"));
-    assert!(told.contains("it lacks the required field text.a"), "{told}");
 }
 
 #[test]

@@ -263,6 +263,7 @@ fn shorten_floats(kind: &MessageDescriptor, value: &mut Value) {
     }
 }
 
+#[allow(clippy::cast_possible_truncation, reason = "it was a float before")]
 fn shorten_float(value: &mut Value) {
     let short = value.as_f64().and_then(|number| (number as f32).to_string().parse::<f64>().ok());
     if let Some(number) = short.and_then(serde_json::Number::from_f64) {

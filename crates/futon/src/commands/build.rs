@@ -6,8 +6,9 @@ use futon_common::Result;
 use futon_model::ExitCode;
 use futon_workdir::FolderLock;
 
+use super::given::missing_image;
 use super::machine::{Purpose, prepare};
-use super::project::{Project, missing_image, store_for};
+use super::project::{Project, store_for};
 use super::stored::remember;
 use tokio_util::sync::CancellationToken;
 

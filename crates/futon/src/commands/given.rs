@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futon_common::{Context, Error, Result};
-use futon_model::Limits;
+use futon_model::{Limits, Network, PlannedImage};
 use futon_resources::source_root;
 use futon_workdir::config::{ClientConfig, Config};
 
@@ -70,4 +70,17 @@ pub fn compose_path(given: Option<&Path>) -> Result<PathBuf> {
     }
     let samples = source_root().context(|| "no functions.yaml here".into())?;
     Ok(samples.join("functions/functions.yaml"))
+}
+
+/// The note about an image that the exchange does not have.
+pub fn missing_image(image: &PlannedImage, config: &Config) -> String {
+    let where_else = match config.machine.network {
+        Network::Host => "the guest asks its engine's registry",
+        Network::Isolated => "the guest will not find it",
+    };
+    let hint = match &image.near[..] {
+        [] => "`futon images add` or `futon images build`".to_owned(),
+        near => format!("the store has {}; did you mean that?", near.join(", ")),
+    };
+    format!("note: {} is not in the store: {where_else} (hint: {hint})", image.reference)
 }

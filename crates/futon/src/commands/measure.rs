@@ -230,7 +230,7 @@ fn write(out: &Path, figures: &Figures, rows: &[Row]) -> Result<()> {
         put("differences.csv", differences)?;
     }
     put("measure.json", figures.as_json()?.to_string())?;
-    let charts = charts(&figures);
+    let charts = charts(figures);
     for chart in &charts {
         put(&format!("{}.svg", chart.title), chart.svg.clone())?;
     }

@@ -7,10 +7,11 @@ use futon_model::{Cell, ExitCode, beginning};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use super::given::missing_image;
 use super::job::{self, Parts};
 use super::machine::{Purpose, prepare};
 use super::matrix::matrix;
-use super::project::{Project, missing_image, store_for};
+use super::project::{Project, store_for};
 use super::suite::SuiteParts;
 use crate::cli::PlanArgs;
 use crate::ui::Ui;

@@ -4,23 +4,24 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ::calls::{Member, Schema, Sheet};
+use ::calls::{Schema, Sheet};
 use futon_common::{Error, Result};
-use futon_functions::{Compose, Declared, Selection, client_name, name_in_turn, parse_list, select, select_in_turn};
+use futon_functions::{Compose, Declared, Selection, client_name, parse_list, select, select_in_turn};
 use futon_machine::processor_level;
-use futon_model::{Base, MachineKind, Network, Plan, PlannedImage, ScriptKind};
+use futon_model::{Base, MachineKind, Plan, ScriptKind};
 use futon_resources::{Digests, FUTON_GUEST, TEST_CLIENT, find_compose};
 use futon_workdir::config::Config;
 use futon_workdir::{
     Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanRequest, WorkDir, container_port, function_plan,
 };
 use image_store::ImageStore;
-use lean_bundle::{Bundle, BundleContainer, BundleNetwork, RefusedKey, lean_networks, lean_settings};
 
 use super::calls;
 use super::describe;
 use super::flags::Flags;
 use super::given::{compose_path, named_files, read_text};
+use super::in_turn::require_nothing_else_in_turn;
+use super::lean::{bundle, lean_parts};
 use super::machine::Prepared;
 use super::places::{digests, store};
 use crate::cli::{ChosenArgs, ClientArgs, MachineArgs, On, ProjectArgs};
@@ -41,9 +42,9 @@ pub struct Project {
     /// Whether a simulator runs them: it counts its invocations itself.
     pub(super) simulated: bool,
     /// Functions that are called in turn, or are to be compared with that.
-    interleave: Vec<String>,
+    pub(super) interleave: Vec<String>,
     /// Whether each of them is called alone.
-    alone: bool,
+    pub(super) alone: bool,
     /// Whether the number of virtual processors is the user's choice, not the host's.
     pub(super) vcpus_given: bool,
     /// Digests of the files that shape results.
@@ -145,11 +146,6 @@ impl Project {
         Ok(made)
     }
 
-    /// The name of the functions that are called in turn.
-    fn in_turn(&self) -> Option<String> {
-        (!self.interleave.is_empty() && !self.alone).then(|| name_in_turn(&self.interleave))
-    }
-
     /// Names to test: those given, else those of the list file. A name that is not known, or whose client is not, must not cost the boots
     /// of those before it.
     pub fn names(&self, given: &[String], chosen: &ChosenArgs, client: &ClientArgs) -> Result<Vec<String>> {
@@ -203,7 +199,7 @@ impl Project {
     }
 
     /// The calls of one function.
-    fn sheet_of(&self, selection: &Selection, client: &ClientArgs) -> Result<Option<Sheet>> {
+    pub(super) fn sheet_of(&self, selection: &Selection, client: &ClientArgs) -> Result<Option<Sheet>> {
         let request = calls::SheetRequest {
             given: self.given.as_ref(),
             client,
@@ -214,22 +210,6 @@ impl Project {
             reflected: self.reflected(selection),
         };
         calls::sheet(&self.compose, selection, request)
-    }
-
-    /// The calls of functions that take turns.
-    fn sheet_in_turn(&self, members: &[Selection], client: &ClientArgs) -> Result<Sheet> {
-        let mut turns = Vec::new();
-        for member in members {
-            let function = member.name.clone();
-            if self.must_ask(member, client)? {
-                return Err(Error::usage(format!("--interleave: {function} has not been asked for its schema yet"))
-                    .hint(format!("futon describe {function}")));
-            }
-            let sheet = self.sheet_of(member, client)?;
-            let sheet = sheet.ok_or_else(|| Error::infra(format!("{function}: it has no calls")))?;
-            turns.push(Member { function, sheet });
-        }
-        Sheet::in_turn(turns).map_err(|e| Error::usage(format!("--interleave: {e}")))
     }
 
     /// Whether the function itself must give its calls' schema, and has not yet. A stored schema is used.
@@ -481,25 +461,6 @@ impl Project {
     }
 }
 
-/// Refuses what is said of one function where several take turns.
-fn require_nothing_else_in_turn(args: &ProjectArgs, client: &ClientArgs, machine: &MachineArgs) -> Result<()> {
-    if machine.gem5.interleave.is_empty() {
-        return Ok(());
-    }
-    let given = [
-        ("--client", client.client.is_some()),
-        ("--call", client.calls.call.is_some()),
-        ("--calls", client.calls.calls.is_some()),
-        ("--accept", client.calls.accept),
-        ("--whole", args.whole),
-    ];
-    match given.iter().find(|(_, given)| *given) {
-        Some((flag, _)) => Err(Error::usage(format!("{flag} is for one function, and --interleave names several"))
-            .hint("declare the calls in the compose file, with `x-futon` (docs/calls.md)")),
-        None => Ok(()),
-    }
-}
-
 /// Whether the guest has an engine and no network to pull by.
 fn carries_registry(plan: &Plan) -> bool {
     plan.machine.kind == MachineKind::Gem5 && plan.machine.base == Base::Docker
@@ -511,68 +472,6 @@ fn own_template(prepared: &Prepared) -> &'static str {
         Base::Docker => DEFAULT_TEMPLATE,
         Base::Lean => LEAN_TEMPLATE,
     }
-}
-
-/// The function's container and those it depends on, which start first.
-fn bundle(
-    compose: &Compose,
-    selection: &Selection,
-    store: &Arc<ImageStore>,
-    profile: &Path,
-    (function_cpus, processors): (Option<String>, u32),
-) -> Result<Bundle> {
-    let (containers, networks) = lean_parts(compose, selection)?;
-    Ok(Bundle {
-        containers,
-        function: selection.place,
-        networks,
-        store: Arc::clone(store),
-        profile: profile.to_owned(),
-        function_cpus,
-        processors: Some(processors),
-    })
-}
-
-/// The lean guest's containers and networks, from the compose file.
-fn lean_parts(
-    compose: &Compose,
-    selection: &Selection,
-) -> Result<(Vec<BundleContainer>, BTreeMap<String, BundleNetwork>)> {
-    let refused = |service: Option<&str>, refused: RefusedKey| {
-        let RefusedKey { key, why } = refused;
-        let place =
-            service.map_or_else(|| compose.path.display().to_string(), |s| compose.project.place(s, Some(&key)));
-        let of = service.map(|service| format!("service {service}: ")).unwrap_or_default();
-        Error::usage(format!("{place}: {of}key `{key}`: {why}")).hint(
-            "use the docker base (--base docker), which has an engine; docs/lean.md lists what the lean guest supports",
-        )
-    };
-    let mut containers = Vec::new();
-    for service in selection.services() {
-        let settings = lean_settings(&selection.project, &service.name, &selection.handover)
-            .map_err(|key| refused(Some(&service.name), key))?;
-        containers.push(BundleContainer {
-            service: service.name.clone(),
-            name: service.container.clone(),
-            image: service.image.clone(),
-            settings,
-        });
-    }
-    let networks = lean_networks(&selection.project).map_err(|key| refused(None, key))?;
-    Ok((containers, networks))
-}
-
-/// The note about an image that the exchange does not have.
-pub fn missing_image(image: &PlannedImage, config: &Config) -> String {
-    let where_else = match config.machine.network {
-        Network::Host => "the guest asks its engine's registry",
-        Network::Isolated => "the guest will not find it",
-    };
-    let hint = match &image.near[..] {
-        [] => "`futon images add` or `futon images build`".to_owned(),
-        near => format!("the store has {}; did you mean that?", near.join(", ")),
-    };
-    format!("note: {} is not in the store: {where_else} (hint: {hint})", image.reference)
 }
 
 /// The guest tools in a resources folder.

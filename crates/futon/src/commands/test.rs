@@ -21,9 +21,10 @@ use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
 use super::describe;
+use super::given::missing_image;
 use super::machine::{Prepared, Purpose, has_lean_guest, prepare};
 use super::packages::keep_packages;
-use super::project::{Project, missing_image, store_for};
+use super::project::{Project, store_for};
 use super::room::{jobs, order, processors, side_by_side};
 use super::run::run_beside;
 use super::rundir::{RunFolder, run_folder};
