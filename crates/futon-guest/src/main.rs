@@ -44,7 +44,7 @@ use cli::{Cli, Needs, Verb};
 use engine::Engine;
 use error::{Context, Error, Result};
 use exchange::Exchange;
-use futon_model::CarriedRegistry;
+use futon_model::{CarriedRegistry, GuestEvent};
 use runlog::RunLog;
 
 fn main() -> ExitCode {
@@ -114,14 +114,18 @@ fn execute(cli: Cli) -> Result<u8> {
             report.map_or(Ok(()), |name| engine::report_image(&engine, &name, &log))?;
         }
         Verb::Container { name } => engine::report_image(&Engine::local(), &name, &log)?,
-        Verb::State { name } => engine::report_state(&Engine::local(), &name, &log)?,
-        Verb::Logs { name, limit } => engine::write_log(&Engine::local(), &name, limit, &mut io::stdout().lock())?,
+        Verb::State { name } => drop(engine::report_state(&Engine::local(), &name, &log)?),
+        Verb::Logs { name, limit } => {
+            let engine = Engine::local();
+            let container = engine::existing(&engine, &name)?;
+            engine::write_log(&engine, &name, &container, limit, &mut io::stdout().lock())?;
+        }
         Verb::Log { name, file, companions, limit } => {
             let engine = Engine::local();
-            let put = |file: &Path| put(file, &own_name(file)?, &log);
+            let put = |file: &Path| put_own(file, &log);
             engine::save_companions(&engine, &companions, log.folder(), limit, &log, &put);
-            engine::report_state(&engine, &name, &log)?;
-            save(&file, &log, |out| engine::write_log(&engine, &name, limit, out))?;
+            let container = engine::report_state(&engine, &name, &log)?;
+            save(&file, &log, &put, |out| engine::write_log(&engine, &name, &container, limit, out))?;
         }
         Verb::Stop { name, freeze: true } => engine::freeze(&Engine::local(), &name)?,
         Verb::Stop { name, freeze: false } => engine::stop(&Engine::local(), &name, &log)?,
@@ -182,11 +186,26 @@ fn put(file: &Path, name: &str, log: &RunLog) -> Result<()> {
     }
 }
 
-/// Has a file written and uploads it under its name.
-fn save(file: &Path, log: &RunLog, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+/// Has a log written into a file, reports why it is not whole where it is not, and uploads it with `put`.
+fn save(
+    file: &Path,
+    log: &RunLog,
+    put: &dyn Fn(&Path) -> Result<()>,
+    write: impl FnOnce(&mut dyn Write) -> Result<Option<String>>,
+) -> Result<()> {
     let mut out = File::create(file).context(format_args!("cannot write {}", file.display()))?;
-    write(&mut out)?;
+    let why = write(&mut out)?;
     drop(out);
+    if let Some(why) = why {
+        let file = own_name(file)?;
+        println!("{file} is not whole: {why}");
+        crate::report::report(&GuestEvent::LogNotWhole { file, why }, log);
+    }
+    put(file)
+}
+
+/// Uploads a file under its own name.
+fn put_own(file: &Path, log: &RunLog) -> Result<()> {
     put(file, &own_name(file)?, log)
 }
 

@@ -101,6 +101,13 @@ pub enum GuestEvent {
         /// What its healthcheck says (`starting`, `healthy`, `unhealthy`), where it has one.
         health: Option<String>,
     },
+    /// A log that was saved is not all that its container printed.
+    LogNotWhole {
+        /// Name of the file.
+        file: String,
+        /// Why.
+        why: String,
+    },
     /// A port of the guest that a container's was to be published on was taken already: the harness's fault, not the function's.
     PortTaken {
         /// The port.

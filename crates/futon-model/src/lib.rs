@@ -24,6 +24,7 @@ mod report;
 #[cfg(test)]
 mod report_tests;
 mod requests;
+mod saved;
 mod seen;
 mod simulation;
 mod stream;
@@ -62,6 +63,7 @@ pub use report::{
     REPORT_SCHEMA, Report, StepReport, StressReport, Summary,
 };
 pub use requests::{ContainerRequest, EngineRequests, StartAfter, StartCondition};
+pub use saved::{not_whole, split_not_whole};
 pub use seen::{LISTENING, Listener, Offers, SEEN, Seen, ServiceHealth, Speaks};
 pub use simulation::{PhaseReport, SimulationReport};
 pub use stream::{EVENT_SCHEMA, RunEvent, RunEventKind, Turn};

@@ -69,6 +69,12 @@ pub(crate) struct Container {
     pub(crate) restarts: u64,
     #[serde(rename = "HostConfig", default)]
     pub(crate) host: HostConfig,
+    /// A file of the engine's in the folder that it has of the container.
+    #[serde(rename = "HostnamePath", default)]
+    pub(crate) hostname_path: PathBuf,
+    /// The file in which the driver `json-file` keeps what the container prints.
+    #[serde(rename = "LogPath", default)]
+    pub(crate) log_path: PathBuf,
     #[serde(rename = "NetworkSettings", default)]
     pub(crate) network: NetworkSettings,
 }
@@ -78,6 +84,17 @@ pub(crate) struct Container {
 pub(crate) struct HostConfig {
     #[serde(rename = "NetworkMode", default)]
     pub(crate) network_mode: String,
+    #[serde(rename = "LogConfig", default)]
+    pub(crate) log: LogConfig,
+}
+
+/// How a container's log is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub(crate) struct LogConfig {
+    #[serde(rename = "Type", default)]
+    pub(crate) driver: String,
+    #[serde(rename = "Config", default)]
+    pub(crate) options: Option<BTreeMap<String, String>>,
 }
 
 /// A container's networks and published ports.

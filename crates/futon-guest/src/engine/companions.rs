@@ -1,15 +1,11 @@
 //! The containers beside the function's: what became of them, and what they said.
 
-use std::{fs::File, path::Path};
+use std::path::Path;
 
 use futon_model::GuestEvent;
 
 use super::{Engine, write_log};
-use crate::{
-    error::{Context, Result},
-    report::report,
-    runlog::RunLog,
-};
+use crate::{error::Result, report::report, runlog::RunLog, save};
 
 /// Reports the state of each companion and saves its log in `folder`; `put` uploads that. One that cannot be asked for is told in the log
 /// and hinders none of the others.
@@ -22,13 +18,13 @@ pub(crate) fn save_companions(
     put: &dyn Fn(&Path) -> Result<()>,
 ) {
     for (service, container) in companions {
-        if let Err(error) = save(engine, service, container, folder, limit, log, put) {
+        if let Err(error) = save_one(engine, service, container, folder, limit, log, put) {
             println!("service {service}: {error}");
         }
     }
 }
 
-fn save(
+fn save_one(
     engine: &Engine,
     service: &str,
     name: &str,
@@ -41,7 +37,7 @@ fn save(
         println!("service {service}: there is no container {name}");
         return Ok(());
     };
-    let state = container.state;
+    let state = container.state.clone();
     let health = state.health.as_ref().map(|health| health.status.clone()).filter(|word| word != "none");
     let word = health.as_deref().map(|word| format!(", {word}")).unwrap_or_default();
     println!("service {service}, container {name}: {}{word}, exit status {}", state.status, state.exit_code);
@@ -55,7 +51,5 @@ fn save(
     };
     report(&event, log);
     let file = folder.join(format!("companion-{service}.log"));
-    let mut out = File::create(&file).context(format_args!("cannot write {}", file.display()))?;
-    write_log(engine, name, limit, &mut out)?;
-    put(&file)
+    save(&file, log, put, |out| write_log(engine, name, &container, limit, out))
 }

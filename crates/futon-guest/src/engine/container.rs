@@ -24,9 +24,10 @@ pub(crate) fn report_image(engine: &Engine, name: &str, log: &RunLog) -> Result<
     Ok(())
 }
 
-/// Reports a container's state.
-pub(crate) fn report_state(engine: &Engine, name: &str, log: &RunLog) -> Result<()> {
-    let api::Container { state, .. } = existing(engine, name)?;
+/// Reports a container's state, and returns what the engine says of it.
+pub(crate) fn report_state(engine: &Engine, name: &str, log: &RunLog) -> Result<api::Container> {
+    let container = existing(engine, name)?;
+    let state = &container.state;
     let oom = if state.oom_killed { ", out of memory" } else { "" };
     if state.is_over() {
         println!("container {name}: {} with status {}{oom}", state.status, state.exit_code);
@@ -36,13 +37,14 @@ pub(crate) fn report_state(engine: &Engine, name: &str, log: &RunLog) -> Result<
     let event = GuestEvent::ContainerState {
         name: name.to_owned(),
         exit_code: state.is_over().then_some(state.exit_code),
-        status: state.status,
+        status: state.status.clone(),
         oom_killed: state.oom_killed,
     };
     report(&event, log);
-    Ok(())
+    Ok(container)
 }
 
-fn existing(engine: &Engine, name: &str) -> Result<api::Container> {
+/// A container that must be there.
+pub(crate) fn existing(engine: &Engine, name: &str) -> Result<api::Container> {
     engine.container(name)?.ok_or_else(|| Error::new(format!("there is no container {name}")))
 }

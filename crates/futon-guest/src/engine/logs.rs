@@ -7,13 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futon_model::GuestEvent;
+use futon_model::{GuestEvent, not_whole};
 use nix::{
     sys::signal::{self, Signal},
     unistd::Pid,
 };
 
-use super::Engine;
+use super::{Engine, api::Container};
 use crate::{
     error::{Context, Error, Result},
     report::report,
@@ -23,20 +23,75 @@ use crate::{
 /// What the engine says where a container's logging driver keeps nothing.
 const NOT_KEPT: &str = "configured logging driver does not support reading";
 
-/// Prints a container's log, at most `limit` bytes of it. A service may want none kept: that is no failure.
-pub(crate) fn write_log(engine: &Engine, name: &str, limit: u64, out: &mut dyn Write) -> Result<()> {
-    let mut stream = match engine.log(name) {
+/// Prints a container's log, at most `limit` bytes of it. Where that is not all that the container printed, the reason stands behind it and
+/// is returned. A service may want none kept: that is no failure.
+pub(crate) fn write_log(
+    engine: &Engine,
+    name: &str,
+    container: &Container,
+    limit: u64,
+    out: &mut dyn Write,
+) -> Result<Option<String>> {
+    let why = match copy_log(engine, name, limit, out) {
         Err(error) if error.to_string().contains(NOT_KEPT) => {
-            return writeln!(out, "[the logging driver of {name} keeps no log]")
-                .context(format_args!("the log of {name}"));
+            Some(format!("the logging driver {} keeps no log", container.host.log.driver))
         }
-        answer => answer?,
+        cut => {
+            if cut? {
+                Some(cut_words(limit))
+            } else {
+                thrown_away(container)
+            }
+        }
     };
-    let written = copy_frames(&mut stream, out, limit).context(format!("the log of {name} ended early"))?;
-    if written == limit {
-        writeln!(out, "\n[cut by futon after {limit} bytes]").context(format_args!("the log of {name}"))?;
+    if let Some(why) = &why {
+        out.write_all(not_whole(why).as_bytes()).context(format_args!("the log of {name}"))?;
     }
-    Ok(())
+    Ok(why)
+}
+
+/// Says that a log was cut.
+pub(crate) fn cut_words(limit: u64) -> String {
+    match limit >> 20 {
+        0 => format!("it was cut after {limit} bytes"),
+        mib => format!("it was cut after {mib} MiB"),
+    }
+}
+
+/// Copies a container's log, at most `limit` bytes of it, and returns whether there is more.
+pub(super) fn copy_log(engine: &Engine, name: &str, limit: u64, out: &mut dyn Write) -> Result<bool> {
+    let mut stream = engine.log(name)?;
+    let (_, cut) = copy_frames(&mut stream, out, limit).context(format!("the log of {name} ended early"))?;
+    Ok(cut)
+}
+
+/// Why the engine may no longer have all that a container printed: its logging driver throws the oldest away, or what comes too fast.
+fn thrown_away(container: &Container) -> Option<String> {
+    let log = &container.host.log;
+    let option = |name: &str| log.options.as_ref().and_then(|options| options.get(name)).map(String::as_str);
+    if option("mode") == Some("non-blocking") {
+        return Some("logging in the mode non-blocking can lose lines".into());
+    }
+    let (file, limited, files) = match log.driver.as_str() {
+        // An engine that does not say it has its default.
+        "json-file" | "" => (container.log_path.clone(), option("max-size").is_some(), 1),
+        // It keeps five files of 20 MB each where nothing else is said.
+        "local" => {
+            let folder = container.hostname_path.parent().unwrap_or_else(|| Path::new(""));
+            (folder.join("local-logs/container.log"), true, 5)
+        }
+        driver => return Some(format!("with the logging driver {driver} the engine keeps a copy that can lack lines")),
+    };
+    let files = option("max-file").and_then(|files| files.parse().ok()).unwrap_or(files);
+    // A log of one file begins anew when that is full, which leaves no sign. With more of them the oldest has the last number.
+    let full = |ending: &str| {
+        let mut path = file.clone().into_os_string();
+        path.push(format!(".{}{ending}", files - 1));
+        Path::new(&path).exists()
+    };
+    let lost = limited && (files < 2 || full("") || full(".gz"));
+    let size = option("max-size").map(|size| format!(" (max-size {size})")).unwrap_or_default();
+    lost.then(|| format!("the logging driver throws the oldest lines away{size}; with a larger max-file none is lost"))
 }
 
 /// How long the engine waits after a container's stop signal, where the container does not say (moby, `defaultStopTimeout`).
@@ -106,23 +161,24 @@ pub(crate) fn report_kill(name: &str, took: Duration, grace: Duration, log: &Run
 
 /// Copies the payload of the engine's log frames (one byte of stream, three of nothing, four of length, big endian).
 /// A container with a terminal has no frames: what does not look like one is taken as it is.
-fn copy_frames(stream: &mut dyn Read, out: &mut dyn Write, limit: u64) -> io::Result<u64> {
+/// Returns how many bytes were written and whether there are more.
+fn copy_frames(stream: &mut dyn Read, out: &mut dyn Write, limit: u64) -> io::Result<(u64, bool)> {
     let mut written = 0;
     loop {
         let mut header = [0; 8];
         let read = read_up_to(stream, &mut header)?;
-        if read == 0 || written >= limit {
-            return Ok(written);
-        }
         let framed = read == 8 && header[0] <= 2 && header[1..4] == [0, 0, 0];
         if !framed {
-            out.write_all(&header[..read])?;
-            return Ok(written + read as u64 + io::copy(&mut stream.take(limit - written), out)?);
+            let mut rest = (&header[..read]).chain(stream);
+            written += io::copy(&mut (&mut rest).take(limit - written), out)?;
+            return Ok((written, read_up_to(&mut rest, &mut [0])? > 0));
         }
         let length = u64::from(u32::from_be_bytes([header[4], header[5], header[6], header[7]]));
         let kept = length.min(limit - written);
         written += io::copy(&mut stream.take(kept), out)?;
-        io::copy(&mut stream.take(length - kept), &mut io::sink())?;
+        if kept < length {
+            return Ok((written, true));
+        }
     }
 }
 
@@ -142,10 +198,21 @@ fn read_up_to(stream: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
 mod tests {
     use super::*;
 
-    fn copied(stream: &[u8], limit: u64) -> (Vec<u8>, u64) {
+    fn copied(stream: &[u8], limit: u64) -> (String, bool) {
         let mut out = Vec::new();
-        let written = copy_frames(&mut &stream[..], &mut out, limit).unwrap();
-        (out, written)
+        let (written, cut) = copy_frames(&mut &stream[..], &mut out, limit).unwrap();
+        assert_eq!(written, out.len() as u64);
+        (String::from_utf8(out).unwrap(), cut)
+    }
+
+    fn container(driver: &str, options: &str, folder: &Path) -> Container {
+        let folder = folder.display();
+        let text = format!(
+            r#"{{"Image": "i", "Config": {{"Image": "x"}}, "State": {{"Status": "running"}},
+                "HostConfig": {{"LogConfig": {{"Type": "{driver}", "Config": {options}}}}},
+                "HostnamePath": "{folder}/hostname", "LogPath": "{folder}/1-json.log"}}"#
+        );
+        serde_json::from_str(&text).unwrap()
     }
 
     #[test]
@@ -158,9 +225,12 @@ mod tests {
         let said = |message: &str| {
             let (engine, _server) = crate::engine::api::tests::engine_of(&[answer(message)]);
             let mut out = Vec::new();
-            write_log(&engine, "function", 100, &mut out).map(|()| String::from_utf8(out).unwrap())
+            let container = container("none", "{}", Path::new("/"));
+            let why = write_log(&engine, "function", &container, 100, &mut out);
+            why.map(|why| (String::from_utf8(out).unwrap(), why))
         };
-        assert_eq!(said(NOT_KEPT).unwrap(), "[the logging driver of function keeps no log]\n");
+        let why = "the logging driver none keeps no log";
+        assert_eq!(said(NOT_KEPT).unwrap(), (not_whole(why), Some(why.to_owned())));
         assert_eq!(said("no such container").unwrap_err().to_string(), "no such container");
     }
 
@@ -192,14 +262,63 @@ mod tests {
     #[test]
     fn frames_are_taken_off() {
         let stream = b"\x01\0\0\0\0\0\0\x03out\x02\0\0\0\0\0\0\x04err\n";
-        assert_eq!(copied(stream, 100), (b"outerr\n".to_vec(), 7));
-        assert_eq!(copied(stream, 5), (b"outer".to_vec(), 5));
-        assert_eq!(copied(b"", 5), (Vec::new(), 0));
+        assert_eq!(copied(stream, 100), ("outerr\n".to_owned(), false));
+        // All of it is not cut.
+        assert_eq!(copied(stream, 7), ("outerr\n".to_owned(), false));
+        assert_eq!(copied(stream, 5), ("outer".to_owned(), true));
+        assert_eq!(copied(stream, 3), ("out".to_owned(), true));
+        assert_eq!(copied(b"", 5), (String::new(), false));
     }
 
     #[test]
     fn a_terminals_log_has_none() {
-        assert_eq!(copied(b"plain text, no frames", 100), (b"plain text, no frames".to_vec(), 21));
-        assert_eq!(copied(b"abc", 100), (b"abc".to_vec(), 3));
+        assert_eq!(copied(b"plain text, no frames", 100), ("plain text, no frames".to_owned(), false));
+        assert_eq!(copied(b"abc", 100), ("abc".to_owned(), false));
+        assert!(!copied(b"plain text, no frames", 21).1);
+        assert_eq!(copied(b"plain text, no frames", 20), ("plain text, no frame".to_owned(), true));
+        assert_eq!(copied(b"plain text, no frames", 5), ("plain".to_owned(), true));
+    }
+
+    #[test]
+    fn a_log_that_was_cut_says_so() {
+        let log = "HTTP/1.1 200 OK\r\n\r\n\x01\0\0\0\0\0\0\x06hello\n";
+        let saved = |limit: u64| {
+            let (engine, _server) = crate::engine::api::tests::engine_of(&[log]);
+            let mut out = Vec::new();
+            let why = write_log(&engine, "f", &container("json-file", "{}", Path::new("/")), limit, &mut out).unwrap();
+            (String::from_utf8(out).unwrap(), why)
+        };
+        assert_eq!(saved(6), ("hello\n".to_owned(), None));
+        let why = "it was cut after 4 bytes";
+        assert_eq!(saved(4), (format!("hell{}", not_whole(why)), Some(why.to_owned())));
+        assert_eq!(cut_words(16 << 20), "it was cut after 16 MiB");
+    }
+
+    #[test]
+    fn a_driver_that_throws_lines_away_is_known() {
+        let folder = std::env::temp_dir().join(format!("futon-thrown-{}", std::process::id()));
+        fs::create_dir_all(folder.join("local-logs")).unwrap();
+        let lost = |driver: &str, options: &str| thrown_away(&container(driver, options, &folder));
+        for (driver, options) in [
+            ("json-file", "null"),
+            ("json-file", r#"{"tag": "x"}"#),
+            ("json-file", r#"{"max-size": "10m", "max-file": "3"}"#),
+            ("local", "{}"),
+        ] {
+            assert_eq!(lost(driver, options), None, "{driver} {options}");
+        }
+        let oldest =
+            "the logging driver throws the oldest lines away (max-size 10m); with a larger max-file none is lost";
+        // A log of one file leaves no sign of what was in it.
+        assert_eq!(lost("json-file", r#"{"max-size": "10m"}"#).unwrap(), oldest);
+        fs::write(folder.join("1-json.log.1"), "").unwrap();
+        assert_eq!(lost("json-file", r#"{"max-size": "10m", "max-file": "3"}"#), None);
+        fs::write(folder.join("1-json.log.2.gz"), "").unwrap();
+        assert_eq!(lost("json-file", r#"{"max-size": "10m", "max-file": "3"}"#).unwrap(), oldest);
+        fs::write(folder.join("local-logs/container.log.4"), "").unwrap();
+        assert!(lost("local", "{}").unwrap().contains("oldest"));
+        assert!(lost("json-file", r#"{"mode": "non-blocking"}"#).unwrap().contains("non-blocking"));
+        assert!(lost("syslog", "{}").unwrap().contains("syslog"));
+        fs::remove_dir_all(folder).unwrap();
     }
 }

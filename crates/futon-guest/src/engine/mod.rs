@@ -17,10 +17,10 @@ mod waits;
 
 pub(crate) use api::Engine;
 pub(crate) use companions::save_companions;
-pub(crate) use container::{report_image, report_state};
+pub(crate) use container::{existing, report_image, report_state};
 pub(crate) use find::{Way, find};
 pub(crate) use journal::journal;
-pub(crate) use logs::{freeze, report_kill, stop, write_log};
+pub(crate) use logs::{cut_words, freeze, report_kill, stop, write_log};
 pub(crate) use pull::{pull, pull_carried, settle};
 pub(crate) use ready::wait_until_ready;
 pub(crate) use rehearsal::forget;

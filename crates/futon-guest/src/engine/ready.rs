@@ -75,7 +75,7 @@ impl EngineContainer<'_> {
 
     fn first_words(&self) -> Result<String> {
         let mut words = Vec::new();
-        logs::write_log(self.engine, self.name, FIRST_WORDS, &mut words)?;
+        logs::copy_log(self.engine, self.name, FIRST_WORDS, &mut words)?;
         Ok(String::from_utf8_lossy(&words).into_owned())
     }
 }
@@ -97,7 +97,7 @@ impl Subject for EngineContainer<'_> {
 
     fn log(&mut self) -> Result<String> {
         let mut words = Vec::new();
-        logs::write_log(self.engine, self.name, LOG_LOOKED_AT, &mut words)?;
+        logs::copy_log(self.engine, self.name, LOG_LOOKED_AT, &mut words)?;
         Ok(String::from_utf8_lossy(&words).into_owned())
     }
 

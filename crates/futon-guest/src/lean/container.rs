@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futon_model::{GuestEvent, LeanBundle, LeanCondition, LeanContainer, LeanWait, Probe};
+use futon_model::{GuestEvent, LeanBundle, LeanCondition, LeanContainer, LeanWait, Probe, not_whole};
 use nix::sys::signal::Signal;
 
 use super::{
@@ -266,18 +266,23 @@ fn save_companion(container: &LeanContainer, limit: u64, log: &RunLog) -> Result
         return Ok(());
     }
     let file = log.folder().join(format!("companion-{service}.log"));
-    crate::save(&file, log, |out| write_log(name, limit, out))
+    crate::save(&file, log, &|file| crate::put_own(file, log), |out| write_log(name, limit, out))
 }
 
-/// Writes a container's log, at most `limit` bytes of it.
-pub(super) fn write_log(name: &str, limit: u64, out: &mut dyn Write) -> Result<()> {
-    let path = Record::of(name).log();
-    let file = File::open(&path).context(format_args!("there is no log of {name}"))?;
-    let written = io::copy(&mut file.take(limit), out).context(path.display())?;
-    if written == limit {
-        writeln!(out, "\n[cut by futon after {limit} bytes]").context(format_args!("the log of {name}"))?;
+/// Writes a container's log, at most `limit` bytes of it. Where that is not all, the reason stands behind it and is returned.
+pub(super) fn write_log(name: &str, limit: u64, out: &mut dyn Write) -> Result<Option<String>> {
+    write_log_of(&Record::of(name), limit, out).context(format_args!("the log of {name}"))
+}
+
+fn write_log_of(record: &Record, limit: u64, out: &mut dyn Write) -> io::Result<Option<String>> {
+    let mut file = File::open(record.log())?;
+    io::copy(&mut (&mut file).take(limit), out)?;
+    if file.read(&mut [0])? == 0 {
+        return Ok(None);
     }
-    Ok(())
+    let why = engine::cut_words(limit);
+    out.write_all(not_whole(&why).as_bytes())?;
+    Ok(Some(why))
 }
 
 /// Stops a container with the grace it declares, and removes it.
@@ -445,6 +450,23 @@ mod tests {
         let facts = waited_for.facts().unwrap();
         std::fs::remove_dir_all(folder).unwrap();
         assert_eq!((facts.restarts, facts.last_status), (2, Some(7)));
+    }
+
+    #[test]
+    fn a_log_that_was_cut_says_so() {
+        let folder = std::env::temp_dir().join(format!("futon-cut-{}", std::process::id()));
+        let record = Record::in_folder(folder.clone());
+        record.create().unwrap();
+        std::fs::write(record.log(), "hello\n").unwrap();
+        let saved = |limit: u64| {
+            let mut out = Vec::new();
+            let why = write_log_of(&record, limit, &mut out).unwrap();
+            (String::from_utf8(out).unwrap(), why)
+        };
+        assert_eq!(saved(6), ("hello\n".to_owned(), None));
+        let why = "it was cut after 4 bytes";
+        assert_eq!(saved(4), (format!("hell{}", not_whole(why)), Some(why.to_owned())));
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

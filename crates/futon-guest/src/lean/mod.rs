@@ -114,11 +114,11 @@ pub(crate) fn run(verb: &LeanVerb, log: &RunLog) -> Result<()> {
             container::state(name, log);
             Ok(())
         }
-        LeanVerb::Logs { name, limit } => container::write_log(name, *limit, &mut io::stdout().lock()),
+        LeanVerb::Logs { name, limit } => container::write_log(name, *limit, &mut io::stdout().lock()).map(drop),
         LeanVerb::Log { name, file, limit } => {
             container::save_companions(name, *limit, log);
             container::state(name, log);
-            crate::save(file, log, |out| container::write_log(name, *limit, out))
+            crate::save(file, log, &|file| crate::put_own(file, log), |out| container::write_log(name, *limit, out))
         }
         LeanVerb::Stop { name, freeze: true } => container::freeze(name),
         LeanVerb::Stop { name, freeze: false } => container::stop(name, log),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use futon_common::text::one_line;
-use futon_model::{CheckLevel, Code, ExpectedFailure, LogCheck, Outcome, Verdict, steps};
+use futon_model::{CheckLevel, Code, ExpectedFailure, LogCheck, Outcome, Verdict, split_not_whole, steps};
 use regex::RegexBuilder;
 
 use super::explain::{hint, verdict};
@@ -52,26 +52,36 @@ fn broken(check: &LogCheck, path: &Path) -> Option<String> {
             return Some(format!("{name} is too large to check: {} bytes", found.len()));
         }
         _ => match std::fs::read(path) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            // As `ready: {log: …}` reads lines: what ends them is no part of them.
+            Ok(bytes) => String::from_utf8_lossy(&bytes).replace("\r\n", "\n"),
             Err(_) => return Some(format!("{name} does not exist, so it cannot be checked")),
         },
     };
+    let (text, not_whole) = split_not_whole(&text);
     // People write expressions for single lines.
     let regex = |text: &str| RegexBuilder::new(text).multi_line(true).build();
     if let Some(wanted) = &check.must_match {
         match regex(wanted) {
-            Ok(regex) if regex.is_match(&text) => {}
-            Ok(_) => return Some(format!("{name} has no line that matches /{wanted}/")),
+            Ok(regex) if regex.is_match(text) => {}
+            Ok(_) => {
+                let missing = not_whole.map(|why| format!("; but the log is not whole: {why}")).unwrap_or_default();
+                return Some(format!("{name} has no line that matches /{wanted}/{missing}"));
+            }
             Err(error) => return Some(format!("{name}: /{wanted}/: {error}")),
         }
     }
     if let Some(unwanted) = &check.must_not_match {
         match regex(unwanted) {
             Ok(regex) => {
-                if let Some(found) = regex.find(&text) {
+                if let Some(found) = regex.find(text) {
                     let begin = text[..found.start()].rfind('\n').map_or(0, |at| at + 1);
                     let line: String = text[begin..].lines().next().unwrap_or_default().chars().take(SHOWN).collect();
                     return Some(format!("{name} must not match /{unwanted}/, but does: {}", one_line(&line)));
+                }
+                // What nobody saw may match.
+                if let Some(why) = not_whole {
+                    let sure = format!("{name} must not match /{unwanted}/, which cannot be checked");
+                    return Some(format!("{sure}: the log is not whole: {why}"));
                 }
             }
             Err(error) => return Some(format!("{name}: /{unwanted}/: {error}")),
@@ -145,6 +155,48 @@ mod tests {
             told(check("gone.log", Some("x"), None, CheckLevel::Info)),
             ["info: gone.log does not exist, so it cannot be checked"]
         );
+    }
+
+    #[test]
+    fn a_log_that_is_not_whole_proves_nothing_that_is_not_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let told = |text: &str, must: Option<&str>, must_not: Option<&str>, level: CheckLevel| {
+            std::fs::write(folder.path().join("container.log"), text).unwrap();
+            let (failed, remarks) =
+                check_logs(&[check("container.log", must, must_not, level)], folder.path(), folder.path());
+            failed
+                .map(|v| (v.outcome, v.why))
+                .map(|(outcome, why)| format!("{outcome:?}: {why}"))
+                .or_else(|| remarks.into_iter().next())
+        };
+        let cut = format!("serving\nmore{}", futon_model::not_whole("it was cut after 16 MiB"));
+        let fail = CheckLevel::Fail;
+        assert_eq!(told(&cut, Some("^serving$"), None, fail), None);
+        assert_eq!(
+            told(&cut, Some("^ready"), None, fail).unwrap(),
+            "Failed: container.log has no line that matches /^ready/; but the log is not whole: it was cut after 16 MiB"
+        );
+        let unsure = "container.log must not match /FATAL/, which cannot be checked: the log is not whole: it was cut after 16 MiB";
+        assert_eq!(told(&cut, None, Some("FATAL"), fail).unwrap(), format!("Failed: {unsure}"));
+        assert_eq!(told(&cut, None, Some("FATAL"), CheckLevel::Info).unwrap(), format!("info: {unsure}"));
+        assert_eq!(
+            told(&cut, None, Some("more"), fail).unwrap(),
+            "Failed: container.log must not match /more/, but does: more"
+        );
+        // The guest's own words are no part of the log.
+        assert!(told(&cut, Some("futon"), None, fail).is_some());
+        let none = futon_model::not_whole("the logging driver none keeps no log");
+        assert!(told(&none, None, Some("FATAL"), fail).unwrap().ends_with("the logging driver none keeps no log"));
+        assert_eq!(told("serving\n", None, Some("FATAL"), fail), None);
+    }
+
+    #[test]
+    fn a_carriage_return_is_no_part_of_a_line() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("container.log"), "hello\r\nbye\r\n").unwrap();
+        let checks = [check("container.log", Some("^hello$"), Some("^b..$"), CheckLevel::Warn)];
+        let (_, remarks) = check_logs(&checks, folder.path(), folder.path());
+        assert_eq!(remarks, ["warning: container.log must not match /^b..$/, but does: bye"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod checks;
 mod companions;
 mod explain;
 mod judge;
+mod oddities;
 mod ports;
 #[cfg(test)]
 mod properties;

@@ -188,6 +188,17 @@ fn a_kill_after_the_grace_is_a_remark() {
 }
 
 #[test]
+fn a_log_that_is_not_whole_is_a_remark() {
+    let cut = GuestEvent::LogNotWhole { file: "container.log".into(), why: "it was cut after 16 MiB".into() };
+    let mut kinds = good();
+    let at = kinds.iter().position(|k| *k == ended("log", 0)).unwrap();
+    kinds.insert(at, EventKind::Guest { authentic: false, guest: cut.clone() });
+    assert_eq!(judged(kinds.clone()).remarks.len(), 1, "forgery");
+    kinds[at] = guest(cut);
+    assert_eq!(judged(kinds).remarks, ["container.log is not the container's whole log: it was cut after 16 MiB"]);
+}
+
+#[test]
 fn hints_name_files_that_the_machine_has() {
     let mut plan = plan();
     for (kind, file) in
