@@ -1,0 +1,5 @@
+//! placeholder
+
+pub mod work;
+
+
