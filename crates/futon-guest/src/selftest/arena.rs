@@ -123,7 +123,7 @@ impl Cycle {
 /// The numbers from 0 in random order, the same one each time.
 fn permutation(count: u64) -> Vec<u64> {
     let mut order: Vec<u64> = (0..count).collect();
-    let mut random = Random::new();
+    let mut random = Random::new(0);
     for place in (1..count).rev() {
         let (one, other) = (usize::try_from(place), usize::try_from(random.next() % (place + 1)));
         if let (Ok(one), Ok(other)) = (one, other) {
@@ -138,8 +138,10 @@ fn permutation(count: u64) -> Vec<u64> {
 pub(super) struct Random(u64);
 
 impl Random {
-    pub(super) fn new() -> Self {
-        Self(0x9E37_79B9_7F4A_7C15)
+    /// Another sequence for each number.
+    pub(super) fn new(number: u64) -> Self {
+        // Never 0, at which it would stay.
+        Self(number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
     }
 
     pub(super) fn next(&mut self) -> u64 {

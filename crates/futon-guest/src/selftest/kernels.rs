@@ -1,7 +1,7 @@
 //! The measured loops, in assembler: no compiler changes them. Each is a function of a round's number and does nothing but its loop.
 //!
 //! Instructions are as short as their kind allows and never cross eight bytes: a simple core fetches eight at a time, and an out-of-order
-//! one gets as many as its fetch buffer holds.
+//! one gets as many as its fetch buffer holds. Each begins with `lfence`: what is measured does not begin before the work item does.
 
 use std::arch::asm;
 
@@ -12,6 +12,7 @@ pub(super) fn add(rounds: u64) {
     // SAFETY: registers only, all of them named.
     unsafe {
         asm!(
+            "lfence",
             ".p2align 6",
             "2:",
             ".rept {count}",
@@ -34,6 +35,7 @@ pub(super) fn independent(rounds: u64) {
         asm!(
             "mov r9, rbx",
             "mov r10, rbp",
+            "lfence",
             ".p2align 6",
             "2:",
             ".rept {count}",
@@ -68,6 +70,7 @@ pub(super) fn multiply(rounds: u64) {
     // SAFETY: registers only, all of them named. The four bytes are `imul rax, rax`.
     unsafe {
         asm!(
+            "lfence",
             ".p2align 6",
             "2:",
             ".rept {count}",
@@ -89,6 +92,7 @@ pub(super) fn forward(rounds: u64) {
     // SAFETY: the word is alive and ours; registers are named.
     unsafe {
         asm!(
+            "lfence",
             ".p2align 6",
             "2:",
             ".rept {count}",
@@ -117,6 +121,7 @@ pub(super) unsafe fn chase(first: u64, steps: u64) -> u64 {
     // SAFETY: the caller promises addresses that can be read; registers are named.
     unsafe {
         asm!(
+            "lfence",
             ".p2align 6",
             "2:",
             ".rept {count}",
@@ -134,32 +139,33 @@ pub(super) unsafe fn chase(first: u64, steps: u64) -> u64 {
     at
 }
 
-/// Takes a branch for each byte that is 0; the others are 1. Blocks of 16 bytes: the byte is loaded three blocks before the branch, and each
-/// way goes on at the begin of a block. What follows is long and few: instructions of 15 bytes that do nothing, so that hardly any are
-/// under way when a branch turns out otherwise.
+/// Takes a branch for each byte but the last that is 0; the others are 1. The branch ends a block of 64 bytes, and both ways go on at the
+/// begin of one of 16. What follows is long and few: instructions of 15 bytes that do nothing, so that hardly any are under way when a
+/// branch turns out otherwise. The byte of the next branch is loaded well before it.
 pub(super) fn branches(bytes: &[u8]) {
-    if bytes.is_empty() {
-        return;
-    }
+    let Some(count) = bytes.len().checked_sub(1).filter(|count| *count > 0) else { return };
     // SAFETY: exactly these bytes are read; registers are named.
     unsafe {
         asm!(
             ".macro futon_nop15",
             ".byte 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0",
             ".endm",
+            "movzx eax, byte ptr [rsi]",
+            "inc rsi",
+            "lfence",
             ".p2align 6",
             "2:",
+            ".rept 4",
+            "futon_nop15",
+            ".endr",
+            "test al, al",
+            // jz over the next block.
+            ".byte 0x74, 0x10",
+            "futon_nop15",
+            "nop",
             "movzx eax, byte ptr [rsi]",
             "inc rsi",
             ".byte 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0",
-            "futon_nop15",
-            "nop",
-            "futon_nop15",
-            "nop",
-            // test al, al, twelve bytes of nothing, and jz over the next block.
-            ".byte 0x84, 0xc0, 0x66, 0x66, 0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0, 0x74, 0x10",
-            "futon_nop15",
-            "nop",
             ".rept 32",
             "futon_nop15",
             ".endr",
@@ -168,7 +174,7 @@ pub(super) fn branches(bytes: &[u8]) {
             "jnz 2b",
             ".purgem futon_nop15",
             inout("rsi") bytes.as_ptr() => _,
-            inout("rcx") bytes.len() => _,
+            inout("rcx") count => _,
             out("eax") _,
             options(nostack, readonly),
         );
