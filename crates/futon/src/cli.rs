@@ -65,7 +65,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "Exit codes:
   0    every function passed, or the command succeeded
-  1    a function failed
+  1    a function failed; of `gem5 selftest`: a figure is off
   2    the command line or a configuration file is wrong
   3    the harness, the host or the base image failed; of `merge`: the results do not make one suite
   4    nothing to run
