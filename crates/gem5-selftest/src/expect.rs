@@ -76,7 +76,7 @@ fn front_end(model: &Model, bytes: f64) -> f64 {
 }
 
 /// The slower one of a chain and the front end.
-fn bounded(model: &Model, bytes: f64, chain: Sum) -> Expected {
+fn bounded(model: &Model, bytes: f64, chain: &Sum) -> Expected {
     let fetched = front_end(model, bytes);
     if fetched > chain.value {
         return Expected::within(fetched, CHAIN, format!("{} front end", number(fetched)));
@@ -94,7 +94,7 @@ const CHAIN: f64 = 0.05;
 pub fn dependent_additions(model: &Model) -> Expected {
     match &model.core {
         Core::Timing => fetched(model),
-        Core::O3(core) => bounded(model, SHORT, Sum::default().add("addition (opLat)", core.alus.1)),
+        Core::O3(core) => bounded(model, SHORT, &Sum::default().add("addition (opLat)", core.alus.1)),
     }
 }
 
@@ -128,7 +128,7 @@ pub fn dependent_multiplications(model: &Model) -> Expected {
         Core::Timing => fetched(model),
         Core::O3(core) => {
             let sum = Sum::default().add("multiplication (opLat)", core.multiply).add("move (IntAlu)", core.alus.1);
-            bounded(model, LONG, sum)
+            bounded(model, LONG, &sum)
         }
     }
 }
@@ -243,8 +243,8 @@ pub fn walk(model: &Model) -> Result<Expected, String> {
 
 /// What a mispredicted branch costs. The instruction that decides it and its branch reach the queue together; the branch follows it by the
 /// latency of an addition, goes to its unit, and its outcome to commit, which tells fetch (`IEW::squashDueToBranch`,
-/// `Commit::commit`). Fetch stands still for a cycle (`Fetch::checkSignalsAndUpdate`), reads the instruction cache, and the first right
-/// instructions follow where otherwise those of the next cycle would have come: the cycle lost and the one saved cancel out.
+/// `Commit::commit`). Fetch stands still for a cycle (`Fetch::checkSignalsAndUpdate`) and reads the instruction cache. That would have been
+/// read for the next block anyway, in the branch's own cycle (`Fetch::pipelineIcacheAccesses`): its latency is in both, and in no difference.
 ///
 /// # Errors
 /// Why the core has no such figure.
@@ -258,7 +258,7 @@ pub fn misprediction(model: &Model) -> Result<Expected, String> {
         .add("issueToExecuteDelay", core.issue_to_execute)
         .add("iewToCommitDelay", core.iew_to_commit)
         .add("commitToFetchDelay", core.commit_to_fetch)
-        .add("fetch (l1i)", model.fetch);
+        .add("fetch stands still", 1.0);
     // A cycle more or less: where the next instructions lie in the fetch buffer, and how many micro-operations come with the branch.
     let allowed = (sum.value * CHAIN).max(1.0);
     Ok(Expected { value: sum.value, allowed, formula: sum.formula() })
@@ -353,6 +353,9 @@ mod tests {
         let both = |model: &Model| values(&[forwarding(model).unwrap(), misprediction(model).unwrap()]);
         assert_eq!(both(&model(skylake())), ["3", "23"]);
         assert_eq!(both(&model(simple())), ["3", "9"]);
+        // A slow instruction cache holds the right path up as much as the wrong one: measured, 22.97 with 3 cycles.
+        let slow = Model { fetch: 3.0, ..model(skylake()) };
+        assert_eq!(both(&slow), ["3", "23"]);
         let timing = timing(model(skylake()));
         assert!(forwarding(&timing).unwrap_err().contains("no store queue"));
         assert!(misprediction(&timing).unwrap_err().contains("no branches"));

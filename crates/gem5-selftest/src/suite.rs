@@ -13,6 +13,9 @@ const STRIDE: u64 = 2 * LINE;
 /// Distance of nodes that are to lie in pages of their own, and in all sets of a cache.
 const PAGES_APART: u64 = PAGE + LINE;
 
+/// Loads that a figure needs at least: the marks cost as much as one or two.
+const LEAST: u64 = 256;
+
 /// What is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Figure {
@@ -88,14 +91,17 @@ fn levels(geometry: &Geometry) -> Vec<Test> {
     let mut all = Vec::new();
     let small = chase(geometry.first_lines() / 4, STRIDE, 40_960, Before::Walk);
     all.push(load("loads from l1d", Ok(vec![small]), |model| expect::load(model, 0), SHORT));
-    // Four times what the first level holds at this distance: a line is long gone when its turn comes.
-    let nodes = 2 * geometry.first_lines();
-    let fits = |outer: Option<&(&str, u64)>, inner: u64| -> Result<(), String> {
-        let span = nodes * STRIDE;
+    // Four times what the first level holds at this distance, and twice at least: a line is long gone when its turn comes. In pages of which
+    // the TLB holds twice as many.
+    let lines = geometry.first_lines();
+    let nodes = (2 * lines).min(geometry.dtlb / 2 * (PAGE / STRIDE));
+    let span = nodes * STRIDE;
+    let fits = |outer: Option<&(&str, u64)>, inner: u64, least: u64| -> Result<(), String> {
         match outer {
-            _ if span / PAGE > geometry.dtlb / 2 => {
-                Err(format!("its {} pages are more than half of the TLB's {} entries", span / PAGE, geometry.dtlb))
-            }
+            _ if nodes < least => Err(format!(
+                "half of the TLB's {} entries reach {nodes} lines, and the program needs {least}",
+                geometry.dtlb
+            )),
             Some((name, size)) if *size < 2 * (span + inner) => Err(format!(
                 "{name} ({size} bytes) does not hold twice the program's {span} bytes and what is in front of it"
             )),
@@ -103,17 +109,17 @@ fn levels(geometry: &Geometry) -> Vec<Test> {
         }
     };
     let second = geometry.levels.get(1);
-    let walked = fits(second, 0).map(|()| vec![chase(nodes, STRIDE, 6144, Before::Walk)]);
+    let walked = fits(second, 0, lines).map(|()| vec![chase(nodes, STRIDE, 6144, Before::Walk)]);
     if geometry.levels.len() > 2 {
         all.push(load("loads from l2", walked, |model| expect::load(model, 1), LEVEL));
         let inner = geometry.levels[1].1;
-        let over = fits(geometry.levels.get(2), 2 * inner)
+        let over = fits(geometry.levels.get(2), 2 * inner, LEAST)
             .map(|()| vec![chase(nodes, STRIDE, nodes, Before::Over(2 * inner))]);
         all.push(load("loads from llc", over, |model| expect::load(model, 2), LEVEL));
     } else {
         all.push(load("loads from llc", walked, |model| expect::load(model, 1), LEVEL));
     }
-    let fresh = fits(None, 0).map(|()| vec![chase(nodes, STRIDE, nodes, Before::Fresh)]);
+    let fresh = fits(None, 0, LEAST).map(|()| vec![chase(nodes, STRIDE, nodes, Before::Fresh)]);
     all.push(load("loads from memory", fresh, |model| Ok(expect::load_from_memory(model)), MEMORY));
     all
 }
@@ -260,8 +266,14 @@ mod tests {
         assert!(words(&tests, "loads from l2").contains("does not hold twice"));
         assert!(words(&tests, "loads from llc").starts_with("chase"));
         assert!(words(&suite("skylake", &["llc.size=2MiB"]), "loads from llc").contains("llc (2097152 bytes)"));
+        // Half of 32 entries reach 512 lines: enough for each level.
+        let tests = suite("skylake", &["dtlb.size=32"]);
+        assert_eq!(words(&tests, "loads from l2"), "chase:512:128:6144:walk");
+        assert_eq!(words(&tests, "loads from memory"), "chase:512:128:512:fresh");
         let tests = suite("skylake", &["dtlb.size=16"]);
-        assert!(words(&tests, "loads from memory").contains("more than half of the TLB"));
+        assert!(words(&tests, "loads from l2").contains("reach 256 lines, and the program needs 512"));
+        assert!(words(&tests, "loads from memory").starts_with("chase:256:"));
+        assert!(words(&suite("skylake", &["dtlb.size=8"]), "loads from memory").contains("reach 128 lines"));
         let tests = suite("skylake", &["dtlb.size=512"]);
         assert!(words(&tests, "TLB miss").contains("l1d does not hold"));
         assert_eq!(words(&tests, "pages beyond the TLB's reach"), "chase:1024:4160:8192:walk");
