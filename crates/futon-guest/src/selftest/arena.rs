@@ -35,35 +35,41 @@ impl Arena {
         let mut arena = Self { start, length };
         for page in 0..length.div_ceil(PAGE) {
             // Reading alone would map one page of zeroes everywhere.
-            arena.set(page * PAGE, 0);
+            arena.set(page * PAGE, 0)?;
         }
         Ok(arena)
     }
 
-    fn at(&self, place: u64) -> *mut u64 {
-        assert!(place.is_multiple_of(8) && place + 8 <= self.length, "{place} lies in {self:?}");
-        self.start.as_ptr().wrapping_add(usize::try_from(place).unwrap_or(usize::MAX)).cast()
+    /// The address of a word.
+    fn at(&self, place: u64) -> io::Result<*mut u64> {
+        let offset = usize::try_from(place).map_err(io::Error::other)?;
+        match place.checked_add(8) {
+            Some(end) if end <= self.length && place.is_multiple_of(8) => {
+                Ok(self.start.as_ptr().wrapping_add(offset).cast())
+            }
+            _ => Err(io::Error::other(format!("{place} is no word of {} bytes", self.length))),
+        }
     }
 
-    fn set(&mut self, place: u64, value: u64) {
-        let at = self.at(place);
+    fn set(&mut self, place: u64, value: u64) -> io::Result<()> {
+        let at = self.at(place)?;
         // SAFETY: `at` has checked that the word is in the mapping, which is ours.
         unsafe { at.write(value) };
+        Ok(())
     }
 
     /// Reads a word of each line, one after the other.
     pub(super) fn read_over(&self) {
-        for place in (0..self.length).step_by(64) {
-            let at = self.at(place);
-            // SAFETY: `at` has checked that the word is in the mapping.
-            unsafe { at.read_volatile() };
-        }
+        self.read(0, 64);
     }
 
     /// Reads the last line of each page, which holds no node of a cycle with a stride of two lines.
     fn touch_pages(&self) {
-        for place in (PAGE - LINE..self.length).step_by(4096) {
-            let at = self.at(place);
+        self.read(PAGE - LINE, 4096);
+    }
+
+    fn read(&self, first: u64, step: usize) {
+        for at in (first..self.length).step_by(step).filter_map(|place| self.at(place).ok()) {
             // SAFETY: `at` has checked that the word is in the mapping.
             unsafe { at.read_volatile() };
         }
@@ -97,10 +103,10 @@ impl Cycle {
         let order = permutation(nodes);
         for (place, node) in order.iter().enumerate() {
             let next = order[(place + 1) % order.len()];
-            let address = arena.at(next * stride) as u64;
-            arena.set(node * stride, address);
+            let address = arena.at(next * stride)? as u64;
+            arena.set(node * stride, address)?;
         }
-        let now = arena.at(order[0] * stride) as u64;
+        let now = arena.at(order[0] * stride)? as u64;
         Ok(Self { arena, nodes, now })
     }
 

@@ -97,7 +97,7 @@ fn finish(
     let whole = serde_json::to_string_pretty(&whole).context(|| "cannot write the figures".into())?;
     put(&folder.join("selftest.json"), &whole)?;
     put(&folder.join("selftest.csv"), &csv(&judged))?;
-    ui.out(&if ui.json() { whole } else { table(&judged) })?;
+    ui.out(&if ui.json() { whole } else { table(&judged).trim_end().to_owned() })?;
     ui.line(&summary(&judged));
     ui.line(NOTE);
     ui.line(&format!("figures: {0}/selftest.json, selftest.csv · report: {0}/report.html", folder.display()));
