@@ -23,7 +23,7 @@ use super::machine::{Prepared, Purpose, prepare};
 use super::project::tools;
 use super::run::run_one;
 use super::rundir::run_folder;
-use crate::cli::{Gem5Args, MachineArgs, On, SelftestArgs};
+use crate::cli::{BaseArg, Gem5Args, MachineArgs, On, SelftestArgs};
 use crate::ui::{Told, Ui};
 
 /// Name of the run.
@@ -158,20 +158,29 @@ fn summary(judged: &[Judged]) -> String {
 
 /// The machine on which functions are measured, and no other: what the flags may not change is refused.
 fn take_machine(args: &mut MachineArgs) -> Result<()> {
-    const WITHOUT_EFFECT: [(&str, &str); 8] = [
+    const WITHOUT_EFFECT: [(&str, &str); 9] = [
         ("software_warmup", "--software-warmup"),
         ("uarch_warmup", "--uarch-warmup"),
         ("state", "--state"),
         ("flush", "--flush"),
+        ("interleave", "--interleave"),
         ("gem5_config", "--gem5-config"),
         ("base_image", "--base-image"),
         ("cold", "--cold"),
         ("root", "--root"),
     ];
-    if let Some((_, flag)) = WITHOUT_EFFECT.iter().find(|(id, _)| args.explicit.contains(*id)) {
+    if let Some((_, flag)) = WITHOUT_EFFECT.iter().find(|(id, _)| args.typed.contains(*id)) {
         return Err(Error::usage(format!("{flag} has no meaning for the self-test"))
             .hint("its programs have their own warm-ups, in the lean guest, on futon's own systems"));
     }
+    // The project's settings are for functions.
+    if !args.typed.contains("base") {
+        args.explicit.remove("base");
+        args.base = BaseArg::Lean;
+    }
+    args.base_image = None;
+    args.cold = false;
+    args.gem5 = Gem5Args { software_warmup: None, uarch_warmup: 0, ..args.gem5.clone() };
     if super::gem5::wants_engine(args) {
         return Err(Error::usage("--base docker: the self-test runs in the lean guest").hint("leave --base out"));
     }
@@ -183,10 +192,6 @@ fn take_machine(args: &mut MachineArgs) -> Result<()> {
             .hint("--cpu o3 or --cpu timing"));
     }
     args.on = On::Gem5;
-    // Settings of the project are for functions.
-    let gem5 = &mut args.gem5;
-    *gem5 = Gem5Args { software_warmup: None, uarch_warmup: 0, ..gem5.clone() };
-    args.cold = false;
     Ok(())
 }
 
@@ -259,6 +264,20 @@ mod tests {
             assert!(error.to_string().contains(why), "{words:?}: {error}");
             assert_eq!(error.exit_code(), ExitCode::Usage);
         }
+    }
+
+    #[test]
+    fn the_projects_settings_are_for_functions() {
+        let cli = Cli::read_from(&["futon", "gem5", "selftest"]);
+        let Command::Gem5(Gem5Command::Selftest(args)) = cli.command else { panic!() };
+        let mut machine = args.machine;
+        // As `[machine]` and `[gem5]` of futon.toml fill it in.
+        crate::commands::machine::ask_for(futon_model::Base::Docker, &mut machine);
+        machine.explicit.extend(["uarch_warmup".to_owned(), "cpu".to_owned()]);
+        (machine.gem5.uarch_warmup, machine.gem5.cpu, machine.cold) = (4, CoreModel::Timing, true);
+        take_machine(&mut machine).unwrap();
+        assert_eq!((machine.gem5.uarch_warmup, machine.gem5.cpu, machine.cold), (0, CoreModel::Timing, false));
+        assert!(!crate::commands::gem5::wants_engine(&machine));
     }
 
     #[test]
