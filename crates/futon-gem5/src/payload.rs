@@ -253,6 +253,7 @@ pub(super) mod testing {
             uarch_warmup: 2,
             state: CoreState::Warm,
             seed: None,
+            work_items: None,
             cold: false,
             goal: Goal::Test,
             watchdogs: Watchdogs::default(),

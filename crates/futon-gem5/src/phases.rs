@@ -234,7 +234,8 @@ impl Run {
         let _ = self.shared.events.send(EventKind::SimulationPhase { phase: phase.name().into(), from });
         let folder = self.folder.join(phase.name());
         let config = self.folder.join("config");
-        let work_items = self.plan.client.as_ref().map_or(0, |c| c.invocations);
+        let of_client = || self.plan.client.as_ref().map_or(0, |c| c.invocations);
+        let work_items = self.settings.work_items.unwrap_or_else(of_client);
         let settings = self.settings_of(phase, &folder)?;
         let start = Start {
             settings: &settings,

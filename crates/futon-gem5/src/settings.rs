@@ -57,6 +57,8 @@ pub struct Gem5Settings {
     pub state: CoreState,
     /// Seed of the run; default the plan's digest.
     pub seed: Option<Seed>,
+    /// Work items of a program that leaves the staging machine itself, as the test client does; none where that client runs.
+    pub work_items: Option<u64>,
     /// Boot from nothing, and keep no checkpoint of it.
     pub cold: bool,
     /// What the run is to reach.

@@ -4,6 +4,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use futon_model::Probe;
+use gem5_selftest::work::Work;
 
 use crate::{
     close::{Close, End},
@@ -198,6 +199,13 @@ pub(crate) enum Verb {
     /// Containers of the lean guest, where no engine runs.
     #[command(subcommand)]
     Lean(LeanVerb),
+    /// Make the work items of `futon gem5 selftest` on the measured core.
+    #[cfg(target_arch = "x86_64")]
+    Selftest {
+        /// What to do, a word for each, such as add:200.
+        #[arg(required = true)]
+        items: Vec<Work>,
+    },
     /// gem5's guest tool (see `m5` without arguments).
     #[command(disable_help_flag = true)]
     M5 {

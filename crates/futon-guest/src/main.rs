@@ -26,6 +26,8 @@ mod route;
 mod runlog;
 mod script;
 mod scrub;
+#[cfg(target_arch = "x86_64")]
+mod selftest;
 mod service;
 mod step;
 mod transfer;
@@ -143,6 +145,8 @@ fn execute(cli: Cli) -> Result<u8> {
             println!("{gateway}");
         }
         Verb::Lean(verb) => lean::run(&verb, &log)?,
+        #[cfg(target_arch = "x86_64")]
+        Verb::Selftest { items } => selftest::run(&items)?,
         Verb::M5 { arguments } => m5tool::run(&arguments)?,
     }
     Ok(0)

@@ -9,7 +9,7 @@ use crate::{Code, Outcome, Verdict};
 pub enum ExitCode {
     /// Every function passed, or the command did what was asked.
     Passed = 0,
-    /// At least one function failed.
+    /// At least one function failed, or a figure of the self-test is off.
     Failed = 1,
     /// The command line or a configuration file is wrong.
     Usage = 2,

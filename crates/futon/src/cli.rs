@@ -21,6 +21,7 @@ mod on;
 mod plan;
 mod report;
 mod resources;
+mod selftest;
 mod shard;
 mod sweep;
 
@@ -43,6 +44,7 @@ pub use on::{On, fake_is_allowed};
 pub use plan::{ContentArgs, PlanArgs, RerunArgs};
 pub use report::{ReportCommand, ReportDiffArgs, ReportTrendArgs};
 pub use resources::{DISK_SIZE, ImagesCommand, ResourcePart, ResourcesCommand};
+pub use selftest::{Gem5Command, SelftestArgs};
 pub use shard::ShardArgs;
 pub use sweep::{ExecutorArg, SweepArgs, SweepCommand, SweepHow, SweepNewArgs};
 
@@ -63,7 +65,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "Exit codes:
   0    every function passed, or the command succeeded
-  1    a function failed
+  1    a function failed; of `gem5 selftest`: a figure is off
   2    the command line or a configuration file is wrong
   3    the harness, the host or the base image failed; of `merge`: the results do not make one suite
   4    nothing to run
@@ -164,6 +166,9 @@ pub enum Command {
     Evaluate(TestArgs),
     /// Measure functions on simulated cores: several perturbed runs, means with 95% intervals (gem5)
     Measure(MeasureArgs),
+    /// Check what is simulated (gem5)
+    #[command(subcommand)]
+    Gem5(Gem5Command),
     /// Make many cells (functions × machines × parameters × seeds), here or by Slurm; what has a result is not run again
     Sweep(Box<SweepArgs>),
     /// Read statistics and draw charts of simulated invocations
@@ -216,6 +221,7 @@ impl Command {
             Self::List(a) => a.json,
             Self::Merge(a) => a.json,
             Self::Measure(a) => a.test.output.json,
+            Self::Gem5(Gem5Command::Selftest(a)) => a.json,
             Self::Plan(a) => a.test.output.json || a.matrix.matrix,
             Self::Sweep(a) => a.prints_json(),
             Self::Load(a) => a.output.json,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
-use super::{Command, ConfigCommand, MachineArgs, WarmCommand};
+use super::{Command, ConfigCommand, Gem5Command, MachineArgs, WarmCommand};
 
 /// The ids of the arguments that the command line of the innermost command has.
 fn on_the_command_line(matches: &ArgMatches) -> BTreeSet<String> {
@@ -38,6 +38,7 @@ fn machine(command: &mut Command) -> Option<&mut MachineArgs> {
         Command::Measure(args) => &mut args.test.machine,
         Command::Config(ConfigCommand::Show(args)) => &mut args.test.machine,
         Command::Load(args) => &mut args.machine,
+        Command::Gem5(Gem5Command::Selftest(args)) => &mut args.machine,
         Command::Exec(args) => &mut args.machine,
         Command::Describe(args) => &mut args.look.machine,
         Command::Scaffold(args) => &mut args.look.machine,

@@ -67,6 +67,10 @@ pub struct Gem5Args {
     /// Run gem5 without confinement if the host cannot confine it: it can write wherever you can
     #[arg(long)]
     pub unconfined: bool,
+    /// Work items of a program of futon's own in the guest, which is measured in place of a function
+    #[arg(skip)]
+    #[serde(skip)]
+    pub work_items: Option<u64>,
 }
 
 /// A state of the measured core.

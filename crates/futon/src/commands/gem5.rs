@@ -219,6 +219,7 @@ pub async fn prepare_gem5(
         uarch_warmup: g.uarch_warmup,
         state,
         seed: g.sim_seed.clone(),
+        work_items: g.work_items,
         cold: args.cold,
         goal,
         watchdogs: watchdogs(g),

@@ -37,6 +37,7 @@ mod room;
 mod run;
 mod rundir;
 mod scaffold;
+mod selftest;
 mod serve;
 mod settings;
 mod setup;
@@ -57,7 +58,7 @@ use futon_gem5::Goal;
 use futon_model::ExitCode;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{Cli, Command, On};
+use crate::cli::{Cli, Command, Gem5Command, On};
 use crate::ui::Ui;
 
 pub use places::default_resources;
@@ -93,6 +94,7 @@ pub async fn dispatch(cli: Cli, ui: &mut Ui, cancel: CancellationToken) -> Resul
             test::test(&args, Goal::Evaluate, ui, cancel).await
         }
         Command::Measure(args) => measure::measure(args, ui, cancel).await,
+        Command::Gem5(Gem5Command::Selftest(args)) => selftest::selftest(*args, ui, cancel).await,
         Command::Sweep(args) => sweep::sweep(*args, ui, cancel).await,
         Command::Stats(command) => stats::stats(&command, ui),
         Command::Config(command) => config::config(&command, profile.as_deref(), ui),

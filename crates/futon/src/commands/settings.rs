@@ -10,7 +10,7 @@ use futon_workdir::settings::Settings;
 use serde::Serialize;
 
 use super::machine::ask_for;
-use crate::cli::{Accel, BaseArg, Command, ConfigCommand, MachineArgs, On, TestArgs, WarmCommand};
+use crate::cli::{Accel, BaseArg, Command, ConfigCommand, Gem5Command, MachineArgs, On, TestArgs, WarmCommand};
 
 /// Reads the settings that a command uses, and puts them where it has no flags.
 ///
@@ -33,6 +33,7 @@ pub fn fill(command: &mut Command, profile: Option<&str>) -> Result<()> {
         Command::Load(args) => {
             fill_machine(&mut args.machine, args.project.config.as_deref(), profile, Choice::Qemu).map(drop)
         }
+        Command::Gem5(Gem5Command::Selftest(args)) => here(&mut args.machine, Choice::Gem5),
         Command::Exec(args) => here(&mut args.machine, Choice::Machine),
         Command::Describe(args) => here(&mut args.look.machine, Choice::Qemu),
         Command::Scaffold(args) => here(&mut args.look.machine, Choice::Qemu),

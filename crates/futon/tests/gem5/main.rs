@@ -7,5 +7,6 @@ mod common;
 mod faults;
 mod real;
 mod replay;
+mod selftest;
 mod support;
 mod sweep;

@@ -281,3 +281,20 @@ fn faults_of_checkpoints_have_their_names() {
     assert_eq!((verdict(&damaged), code), (("infra", "boot", "bad_resource"), Some(3)), "{damaged:#}");
     assert!(why(&damaged).contains(key), "{}", why(&damaged));
 }
+
+/// The model does what its parameters say; a core that predicts nothing says so.
+#[test]
+#[ignore = "needs a gem5: set GEM5, and make test runs it"]
+fn the_self_test_finds_what_the_parameters_say() {
+    let resources = resources();
+    for (system, cpu, ok, without) in [("skylake", "o3", 14, 0), ("simple", "timing", 9, 4)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_futon"));
+        command.args(["gem5", "selftest", "--json", "--system", system, "--cpu", cpu]);
+        command.arg("--resources").arg(&resources).arg("--out").arg(folder.path().join("out")).current_dir(ROOT);
+        let (code, figures) = report(&command.output().unwrap());
+        assert_eq!(code, Some(0), "{figures:#}");
+        let count = |state: &str| figures["tests"].as_array().unwrap().iter().filter(|t| t["state"] == state).count();
+        assert_eq!((count("ok"), count("not_applicable")), (ok, without), "{figures:#}");
+    }
+}
