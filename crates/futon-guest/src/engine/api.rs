@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::PathBuf,
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -271,9 +271,12 @@ impl Engine {
         follow(http::send(&self.target, LONG, request).context("sending the archive failed")?, say)
     }
 
-    /// A container's log so far, both streams, in the engine's frames.
-    pub(crate) fn log(&self, name: &str) -> Result<impl Read> {
-        let path = format!("/containers/{}/logs?stdout=1&stderr=1", percent_encode(name));
+    /// A container's log so far, or since then, both streams, in the engine's frames.
+    pub(crate) fn log(&self, name: &str, since: Option<SystemTime>) -> Result<impl Read> {
+        let mut path = format!("/containers/{}/logs?stdout=1&stderr=1", percent_encode(name));
+        if let Some(since) = since.and_then(|since| since.duration_since(UNIX_EPOCH).ok()) {
+            path.push_str(&format!("&since={}.{:09}", since.as_secs(), since.subsec_nanos()));
+        }
         let mut response = http::send(&self.target, SHORT, Request::get(&path)).context("no answer")?;
         match response.status {
             200 => Ok(response.body),

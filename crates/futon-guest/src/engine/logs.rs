@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, Read, Write},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use futon_model::{GuestEvent, not_whole};
@@ -60,9 +60,26 @@ pub(crate) fn cut_words(limit: u64) -> String {
 
 /// Copies a container's log, at most `limit` bytes of it, and returns whether there is more.
 pub(super) fn copy_log(engine: &Engine, name: &str, limit: u64, out: &mut dyn Write) -> Result<bool> {
-    let mut stream = engine.log(name)?;
+    let mut stream = engine.log(name, None)?;
     let (_, cut) = copy_frames(&mut stream, out, limit).context(format!("the log of {name} ended early"))?;
     Ok(cut)
+}
+
+/// Copies what a container has printed since then, whole.
+pub(super) fn copy_log_since(
+    engine: &Engine,
+    name: &str,
+    since: Option<SystemTime>,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let mut stream = engine.log(name, since).map_err(|error| match error.to_string() {
+        words if words.contains(NOT_KEPT) => Error::new(format!(
+            "the function serves when its log has a line, and the logging driver of {name} keeps no log"
+        )),
+        _ => error,
+    })?;
+    copy_frames(&mut stream, out, u64::MAX).context(format!("the log of {name} ended early"))?;
+    Ok(())
 }
 
 /// Why the engine may no longer have all that a container printed: its logging driver throws the oldest away, or what comes too fast.

@@ -1,6 +1,9 @@
 //! `ready`: waits until a container of the engine's serves, or is known never to.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, SystemTime},
+};
 
 use futon_model::Probe;
 
@@ -9,7 +12,7 @@ use crate::{
     error::{Error, Result},
     http::Limits,
     kernel,
-    ready::{Exit, Facts, Subject, wait},
+    ready::{Exit, Facts, Lines, Subject, wait},
     runlog::RunLog,
 };
 
@@ -24,8 +27,8 @@ const SOON: Limits =
 const FIRST: Limits =
     Limits { connect: Duration::from_secs(5), io: Duration::from_secs(10), whole: Duration::from_secs(10) };
 
-/// Bytes of a container's log in which a line is looked for.
-const LOG_LOOKED_AT: u64 = 1 << 20;
+/// How long the engine may take to write down what a container has printed, and when.
+const LATE: Duration = Duration::from_secs(5);
 
 /// Bytes of a container's log that are read where it ended before it served.
 const FIRST_WORDS: u64 = 4096;
@@ -39,7 +42,8 @@ pub(crate) fn wait_until_ready(
     limit: Duration,
     log: &RunLog,
 ) -> Result<()> {
-    let mut subject = EngineContainer { engine, name, port: address.port(), last_status: None, last: None };
+    let mut subject =
+        EngineContainer { engine, name, port: address.port(), last_status: None, last: None, looked_at: None };
     wait(name, &mut subject, address, probe, limit, PAUSE, log)
 }
 
@@ -52,6 +56,8 @@ struct EngineContainer<'a> {
     last_status: Option<i64>,
     /// What the engine said last.
     last: Option<api::Container>,
+    /// When its log was looked at last.
+    looked_at: Option<SystemTime>,
 }
 
 impl EngineContainer<'_> {
@@ -95,10 +101,14 @@ impl Subject for EngineContainer<'_> {
         }))
     }
 
-    fn log(&mut self) -> Result<String> {
-        let mut words = Vec::new();
-        logs::copy_log(self.engine, self.name, LOG_LOOKED_AT, &mut words)?;
-        Ok(String::from_utf8_lossy(&words).into_owned())
+    fn has_line(&mut self, wanted: &dyn Fn(&str) -> bool) -> Result<bool> {
+        let now = SystemTime::now();
+        // Some lines are looked at twice, which finds nothing else.
+        let since = self.looked_at.and_then(|before| before.checked_sub(LATE));
+        let mut lines = Lines::behind(Vec::new(), wanted);
+        logs::copy_log_since(self.engine, self.name, since, &mut lines)?;
+        self.looked_at = Some(now);
+        Ok(lines.found)
     }
 
     fn facts(&mut self) -> Result<Facts> {
@@ -152,10 +162,41 @@ mod tests {
     fn a_running_container_tells_its_own_port() {
         let running = Box::leak(container("{\"Status\":\"restarting\",\"ExitCode\":3,\"Pid\":0}").into_boxed_str());
         let (engine, _server) = super::super::api::tests::engine_of(&[running]);
-        let mut subject =
-            EngineContainer { engine: &engine, name: "function", port: 50000, last_status: None, last: None };
+        let mut subject = EngineContainer {
+            engine: &engine,
+            name: "function",
+            port: 50000,
+            last_status: None,
+            last: None,
+            looked_at: None,
+        };
         let facts = Facts { pid: None, port: Some(50051), restarts: 2, last_status: Some(3) };
         assert_eq!(subject.facts().unwrap(), facts);
+    }
+
+    #[test]
+    fn a_line_is_looked_for_in_all_of_a_log_and_then_in_what_is_new() {
+        let frame = |text: &str| {
+            let length = u32::try_from(text.len()).unwrap().to_be_bytes();
+            [b"\x01\0\0\0".as_slice(), &length, text.as_bytes()].concat()
+        };
+        let much = frame(&"x".repeat(16 << 10)).repeat(100);
+        let answer = |frames: &[&[u8]]| {
+            let text = String::from_utf8([b"HTTP/1.1 200 OK\r\n\r\n".as_slice(), &frames.concat()].concat()).unwrap();
+            &*text.leak()
+        };
+        // The engine hands a long line on in pieces; what has no end is no line.
+        let first = answer(&[&much, &frame("\nserv"), &frame("ing")]);
+        let second = answer(&[&frame("serv"), &frame("ing\r\n")]);
+        let (engine, server) = super::super::api::tests::engine_of(&[first, second]);
+        let mut subject =
+            EngineContainer { engine: &engine, name: "f", port: 1, last_status: None, last: None, looked_at: None };
+        let wanted = |line: &str| line == "serving";
+        assert!(!subject.has_line(&wanted).unwrap());
+        assert!(subject.has_line(&wanted).unwrap());
+        let asked = server.join().unwrap();
+        assert!(!asked[0].contains("since="), "{}", asked[0]);
+        assert!(asked[1].contains("&since="), "{}", asked[1]);
     }
 
     #[test]
@@ -169,8 +210,14 @@ mod tests {
             std::thread::sleep(SOON.whole + Duration::from_millis(500));
             let _ = stream.write_all(running.as_bytes());
         });
-        let mut subject =
-            EngineContainer { engine: &engine, name: "function", port: 50000, last_status: None, last: None };
+        let mut subject = EngineContainer {
+            engine: &engine,
+            name: "function",
+            port: 50000,
+            last_status: None,
+            last: None,
+            looked_at: None,
+        };
         assert_eq!(subject.exit().unwrap(), None);
         slow.join().unwrap();
     }
@@ -180,8 +227,14 @@ mod tests {
         let running = Box::leak(container("{\"Status\":\"running\",\"Pid\":7}").into_boxed_str());
         // It answers once and never again.
         let (engine, server) = super::super::api::tests::engine_of(&[running]);
-        let mut subject =
-            EngineContainer { engine: &engine, name: "function", port: 50000, last_status: None, last: None };
+        let mut subject = EngineContainer {
+            engine: &engine,
+            name: "function",
+            port: 50000,
+            last_status: None,
+            last: None,
+            looked_at: None,
+        };
         assert_eq!(subject.exit().unwrap(), None);
         server.join().unwrap();
         assert_eq!(subject.exit().unwrap(), None);

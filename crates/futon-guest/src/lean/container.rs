@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
     thread,
@@ -151,11 +151,8 @@ fn progress(needed: &LeanContainer, until: LeanCondition, health: Option<Health>
 pub(super) fn ready(name: &str, address: SocketAddr, probe: &Probe, limit: Duration, log: &RunLog) -> Result<()> {
     let record = Record::of(name);
     record.pid()?;
-    ready::wait(name, &mut Supervised { record }, address, probe, limit, TICK, log)
+    ready::wait(name, &mut Supervised::of(record), address, probe, limit, TICK, log)
 }
-
-/// Bytes of a container's log in which a line is looked for.
-const LOG_LOOKED_AT: u64 = 1 << 20;
 
 /// Bytes of a container's log that are read where it ended before it served.
 const FIRST_WORDS: u64 = 4096;
@@ -163,6 +160,15 @@ const FIRST_WORDS: u64 = 4096;
 /// A container of a supervisor's, while it is waited for.
 struct Supervised {
     record: Record,
+    /// How far its log was looked at, and the line that ended there without an end of its own.
+    looked_at: u64,
+    rest: Vec<u8>,
+}
+
+impl Supervised {
+    fn of(record: Record) -> Self {
+        Self { record, looked_at: 0, rest: Vec::new() }
+    }
 }
 
 impl ready::Subject for Supervised {
@@ -179,11 +185,14 @@ impl ready::Subject for Supervised {
         }))
     }
 
-    fn log(&mut self) -> Result<String> {
-        let mut words = Vec::new();
-        let log = File::open(self.record.log()).context("the container's log")?;
-        log.take(LOG_LOOKED_AT).read_to_end(&mut words).context("the container's log")?;
-        Ok(String::from_utf8_lossy(&words).into_owned())
+    fn has_line(&mut self, wanted: &dyn Fn(&str) -> bool) -> Result<bool> {
+        let mut log = File::open(self.record.log()).context("the container's log")?;
+        log.seek(SeekFrom::Start(self.looked_at)).context("the container's log")?;
+        let mut lines = ready::Lines::behind(std::mem::take(&mut self.rest), wanted);
+        self.looked_at += io::copy(&mut log, &mut lines).context("the container's log")?;
+        let found = lines.found;
+        self.rest = lines.rest;
+        Ok(found)
     }
 
     fn facts(&mut self) -> Result<ready::Facts> {
@@ -386,93 +395,5 @@ fn wait_for_end(record: &Record, limit: Duration) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use futon_model::{LeanAttachment, LeanRestart};
-
-    use super::*;
-
-    #[test]
-    fn dependencies_that_fail_are_told_in_composes_words() {
-        let needed = LeanContainer {
-            name: "futon-db-1".into(),
-            service: "db".into(),
-            image: "x".into(),
-            image_id: "sha256:x".into(),
-            repo_digests: Vec::new(),
-            network: LeanAttachment::None,
-            stop_signal: 15,
-            stop_grace_ms: 1,
-            refused: None,
-            waits: Vec::new(),
-            check: None,
-            restart: LeanRestart::Never,
-        };
-        let failed = |why: &str| Progress::Failed(why.to_owned());
-        for (until, health, ended, word) in [
-            (LeanCondition::Completed, None, None, Progress::OnItsWay),
-            (LeanCondition::Completed, None, Some(0), Progress::There),
-            (LeanCondition::Completed, None, Some(7), failed("service \"db\" didn't complete successfully: exit 7")),
-            (LeanCondition::Healthy, Some(Health::Starting), None, Progress::OnItsWay),
-            (LeanCondition::Healthy, Some(Health::Healthy), None, Progress::There),
-            (
-                LeanCondition::Healthy,
-                Some(Health::Unhealthy),
-                None,
-                failed("dependency failed to start: container futon-db-1 is unhealthy"),
-            ),
-            (
-                LeanCondition::Healthy,
-                Some(Health::Healthy),
-                Some(1),
-                failed("dependency failed to start: container futon-db-1 exited (1)"),
-            ),
-            (
-                LeanCondition::Healthy,
-                None,
-                None,
-                failed("dependency failed to start: container futon-db-1 has no healthcheck configured"),
-            ),
-        ] {
-            assert_eq!(progress(&needed, until, health, ended), word);
-        }
-    }
-
-    #[test]
-    fn restarts_are_known_while_a_container_is_waited_for() {
-        use ready::Subject as _;
-
-        let folder = std::env::temp_dir().join(format!("futon-restarts-{}", std::process::id()));
-        let mut waited_for = Supervised { record: Record::in_folder(folder.clone()) };
-        waited_for.record.create().unwrap();
-        assert_eq!(waited_for.facts().unwrap(), ready::Facts::default());
-        waited_for.record.add_restart(1).unwrap();
-        waited_for.record.add_restart(7).unwrap();
-        let facts = waited_for.facts().unwrap();
-        std::fs::remove_dir_all(folder).unwrap();
-        assert_eq!((facts.restarts, facts.last_status), (2, Some(7)));
-    }
-
-    #[test]
-    fn a_log_that_was_cut_says_so() {
-        let folder = std::env::temp_dir().join(format!("futon-cut-{}", std::process::id()));
-        let record = Record::in_folder(folder.clone());
-        record.create().unwrap();
-        std::fs::write(record.log(), "hello\n").unwrap();
-        let saved = |limit: u64| {
-            let mut out = Vec::new();
-            let why = write_log_of(&record, limit, &mut out).unwrap();
-            (String::from_utf8(out).unwrap(), why)
-        };
-        assert_eq!(saved(6), ("hello\n".to_owned(), None));
-        let why = "it was cut after 4 bytes";
-        assert_eq!(saved(4), (format!("hell{}", not_whole(why)), Some(why.to_owned())));
-        std::fs::remove_dir_all(folder).unwrap();
-    }
-
-    #[test]
-    fn a_kill_says_why() {
-        assert_eq!(signal_words(15), "SIGTERM did not end it");
-        assert_eq!(signal_words(37), "signal 37 did not end it");
-        assert_eq!(signal_words(0), "its stop signal does not exist");
-    }
-}
+#[path = "container_tests.rs"]
+mod tests;

@@ -60,8 +60,8 @@ pub(crate) trait Subject {
     /// What is known of it while it runs.
     fn facts(&mut self) -> Result<Facts>;
 
-    /// What it has printed, from its beginning.
-    fn log(&mut self) -> Result<String>;
+    /// Whether a line that it has printed is wanted. Lines that were seen before need not be looked at again; one without an end is none yet.
+    fn has_line(&mut self, wanted: &dyn Fn(&str) -> bool) -> Result<bool>;
 }
 
 /// Waits until the server at `address` answers, at most for `limit`, and reports why where it does not. Between two attempts there is
@@ -218,8 +218,8 @@ mod tests {
             Ok(self.facts.clone())
         }
 
-        fn log(&mut self) -> Result<String> {
-            Ok(String::new())
+        fn has_line(&mut self, _: &dyn Fn(&str) -> bool) -> Result<bool> {
+            Ok(false)
         }
     }
 

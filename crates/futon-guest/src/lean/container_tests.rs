@@ -1,0 +1,115 @@
+//! Containers as run scripts see them.
+
+use futon_model::{LeanAttachment, LeanRestart};
+
+use super::*;
+
+#[test]
+fn dependencies_that_fail_are_told_in_composes_words() {
+    let needed = LeanContainer {
+        name: "futon-db-1".into(),
+        service: "db".into(),
+        image: "x".into(),
+        image_id: "sha256:x".into(),
+        repo_digests: Vec::new(),
+        network: LeanAttachment::None,
+        stop_signal: 15,
+        stop_grace_ms: 1,
+        refused: None,
+        waits: Vec::new(),
+        check: None,
+        restart: LeanRestart::Never,
+    };
+    let failed = |why: &str| Progress::Failed(why.to_owned());
+    for (until, health, ended, word) in [
+        (LeanCondition::Completed, None, None, Progress::OnItsWay),
+        (LeanCondition::Completed, None, Some(0), Progress::There),
+        (LeanCondition::Completed, None, Some(7), failed("service \"db\" didn't complete successfully: exit 7")),
+        (LeanCondition::Healthy, Some(Health::Starting), None, Progress::OnItsWay),
+        (LeanCondition::Healthy, Some(Health::Healthy), None, Progress::There),
+        (
+            LeanCondition::Healthy,
+            Some(Health::Unhealthy),
+            None,
+            failed("dependency failed to start: container futon-db-1 is unhealthy"),
+        ),
+        (
+            LeanCondition::Healthy,
+            Some(Health::Healthy),
+            Some(1),
+            failed("dependency failed to start: container futon-db-1 exited (1)"),
+        ),
+        (
+            LeanCondition::Healthy,
+            None,
+            None,
+            failed("dependency failed to start: container futon-db-1 has no healthcheck configured"),
+        ),
+    ] {
+        assert_eq!(progress(&needed, until, health, ended), word);
+    }
+}
+
+#[test]
+fn restarts_are_known_while_a_container_is_waited_for() {
+    use ready::Subject as _;
+
+    let folder = std::env::temp_dir().join(format!("futon-restarts-{}", std::process::id()));
+    let mut waited_for = Supervised::of(Record::in_folder(folder.clone()));
+    waited_for.record.create().unwrap();
+    assert_eq!(waited_for.facts().unwrap(), ready::Facts::default());
+    waited_for.record.add_restart(1).unwrap();
+    waited_for.record.add_restart(7).unwrap();
+    let facts = waited_for.facts().unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
+    assert_eq!((facts.restarts, facts.last_status), (2, Some(7)));
+}
+
+#[test]
+fn all_of_a_log_is_looked_at_once_its_lines_are_whole() {
+    use ready::Subject as _;
+
+    let folder = std::env::temp_dir().join(format!("futon-looked-at-{}", std::process::id()));
+    let mut waited_for = Supervised::of(Record::in_folder(folder.clone()));
+    waited_for.record.create().unwrap();
+    let mut log = File::options().create(true).append(true).open(waited_for.record.log()).unwrap();
+    let seen = std::cell::RefCell::new(Vec::new());
+    let wanted = |line: &str| {
+        seen.borrow_mut().push(line.to_owned());
+        line == "serving"
+    };
+    let mut looks_behind = |text: &str| {
+        log.write_all(text.as_bytes()).unwrap();
+        waited_for.has_line(&wanted).unwrap()
+    };
+    let much = "x\n".repeat(1 << 20);
+    assert!(!looks_behind(&much) && !looks_behind("serv") && !looks_behind("ing"));
+    assert!(looks_behind("\n"));
+    std::fs::remove_dir_all(folder).unwrap();
+    // No line twice.
+    assert_eq!(seen.borrow().len(), (1 << 20) + 1);
+}
+
+#[test]
+fn a_log_that_was_cut_says_so() {
+    let folder = std::env::temp_dir().join(format!("futon-cut-{}", std::process::id()));
+    let record = Record::in_folder(folder.clone());
+    record.create().unwrap();
+    std::fs::write(record.log(), "hello\n").unwrap();
+    let saved = |limit: u64| {
+        let mut out = Vec::new();
+        let why = write_log_of(&record, limit, &mut out).unwrap();
+        (String::from_utf8(out).unwrap(), why)
+    };
+    assert_eq!(saved(6), ("hello\n".to_owned(), None));
+    let why = "it was cut after 4 bytes";
+    assert_eq!(saved(4), (format!("hell{}", not_whole(why)), Some(why.to_owned())));
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_kill_says_why() {
+    assert_eq!(signal_words(15), "SIGTERM did not end it");
+    assert_eq!(signal_words(37), "signal 37 did not end it");
+    assert_eq!(signal_words(0), "its stop signal does not exist");
+}
