@@ -65,6 +65,12 @@ pub enum GuestEvent {
         exit_code: Option<i64>,
         /// True when the kernel's out-of-memory killer struck in the container.
         oom_killed: bool,
+        /// How often it was started again.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        restarts: u64,
+        /// Exit code before it was last started again, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last_exit: Option<i64>,
     },
     /// The container does not serve, and why.
     Unready {
@@ -125,4 +131,9 @@ pub enum GuestEvent {
         /// The remark.
         text: String,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands on a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }

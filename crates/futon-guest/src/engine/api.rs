@@ -149,6 +149,9 @@ pub(crate) struct ContainerConfig {
     /// Seconds that a stop may take; the engine's default where absent.
     #[serde(rename = "StopTimeout", default)]
     pub(crate) stop_timeout: Option<u64>,
+    /// The signal that stops it, as the image or the service has it.
+    #[serde(rename = "StopSignal", default)]
+    pub(crate) stop_signal: Option<String>,
 }
 
 /// State of a container.
@@ -318,9 +321,9 @@ impl Engine {
         self.act("POST", &format!("/containers/{}/start", percent_encode(id)), &[204, 304])
     }
 
-    /// Stops a container; one that has stopped already is well, too.
-    pub(crate) fn stop(&self, name: &str) -> Result<()> {
-        self.act("POST", &format!("/containers/{}/stop", percent_encode(name)), &[204, 304])
+    /// Stops a container, and returns whether it had ended already.
+    pub(crate) fn stop(&self, name: &str) -> Result<bool> {
+        Ok(self.ask("POST", &format!("/containers/{}/stop", percent_encode(name)), &[204, 304])? == 304)
     }
 
     /// Kills and removes a container with its anonymous volumes; one that is not there is well, too.
@@ -334,10 +337,15 @@ impl Engine {
     }
 
     fn act(&self, method: &str, path: &str, wanted: &[u16]) -> Result<()> {
+        self.ask(method, path, wanted).map(drop)
+    }
+
+    /// The status of the answer, where it is one of those.
+    fn ask(&self, method: &str, path: &str, wanted: &[u16]) -> Result<u16> {
         let request = Request { method, ..Request::post(path, Payload::None) };
         let mut response = http::send(&self.target, LONG, request).context("no answer")?;
         if wanted.contains(&response.status) {
-            return Ok(());
+            return Ok(response.status);
         }
         Err(Error::new(message(&response.body.text(LARGEST)?)))
     }

@@ -39,6 +39,8 @@ pub(crate) fn report_state(engine: &Engine, name: &str, log: &RunLog) -> Result<
         exit_code: state.is_over().then_some(state.exit_code),
         status: state.status.clone(),
         oom_killed: state.oom_killed,
+        restarts: container.restarts,
+        last_exit: (state.status == "restarting").then_some(state.exit_code),
     };
     report(&event, log);
     Ok(container)

@@ -13,7 +13,7 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{Engine, api::Container};
+use super::{Engine, api::Container, report_state};
 use crate::{
     error::{Context, Error, Result},
     report::report,
@@ -114,26 +114,39 @@ fn thrown_away(container: &Container) -> Option<String> {
 /// How long the engine waits after a container's stop signal, where the container does not say (moby, `defaultStopTimeout`).
 const STOP_TIMEOUT: u64 = 10;
 
+/// How long the engine waits for a container that it could not send the signal to (moby, `containerStop`).
+const NO_SIGNAL: Duration = Duration::from_secs(2);
+
 /// Stops that are faster than this need no second look: nothing was killed for being slow.
 const SLOW: Duration = Duration::from_millis(900);
 
 /// Stops a container with the grace it declares, reports where that was not enough, and removes it.
 pub(crate) fn stop(engine: &Engine, name: &str, log: &RunLog) -> Result<()> {
     let began = Instant::now();
-    engine.stop(name)?;
+    let had_ended = engine.stop(name)?;
     let took = began.elapsed();
     // Asking costs time in each run: only where the answer can be yes.
-    if took >= SLOW
+    if had_ended {
+        report_state(engine, name, log)?;
+    } else if took >= SLOW
         && let Some(container) = engine.container(name)?
+        && let Some(grace) = killed_after(&container, took)
     {
-        let grace = Duration::from_secs(container.config.stop_timeout.unwrap_or(STOP_TIMEOUT));
-        if container.state.exit_code == KILLED && took >= grace && !grace.is_zero() {
-            report_kill(name, took, grace, log);
-        }
+        report_kill(name, took, grace, log);
     }
     engine.remove(name)?;
     println!("container {name}: stopped and removed");
     Ok(())
+}
+
+/// The grace after which the engine killed a container, if it did.
+fn killed_after(container: &Container, took: Duration) -> Option<Duration> {
+    let grace = Duration::from_secs(container.config.stop_timeout.unwrap_or(STOP_TIMEOUT));
+    // One whose stop signal does not exist is waited for a little, and killed.
+    let unsendable = container.config.stop_signal.as_ref().is_some_and(|signal| !signal.is_empty())
+        && (NO_SIGNAL..grace).contains(&took);
+    let grace = if unsendable { NO_SIGNAL } else { grace };
+    (container.state.exit_code == KILLED && took >= grace && !grace.is_zero()).then_some(grace)
 }
 
 /// Freezes a container for good. The engine is asked for nothing but the number of its first process: a stop by the engine costs 100 M
@@ -249,6 +262,41 @@ mod tests {
         let why = "the logging driver none keeps no log";
         assert_eq!(said(NOT_KEPT).unwrap(), (not_whole(why), Some(why.to_owned())));
         assert_eq!(said("no such container").unwrap_err().to_string(), "no such container");
+    }
+
+    #[test]
+    fn one_that_had_ended_is_reported_when_it_is_stopped() {
+        let folder = std::env::temp_dir().join(format!("futon-had-ended-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("no-events"), "").unwrap();
+        let body = r#"{"Image":"i","Config":{"Image":"x"},"State":{"Status":"exited","ExitCode":3}}"#;
+        let state = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        let (stopped, removed) = ("HTTP/1.1 304 Not Modified\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n");
+        let (engine, server) =
+            crate::engine::api::tests::engine_of(&[stopped, Box::leak(state.into_boxed_str()), removed]);
+        stop(&engine, "f", &RunLog::at(folder.join("results.log"))).unwrap();
+        let asked = server.join().unwrap();
+        assert!(asked[1].starts_with("GET /containers/f/json"), "{}", asked[1]);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_kill_is_told_from_a_slow_end() {
+        let after = |config: &str, status: i64, took: u64| {
+            let text = format!(
+                r#"{{"Image": "i", "Config": {{"Image": "x"{config}}}, "State": {{"Status": "exited", "ExitCode": {status}}}}}"#
+            );
+            let took = Duration::from_millis(took);
+            killed_after(&serde_json::from_str(&text).unwrap(), took).map(|grace| grace.as_secs())
+        };
+        assert_eq!(after("", 137, 10_100), Some(10));
+        assert_eq!(after(r#", "StopTimeout": 1"#, 137, 1100), Some(1));
+        assert_eq!(after(r#", "StopTimeout": 0"#, 137, 1100), None);
+        assert_eq!(after("", 137, 2100), None);
+        assert_eq!(after("", 0, 10_100), None);
+        // Its signal does not exist.
+        assert_eq!(after(r#", "StopSignal": "SIGNOPE""#, 137, 2100), Some(2));
+        assert_eq!(after(r#", "StopSignal": "SIGQUIT""#, 137, 10_100), Some(10));
     }
 
     #[test]

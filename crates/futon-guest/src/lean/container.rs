@@ -208,8 +208,13 @@ impl ready::Subject for Supervised {
 
 /// Reports a container's state.
 pub(super) fn state(name: &str, log: &RunLog) {
-    let record = Record::of(name);
-    let event = match record.end() {
+    report(&state_of(&Record::of(name), name), log);
+}
+
+fn state_of(record: &Record, name: &str) -> GuestEvent {
+    let restarts = record.restarts();
+    let (restarts, last_exit) = (restarts.times, restarts.last_status);
+    match record.end() {
         Some(end) => {
             println!("container {name}: exited with status {}{}", end.status, end.details());
             GuestEvent::ContainerState {
@@ -217,6 +222,8 @@ pub(super) fn state(name: &str, log: &RunLog) {
                 status: "exited".into(),
                 exit_code: Some(end.status),
                 oom_killed: end.oom_killed,
+                restarts,
+                last_exit,
             }
         }
         None => {
@@ -227,10 +234,11 @@ pub(super) fn state(name: &str, log: &RunLog) {
                 status: status.into(),
                 exit_code: None,
                 oom_killed: false,
+                restarts,
+                last_exit,
             }
         }
-    };
-    report(&event, log);
+    }
 }
 
 /// Reports the state of each container beside `name` and saves its log beside the run's own. One that was not started is told so; none
@@ -300,7 +308,10 @@ pub(super) fn stop(name: &str, log: &RunLog) -> Result<()> {
     let (_, container) = bundle::find(&bundle, name)?;
     let record = Record::of(name);
     record.set_stopping()?;
-    if record.end().is_none() {
+    if record.end().is_some() {
+        // It may have ended since its log was saved.
+        state(name, log);
+    } else {
         let mut grace = Duration::from_millis(container.stop_grace_ms);
         // SAFETY: kill(2) takes two numbers and touches no memory.
         if container.stop_signal == 0 || unsafe { libc::kill(record.pid()?, container.stop_signal) } != 0 {

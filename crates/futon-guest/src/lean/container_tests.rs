@@ -108,6 +108,24 @@ fn a_log_that_was_cut_says_so() {
 }
 
 #[test]
+fn a_container_that_ended_or_was_restarted_is_reported_so() {
+    let folder = std::env::temp_dir().join(format!("futon-ended-{}", std::process::id()));
+    let record = Record::in_folder(folder.clone());
+    record.create().unwrap();
+    let state = |status: &str, exit_code: Option<i64>, restarts: u64, last_exit: Option<i64>| {
+        let (name, status) = ("f".to_owned(), status.to_owned());
+        GuestEvent::ContainerState { name, status, exit_code, oom_killed: false, restarts, last_exit }
+    };
+    assert_eq!(state_of(&record, "f"), state("created", None, 0, None));
+    std::fs::write(record.pid_file(), "7").unwrap();
+    record.add_restart(3).unwrap();
+    assert_eq!(state_of(&record, "f"), state("running", None, 1, Some(3)));
+    record.set_end(&bundle::End { status: 1, oom_killed: false, kernel_said: None }).unwrap();
+    assert_eq!(state_of(&record, "f"), state("exited", Some(1), 1, Some(3)));
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn a_kill_says_why() {
     assert_eq!(signal_words(15), "SIGTERM did not end it");
     assert_eq!(signal_words(37), "signal 37 did not end it");

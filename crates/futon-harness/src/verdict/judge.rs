@@ -34,7 +34,7 @@ pub struct Witnesses<'a> {
 pub fn judge(witnesses: &Witnesses<'_>) -> Judgement {
     let timeline = timeline(witnesses.plan, witnesses.events);
     let decided = decide(witnesses, &timeline);
-    let mut remarks = oddities(witnesses);
+    let mut remarks = oddities(witnesses, decided.as_ref());
     remarks.extend(failed_beside(witnesses, decided.as_ref()));
     let reached_guest =
         witnesses.events.iter().any(|e| matches!(e.kind, EventKind::RunScriptRequested { status: 200, .. }));

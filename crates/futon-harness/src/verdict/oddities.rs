@@ -1,11 +1,11 @@
 //! Remarks on what was unusual in a run, whatever its verdict.
 
-use futon_model::{EventKind, GuestEvent, ScriptKind};
+use futon_model::{Event, EventKind, GuestEvent, ScriptKind, Verdict, exit_words, steps};
 
 use super::judge::Witnesses;
 
 /// Other remarks: above all, attempts to forge the guest's reports.
-pub(super) fn oddities(w: &Witnesses<'_>) -> Vec<String> {
+pub(super) fn oddities(w: &Witnesses<'_>, verdict: Option<&Verdict>) -> Vec<String> {
     let count = |pick: &dyn Fn(&EventKind) -> bool| w.events.iter().filter(|e| pick(&e.kind)).count();
     let own = w.plan.script == ScriptKind::Own;
     let mut remarks = Vec::new();
@@ -62,6 +62,9 @@ pub(super) fn oddities(w: &Witnesses<'_>) -> Vec<String> {
             remarks.push(format!("{file} is not the container's whole log: {why}"));
         }
     }
+    if own {
+        remarks.extend(ended_by_itself(w.events, verdict));
+    }
     if let Some(EventKind::Guest { guest: GuestEvent::ContainerState { oom_killed: true, name, .. }, .. }) =
         w.events.iter().map(|e| &e.kind).find(|e| {
             matches!(
@@ -73,4 +76,34 @@ pub(super) fn oddities(w: &Witnesses<'_>) -> Vec<String> {
         remarks.push(format!("the engine reports that the container {name} was killed because memory ran out"));
     }
     remarks
+}
+
+/// A container of the function's that ended although nobody had stopped it yet, or had to be started again: its last report counts. Nothing
+/// where the verdict says it.
+fn ended_by_itself(events: &[Event], verdict: Option<&Verdict>) -> Option<String> {
+    let said = |step: &str| [steps::START, steps::READY].contains(&step);
+    if verdict.and_then(|verdict| verdict.step.as_deref()).is_some_and(said) {
+        return None;
+    }
+    let state = events.iter().rev().find_map(|event| match &event.kind {
+        EventKind::Guest {
+            authentic: true,
+            guest: GuestEvent::ContainerState { name, exit_code, restarts, last_exit, .. },
+        } => Some((name, *exit_code, *restarts, *last_exit)),
+        _ => None,
+    });
+    let (name, exit_code, restarts, last_exit) = state?;
+    let times = if restarts == 1 { "once".to_owned() } else { format!("{restarts} times") };
+    match (exit_code, restarts) {
+        (None, 0) => None,
+        (None, _) => {
+            let last = last_exit.map(|status| format!(", last with {}", exit_words(status))).unwrap_or_default();
+            Some(format!("the container {name} ended by itself{last}, and was restarted {times}"))
+        }
+        (Some(status), restarts) => {
+            let before = if restarts == 0 { String::new() } else { format!("; before, it was restarted {times}") };
+            let ended = format!("the container {name} ended by itself with {}", exit_words(status));
+            Some(format!("{ended} before it was stopped{before}"))
+        }
+    }
 }

@@ -188,6 +188,38 @@ fn a_kill_after_the_grace_is_a_remark() {
 }
 
 #[test]
+fn a_container_that_ended_by_itself_is_a_remark() {
+    let remarks = |exit_code: Option<i64>, restarts: u64, last_exit: Option<i64>, authentic: bool| {
+        let status = if exit_code.is_some() { "exited" } else { "running" }.to_owned();
+        let name = "function".to_owned();
+        let state = GuestEvent::ContainerState { name, status, exit_code, oom_killed: false, restarts, last_exit };
+        let mut kinds = good();
+        let at = kinds.iter().position(|k| *k == ended("log", 0)).unwrap();
+        kinds.insert(at, EventKind::Guest { authentic, guest: state });
+        let judgement = judged(kinds);
+        assert!(judgement.verdict.is_pass(), "{:?}", judgement.verdict);
+        judgement.remarks
+    };
+    for (exit_code, restarts, last_exit, remark) in [
+        (Some(3), 0, None, "the container function ended by itself with status 3 before it was stopped"),
+        (Some(0), 0, None, "the container function ended by itself with status 0 before it was stopped"),
+        (
+            Some(139),
+            2,
+            Some(1),
+            "the container function ended by itself with status 139 (SIGSEGV, segmentation fault) before it was stopped; \
+             before, it was restarted 2 times",
+        ),
+        (None, 1, Some(3), "the container function ended by itself, last with status 3, and was restarted once"),
+        (None, 4, None, "the container function ended by itself, and was restarted 4 times"),
+    ] {
+        assert_eq!(remarks(exit_code, restarts, last_exit, true), [remark]);
+        assert_eq!(remarks(exit_code, restarts, last_exit, false).len(), 1, "only the forgery");
+    }
+    assert_eq!(remarks(None, 0, None, true), Vec::<String>::new());
+}
+
+#[test]
 fn a_log_that_is_not_whole_is_a_remark() {
     let cut = GuestEvent::LogNotWhole { file: "container.log".into(), why: "it was cut after 16 MiB".into() };
     let mut kinds = good();
