@@ -38,6 +38,11 @@ pub enum Unready {
         /// Where it listens.
         at: Vec<SocketAddr>,
     },
+    /// It listens on the port that is called, but takes no connections of IPv4 there.
+    Ipv6Only {
+        /// Where it listens.
+        at: Vec<SocketAddr>,
+    },
     /// It listens on other ports than the one that is called.
     OtherPort {
         /// The port in the container that is called.
@@ -93,7 +98,7 @@ impl Unready {
             Self::WantsTls { .. } => Code::WantsTls,
             Self::Silent { .. } => Code::AnswersNothing,
             Self::Closes { .. } => Code::ClosesConnections,
-            Self::Other { .. } => Code::NeverReady,
+            Self::Other { .. } | Self::Ipv6Only { .. } => Code::NeverReady,
         }
     }
 
@@ -123,6 +128,7 @@ impl Unready {
             Self::LoopbackOnly { at } => {
                 format!("it listens only on {}, which cannot be reached from outside the container", list(at))
             }
+            Self::Ipv6Only { at } => format!("it listens only for IPv6, on {}, and futon calls it by IPv4", list(at)),
             Self::OtherPort { port, at } => format!("it listens on {}, not on port {port}", list(at)),
             Self::SpeaksHttp1 { port, line } => {
                 format!("port {port} answers {line:?}: it speaks HTTP/1, and gRPC needs HTTP/2")
@@ -155,6 +161,10 @@ impl Unready {
             Self::LoopbackOnly { at } => {
                 let port = at.first().map_or(0, SocketAddr::port);
                 format!("let the function listen on 0.0.0.0:{port}")
+            }
+            Self::Ipv6Only { at } => {
+                let port = at.first().map_or(0, SocketAddr::port);
+                format!("let the function listen on 0.0.0.0:{port}, or on [::]:{port} for both (without IPV6_V6ONLY)")
             }
             Self::OtherPort { port, at } => {
                 let other = at.iter().find(|address| !is_loopback(address.ip())).or_else(|| at.first());
@@ -286,6 +296,9 @@ mod tests {
         let loopback = Unready::LoopbackOnly { at: vec!["127.0.0.1:50051".parse().unwrap()] };
         assert!(loopback.words().starts_with("it listens only on 127.0.0.1:50051"), "{}", loopback.words());
         assert_eq!(loopback.hint(), "let the function listen on 0.0.0.0:50051");
+        let v6 = Unready::Ipv6Only { at: vec!["[::]:8080".parse().unwrap()] };
+        assert_eq!(v6.words(), "it listens only for IPv6, on [::]:8080, and futon calls it by IPv4");
+        assert!(v6.hint().starts_with("let the function listen on 0.0.0.0:8080"), "{}", v6.hint());
         let at = ["127.0.0.1:1", "0.0.0.0:8080", "[::]:9"].map(|a| a.parse().unwrap()).to_vec();
         let other = Unready::OtherPort { port: 50051, at };
         assert_eq!(other.words(), "it listens on 127.0.0.1:1, 0.0.0.0:8080, [::]:9, not on port 50051");

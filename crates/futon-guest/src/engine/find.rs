@@ -63,7 +63,8 @@ fn published(container: &Container, port: u16) -> Option<(String, u16)> {
     Some((address.to_owned(), host_port.parse().ok()?))
 }
 
-fn address(container: &Container) -> Option<IpAddr> {
+/// A container's own address.
+pub(super) fn address(container: &Container) -> Option<IpAddr> {
     let mut networks = container.network.networks.values().flatten();
     networks.find_map(|network| network.ip_address.parse().ok())
 }

@@ -7,7 +7,7 @@ use std::{
 
 use futon_model::Probe;
 
-use super::{Engine, api, logs};
+use super::{Engine, api, find, logs};
 use crate::{
     error::{Error, Result},
     http::Limits,
@@ -118,6 +118,7 @@ impl Subject for EngineContainer<'_> {
             port: container.network.inner_port(self.port).or(Some(self.port)),
             restarts: container.restarts,
             last_status: self.last_status,
+            address: find::address(&container),
         })
     }
 }
@@ -170,7 +171,7 @@ mod tests {
             last: None,
             looked_at: None,
         };
-        let facts = Facts { pid: None, port: Some(50051), restarts: 2, last_status: Some(3) };
+        let facts = Facts { pid: None, port: Some(50051), restarts: 2, last_status: Some(3), address: None };
         assert_eq!(subject.facts().unwrap(), facts);
     }
 

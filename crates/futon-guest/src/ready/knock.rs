@@ -26,6 +26,9 @@ pub(super) const TICK: Duration = Duration::from_millis(250);
 /// How long a server may take to answer a TLS greeting.
 const TLS_PATIENCE: Duration = Duration::from_secs(2);
 
+/// Words for a port on which nobody listens.
+pub(super) const REFUSED: &str = "connections are refused";
+
 /// What came of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -39,6 +42,8 @@ pub(super) enum Answer {
     Http1(String),
     /// A TLS record.
     Tls,
+    /// No connection came about: nobody listens there.
+    Refused,
     /// Something else was said, or no connection came about.
     Other(String),
 }
@@ -58,7 +63,7 @@ pub(super) fn knock(
     let began = Instant::now();
     let mut stream = match open(address, patience) {
         Ok(stream) => stream,
-        Err(error) => return Ok(Some(Answer::Other(error.to_string()))),
+        Err(error) => return Ok(Some(broken(&error))),
     };
     if let Err(error) = stream.write_all(words) {
         return Ok(Some(broken(&error)));
@@ -99,6 +104,11 @@ pub(super) fn wants_tls(address: SocketAddr) -> bool {
     asked.is_ok() && is_tls(&head)
 }
 
+/// Whether nobody listens at an address.
+pub(super) fn is_refused(address: SocketAddr) -> bool {
+    open(address, TICK).is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused)
+}
+
 pub(super) fn open(address: SocketAddr, patience: Duration) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&address, patience.max(TICK))?;
     stream.set_read_timeout(Some(TICK))?;
@@ -109,6 +119,7 @@ pub(super) fn open(address: SocketAddr, patience: Duration) -> io::Result<TcpStr
 pub(super) fn broken(error: &io::Error) -> Answer {
     match error.kind() {
         ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::ConnectionAborted => Answer::Closed,
+        ErrorKind::ConnectionRefused => Answer::Refused,
         _ => Answer::Other(error.to_string()),
     }
 }
@@ -260,8 +271,8 @@ pub(super) mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let Answer::Other(said) = answer(address) else { panic!() };
-        assert!(said.contains("refused"), "{said}");
+        assert_eq!(answer(address), Answer::Refused);
+        assert!(is_refused(address));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
+use futon_model::is_loopback;
+
 /// State of a listening socket (include/net/tcp_states.h).
 const LISTEN: &str = "0A";
 
@@ -25,6 +27,15 @@ pub(super) fn of(pid: i32) -> Option<Vec<SocketAddr>> {
     found.sort_unstable();
     found.dedup();
     Some(found)
+}
+
+/// Where a container listens on a port for others, if it does so for IPv6 alone as far as the tables tell: such a socket takes connections
+/// of IPv4, too, unless it was told not to.
+pub(super) fn only_ipv6(listening: &[SocketAddr], port: u16) -> Option<Vec<SocketAddr>> {
+    let here = listening.iter().copied().filter(|at| at.port() == port && !is_loopback(at.ip()));
+    let here: Vec<SocketAddr> = here.collect();
+    let v6 = |at: &SocketAddr| matches!(at.ip(), IpAddr::V6(v6) if v6.to_ipv4_mapped().is_none());
+    (!here.is_empty() && here.iter().all(v6)).then_some(here)
 }
 
 fn parse(table: &str) -> Vec<SocketAddr> {

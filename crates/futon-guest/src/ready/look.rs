@@ -8,7 +8,7 @@ use std::{
 use futon_model::{Listener, Speaks, is_loopback};
 
 use super::{
-    knock::{Answer, PREFACE, first_words, knock, wants_tls},
+    knock::{Answer, PREFACE, REFUSED, first_words, knock, wants_tls},
     listeners,
     wait::Subject,
     way::request,
@@ -70,6 +70,7 @@ fn speaks(subject: &mut dyn Subject, address: SocketAddr, patience: Duration) ->
         Some(Answer::Http1(line)) => Speaks::Http1 { line },
         Some(Answer::Silent) => Speaks::Silence,
         Some(Answer::Other(said)) => Speaks::Other { said },
+        Some(Answer::Refused) => Speaks::Other { said: REFUSED.into() },
         _ => Speaks::Closes,
     })
 }

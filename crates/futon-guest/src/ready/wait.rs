@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     thread,
     time::{Duration, Instant},
 };
@@ -10,7 +10,7 @@ use std::{
 use futon_model::{GuestEvent, LISTENING, Probe, Seen, Unready, is_loopback};
 
 use super::{
-    knock::{Answer, TICK, wants_tls},
+    knock::{Answer, REFUSED, TICK, is_refused, wants_tls},
     listeners,
     look::look,
     way::Way,
@@ -50,6 +50,16 @@ pub(crate) struct Facts {
     pub(crate) restarts: u64,
     /// Its last exit status, where it was started again.
     pub(crate) last_status: Option<i64>,
+    /// Its own address, where another one is called.
+    pub(crate) address: Option<IpAddr>,
+}
+
+impl Facts {
+    /// Where the container itself is called; `called` is what is called on this machine. Nothing where that is not known.
+    pub(super) fn own(&self, called: SocketAddr) -> Option<SocketAddr> {
+        let address = self.address.or_else(|| Some(called.ip()).filter(|ip| !is_loopback(*ip)))?;
+        Some(SocketAddr::new(address, self.port.unwrap_or_else(|| called.port())))
+    }
 }
 
 /// A container that is waited for.
@@ -136,9 +146,11 @@ fn follow(
     }
     let facts = subject.facts()?;
     let listening = facts.pid.and_then(listeners::of);
-    Ok(Some(match way.own_reason(last.as_ref(), facts.port.unwrap_or_else(|| address.port())) {
+    let port = facts.port.unwrap_or_else(|| address.port());
+    let asked = Asked { tls: &|| wants_tls(address), refused: &|| facts.own(address).is_some_and(is_refused) };
+    Ok(Some(match way.own_reason(last.as_ref(), port) {
         Some(reason) if facts.restarts == 0 => reason,
-        _ => diagnose(&facts, listening.as_deref(), last, address.port(), &|| wants_tls(address)),
+        _ => diagnose(&facts, listening.as_deref(), last, address.port(), &asked),
     }))
 }
 
@@ -163,13 +175,21 @@ fn runtime_reason(first_words: &str) -> Option<String> {
     Some(said.replace("exec container process", "exec"))
 }
 
+/// What more can be asked of a server that does not serve.
+struct Asked<'a> {
+    /// Whether it wants TLS.
+    tls: &'a dyn Fn() -> bool,
+    /// Whether nobody listens on the called port at the container's own address, which is one of IPv4.
+    refused: &'a dyn Fn() -> bool,
+}
+
 /// The reason, from what is known of the container and from the last attempt.
 fn diagnose(
     facts: &Facts,
     listening: Option<&[SocketAddr]>,
     last: Option<Answer>,
     called: u16,
-    tls: &dyn Fn() -> bool,
+    asked: &Asked<'_>,
 ) -> Unready {
     let port = facts.port.unwrap_or(called);
     if facts.restarts > 0 {
@@ -187,15 +207,19 @@ fn diagnose(
         if here.is_empty() {
             return Unready::NotListening { port };
         }
+        if let Some(at) = listeners::only_ipv6(listening, port).filter(|_| (asked.refused)()) {
+            return Unready::Ipv6Only { at };
+        }
     }
     match last {
         Some(Answer::Tls) => Unready::WantsTls { port },
         // Servers answer a greeting that is not TLS with a close, or with a line of HTTP/1.
-        Some(Answer::Closed | Answer::Http1(_) | Answer::Other(_)) if tls() => Unready::WantsTls { port },
+        Some(Answer::Closed | Answer::Http1(_) | Answer::Other(_)) if (asked.tls)() => Unready::WantsTls { port },
         Some(Answer::Http1(line)) => Unready::SpeaksHttp1 { port, line },
         Some(Answer::Closed) => Unready::Closes { port },
         Some(Answer::Silent) => Unready::Silent { port },
         Some(Answer::Other(seen)) => Unready::Other { port, seen },
+        Some(Answer::Refused) => Unready::Other { port, seen: REFUSED.into() },
         Some(Answer::Serves) | None => Unready::Other { port, seen: "it was not tried: the limit is too short".into() },
     }
 }
@@ -265,7 +289,7 @@ mod tests {
         let facts = Facts { port: Some(50051), ..Facts::default() };
         let said = |listening: &[&str], last: Answer, tls: bool| {
             let listening: Vec<SocketAddr> = listening.iter().map(|a| a.parse().unwrap()).collect();
-            diagnose(&facts, Some(&listening), Some(last), 50000, &|| tls)
+            diagnose(&facts, Some(&listening), Some(last), 50000, &Asked { tls: &|| tls, refused: &|| false })
         };
         assert_eq!(said(&[], Answer::Closed, false), Unready::NotListening { port: 50051 });
         let at = |address: &str| vec![address.parse().unwrap()];
@@ -284,9 +308,51 @@ mod tests {
     }
 
     #[test]
+    fn a_server_of_ipv6_alone_is_named() {
+        let facts = Facts { port: Some(8080), ..Facts::default() };
+        let said = |listening: &[&str], refused: bool, last: Answer| {
+            let listening: Vec<SocketAddr> = listening.iter().map(|a| a.parse().unwrap()).collect();
+            diagnose(&facts, Some(&listening), Some(last), 50000, &Asked { tls: &|| false, refused: &|| refused })
+        };
+        let only = Unready::Ipv6Only { at: vec!["[::]:8080".parse().unwrap()] };
+        // The lean guest calls the container itself; under an engine its proxy accepts the connection and closes it.
+        assert_eq!(said(&["[::]:8080"], true, Answer::Refused), only);
+        assert_eq!(said(&["[::]:8080", "[::1]:8080", "0.0.0.0:9"], true, Answer::Closed), only);
+        // Most servers take both.
+        assert_eq!(said(&["[::]:8080"], false, Answer::Closed), Unready::Closes { port: 8080 });
+        assert_eq!(said(&["[::]:8080", "0.0.0.0:8080"], true, Answer::Closed), Unready::Closes { port: 8080 });
+        assert!(matches!(said(&["[::1]:8080"], true, Answer::Refused), Unready::LoopbackOnly { .. }));
+    }
+
+    #[test]
+    fn a_containers_own_address_is_not_the_machines() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let facts = |address: Option<&str>| Facts {
+            port: Some(8080),
+            address: address.map(|address| address.parse().unwrap()),
+            ..Facts::default()
+        };
+        assert_eq!(facts(Some("172.18.0.2")).own(at("127.0.0.1:50000")), Some(at("172.18.0.2:8080")));
+        assert_eq!(facts(None).own(at("172.18.0.2:8080")), Some(at("172.18.0.2:8080")));
+        assert_eq!(facts(None).own(at("127.0.0.1:50000")), None);
+    }
+
+    #[test]
+    fn nobody_listens_where_a_connection_is_refused() {
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        assert!(is_refused(address));
+        let reason = followed(None, address).unwrap();
+        assert_eq!(reason.words(), "port 50051: connections are refused");
+        // What listens tells more than that, whatever way the function is waited for.
+        let request = Way::of(&"request GET /healthz".parse().unwrap()).unwrap();
+        assert_eq!(request.own_reason(Some(&Answer::Refused), 1), None);
+    }
+
+    #[test]
     fn a_crash_loop_is_the_reason_whatever_else_is_seen() {
         let facts = Facts { restarts: 3, last_status: Some(1), ..Facts::default() };
-        let reason = diagnose(&facts, Some(&[]), Some(Answer::Closed), 50000, &|| false);
+        let reason =
+            diagnose(&facts, Some(&[]), Some(Answer::Closed), 50000, &Asked { tls: &|| false, refused: &|| true });
         assert_eq!(reason.words(), "it keeps exiting and was restarted 3 times, last with status 1");
     }
 

@@ -6,7 +6,7 @@ use futon_model::{Probe, Unready, is_loopback};
 use regex_lite::Regex;
 
 use super::{
-    knock::{Answer, PREFACE, SETTINGS, broken, client_hello, first_words, knock, open},
+    knock::{Answer, PREFACE, SETTINGS, broken, client_hello, first_words, is_refused, knock, open},
     listeners,
     wait::Subject,
 };
@@ -79,7 +79,12 @@ impl Way {
                     return Ok(Some(connects(address, patience)));
                 };
                 let serves = listening.iter().any(|at| at.port() == port && !is_loopback(at.ip()));
-                Ok(Some(if serves { Answer::Serves } else { Answer::Closed }))
+                let refused = || facts.own(address).is_some_and(is_refused);
+                Ok(Some(match serves {
+                    true if listeners::only_ipv6(&listening, port).is_some() && refused() => Answer::Refused,
+                    true => Answer::Serves,
+                    false => Answer::Closed,
+                }))
             }
             Self::Listens => {
                 let facts = subject.facts()?;
