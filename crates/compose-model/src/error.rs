@@ -27,6 +27,16 @@ pub enum LoadError {
         /// Compose's own words.
         words: String,
     },
+    /// Docker Compose does not print a text of an extension as the file has it.
+    #[error("{}: service {service}: a text of `{key}` begins with a line break or a blank, which Docker Compose does not print as it is", file.display())]
+    Unprintable {
+        /// The file.
+        file: PathBuf,
+        /// The service.
+        service: String,
+        /// The extension's key.
+        key: String,
+    },
     /// Docker Compose is not there, or does not start on this machine.
     #[error("cannot run Docker Compose ({}): {why}", program.display())]
     NoProgram {
@@ -67,7 +77,11 @@ impl LoadError {
     pub fn is_files_fault(&self) -> bool {
         matches!(
             self,
-            Self::Unreadable { .. } | Self::Refused { .. } | Self::TooLong { .. } | Self::TooMuchMemory { .. }
+            Self::Unreadable { .. }
+                | Self::Refused { .. }
+                | Self::Unprintable { .. }
+                | Self::TooLong { .. }
+                | Self::TooMuchMemory { .. }
         )
     }
 }

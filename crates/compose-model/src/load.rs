@@ -151,6 +151,30 @@ struct Asked<'a> {
     name: Option<&'a str>,
 }
 
+/// The service and the key of an extension in Compose's YAML that has a text with a leading blank or line break. Compose's writer marks such
+/// a text by the depth of its indentation (`|2`), and leaves a leading line break out: what the file has cannot be told any more.
+fn unprintable(yaml: &str) -> Option<(String, String)> {
+    let (mut service, mut key) = ("", None);
+    for line in yaml.lines() {
+        let depth = line.len() - line.trim_start().len();
+        let name = || line.trim().trim_end_matches(':').trim_matches('"');
+        match depth {
+            _ if line.trim().is_empty() => {}
+            0 | 2 => (service, key) = (name(), None),
+            4 => key = line.trim_start().trim_start_matches('"').starts_with("x-").then(|| line.trim()),
+            _ => {}
+        }
+        let marked = line.rsplit(' ').next().and_then(|word| word.strip_prefix(['|', '>']));
+        if let (Some(key), Some(mark)) = (key, marked)
+            && mark.starts_with(|c: char| c.is_ascii_digit())
+        {
+            let key = key.split(':').next().unwrap_or(key).trim_matches('"');
+            return Some((service.to_owned(), key.to_owned()));
+        }
+    }
+    None
+}
+
 /// Services of all profiles, not of the active ones alone.
 const ALL: [&str; 2] = ["--profile", "*"];
 
@@ -201,6 +225,9 @@ impl Asked<'_> {
         // Most files have none, and reading YAML is slow.
         if !text.lines().any(|line| line.trim_start().starts_with("x-") || line.trim_start().starts_with("\"x-")) {
             return Ok(());
+        }
+        if let Some((service, key)) = unprintable(text) {
+            return Err(LoadError::Unprintable { file: self.shown.to_owned(), service, key });
         }
         let document: Document = serde_saphyr::from_str(text).map_err(|e| self.nonsense(e.to_string()))?;
         for (name, keys) in document.services {
@@ -303,6 +330,19 @@ fn unquote(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_that_compose_does_not_print_as_it_is_is_found() {
+        let yaml = |text: &str| {
+            format!(
+                "name: p\nservices:\n  a:\n    command: |2\n       x\n    image: i\n  lead:\n    image: i\n    x-futon:\n      calls:\n        - expect:\n            text: {text}\n              hello\n"
+            )
+        };
+        assert_eq!(unprintable(&yaml("|2")), Some(("lead".into(), "x-futon".into())));
+        assert_eq!(unprintable(&yaml(">2-")), Some(("lead".into(), "x-futon".into())));
+        assert_eq!(unprintable(&yaml("|")), None);
+        assert_eq!(unprintable(&yaml("|-")), None);
+    }
 
     #[test]
     fn warnings_are_told_from_errors() {

@@ -201,6 +201,7 @@ fn load_error(error: &LoadError) -> Error {
         LoadError::Refused { words, .. } if words.contains("is missing a value") => {
             "set the variable in the environment, or in the file .env beside the compose file"
         }
+        LoadError::Unprintable { .. } => "write the declaration into a file of its own, and name that: `x-futon: FILE`",
         LoadError::Refused { .. } => "this message is from Docker Compose: `docker compose config` shows it, too",
         LoadError::TooLong { .. } => "does the file have aliases that expand without end?",
         LoadError::NoProgram { .. } => {

@@ -1,5 +1,7 @@
 //! OCI image layouts, as a folder or inside an archive: finding the image that a name means.
 
+use std::collections::BTreeSet;
+
 use futon_model::{Digest, ImageReference};
 
 use super::StoreError;
@@ -32,6 +34,14 @@ pub(super) fn find<'s, S: Source>(
 ) -> Result<Import<'s, S>, StoreError> {
     let what = source.describe();
     let named: Vec<IndexEntry> = entries.iter().filter(|e| is_named(e, reference)).cloned().collect();
+    let names: BTreeSet<String> = entries.iter().filter_map(full_name).map(|own| own.canonical()).collect();
+    if named.is_empty() && names.len() > 1 {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        return Err(StoreError::not_an_image(
+            what,
+            format!("none of its images is {reference}: it has {}", names.join(", ")),
+        ));
+    }
     match if named.is_empty() { entries } else { &named } {
         [] => Err(StoreError::not_an_image(what, "the layout contains no image")),
         [one] => open(source, one),
@@ -124,13 +134,12 @@ pub(super) fn with_config<'s, S: Source>(
     })
 }
 
-/// True when the entry's annotation is the name, its spelling in full, or its tag.
+/// True when the entry's full name is this one; where it has none, when its annotation is the name as it is written, or its tag.
 fn is_named(entry: &IndexEntry, reference: &ImageReference) -> bool {
-    let Some(name) = entry.annotations.get(REF_NAME) else { return false };
-    let canonical = reference.canonical();
-    name == reference.written()
-        || reference.tag() == Some(name)
-        || name.parse::<ImageReference>().is_ok_and(|r| name.contains('/') && r.canonical() == canonical)
+    if let Some(own) = full_name(entry) {
+        return own.canonical() == reference.canonical();
+    }
+    entry.annotations.get(REF_NAME).is_some_and(|name| name == reference.written() || reference.tag() == Some(name))
 }
 
 /// A full image name that an entry carries, if any.

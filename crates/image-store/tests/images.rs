@@ -142,6 +142,27 @@ fn oci_archives_with_and_without_docker_names() {
 }
 
 #[test]
+fn of_two_images_with_one_tag_the_one_of_the_name_is_taken() {
+    let scratch = tempfile::tempdir().unwrap();
+    let at = |name: &str| scratch.path().join(name);
+    let store = ImageStore::open(at("images")).unwrap();
+    let named = |full: &str, text: &str| {
+        let (mut entry, _) = put_image(&at("two"), "amd64", text);
+        entry["annotations"] =
+            serde_json::json!({"io.containerd.image.name": full, "org.opencontainers.image.ref.name": "latest"});
+        entry
+    };
+    let entries = [named("docker.io/me/a:latest", "a"), named("docker.io/me/b:latest", "b")];
+    put_index(&at("two"), &entries);
+    for (wanted, entry) in ["me/a:latest", "me/b"].into_iter().zip(&entries) {
+        let added = store.add_oci_layout(&at("two"), &name(wanted)).unwrap();
+        assert_eq!(added.image.manifest.digest.as_str(), entry["digest"], "{wanted}");
+    }
+    // A third one's tag is no reason to take one of these.
+    assert!(store.add_oci_layout(&at("two"), &name("me/c:latest")).is_err());
+}
+
+#[test]
 fn what_cannot_run_or_is_damaged_is_refused_and_leaves_nothing() {
     let scratch = tempfile::tempdir().unwrap();
     let at = |name: &str| scratch.path().join(name);
