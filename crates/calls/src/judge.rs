@@ -236,7 +236,10 @@ impl<'a> Judge<'a> {
     }
 
     fn snapshot(&mut self, name: &str, looks: &Looks<'_>) -> Result<(), Reason> {
-        let whole = looks.whole()?;
+        let whole = match looks.bytes() {
+            Some(bytes) => bytes,
+            None => looks.whole()?,
+        };
         let first = self.seen.entry(name.to_owned()).or_insert_with(|| whole.clone()).clone();
         let kept = if self.sheet.accept { Some(&first) } else { self.sheet.snapshots.get(name) };
         let Some(kept) = kept else {

@@ -16,6 +16,23 @@ fn a_text_that_is_not_utf8_is_not_the_text_with_its_stand_in() {
 }
 
 #[test]
+fn snapshots_tell_bodies_apart_that_are_no_text() {
+    let mut sheet = one("{http: GET /, expect: {snapshot: picture}}");
+    let reply = |body: &[u8]| Reply { messages: vec![body.to_vec()], ..http(200, "image/png", "") };
+    sheet.accept = true;
+    let list = ReplyList {
+        replies: vec![reply(b"\xff\x01")],
+        sequence: vec![Made { reply: 0, took_ns: 1 }],
+        ..ReplyList::default()
+    };
+    let seen = sheet.judge(&list).seen;
+    assert_eq!(seen["picture"], json!({"base64": "/wE="}));
+    (sheet.accept, sheet.snapshots) = (false, seen);
+    assert_eq!(why(&sheet, reply(b"\xff\x01")), "");
+    assert!(why(&sheet, reply(b"\xfe\x01")).contains("differs from the snapshot"));
+}
+
+#[test]
 fn the_status_is_in_the_trailers_once() {
     let sheet = one("{call: geo.Geo/Say, expect: {text: hi}}");
     let good = grpc(&sheet, "geo.Geo/Say", &[json!({"text": "hi"})], "0");

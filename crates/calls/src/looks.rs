@@ -1,5 +1,7 @@
 //! A reply's messages held against what is said of them.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use prost_reflect::MethodDescriptor;
 use serde_json::{Map, Value, json};
 
@@ -45,6 +47,12 @@ impl Looks<'_> {
     pub(crate) fn body(&self) -> Value {
         let text = String::from_utf8_lossy(&self.answer.body);
         json_body(&self.answer.body).unwrap_or_else(|| Value::String(text.into_owned()))
+    }
+
+    /// HTTP's body where it is no text: as a text some of its bytes would look alike.
+    pub(crate) fn bytes(&self) -> Option<Value> {
+        let binary = self.method.is_none() && std::str::from_utf8(&self.answer.body).is_err();
+        binary.then(|| json!({"base64": STANDARD.encode(&self.answer.body)}))
     }
 
     /// Says that a body is no JSON.

@@ -47,12 +47,19 @@ pub(crate) fn checks(hints: &FunctionHints) -> Vec<LogCheck> {
 }
 
 /// The expected failure.
-pub(crate) fn expected_failure(hints: &FunctionHints) -> Result<Option<ExpectedFailure>> {
+///
+/// # Errors
+/// When its code is none that a failure has.
+pub fn expected_failure(hints: &FunctionHints) -> Result<Option<ExpectedFailure>> {
     let Some(expected) = &hints.expect_failure else { return Ok(None) };
     let code: Code = serde_json::from_value(expected.code.clone().into()).map_err(|_| {
         Error::usage(format!("x-futon: expect_failure: {:?} is not a verdict code", expected.code))
             .hint("docs/report.md lists the codes")
     })?;
+    if code == Code::AllWitnessesAgree {
+        return Err(Error::usage(format!("x-futon: expect_failure: {:?} is the code of a pass", expected.code))
+            .hint("docs/report.md lists the codes"));
+    }
     Ok(Some(ExpectedFailure { code, why: expected.why.clone() }))
 }
 

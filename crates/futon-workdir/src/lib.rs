@@ -14,7 +14,7 @@ mod travel;
 mod witness;
 
 pub use cell::{CellParts, cell};
-pub use declared::client_report;
+pub use declared::{client_report, expected_failure};
 pub use dir::{Contents, DEFAULT_TEMPLATE, GuestTools, IMAGE_PLACEHOLDER, LEAN_TEMPLATE, WorkDir, exec_script};
 pub use load::load_report;
 pub use lock::{FolderLock, LOCK_FILE};

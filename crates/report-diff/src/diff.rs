@@ -178,11 +178,12 @@ impl Brief {
 }
 
 impl Diff {
-    /// Whether something is worse, or differs by more than noise. Times of an emulated machine count only if that is wanted: they do not
+    /// Whether something is worse, is not there any more, or differs by more than noise. Times of an emulated machine count only if that is wanted: they do not
     /// measure performance.
     #[must_use]
     pub fn matters(&self, emulated: bool) -> bool {
         self.verdicts.iter().any(|v| v.worse)
+            || !self.only_in_a.is_empty()
             || self.figures.iter().any(|f| f.beyond_noise && (f.is_performance || emulated))
     }
 }

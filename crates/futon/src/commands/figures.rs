@@ -186,6 +186,12 @@ impl Figures {
             + &aligned(&lines)
     }
 
+    /// The short name of a state.
+    pub fn label(&self, state: &str) -> String {
+        let known = self.states.iter().zip(self.labels()).find(|(other, _)| *other == state);
+        known.map_or_else(|| state.to_owned(), |(_, label)| label)
+    }
+
     /// What a label stands for, where it is not the state's name: `lukewarm-3 is lukewarm:l1i+l1d`.
     pub fn long_names(&self) -> Vec<String> {
         let named = self.states.iter().zip(self.labels()).filter(|(state, label)| *state != label);
@@ -253,7 +259,7 @@ impl Figures {
         for d in self.differences() {
             let misled = format!("{:.0}%", 100.0 * d.misled);
             let said = difference_written(&d);
-            lines.push(vec![d.function.into(), d.to.into(), d.metric.into(), said, d.unit.into(), misled]);
+            lines.push(vec![d.function.into(), self.label(d.to), d.metric.into(), said, d.unit.into(), misled]);
         }
         lines
     }

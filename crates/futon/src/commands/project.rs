@@ -12,7 +12,8 @@ use futon_model::{Base, MachineKind, Plan, ScriptKind};
 use futon_resources::{Digests, FUTON_GUEST, TEST_CLIENT, find_compose};
 use futon_workdir::config::Config;
 use futon_workdir::{
-    Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanRequest, WorkDir, container_port, function_plan,
+    Contents, DEFAULT_TEMPLATE, GuestTools, LEAN_TEMPLATE, PlanRequest, WorkDir, container_port, expected_failure,
+    function_plan,
 };
 use image_store::ImageStore;
 
@@ -163,6 +164,7 @@ impl Project {
         let mut known: BTreeMap<String, &str> = BTreeMap::new();
         for name in &names {
             let selection = self.selection(name)?;
+            expected_failure(&selection.service.hints)?;
             if self.must_ask(&selection, client)? {
                 // Its calls can only be checked once the function has given its schema.
             } else if self.sheet(&selection, client)?.is_none() {

@@ -121,8 +121,8 @@ fn findings(measured: &[Measured]) -> Vec<String> {
         }
         for state in states {
             let own: Vec<&Difference<'_>> = of_cpi.iter().filter(|d| d.to == state).collect();
-            found.push(rise(&one.name, state, &own));
-            found.extend(by_length(&one.figures, state, &own));
+            found.push(rise(one, state, &own));
+            found.extend(by_length(one, state, &own));
         }
     }
     found.extend(misled(measured));
@@ -130,7 +130,7 @@ fn findings(measured: &[Measured]) -> Vec<String> {
 }
 
 /// How the CPI of all functions changes in a state.
-fn rise(name: &str, state: &str, own: &[&Difference<'_>]) -> String {
+fn rise(one: &Measured, state: &str, own: &[&Difference<'_>]) -> String {
     let shown: Vec<f64> = own.iter().filter(|d| d.interval.excludes_zero()).map(|d| part(d)).collect();
     let (low, high) = shown.iter().fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
     let of = format!("{} of {} functions", shown.len(), own.len());
@@ -144,7 +144,7 @@ fn rise(name: &str, state: &str, own: &[&Difference<'_>]) -> String {
     } else {
         ""
     };
-    format!("{name}: {state}: a difference in CPI is shown for {of}{range}{known}.")
+    format!("{}: {}: a difference in CPI is shown for {of}{range}{known}.", one.name, one.figures.label(state))
 }
 
 /// The change as percent of the mean before it.
@@ -153,9 +153,9 @@ fn part(difference: &Difference<'_>) -> f64 {
 }
 
 /// Whether short functions suffer more (Asheim et al., WoSC 2022): how the ranks of instructions and of the rise agree.
-fn by_length(figures: &Figures, state: &str, own: &[&Difference<'_>]) -> Option<String> {
+fn by_length(one: &Measured, state: &str, own: &[&Difference<'_>]) -> Option<String> {
     let length = |function: &str| {
-        figures
+        one.figures
             .differences()
             .find(|d| d.function == function && d.to == state && d.metric == "instructions")
             .map(|d| d.before)
@@ -163,8 +163,10 @@ fn by_length(figures: &Figures, state: &str, own: &[&Difference<'_>]) -> Option<
     let pairs: Vec<(f64, f64)> = own.iter().filter_map(|d| Some((length(d.function)?, part(d)))).collect();
     let (rho, chance) = rank_correlation(&pairs)?;
     Some(format!(
-        "{state}: do only short functions suffer, as Asheim et al. (WoSC 2022) say? The rank correlation of instructions per call and rise of \
+        "{}: {}: do only short functions suffer, as Asheim et al. (WoSC 2022) say? The rank correlation of instructions per call and rise of \
          CPI is {rho:+.2} over {} functions; by chance as strong a one comes up in {:.0}% of all orders.",
+        one.name,
+        one.figures.label(state),
         pairs.len(),
         100.0 * chance
     ))

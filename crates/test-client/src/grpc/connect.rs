@@ -42,6 +42,7 @@ pub async fn keep_trying<T>(
     let end = Instant::now() + limit;
     let mut pause = FIRST_PAUSE;
     let mut tries = 0_u32;
+    let mut last = None;
     loop {
         tries += 1;
         let left = end.saturating_duration_since(Instant::now());
@@ -49,10 +50,13 @@ pub async fn keep_trying<T>(
             Ok(made) => return Ok(made),
             Err(error) => error,
         };
+        // A try that the end cuts short says less than the one before it.
+        let error = last.take().filter(|_| left < LONGEST_PAUSE).unwrap_or(error);
         if Instant::now() + pause >= end {
             let limit = humantime::format_duration(limit);
             return Err(format!("no {what} server at {address} within {limit} ({tries} tries, the last: {error})"));
         }
+        last = Some(error);
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

@@ -11,4 +11,4 @@ pub use address::{parse, resolve};
 pub use client::{Answer, Ask, CallError, Client, Reply};
 pub use connect::{chain, connect, keep_trying, tcp, try_once, within};
 pub use serve::serve;
-pub use tls::{Secure, Stream};
+pub use tls::{Secure, Stream, chosen};

@@ -80,8 +80,21 @@ impl Secure {
     /// The server speaks no TLS, has another certificate, or another protocol.
     async fn handshake(&self, stream: TcpStream, protocol: &str) -> Result<TlsStream<TcpStream>, String> {
         let connecting = TlsConnector::from(self.config(protocol)?).connect(self.name.clone(), stream);
-        connecting.await.map_err(|error| format!("TLS: {}", chain(&error)))
+        let stream = connecting.await.map_err(|error| format!("TLS: {}", chain(&error)))?;
+        chosen(protocol, stream.get_ref().1.alpn_protocol())?;
+        Ok(stream)
     }
+}
+
+/// Refuses a server that did not choose HTTP/2 where that is to be spoken, as gRPC's own clients do (RFC 9113, 3.2). HTTP/1.1 needs no choice.
+///
+/// # Errors
+/// It chose another protocol, or none.
+pub fn chosen(wanted: &str, by_server: Option<&[u8]>) -> Result<(), String> {
+    if wanted != "h2" || by_server == Some(b"h2") {
+        return Ok(());
+    }
+    Err("TLS: the server did not choose HTTP/2 (h2) by ALPN".to_owned())
 }
 
 /// A connection, secured or not.

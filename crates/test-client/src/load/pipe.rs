@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustls::{ClientConnection, StreamOwned};
 
-use crate::grpc::Secure;
+use crate::grpc::{Secure, chosen};
 
 /// A connection's bytes.
 #[derive(Debug)]
@@ -32,6 +32,7 @@ impl Pipe {
         while secured.conn.is_handshaking() {
             secured.conn.complete_io(&mut secured.sock).map_err(|error| format!("TLS: {error}"))?;
         }
+        chosen(protocol, secured.conn.alpn_protocol())?;
         Ok(Self::Secured(Box::new(secured)))
     }
 
