@@ -14,7 +14,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use futon_common::{Context, Error, Result};
+use futon_common::{Context, Error, Result, sha256_bytes};
 use futon_model::{Cell, Code, ExitCode, FunctionReport, Outcome, Report};
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,8 @@ use crate::journal;
 /// The mark of a result.
 const MARK: &str = "cell.json";
 const MARK_SCHEMA: &str = "futon.cell/1";
+/// The report of a result.
+const REPORT: &str = "report.json";
 
 /// A folder of results.
 #[derive(Debug, Clone)]
@@ -87,6 +89,9 @@ struct Mark {
     cell: Cell,
     done: Done,
     worker: String,
+    /// SHA-256 of the report's file. Marks of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    report: Option<String>,
 }
 
 impl Store {
@@ -152,12 +157,17 @@ impl Store {
     /// When it cannot be written; then there is no result.
     pub fn keep(&self, made: &Path, cell: &Cell, done: &Done, worker: &str) -> Result<bool> {
         let failed = || format!("cannot keep the result of a cell in {}", self.root.display());
-        let mark =
-            Mark { schema: MARK_SCHEMA.into(), cell: cell.clone(), done: done.clone(), worker: worker.to_owned() };
+        let mark = Mark {
+            schema: MARK_SCHEMA.into(),
+            cell: cell.clone(),
+            done: done.clone(),
+            worker: worker.to_owned(),
+            report: Some(sha256_bytes(fs::read(made.join(REPORT)).context(failed)?)),
+        };
         let mut file = File::create(made.join(MARK)).context(failed)?;
         file.write_all(&serde_json::to_vec_pretty(&mark).context(failed)?).context(failed)?;
         file.sync_all().context(failed)?;
-        for name in ["report.json", "."] {
+        for name in [REPORT, "."] {
             File::open(made.join(name)).and_then(|file| file.sync_all()).context(failed)?;
         }
         let folder = self.folder(&done.digest);
@@ -260,15 +270,30 @@ impl Store {
     /// A result's report. Its folder is where it is now.
     ///
     /// # Errors
-    /// When there is none, or it is damaged.
+    /// When there is none, it is damaged, or it is not the one that was put there: another cell's, or changed by hand.
     pub fn report(&self, digest: &str) -> Result<FunctionReport> {
         let folder = self.folder(digest);
-        let path = folder.join("report.json");
-        let report: Report = read_json(&path)?;
+        let path = folder.join(REPORT);
+        let mark = self.mark(digest)?;
+        let text = fs::read(&path).context(|| format!("cannot read {}", path.display()))?;
+        let changed = |what: &str| {
+            Error::infra(format!("{}: {what}", folder.display()))
+                .hint("remove that folder; `futon sweep resume` makes the cell again")
+        };
+        if mark.cell.digest != digest || !mark.cell.is_whole() {
+            return Err(changed("this is not the result of the cell that the folder is named after"));
+        }
+        if mark.report.is_some_and(|kept| kept != sha256_bytes(&text)) {
+            return Err(changed("report.json was changed after the result was made"));
+        }
+        let report: Report = serde_json::from_slice(&text).context(|| format!("{} is malformed", path.display()))?;
         let mut functions = report.functions.into_iter();
         let (Some(mut function), None) = (functions.next(), functions.next()) else {
             return Err(Error::infra(format!("{} has not one function", path.display())));
         };
+        if Done::of(digest, &function).is_none_or(|done| done != mark.done) {
+            return Err(changed("report.json does not say what was noted when the result was made"));
+        }
         function.folder = folder.join(&function.name).join("results").display().to_string();
         Ok(function)
     }

@@ -50,6 +50,29 @@ fn a_result_is_there_whole_or_not_at_all() {
 }
 
 #[test]
+fn a_result_that_was_changed_or_exchanged_is_no_result() {
+    let (_folder, store) = store();
+    let (a, _) = put(&store, "a", "passed");
+    let (b, _) = put(&store, "b", "failed");
+    assert!(store.report(&a.digest).is_ok() && store.report(&b.digest).is_ok());
+    let path = store.folder(&b.digest).join("report.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"outcome\":\"failed\"", "\"outcome\":\"passed\"")).unwrap();
+    assert!(store.report(&b.digest).unwrap_err().to_string().contains("changed after the result was made"));
+    // Even without the digest of earlier versions' marks.
+    let mark = store.folder(&b.digest).join("cell.json");
+    let without: Vec<String> =
+        fs::read_to_string(&mark).unwrap().lines().filter(|l| !l.contains("\"report\":")).map(str::to_owned).collect();
+    fs::write(&mark, without.join("\n").replace(",\n}", "\n}")).unwrap();
+    assert!(store.report(&b.digest).unwrap_err().to_string().contains("does not say what was noted"));
+    // Another cell's folder under this one's name.
+    for name in ["report.json", "cell.json"] {
+        fs::copy(store.folder(&a.digest).join(name), store.folder(&b.digest).join(name)).unwrap();
+    }
+    assert!(store.report(&b.digest).unwrap_err().to_string().contains("not the result of the cell"));
+}
+
+#[test]
 fn the_first_result_stays() {
     let (_folder, store) = store();
     let (cell, _) = put(&store, "f", "passed");
