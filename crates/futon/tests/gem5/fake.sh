@@ -210,6 +210,9 @@ EOF
     fi
     done_ invoke 0
 fi
+sed -n '/"companions": \[/,/\]/s/.*"service": "\(.*\)",/\1/p' "$plan" | while read -r service; do
+    say "\"kind\":\"companion\",\"service\":\"$service\",\"name\":\"$service\",\"status\":\"running\",\"exit_code\":null,\"oom_killed\":false,\"health\":null"
+done
 for step in log stop; do
     begin $step
     done_ $step 0
