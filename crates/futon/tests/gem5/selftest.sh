@@ -41,6 +41,7 @@ fi
 
 cp "$FAKE_CONFIG" "$outdir/config.ini"
 item=0 dump=0
+# shellcheck disable=SC2013 # words are meant
 for word in $(sed -n 's/^exec futon-guest selftest //p' "${readfile%/*}/payload.given"); do
     if [ "${FAKE_SHORT:-}" != "$word" ]; then
         event "\"event\":\"workbegin\",\"id\":$((100 + item))"
