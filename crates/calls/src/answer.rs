@@ -3,7 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use prost_reflect::{DynamicMessage, MethodDescriptor};
+use serde_json::Value;
 
+use crate::body::json_body;
 use crate::judge::{CallKind, Reason, SHOWN, reason};
 use crate::rules::{Compiled, Wanted};
 use crate::schema::missing_required;
@@ -20,6 +22,8 @@ pub(crate) struct Answer {
     pub(crate) trailers: Vec<(String, String)>,
     pub(crate) messages: Vec<DynamicMessage>,
     pub(crate) body: Vec<u8>,
+    /// HTTP's body where it is JSON.
+    pub(crate) json: Option<Value>,
 }
 
 impl Answer {
@@ -88,18 +92,29 @@ impl Answer {
             let words = format!("status OK with {} messages instead of one", messages.len());
             return Err(reason(CallKind::Protocol, words));
         }
-        Ok(Self { status, grpc: true, message, headers, trailers: texts(&reply.trailers), messages, body: Vec::new() })
+        Ok(Self {
+            status,
+            grpc: true,
+            message,
+            headers,
+            trailers: texts(&reply.trailers),
+            messages,
+            body: Vec::new(),
+            json: None,
+        })
     }
 
     pub(crate) fn http(reply: &Reply) -> Self {
+        let body = reply.messages.concat();
         Self {
+            json: json_body(&body),
             status: reply.status,
             grpc: false,
             message: String::new(),
             headers: texts(&reply.headers),
             trailers: texts(&reply.trailers),
             messages: Vec::new(),
-            body: reply.messages.concat(),
+            body,
         }
     }
 

@@ -8,6 +8,7 @@
 
 mod answer;
 mod around;
+mod body;
 mod check;
 mod compare;
 mod declare;

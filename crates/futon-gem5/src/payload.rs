@@ -164,18 +164,11 @@ mod tests {
         let mut plan = plan();
         plan.machine.base = Base::Lean;
         let script = "#!/bin/sh\nFUTON_TOKEN='<__FUTON_TOKEN__>'\n. ./run.env\necho \"$FUTON_TOKEN $FUTON_MACHINE $FUTON_ROI_CHECKPOINT\"\nls . bundle\ncat data/in/x\n";
+        let tools = GuestTools { futon_guest: path("futon-guest"), test_client: path("test-client") };
         let contents = Contents {
-            plan: &plan,
-            template: script,
             compose: Some("services: {}\n"),
-            engine: None,
-            handover: None,
-            tools: &GuestTools { futon_guest: path("futon-guest"), test_client: path("test-client") },
             files: &[(BUNDLE.to_owned(), path("bundle")), ("data/in/x".to_owned(), path("test-client"))],
-            bundle: None,
-            registry: None,
-            sheet: None,
-            cell: None,
+            ..Contents::of_script(&plan, script, &tools)
         };
         let workdir = WorkDir::create(&path("w"), &contents).unwrap();
         let (settings, seed): (_, Seed) = (testing::settings(CoreModel::O3), "7".parse().unwrap());

@@ -79,6 +79,26 @@ pub struct Contents<'a> {
     pub cell: Option<&'a Cell>,
 }
 
+impl<'a> Contents<'a> {
+    /// A run script and the guest's tools, and nothing of a function's.
+    #[must_use]
+    pub fn of_script(plan: &'a Plan, template: &'a str, tools: &'a GuestTools) -> Self {
+        Self {
+            plan,
+            template,
+            compose: None,
+            engine: None,
+            handover: None,
+            tools,
+            files: &[],
+            bundle: None,
+            registry: None,
+            sheet: None,
+            cell: None,
+        }
+    }
+}
+
 /// A working directory.
 #[derive(Debug, Clone)]
 pub struct WorkDir {
@@ -402,19 +422,8 @@ mod tests {
     use crate::sample::plan;
 
     fn contents<'a>(plan: &'a Plan, tools: &'a GuestTools) -> Contents<'a> {
-        Contents {
-            plan,
-            template: "#!/bin/sh\necho '<__IMAGE_NAME__>'\n",
-            compose: Some("services: {}\n"),
-            engine: None,
-            handover: None,
-            tools,
-            files: &[],
-            bundle: None,
-            registry: None,
-            sheet: None,
-            cell: None,
-        }
+        let script = "#!/bin/sh\necho '<__IMAGE_NAME__>'\n";
+        Contents { compose: Some("services: {}\n"), ..Contents::of_script(plan, script, tools) }
     }
 
     fn tools(folder: &Path) -> GuestTools {

@@ -8,8 +8,8 @@ use compose_model::Condition;
 use futon_common::{Context, Error, Result};
 use futon_functions::{Selection, Way, client_name, tcp_port};
 use futon_model::{
-    Base, ClientPlan, Companion, FindPort, ImageReference, LoadPlan, MachineKind, MachinePlan, Plan, PlannedImage,
-    PlannedStep, Probe, ScriptKind, TurnPlan, steps,
+    Base, ClientPlan, Companion, FindPort, ImageReference, LoadPlan, MachineKind, MachinePlan, MachineReport, Plan,
+    PlannedImage, PlannedStep, Probe, ScriptKind, TurnPlan, steps,
 };
 use image_store::{ImageConfig, ImageStore};
 use serde::Deserialize;
@@ -44,6 +44,27 @@ pub struct PlanRequest<'a> {
     pub load: Option<&'a LoadPlan>,
     /// Whether the run only finds out what the function offers, and calls nothing.
     pub describes: bool,
+}
+
+impl<'a> PlanRequest<'a> {
+    /// A request with what a machine and a kind of script imply, and nothing more.
+    #[must_use]
+    pub fn new(config: &'a Config, machine: MachineReport, base: Base, script: ScriptKind) -> Self {
+        Self {
+            config,
+            machine: machine.kind,
+            base,
+            base_image: machine.base_image,
+            kernel: machine.kernel,
+            client: None,
+            seed: None,
+            store: None,
+            script,
+            sheet: None,
+            load: None,
+            describes: false,
+        }
+    }
 }
 
 /// The address in the guest for ports that are published on all addresses.

@@ -89,19 +89,27 @@ fn best(work: &Work, items: &[Work], samples: &[Option<Sample>]) -> Result<Sampl
     Ok(least)
 }
 
+impl Judged {
+    /// A test of which nothing is known yet: the machine cannot have it.
+    #[must_use]
+    pub fn of(test: &Test) -> Self {
+        Self {
+            test: test.name,
+            unit: test.unit,
+            state: State::NotApplicable,
+            expected: None,
+            measured: None,
+            tolerance: None,
+            formula: None,
+            tolerance_because: test.tolerance,
+            programs: Vec::new(),
+            why: None,
+        }
+    }
+}
+
 fn judge_one(test: &Test, sample: &dyn Fn(&Work) -> Result<Sample, String>, model: &Model) -> Judged {
-    let mut judged = Judged {
-        test: test.name,
-        unit: test.unit,
-        state: State::NotApplicable,
-        expected: None,
-        measured: None,
-        tolerance: None,
-        formula: None,
-        tolerance_because: test.tolerance,
-        programs: Vec::new(),
-        why: None,
-    };
+    let mut judged = Judged::of(test);
     let works = match &test.works {
         Ok(works) => works,
         Err(why) => return Judged { why: Some(why.clone()), ..judged },

@@ -42,8 +42,7 @@ pub(crate) fn wait_until_ready(
     limit: Duration,
     log: &RunLog,
 ) -> Result<()> {
-    let mut subject =
-        EngineContainer { engine, name, port: address.port(), last_status: None, last: None, looked_at: None };
+    let mut subject = EngineContainer::of(engine, name, address.port());
     wait(name, &mut subject, address, probe, limit, PAUSE, log)
 }
 
@@ -60,7 +59,12 @@ struct EngineContainer<'a> {
     looked_at: Option<SystemTime>,
 }
 
-impl EngineContainer<'_> {
+impl<'a> EngineContainer<'a> {
+    /// One that was not looked at yet.
+    fn of(engine: &'a Engine, name: &'a str, port: u16) -> Self {
+        Self { engine, name, port, last_status: None, last: None, looked_at: None }
+    }
+
     /// The container as it is, or as it was where the engine does not say in time.
     fn look(&mut self) -> Result<api::Container> {
         // An engine that is busy with the start is waited for: nothing is known of the container yet.
@@ -163,14 +167,7 @@ mod tests {
     fn a_running_container_tells_its_own_port() {
         let running = Box::leak(container("{\"Status\":\"restarting\",\"ExitCode\":3,\"Pid\":0}").into_boxed_str());
         let (engine, _server) = super::super::api::tests::engine_of(&[running]);
-        let mut subject = EngineContainer {
-            engine: &engine,
-            name: "function",
-            port: 50000,
-            last_status: None,
-            last: None,
-            looked_at: None,
-        };
+        let mut subject = EngineContainer::of(&engine, "function", 50000);
         let facts = Facts { pid: None, port: Some(50051), restarts: 2, last_status: Some(3), address: None };
         assert_eq!(subject.facts().unwrap(), facts);
     }
@@ -190,8 +187,7 @@ mod tests {
         let first = answer(&[&much, &frame("\nserv"), &frame("ing")]);
         let second = answer(&[&frame("serv"), &frame("ing\r\n")]);
         let (engine, server) = super::super::api::tests::engine_of(&[first, second]);
-        let mut subject =
-            EngineContainer { engine: &engine, name: "f", port: 1, last_status: None, last: None, looked_at: None };
+        let mut subject = EngineContainer::of(&engine, "f", 1);
         let wanted = |line: &str| line == "serving";
         assert!(!subject.has_line(&wanted).unwrap());
         assert!(subject.has_line(&wanted).unwrap());
@@ -211,14 +207,7 @@ mod tests {
             std::thread::sleep(SOON.whole + Duration::from_millis(500));
             let _ = stream.write_all(running.as_bytes());
         });
-        let mut subject = EngineContainer {
-            engine: &engine,
-            name: "function",
-            port: 50000,
-            last_status: None,
-            last: None,
-            looked_at: None,
-        };
+        let mut subject = EngineContainer::of(&engine, "function", 50000);
         assert_eq!(subject.exit().unwrap(), None);
         slow.join().unwrap();
     }
@@ -228,14 +217,7 @@ mod tests {
         let running = Box::leak(container("{\"Status\":\"running\",\"Pid\":7}").into_boxed_str());
         // It answers once and never again.
         let (engine, server) = super::super::api::tests::engine_of(&[running]);
-        let mut subject = EngineContainer {
-            engine: &engine,
-            name: "function",
-            port: 50000,
-            last_status: None,
-            last: None,
-            looked_at: None,
-        };
+        let mut subject = EngineContainer::of(&engine, "function", 50000);
         assert_eq!(subject.exit().unwrap(), None);
         server.join().unwrap();
         assert_eq!(subject.exit().unwrap(), None);

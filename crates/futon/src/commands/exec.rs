@@ -2,10 +2,8 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use futon_common::{Context, Result};
-use futon_harness::report::{report, write_report};
 use futon_model::{ExitCode, ScriptKind};
 use futon_workdir::{Contents, PlanRequest, WorkDir, exec_script, foreign_plan};
 use tokio_util::sync::CancellationToken;
@@ -13,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 use super::given::{named_files, read_text, set_limits, settings};
 use super::machine::{Purpose, prepare};
 use super::project::{store_for, tools};
-use super::run::run_one;
+use super::run::run_alone;
 use super::rundir::run_folder;
 use crate::cli::ExecArgs;
-use crate::ui::{Told, Ui};
+use crate::ui::Ui;
 
 /// Runs a script of the user's.
 pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
@@ -29,45 +27,18 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     let folder = run_folder(None, "futon exec")?;
     let name = args.script.file_stem().map_or_else(|| "script".into(), |n| n.to_string_lossy().into_owned());
     let store = Arc::new(store_for(resources, &prepared)?);
-    let machine = prepared.machine.report();
     let request = PlanRequest {
-        load: None,
-        config: &config,
-        machine: machine.kind,
-        base: prepared.base,
-        base_image: machine.base_image,
-        kernel: machine.kernel,
-        client: None,
-        seed: None,
         store: Some(&store),
-        script: ScriptKind::Foreign,
-        sheet: None,
-        describes: false,
+        ..PlanRequest::new(&config, prepared.machine.report(), prepared.base, ScriptKind::Foreign)
     };
     let plan = foreign_plan(&name, &request);
     let files = named_files(&args.files)?;
-    let contents = Contents {
-        plan: &plan,
-        template: &exec_script(&script),
-        compose: None,
-        engine: None,
-        handover: None,
-        tools: &tools(resources),
-        files: &files,
-        bundle: None,
-        registry: None,
-        sheet: None,
-        cell: None,
-    };
+    let (script, tools) = (exec_script(&script), tools(resources));
+    let contents = Contents { files: &files, ..Contents::of_script(&plan, &script, &tools) };
     let workdir = WorkDir::create(&folder.join(&name), &contents)?;
-    let started = SystemTime::now();
-    ui.tell(&Told::RunStarted { functions: std::slice::from_ref(&name), machine: &prepared.machine.report() });
-    let function = run_one(&workdir, &*prepared.machine, Some(store), ui, cancel).await?;
+    let report = run_alone(&workdir, &*prepared.machine, Some(store), &folder, ui, cancel).await?;
     // The disk is of no use after the run; the results stay.
     let _ = fs::remove_file(workdir.disk());
-    let report = report(vec![function], started, started.elapsed().unwrap_or_default());
-    write_report(&folder, &report)?;
-    ui.tell(&Told::RunEnded { report: &report, folder: &folder });
     if let Some(out) = &args.out {
         copy_uploads(&workdir, out)?;
     }

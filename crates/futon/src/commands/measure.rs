@@ -10,7 +10,7 @@ use futon_model::{ExitCode, FunctionReport, Report};
 use gem5_stats::{Chart, CoreModel, METRICS, Part, Row, bar_chart, write_rows};
 use tokio_util::sync::CancellationToken;
 
-use super::figures::{Figures, written};
+use super::figures::{Figures, short, written};
 use super::gem5::states;
 use super::rundir::run_folder;
 use super::study::origin;
@@ -100,24 +100,16 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
 
 /// A folder for each state, by its word; the second lukewarm one is `lukewarm-2`.
 fn folders(states: &[CoreState]) -> Vec<String> {
-    let folder = |(place, state): (usize, &CoreState)| {
-        let before = states[..place].iter().filter(|other| word(other) == word(state)).count();
-        if before == 0 { word(state).to_owned() } else { format!("{}-{}", word(state), before + 1) }
+    let names: Vec<String> = states.iter().map(ToString::to_string).collect();
+    let folder = |(place, name): (usize, &String)| {
+        let word = short(name);
+        let before = names[..place].iter().filter(|other| short(other) == word).count();
+        if before == 0 { word.to_owned() } else { format!("{word}-{}", before + 1) }
     };
-    states.iter().enumerate().map(folder).collect()
+    names.iter().enumerate().map(folder).collect()
 }
 
-/// The word for a state.
-fn word(state: &CoreState) -> &'static str {
-    match state {
-        CoreState::Warm => "warm",
-        CoreState::Lukewarm(_) => "lukewarm",
-        CoreState::Cold => "cold",
-        CoreState::Interleaved(_) => "interleaved",
-    }
-}
-
-/// The same as a flag; nothing where another flag says it.
+/// A state as a flag; nothing where another flag says it.
 fn flag(state: &CoreState) -> Option<State> {
     match state {
         CoreState::Warm => Some(State::Warm),

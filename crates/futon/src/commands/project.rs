@@ -445,21 +445,8 @@ impl Project {
         store: Option<&'a Arc<ImageStore>>,
         script: ScriptKind,
     ) -> PlanRequest<'a> {
-        let machine = prepared.machine.report();
-        PlanRequest {
-            config: self.config_of(function),
-            machine: machine.kind,
-            base_image: machine.base_image,
-            kernel: machine.kernel,
-            base: prepared.base,
-            client: None,
-            seed: None,
-            store: store.map(Arc::as_ref),
-            script,
-            sheet: None,
-            load: None,
-            describes: false,
-        }
+        let (config, machine) = (self.config_of(function), prepared.machine.report());
+        PlanRequest { store: store.map(Arc::as_ref), ..PlanRequest::new(config, machine, prepared.base, script) }
     }
 }
 

@@ -9,7 +9,7 @@ use futon_common::{Context, Result};
 use futon_harness::report::{RunMeta, function_report, report, write_report};
 use futon_harness::run::{RunSetup, run as run_engine};
 use futon_machine::Machine;
-use futon_model::{ExitCode, FunctionReport, MachineKind, Turn};
+use futon_model::{ExitCode, FunctionReport, MachineKind, Report, Turn};
 use futon_workdir::{FolderLock, WorkDir};
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
@@ -39,17 +39,30 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
         // Every run begins with the base image, not with what the last one left on the disk.
         let _ = fs::remove_file(workdir.disk());
     }
-    let started = SystemTime::now();
-    let names = [workdir.plan().function.clone()];
-    ui.tell(&Told::RunStarted { functions: &names, machine: &prepared.machine.report() });
-    let function =
-        run_one(&workdir, &*prepared.machine, Some(Arc::new(store_for(resources, &prepared)?)), ui, cancel).await?;
-    let report = report(vec![function], started, started.elapsed().unwrap_or_default());
-    write_report(&workdir.results(), &report)?;
-    ui.tell(&Told::RunEnded { report: &report, folder: &workdir.results() });
+    let store = Some(Arc::new(store_for(resources, &prepared)?));
+    let report = run_alone(&workdir, &*prepared.machine, store, &workdir.results(), ui, cancel).await?;
     ui.result(&report)?;
     super::gem5::gather(&report.functions, &workdir.results(), ui)?;
     Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))
+}
+
+/// Makes the only run of a call and writes its report into `folder`.
+pub async fn run_alone(
+    workdir: &WorkDir,
+    machine: &dyn Machine,
+    store: Option<Arc<ImageStore>>,
+    folder: &Path,
+    ui: &mut Ui,
+    cancel: CancellationToken,
+) -> Result<Report> {
+    let started = SystemTime::now();
+    let names = [workdir.plan().function.clone()];
+    ui.tell(&Told::RunStarted { functions: &names, machine: &machine.report() });
+    let function = run_one(workdir, machine, store, ui, cancel).await?;
+    let report = report(vec![function], started, started.elapsed().unwrap_or_default());
+    write_report(folder, &report)?;
+    ui.tell(&Told::RunEnded { report: &report, folder });
+    Ok(report)
 }
 
 /// The machine's flags of the run that a working directory was made for; those that are given on the command line win.

@@ -2,10 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::SystemTime;
 
 use futon_common::{Context, Error, Result};
-use futon_harness::report::{report, write_report};
 use futon_model::{ExitCode, FunctionReport, Report, ScriptKind, SimulationReport};
 use futon_workdir::{Contents, PlanRequest, WorkDir, exec_script, foreign_plan};
 use gem5_selftest::config::Config as Gem5Config;
@@ -21,10 +19,10 @@ use tokio_util::sync::CancellationToken;
 use super::given::settings;
 use super::machine::{Prepared, Purpose, prepare};
 use super::project::tools;
-use super::run::run_one;
+use super::run::run_alone;
 use super::rundir::run_folder;
 use crate::cli::{BaseArg, Gem5Args, MachineArgs, On, SelftestArgs};
-use crate::ui::{Told, Ui};
+use crate::ui::Ui;
 
 /// Name of the run.
 const NAME: &str = "selftest";
@@ -49,14 +47,9 @@ pub async fn selftest(mut args: SelftestArgs, ui: &mut Ui, cancel: CancellationT
     let prepared = prepare(&args.machine, resources, &config, Purpose::Run, ui, &cancel).await?;
     let folder = run_folder(args.out.as_deref(), "futon gem5 selftest")?;
     let workdir = workdir(&folder, &prepared, &config, &items, resources)?;
-    let started = SystemTime::now();
-    ui.tell(&Told::RunStarted { functions: &[NAME.to_owned()], machine: &prepared.machine.report() });
-    let function = run_one(&workdir, &*prepared.machine, None, ui, cancel).await?;
+    let report = run_alone(&workdir, &*prepared.machine, None, &folder, ui, cancel).await?;
     // The disk is of no use after the run; the results stay.
     let _ = fs::remove_file(workdir.disk());
-    let report = report(vec![function], started, started.elapsed().unwrap_or_default());
-    write_report(&folder, &report)?;
-    ui.tell(&Told::RunEnded { report: &report, folder: &folder });
     let code = ExitCode::of_all(report.functions.iter().map(|f| &f.verdict));
     if code != ExitCode::Passed {
         ui.result(&report)?;
@@ -203,36 +196,12 @@ fn workdir(
     items: &[Work],
     resources: &Path,
 ) -> Result<WorkDir> {
-    let machine = prepared.machine.report();
-    let request = PlanRequest {
-        load: None,
-        config,
-        machine: machine.kind,
-        base: prepared.base,
-        base_image: machine.base_image,
-        kernel: machine.kernel,
-        client: None,
-        seed: None,
-        store: None,
-        script: ScriptKind::Foreign,
-        sheet: None,
-        describes: false,
-    };
+    let request = PlanRequest::new(config, prepared.machine.report(), prepared.base, ScriptKind::Foreign);
     let plan = foreign_plan(NAME, &request);
     let words: Vec<String> = items.iter().map(ToString::to_string).collect();
-    let contents = Contents {
-        plan: &plan,
-        template: &exec_script(&format!("#!/bin/sh\nexec futon-guest selftest {}\n", words.join(" "))),
-        compose: None,
-        engine: None,
-        handover: None,
-        tools: &tools(resources),
-        files: &[],
-        bundle: None,
-        registry: None,
-        sheet: None,
-        cell: None,
-    };
+    let script = exec_script(&format!("#!/bin/sh\nexec futon-guest selftest {}\n", words.join(" ")));
+    let tools = tools(resources);
+    let contents = Contents::of_script(&plan, &script, &tools);
     WorkDir::create(&folder.join(NAME), &contents)
 }
 
@@ -284,18 +253,7 @@ mod tests {
     fn the_exit_status_is_the_gravest_state() {
         let tests = tests(&Geometry::of("simple", &[]).unwrap());
         let of = |states: &[State]| {
-            let judged = states.iter().zip(&tests).map(|(state, test)| Judged {
-                test: test.name,
-                unit: test.unit,
-                state: *state,
-                expected: None,
-                measured: None,
-                tolerance: None,
-                formula: None,
-                tolerance_because: test.tolerance,
-                programs: Vec::new(),
-                why: None,
-            });
+            let judged = states.iter().zip(&tests).map(|(state, test)| Judged { state: *state, ..Judged::of(test) });
             let judged: Vec<Judged> = judged.collect();
             (verdict(&judged), summary(&judged))
         };

@@ -34,20 +34,7 @@ pub async fn shell(args: &ShellArgs, ui: &mut Ui, cancel: CancellationToken) -> 
         prepare_qemu(&args.machine, &args.resources.resources, &config, Purpose::Shell, ui).await?;
     let machine = QemuMachine { console: Some(Arc::clone(&console)), ..machine };
     let folder = tempfile::tempdir().context(|| "cannot make a temporary folder".into())?;
-    let request = PlanRequest {
-        load: None,
-        config: &config,
-        machine: futon_model::MachineKind::Qemu,
-        base: args.machine.base.into(),
-        base_image: machine.base_image.display().to_string(),
-        kernel: machine.kernel.display().to_string(),
-        client: None,
-        seed: None,
-        store: None,
-        script: ScriptKind::Foreign,
-        sheet: None,
-        describes: false,
-    };
+    let request = PlanRequest::new(&config, machine.report(), args.machine.base.into(), ScriptKind::Foreign);
     let launch = Launch {
         plan: foreign_plan("shell", &request),
         disk: folder.path().join("disk.qcow2"),
