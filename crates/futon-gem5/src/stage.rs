@@ -177,7 +177,6 @@ pub(super) async fn run(start: &Start<'_>, purpose: Purpose<'_>, shared: &mut Sh
             return Err(e);
         }
     }
-    shared.remarks.lock().unwrap_or_else(PoisonError::into_inner).append(&mut qemu.remarks);
     let mut stage = Stage {
         outbox: Outbox::open(&staging.memory, window_base(start.settings), &outdir)
             .context(|| format!("cannot read {}", staging.memory.display()))?,
@@ -212,6 +211,7 @@ pub(super) async fn run(start: &Start<'_>, purpose: Purpose<'_>, shared: &mut Sh
             (other, ended, None)
         }
     };
+    shared.remarks.lock().unwrap_or_else(PoisonError::into_inner).append(&mut qemu.remarks);
     alarms.cancel();
     let _ = follower.await;
     keep_console(&staging.console, &shared.console);

@@ -4,6 +4,7 @@ mod accel;
 mod args;
 mod confine;
 mod disk;
+mod host_core;
 mod machine;
 mod qmp;
 mod stage;

@@ -6,6 +6,8 @@
 use std::fs::File;
 use std::io::IoSlice;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futon_model::{EventKind, ShutdownReason};
@@ -33,12 +35,15 @@ const LOOK: Duration = Duration::from_millis(4);
 pub(super) struct Qmp {
     write: OwnedWriteHalf,
     answers: UnboundedReceiver<Value>,
+    stops: Arc<AtomicU64>,
 }
 
 /// Begins to read QMP; the task ends when the machine closes it, and passes on why the guest stopped.
 pub(super) fn connect(socket: UnixStream, events: UnboundedSender<EventKind>) -> (Qmp, JoinHandle<()>) {
     let (read, write) = socket.into_split();
     let (tell, answers) = unbounded_channel();
+    let stops = Arc::<AtomicU64>::default();
+    let count = Arc::clone(&stops);
     let task = tokio::spawn(async move {
         let mut lines = BufReader::new(read).lines();
         while let Ok(Some(line)) = lines.next_line().await {
@@ -46,19 +51,26 @@ pub(super) fn connect(socket: UnixStream, events: UnboundedSender<EventKind>) ->
             if let Some(reason) = shutdown_in(&message) {
                 // The receiver goes away only when the run is over.
                 let _ = events.send(EventKind::MachineShutdown { reason });
+            } else if message.get("event").is_some_and(|event| event == "STOP") {
+                count.fetch_add(1, Ordering::Relaxed);
             } else if message.get("return").is_some() || message.get("error").is_some() {
                 // The waiter may be gone.
                 let _ = tell.send(message);
             }
         }
     });
-    (Qmp { write, answers }, task)
+    (Qmp { write, answers, stops }, task)
 }
 
 impl Qmp {
     /// Ends the negotiation that begins every connection.
     pub(super) async fn negotiate(&mut self) -> Result<()> {
         self.execute("qmp_capabilities", &json!({})).await.map(|_| ())
+    }
+
+    /// How often the machine has said that it stopped.
+    pub(super) fn stops(&self) -> u64 {
+        self.stops.load(Ordering::Relaxed)
     }
 
     /// Sends a command and waits for its answer.
@@ -207,7 +219,7 @@ mod tests {
             let mut asked = Vec::new();
             for answer in [
                 "{\"return\":{}}\n",
-                "{\"event\":\"SHUTDOWN\",\"data\":{\"reason\":\"guest-shutdown\"}}\n{\"error\":{\"desc\":\"no such thing\"}}\n",
+                "{\"event\":\"STOP\"}\n{\"event\":\"SHUTDOWN\",\"data\":{\"reason\":\"guest-shutdown\"}}\n{\"error\":{\"desc\":\"no such thing\"}}\n",
                 "{\"return\":{\"status\":\"active\"}}\n",
                 "{\"return\":{\"status\":\"failed\",\"error-desc\":\"short read\"}}\n",
             ] {
@@ -217,8 +229,10 @@ mod tests {
             asked
         });
         qmp.negotiate().await.unwrap();
+        assert_eq!(qmp.stops(), 0);
         assert!(qmp.execute("fly", &json!({"high": true})).await.unwrap_err().to_string().contains("no such thing"));
         assert!(matches!(heard.recv().await, Some(EventKind::MachineShutdown { .. })));
+        assert_eq!(qmp.stops(), 1);
         let error = qmp.migrated(Duration::from_secs(5)).await.unwrap_err().to_string();
         assert!(error.contains("short read"), "{error}");
         let asked = server.await.unwrap();

@@ -18,6 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::args::escape;
 use super::confine::{SANDBOX, qemus_own};
+use super::host_core::Core;
 use super::machine::{QEMU, is_of_sandbox, last_lines};
 use super::qmp::{self, Qmp};
 
@@ -157,7 +158,17 @@ impl StagingMachine {
         if !sandbox {
             remarks.push("the staging QEMU does not filter its system calls: this QEMU cannot".to_owned());
         }
-        Ok(Some(StagingQemu { guarded, qmp, heard, again: 0, remarks }))
+        let core = match one_core(&mut qmp, guarded.pid).await {
+            Ok(core) => Some(core),
+            Err(why) => {
+                remarks.push(format!(
+                    "the staging QEMU's threads cannot be kept on one processor, so a second run of this seed may come to another \
+                     state: {why}"
+                ));
+                None
+            }
+        };
+        Ok(Some(StagingQemu { guarded, qmp, heard, _core: core, stops: 0, again: 0, remarks }))
     }
 }
 
@@ -167,6 +178,10 @@ pub struct StagingQemu {
     guarded: Guarded,
     qmp: Qmp,
     heard: UnboundedReceiver<EventKind>,
+    /// The host's processor that it runs on, where it keeps to one.
+    _core: Option<Core>,
+    /// The stops that were looked at.
+    stops: u64,
     again: u32,
     /// Remarks on how it was started, for the report.
     pub remarks: Vec<String>,
@@ -191,9 +206,16 @@ impl StagingQemu {
     /// later: if one of them was not idle, the state would depend on the host's load, and so the machine goes on. The guest then stops
     /// it again.
     ///
+    /// A machine that runs is asked nothing: QEMU's main loop, awake at a moment of the host's choice, may deliver a timer's interrupt in
+    /// place of the processors' thread, and then the processors take turns in another order.
+    ///
     /// # Errors
     /// When QEMU does not answer, or the other processors never rest.
     pub async fn look(&mut self) -> Result<Seen> {
+        let stops = self.qmp.stops();
+        if stops == std::mem::replace(&mut self.stops, stops) {
+            return Ok(Seen::Running);
+        }
         let status = self.qmp.execute("query-status", &json!({})).await?;
         if status.get("running").and_then(Value::as_bool) == Some(true)
             || status.get("status").and_then(Value::as_str) != Some("guest-panicked")
@@ -212,6 +234,13 @@ impl StagingQemu {
             .hint(
                 "does the function compute without pause between calls? --boot-machine gem5 does not need the pause",
             ));
+        }
+        if self.again == 0 {
+            self.remarks.push(
+                "another processor computed when the guest stopped the staging machine: a second run of this seed may come to \
+                 another state"
+                    .to_owned(),
+            );
         }
         self.again += 1;
         self.qmp.execute("cont", &json!({})).await?;
@@ -251,6 +280,15 @@ impl StagingQemu {
     pub async fn end(&mut self) {
         self.guarded.end().await;
     }
+}
+
+/// Puts the threads of a staging QEMU onto one processor of the host's ([`super::host_core`]).
+async fn one_core(qmp: &mut Qmp, pid: i32) -> Result<Core> {
+    let processors = qmp.execute("query-cpus-fast", &json!({})).await?;
+    // One thread plays them all.
+    let thread = processors.pointer("/0/thread-id").and_then(Value::as_i64).and_then(|id| i32::try_from(id).ok());
+    let thread = thread.ok_or_else(|| Error::infra("QEMU does not say which thread plays the processors"))?;
+    Core::take(pid, thread).context(|| "the system refuses it".into())
 }
 
 /// Whether all processors but the first are halted, in the monitor's words.

@@ -1,6 +1,6 @@
 //! The guest's side, through `/dev/mem`: root alone may use it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
@@ -20,6 +20,13 @@ const LOCK: &str = "/run/futon-stage.lock";
 /// How long the guest rests before it stops the machine: the other processors are to be idle then. As short as can be, since what a
 /// function does while it rests is not what it does between calls.
 const REST: Duration = Duration::from_millis(2);
+
+/// How often the guest rests once more because something else wants a processor. A function that computes without pause never lets
+/// go of one; the host says so, then.
+const RESTS: u32 = 200;
+
+/// What wants a processor, and how many there are of all: `0.00 0.01 0.05 1/80 123`.
+const LOAD: &str = "/proc/loadavg";
 
 /// A stretch of physical memory, mapped; unmapped when dropped.
 #[derive(Debug)]
@@ -203,12 +210,26 @@ impl Stop {
     }
 
     /// Stops the machine, and again whenever it goes on, until something is as it should be.
+    ///
+    /// It waits for a moment at which nothing else wants a processor: what another processor computes after the stop depends on the
+    /// host's load, and no second run would come to the same state.
     pub fn strike_until(&self, mut done: impl FnMut() -> bool) {
+        let mut left = RESTS;
         while !done() {
             thread::sleep(REST);
+            while left > 0 && others_compute(&fs::read_to_string(LOAD).unwrap_or_default()) {
+                left -= 1;
+                thread::sleep(REST);
+            }
             strike(self.0.start.as_ptr());
         }
     }
+}
+
+/// Whether something beside the reader wants a processor, in the words of [`LOAD`].
+fn others_compute(load: &str) -> bool {
+    let runnable = load.split_whitespace().nth(3).and_then(|tasks| tasks.split_once('/'));
+    runnable.and_then(|(count, _)| count.parse::<u32>().ok()).is_some_and(|count| count > 1)
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -232,4 +253,15 @@ fn strike(byte: *mut u8) {
 #[cfg(not(target_arch = "x86_64"))]
 fn strike(_: *mut u8) {
     // No staging machine has another processor, and so nobody gets here.
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reader_alone_is_nobody_else() {
+        assert!(!others_compute("0.20 0.18 0.12 1/80 11206\n") && others_compute("0.20 0.18 0.12 2/80 11206\n"));
+        assert!(others_compute("0.00 0.00 0.00 12/80 1") && !others_compute(""));
+    }
 }

@@ -69,6 +69,52 @@ fn two_stages_of_one_seed_are_the_same_to_the_byte() {
     bench.nothing_left();
 }
 
+/// A second process of the container computes three quarters of the time.
+const BUSY: &str = r#"services:
+  busy:
+    image: vhiveease/fibonacci-python:latest
+    container_name: function
+    x-futon: {client: fibonacci-python}
+    ports: ["50000:50051"]
+    entrypoint:
+      - python
+      - -c
+      - |
+        import os, runpy, sys, time
+        if os.fork() == 0:
+            while True:
+                end = time.monotonic() + 0.02
+                while time.monotonic() < end:
+                    pass
+                time.sleep(0.007)
+        sys.path.insert(0, "/app")
+        sys.argv = ["server.py", "--addr=0.0.0.0", "--port=50051"]
+        runpy.run_path("/app/server.py", run_name="__main__")
+"#;
+
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn a_function_that_computes_between_calls_is_stopped_in_a_pause() {
+    let bench = Bench::new();
+    let own = resources(&bench);
+    let file = bench.path("busy.yaml");
+    fs::write(&file, BUSY).unwrap();
+    let stage = |out: &str| {
+        let words = ["busy", "--functions", file.to_str().unwrap(), "--software-warmup", "5"];
+        let run = Run::of(&command(&bench, &own, out, &words).output().unwrap());
+        assert_eq!((run.code, run.verdict(0)["outcome"].as_str()), (Some(0), Some("passed")), "{}", run.all());
+        assert!(!run.all().contains("another processor computed"), "{}", run.all());
+        let made = checkpoint(&own);
+        forget_functions(&own);
+        made
+    };
+    let first = stage("one");
+    for again in ["two", "three"] {
+        assert_eq!(first, stage(again));
+    }
+    bench.nothing_left();
+}
+
 /// Removes the checkpoints of functions, and keeps the others.
 fn forget_functions(resources: &Path) {
     for entry in fs::read_dir(resources.join("checkpoints")).unwrap().flatten() {
