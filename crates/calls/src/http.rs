@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::declare::{Call, Cloud, EventMode, OneOrMany, Preset};
@@ -112,6 +113,15 @@ fn cloud_event(event: &Cloud, headers: &mut Vec<Header>, template: &mut Template
     if event.kind.is_empty() {
         return Err(Complaint::new("event", "an event needs a `type`"));
     }
+    // Attributes must not be empty (2.3 of the specification), and a receiver has no rule for one that is there twice.
+    let optional = [("source", &event.source), ("id", &event.id), ("subject", &event.subject)];
+    if let Some((name, _)) = optional.iter().find(|(_, text)| text.as_ref().is_some_and(String::is_empty)) {
+        return Err(Complaint::new(format!("event.{name}"), "an event's attribute cannot be empty: leave it out"));
+    }
+    let ours = ["content-type", "ce-specversion", "ce-type", "ce-source", "ce-id", "ce-subject", "ce-datacontenttype"];
+    if let Some(bad) = headers.iter().find(|header| ours.contains(&header.name.as_str())) {
+        return Err(Complaint::new(format!("headers.{}", bad.name), "`event` sets it"));
+    }
     let mut fill = |key: &str, text: &str| template.text(text).map_err(|c| c.below(key).below("event"));
     let mut attributes = vec![
         ("specversion", "1.0".to_owned()),
@@ -131,7 +141,7 @@ fn cloud_event(event: &Cloud, headers: &mut Vec<Header>, template: &mut Template
             headers.extend(
                 attributes
                     .iter()
-                    .map(|(name, value)| Header { name: format!("ce-{name}"), value: value.clone().into() }),
+                    .map(|(name, value)| Header { name: format!("ce-{name}"), value: in_header(value).into_bytes() }),
             );
             if data.is_some() {
                 headers.push(Header { name: "content-type".into(), value: b"application/json".to_vec() });
@@ -152,4 +162,10 @@ fn cloud_event(event: &Cloud, headers: &mut Vec<Header>, template: &mut Template
             Value::Object(object).to_string().into_bytes()
         }
     })
+}
+
+/// An attribute's value as a header (HTTP protocol binding, 3.1.3.2): all but printable ASCII, and space, quote and percent sign, encoded.
+fn in_header(value: &str) -> String {
+    const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
+    utf8_percent_encode(value, ENCODED).to_string()
 }

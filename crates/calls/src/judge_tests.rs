@@ -377,6 +377,15 @@ fn calls_are_encoded_as_grpc_and_http_have_them() {
 }
 
 #[test]
+fn an_events_attributes_are_headers_as_the_binding_has_them() {
+    let call = |rest: &str| format!("calls:\n  - {{http: POST /, expect: {{status: 200}}, {rest}}}\n");
+    let CallList { calls, .. } =
+        sheet(&call(r#"headers: {ce-mine: x}, event: {type: t, subject: "50% \"ü\"\n"}"#)).encode().unwrap();
+    assert!(calls[0].headers.contains(&header("ce-subject", "50%25%20%22%C3%BC%22%0A")), "{:?}", calls[0].headers);
+    assert!(calls[0].headers.contains(&header("ce-mine", "x")));
+}
+
+#[test]
 fn invocations_and_warm_up_take_the_list_again_and_again() {
     let text = "calls: [{http: GET /a, times: 2, expect: {status: 200}}, {http: GET /b, expect: {status: 200}}]";
     let sheet = resolved(text, &Options { invocations: Some(5), warmup: 1, ..Options::default() }).unwrap();
@@ -423,12 +432,22 @@ fn what_is_wrong_in_a_declaration_has_a_place_and_a_hint() {
         ("{http: 'GET /{{m}}', expect: {status: 200}}", "unknown placeholder {{m}}", "{{rand N}}"),
         ("{http: GET /, expect: {text: '{{rand 5}}'}}", "would draw different numbers", ""),
         ("{expect: {status: 200}}", "neither `call` nor `http`", ""),
+        ("{http: POST /, headers: {Ce-Id: mine}, event: {type: t}, expect: {status: 200}}", "`event` sets it", ""),
+        (
+            "{http: POST /, headers: {Content-Type: a/b}, event: {type: t, mode: structured}, expect: {status: 200}}",
+            "`event` sets it",
+            "",
+        ),
+        ("{http: POST /, event: {type: t, id: ''}, expect: {status: 200}}", "cannot be empty", ""),
     ] {
         let error = resolved(&format!("calls:\n  - {call}"), &Options::default()).unwrap_err();
         let told = error.to_string();
         assert!(told.starts_with("x.yaml:3:") && told.contains(words), "{call}: {told}");
         assert!(error.hint().unwrap_or_default().contains(hint), "{call}: {:?}", error.hint());
     }
+    let later = Options { schema_later: true, ..Options::default() };
+    let told = resolved("calls:\n  - {expect: {status: OK}}", &later).unwrap_err().to_string();
+    assert!(told.contains("neither `call` nor `http`"), "{told}");
     let tls = |ca: &str| format!("tls: {{ca: {ca}}}\ncalls:\n  - {{http: GET /, expect: {{status: 200}}}}");
     let told = resolved(&tls("none.pem"), &Options::default()).unwrap_err().to_string();
     assert!(told.starts_with("x.yaml:2:") && told.contains("none.pem: No such file"), "{told}");

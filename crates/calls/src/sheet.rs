@@ -111,6 +111,11 @@ impl Sheet {
                 return Err(at(Complaint::new(key, "it is only for built-in clients, but there are `calls`")));
             }
         }
+        let kind = |call: &Call| call.call.is_some() || is_http(call, &declaration);
+        if let Some(index) = declaration.calls.iter().position(|call| !kind(call)) {
+            let place = format!("calls[{index}]");
+            return Err(at(Complaint::new("", "it has neither `call` nor `http`").below(&place)));
+        }
         let reflected = declaration.wants_reflection();
         if reflected && options.schema.is_none() && !options.schema_later {
             return Err(at(Complaint::new("schema", "the gRPC calls have no schema").hint(NO_SCHEMA)));

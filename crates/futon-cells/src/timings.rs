@@ -1,8 +1,8 @@
 //! Durations of earlier runs: a small file that is made to be committed, or kept in a cache.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, TryLockError};
-use std::io::ErrorKind;
+use std::fs::{File, TryLockError};
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -18,6 +18,9 @@ pub const TIMINGS_SCHEMA: &str = "futon.timings/1";
 /// A duration must differ by this part of the known one, and by this many milliseconds, to be worth another line in a commit.
 const PART: u64 = 5;
 const LEAST_MS: u64 = 500;
+
+/// Longest file that is read, bytes: a hundred thousand functions take a tenth of it.
+const LARGEST: u64 = 64 << 20;
 
 /// How often, and with what pause, a lock is tried: others hold it for milliseconds.
 const TRIES: u32 = 200;
@@ -46,8 +49,10 @@ impl Timings {
     /// # Errors
     /// When it cannot be read or is malformed.
     pub fn read(path: &Path) -> Result<Option<Self>> {
-        match fs::read_to_string(path) {
-            Ok(text) => Self::parse(&text, &path.display().to_string()).map(Some),
+        let mut text = String::new();
+        // A device would have no end; what is cut here is malformed.
+        match File::open(path).and_then(|file| file.take(LARGEST).read_to_string(&mut text)) {
+            Ok(_) => Self::parse(&text, &path.display().to_string()).map(Some),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Error::usage(format!("cannot read {}", path.display())).caused_by(e)),
         }
@@ -135,6 +140,8 @@ fn ms(seconds: f64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

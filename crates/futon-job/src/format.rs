@@ -158,13 +158,17 @@ impl Job {
                 return Err(damaged(&format!("{name}: the inputs of its cell are not those of its digest")));
             }
             function.files.keys().chain(function.served.keys()).try_for_each(|name| plain(name))?;
-            for served in function.served.values() {
-                let there = match served {
-                    Served::File(file) => function.files.contains_key(file),
-                    Served::Resource(file) => self.resources.contains_key(file),
+            for (served_as, served) in &function.served {
+                let blob = match served {
+                    Served::File(file) => function.files.get(file),
+                    Served::Resource(file) => self.resources.get(file),
                 };
-                if !there {
-                    return Err(damaged(&format!("{name}: {served:?} is missing")));
+                let Some(blob) = blob else { return Err(damaged(&format!("{name}: {served:?} is missing"))) };
+                // Guest tools are inputs by their own names, the user's files by this one.
+                let inputs = &function.cell.inputs;
+                let input = inputs.get(served_as).or_else(|| inputs.get(&format!("file {served_as}")));
+                if input.is_some_and(|digest| digest.starts_with("sha256:") && *digest != blob.digest) {
+                    return Err(damaged(&format!("{name}: {served_as} is not the one of its cell")));
                 }
             }
         }

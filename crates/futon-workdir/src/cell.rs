@@ -1,14 +1,18 @@
 //! The cell of a run: everything that shapes its result, by digest.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{self, Write};
 
 use calls::Sheet;
-use futon_common::{Context, Result, sha256_bytes};
-use futon_functions::Selection;
+use futon_common::{Context, Error, Result, sha256_bytes, sha256_file};
+use futon_functions::{Selection, calls_error};
 use futon_model::{Cell, Limits, MachinePlan, Plan};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+use super::dir::{HANDOVER, WorkDir, script};
+use super::witness::CALLS;
 
 /// What a cell is made of.
 #[derive(Debug)]
@@ -31,10 +35,33 @@ pub struct CellParts<'a> {
 /// When a file that the guest is to get cannot be read.
 pub fn cell(parts: CellParts<'_>) -> Result<Cell> {
     let CellParts { plan, selection, template, sheet, machine } = parts;
-    let name_of_project = selection.project.name.as_str();
     let mut inputs = machine;
+    inputs.insert("futon".into(), env!("CARGO_PKG_VERSION").into());
+    inputs.extend(of_function(plan, &script(template, plan), &selection.compose, &selection.project.name, sheet)?);
+    if !selection.handover.is_empty() {
+        let mut hash = Hashing(Sha256::new());
+        selection.handover.write(&mut hash)?;
+        inputs.insert(FILES.into(), format!("sha256:{}", hex::encode(hash.0.finalize())));
+    }
+    Ok(Cell::of(inputs))
+}
+
+/// Name of the input that is the host's files for the services.
+const FILES: &str = "files of the services";
+
+/// How the names of inputs begin of which a function has several, or none.
+const SOME: [&str; 4] = ["image ", "client ", "calls", FILES];
+
+/// The inputs that are the function's, without the files of its services.
+fn of_function(
+    plan: &Plan,
+    script: &str,
+    compose: &str,
+    project: &str,
+    sheet: Option<&Sheet>,
+) -> Result<BTreeMap<String, String>> {
+    let mut inputs = BTreeMap::new();
     let mut add = |name: &str, value: String| inputs.insert(name.to_owned(), value);
-    add("futon", env!("CARGO_PKG_VERSION").to_owned());
     add("function", plan.function.clone());
     add("base", word(&plan.machine.base)?);
     add("network", word(&plan.machine.network)?);
@@ -44,23 +71,68 @@ pub fn cell(parts: CellParts<'_>) -> Result<Cell> {
     }
     if let Value::Object(client) = json(&plan.client)? {
         for (name, value) in client.into_iter().filter(|(_, value)| !value.is_null()) {
-            let text = value.as_str().map_or_else(|| value.to_string(), |text| anywhere(text, name_of_project));
+            let text = value.as_str().map_or_else(|| value.to_string(), |text| anywhere(text, project));
             add(&format!("client {}", name.replace('_', " ")), text);
         }
     }
     add("limits", digest(json(&plan.limits)?.to_string()));
     add("checks and steps", digest(json(&rest(plan))?.to_string()));
-    add("script", digest(template));
-    add("compose file", digest(anywhere(&selection.compose, name_of_project)));
-    if !selection.handover.is_empty() {
-        let mut hash = Hashing(Sha256::new());
-        selection.handover.write(&mut hash)?;
-        add("files of the services", format!("sha256:{}", hex::encode(hash.0.finalize())));
-    }
+    add("run script", digest(script));
+    add("compose file", digest(anywhere(compose, project)));
     if let Some(sheet) = sheet {
         add("calls", digest(sheet.identity()));
     }
-    Ok(Cell::of(inputs))
+    Ok(inputs)
+}
+
+impl WorkDir {
+    /// Checks that a cell's inputs are those of the plan and the files here, as far as they can be told from these: a folder from
+    /// elsewhere may have been changed. The lean guest's bundle and the requests to the engine are not looked into.
+    ///
+    /// # Errors
+    /// The inputs that are others.
+    pub(super) fn check_cell(&self, cell: &Cell) -> Result<()> {
+        let read = |name: &str| {
+            let path = self.root().join(name);
+            fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))
+        };
+        let compose = read("functions.yaml")?;
+        // The guest's file is JSON, which is YAML, too.
+        let project = serde_json::from_str::<Value>(&compose).unwrap_or_default();
+        let project = project.get("name").and_then(Value::as_str).unwrap_or_default();
+        let sheet = self.sheet()?;
+        let mut found = of_function(self.plan(), &read("run.sh")?, &compose, project, sheet.as_ref())?;
+        let carried = self.root().join(HANDOVER);
+        if carried.is_file() {
+            found.insert(FILES.into(), format!("sha256:{}", sha256_file(&carried)?));
+        }
+        let mut others: Vec<&str> = found
+            .iter()
+            .filter(|(name, value)| cell.inputs.get(*name) != Some(value))
+            .map(|(name, _)| name.as_str())
+            .collect();
+        // The lean guest's bundle has the files of the services.
+        let may_lack = |name: &str| name == FILES && self.bundle().is_some();
+        let of_some = cell.inputs.keys().filter(|name| SOME.iter().any(|begin| name.starts_with(begin)));
+        others.extend(of_some.filter(|name| !found.contains_key(*name) && !may_lack(name)).map(String::as_str));
+        if let Some(sheet) = &sheet {
+            let sent = sheet.encode().map_err(|e| calls_error(&e))?.to_bytes();
+            if fs::read(self.root().join(CALLS)).ok().as_ref() != Some(&sent) {
+                others.push("the calls as they are sent");
+            }
+        }
+        if others.is_empty() {
+            return Ok(());
+        }
+        Err(Error::usage(format!(
+            "{}: the run is not the one of its cell, another are: {}",
+            self.plan().function,
+            others.join(", ")
+        ))
+        .hint(
+            "the job was changed, or made by an earlier futon: make it again with `futon plan -o` or `futon rerun -o`",
+        ))
+    }
 }
 
 /// What a plan has beside what is an input by itself; remarks are for people, and paths are this host's affair.

@@ -151,11 +151,7 @@ impl WorkDir {
         let root = std::path::absolute(root).context(|| format!("path of {}", root.display()))?;
         clear(&root)?;
         let plan = contents.plan;
-        let image = plan.images.first().map_or("", |i| i.reference.written());
-        let script = contents
-            .template
-            .replace(IMAGE_PLACEHOLDER, image)
-            .replace(FETCH_PLACEHOLDER, &guest_limit(plan.limits.fetch));
+        let script = script(contents.template, plan);
         let mut served = BTreeMap::new();
         let mut write = |name: &str, text: &[u8]| -> Result<PathBuf> {
             let path = root.join(name);
@@ -379,6 +375,12 @@ impl WorkDir {
         let text = serde_json::to_vec_pretty(value).context(|| format!("cannot write {}", path.display()))?;
         fs::write(&path, text).context(|| format!("cannot write {}", path.display()))
     }
+}
+
+/// The run script: its template with what the plan says.
+pub(super) fn script(template: &str, plan: &Plan) -> String {
+    let image = plan.images.first().map_or("", |i| i.reference.written());
+    template.replace(IMAGE_PLACEHOLDER, image).replace(FETCH_PLACEHOLDER, &guest_limit(plan.limits.fetch))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

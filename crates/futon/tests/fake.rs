@@ -147,9 +147,11 @@ fn zero_functions_unknown_ones_and_malformed_files_are_told_apart() {
     assert!(text(&output).contains("did you mean fibonacci-go?"), "{}", text(&output));
 
     // Two of one name would share a folder.
-    for (names, why) in
-        [(["fibonacci-go", "fibonacci-go"], "named twice"), (["me/f:v1", "me/f:v2"], "both have the name f")]
-    {
+    for (names, why) in [
+        (["fibonacci-go", "fibonacci-go"], "named twice"),
+        (["me/f:v1", "me/f:v2"], "both have the name f"),
+        (["me/f", "me/f.attempt-1"], "an earlier run of f"),
+    ] {
         let output = project.futon(&["test", "--on", "fake", "--client", "fibonacci-go", names[0], names[1]]);
         assert_eq!(output.status.code(), Some(2));
         assert!(text(&output).contains(why) && text(&output).contains("hint:"), "{}", text(&output));

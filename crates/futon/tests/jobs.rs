@@ -79,11 +79,71 @@ fn a_run_that_ends_otherwise_is_told() {
     assert!(project.futon(&["rerun", "out", "-o", "job"]).status.success());
     let path = project.path("job/job.json");
     let text = fs::read_to_string(&path).unwrap();
-    assert!(text.contains("fake\": \"wrong-reply"), "{text}");
-    fs::write(&path, text.replace("fake\": \"wrong-reply", "fake\": \"pass")).unwrap();
-    let (_, there) = run_elsewhere(&project.path("job"), &[]);
+    assert!(text.contains("code\": \"wrong_reply"), "{text}");
+    fs::write(&path, text.replace("code\": \"wrong_reply", "code\": \"call_failed")).unwrap();
+    let (output, there) = run_elsewhere(&project.path("job"), &[]);
     let remarks = there["functions"][0]["remarks"].to_string();
-    assert!(remarks.contains("not as recorded: failed in invoke (wrong_reply) then, passed"), "{remarks}");
+    let said = "not as recorded: failed in invoke (call_failed) then, failed in invoke (wrong_reply) now";
+    assert!(remarks.contains(said), "{remarks} {}", common::text(&output));
+}
+
+/// Who changes a job and adjusts its digests has another experiment, and it must not bear the name of the first.
+#[test]
+fn a_job_that_was_changed_is_not_the_run_of_its_cell() {
+    let project = Project::new();
+    project.write("more.txt", "one");
+    let words = ["plan", "fibonacci-go", "--on", "fake", "-n", "3", "--file", "more.txt", "-o", "job"];
+    assert!(project.futon(&words).status.success());
+    let path = project.path("job/job.json");
+    let whole: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let run = |change: &dyn Fn(&mut Value)| {
+        let mut job = whole.clone();
+        change(&mut job);
+        fs::write(&path, job.to_string()).unwrap();
+        run_elsewhere(&project.path("job"), &[])
+    };
+    let refused = |change: &dyn Fn(&mut Value), word: &str| {
+        let (output, _) = run(change);
+        assert!(output.status.code() == Some(2) && text(&output).contains(word), "{word}: {}", text(&output));
+    };
+    let (output, report) = run(&|_| {});
+    assert!(output.status.success(), "{}", text(&output));
+    refused(&|job| job["functions"][0]["plan"]["client"]["invocations"] = 0.into(), "another are: client invocations");
+    refused(
+        &|job| job["functions"][0]["plan"]["images"] = Value::Array(vec![]),
+        "another are: image vhiveease/fibonacci-go",
+    );
+    refused(&|job| job["functions"][0]["plan"]["steps"].as_array_mut().unwrap().truncate(2), "checks and steps");
+    refused(&|job| job["functions"][0]["plan"]["function"] = "other".into(), "another are: function");
+    refused(
+        &|job| job["machine"]["on"] = serde_json::json!({ "fake": "wrong-reply" }),
+        "the machine is not the one of the job's cell: scenario",
+    );
+    // A file of another content, with its own digest.
+    let replace = |job: &mut Value, name: &str, content: &str| {
+        let digest = futon_common::sha256_bytes(content);
+        fs::write(project.path("job/blobs/sha256").join(&digest), content).unwrap();
+        let blob = serde_json::json!({ "digest": format!("sha256:{digest}"), "size": content.len(), "form": "whole" });
+        let files = [&job["functions"][0]["files"][name], &job["resources"][name]];
+        let at = files.iter().position(|file| file.is_object()).unwrap();
+        match at {
+            0 => job["functions"][0]["files"][name] = blob,
+            _ => job["resources"][name] = blob,
+        }
+    };
+    refused(&|job| replace(job, "run.sh", "#!/bin/sh\nexit 0\n"), "another are: run script");
+    refused(&|job| replace(job, "functions.yaml", "services: {}\n"), "another are: compose file");
+    refused(&|job| replace(job, "futon-guest", "another"), "futon-guest is not the one of its cell");
+    // Another futon gives the same run another cell, and says so.
+    let (output, other) = run(&|job| {
+        job["futon"] = "0.1.0".into();
+        let cell = &mut job["functions"][0]["cell"];
+        cell["inputs"]["futon"] = "0.1.0".into();
+        let inputs = serde_json::from_value(cell["inputs"].clone()).unwrap();
+        *cell = serde_json::to_value(futon_model::Cell::of(inputs)).unwrap();
+    });
+    assert!(output.status.success() && text(&output).contains("futon 0.1.0 made the job"), "{}", text(&output));
+    assert_eq!(other["functions"][0]["cell"], report["functions"][0]["cell"]);
 }
 
 #[test]

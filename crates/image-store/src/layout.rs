@@ -13,8 +13,8 @@ use super::source::Source;
 /// Annotation that names an image of a layout.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 
-/// How many nested indexes are followed.
-pub(super) const MAX_DEPTH: usize = 4;
+/// Why an index that has indexes is refused.
+pub(super) const NESTED: &str = "an index within an index, which the Docker Engine does not pull (hint: add the inner one: `skopeo copy --all` takes it by its digest)";
 
 /// The entries of a layout's `index.json`; `None` when the source is no layout.
 pub(super) fn entries<S: Source>(source: &S) -> Result<Option<Vec<IndexEntry>>, StoreError> {
@@ -54,32 +54,26 @@ pub(super) fn find<'s, S: Source>(
     }
 }
 
-/// Reads what an entry leads to, through indexes where there are some.
+/// Reads what an entry leads to, through an index where there is one. The engine's classic store takes no index within an index.
 pub(super) fn open<'s, S: Source>(source: &'s S, entry: &IndexEntry) -> Result<Import<'s, S>, StoreError> {
     let what = source.describe();
-    let (mut entry, mut outermost) = (entry.clone(), None);
-    for _ in 0..MAX_DEPTH {
-        let bytes = source.read(&in_layout(&entry.digest))?.ok_or_else(|| missing(source, &entry.digest))?;
-        match Document::parse(&what, &bytes)? {
-            Document::Manifest(_) => {
-                let one = Candidate { source, platform: None, manifest: entry.descriptor() };
-                return Ok(Import { blob: in_layout, index: outermost, candidates: vec![one], several: false });
-            }
-            Document::Index { media_type, entries } => {
-                let index = Descriptor { media_type, size: bytes.len() as u64, ..entry.descriptor() };
-                let index = outermost.get_or_insert((index, bytes)).clone();
-                let there = present(source, &entries)?;
-                let best = candidates(&what, &there, USUAL)?;
-                let Some(first) = best.first() else { return Err(not_offered(&what, &there)) };
-                if !is_index(first) {
-                    let (candidates, several) = choose(source, &what, &entries)?;
-                    return Ok(Import { blob: in_layout, index: Some(index), several, candidates });
-                }
-                entry = (*first).clone();
-            }
+    let bytes = source.read(&in_layout(&entry.digest))?.ok_or_else(|| missing(source, &entry.digest))?;
+    let (media_type, entries) = match Document::parse(&what, &bytes)? {
+        Document::Manifest(_) => {
+            let one = Candidate { source, platform: None, manifest: entry.descriptor() };
+            return Ok(Import { blob: in_layout, index: None, candidates: vec![one], several: false });
         }
+        Document::Index { media_type, entries } => (media_type, entries),
+    };
+    let there = present(source, &entries)?;
+    let best = candidates(&what, &there, USUAL)?;
+    let Some(first) = best.first() else { return Err(not_offered(&what, &there)) };
+    if is_index(first) {
+        return Err(StoreError::not_an_image(what, NESTED));
     }
-    Err(StoreError::not_an_image(what, "nested indexes that lead to no image"))
+    let index = Descriptor { media_type, size: bytes.len() as u64, ..entry.descriptor() };
+    let (candidates, several) = choose(source, &what, &entries)?;
+    Ok(Import { blob: in_layout, index: Some((index, bytes)), several, candidates })
 }
 
 /// True when an entry leads to an index.

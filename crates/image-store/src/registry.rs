@@ -11,7 +11,7 @@ use futon_model::{Digest, ImageReference};
 use super::StoreError;
 use super::blobs::digest_bytes;
 use super::import::{Candidate, Import, USUAL, in_skopeo_folder};
-use super::layout::{MAX_DEPTH, is_index};
+use super::layout::{NESTED, is_index};
 use super::manifest::{Descriptor, Document, MAX_DOCUMENT};
 use super::platform::{Platform, candidates};
 use super::source::{Folder, Source};
@@ -95,33 +95,26 @@ pub(super) fn fetch(
     };
     let tls = |side: &str| format!("--{side}tls-verify={}", options.tls_verify);
     let inspect = |name: &str| run(reference, options, &["inspect", "--raw", &tls(""), name], &mut |_| {});
-    let (mut raw, mut outermost, mut found) = (inspect(&name)?, None, Vec::new());
-    let mut digest = digest_bytes(&raw)?;
+    let raw = inspect(&name)?;
+    let digest = digest_bytes(&raw)?;
     if let Some(expected) = reference.digest().filter(|d| **d != digest) {
         return Err(StoreError::Digest { what, expected: expected.clone(), found: digest });
     }
-    for _ in 0..MAX_DEPTH {
-        match Document::parse(&what, &raw)? {
-            Document::Manifest(manifest) => {
-                // Refuse what is not an image before fetching it.
-                manifest.check(&what)?;
-                let size = raw.len() as u64;
-                found = vec![(None, Descriptor { media_type: String::new(), digest: digest.clone(), size })];
-                break;
+    let size = raw.len() as u64;
+    let (mut outermost, mut found) = (None, Vec::new());
+    match Document::parse(&what, &raw)? {
+        Document::Manifest(manifest) => {
+            // Refuse what is not an image before fetching it.
+            manifest.check(&what)?;
+            found = vec![(None, Descriptor { media_type: String::new(), digest, size })];
+        }
+        Document::Index { media_type, entries } => {
+            let best = candidates(&what, &entries, USUAL)?;
+            if best.first().is_some_and(|first| is_index(first)) {
+                return Err(StoreError::not_an_image(what, NESTED));
             }
-            Document::Index { media_type, entries } => {
-                let size = raw.len() as u64;
-                let index = Descriptor { media_type, digest: digest.clone(), size };
-                outermost.get_or_insert_with(|| (index, raw.clone()));
-                let best = candidates(&what, &entries, USUAL)?;
-                let Some(first) = best.first() else { break };
-                if !is_index(first) {
-                    found = best.into_iter().map(|e| (e.platform.clone(), e.descriptor())).collect();
-                    break;
-                }
-                digest = first.digest.clone();
-                raw = inspect(&format!("docker://{repository}@{digest}"))?;
-            }
+            found.extend(best.into_iter().map(|e| (e.platform.clone(), e.descriptor())));
+            outermost = Some((Descriptor { media_type, digest, size }, raw));
         }
     }
     let mut images = Vec::new();

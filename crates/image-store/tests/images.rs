@@ -12,7 +12,9 @@ use std::process::Command;
 
 use futon_model::ImageReference;
 use image_store::{ImageStore, StoreError};
-use layout::{config, gzip, image, layer, put_image, put_index, sha256, tree};
+use layout::{config, gzip, image, layer, put_blob, put_image, put_index, sha256, tree};
+
+const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 fn name(text: &str) -> ImageReference {
     text.parse().unwrap()
@@ -178,6 +180,15 @@ fn what_cannot_run_or_is_damaged_is_refused_and_leaves_nothing() {
     let (arm64, _) = put_image(&at("arm"), "arm64", "x");
     put_index(&at("arm"), &[arm64]);
     assert!(matches!(refused("arm"), StoreError::Platform { .. }));
+    // An index that has an image is an image; one that has an index is what the engine does not pull.
+    let index = |entry: &serde_json::Value| {
+        let text = serde_json::json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}).to_string();
+        let digest = put_blob(&at("nested"), text.as_bytes());
+        serde_json::json!({"mediaType": INDEX, "digest": digest, "size": text.len()})
+    };
+    let (one, _) = put_image(&at("nested"), "amd64", "x");
+    put_index(&at("nested"), &[index(&index(&one))]);
+    assert!(refused("nested").to_string().contains("an index within an index"));
     let flipped = image(&at("flipped"), "x");
     let path = at("flipped").join("blobs/sha256").join(&flipped.layers[1][7..]);
     let mut bytes = std::fs::read(&path).unwrap();

@@ -55,6 +55,9 @@ impl ImageSettings {
         let document: Value = serde_json::from_slice(text).map_err(|e| e.to_string())?;
         let Some(document) = document.as_object() else { return Err(mismatch(&document, "", "image.Image")) };
         let architecture = text_of(document, "architecture")?;
+        if layers_of_history(document) > layers(document) {
+            return Err("too many non-empty layers in History section".to_owned());
+        }
         let config = match key(document, "config") {
             None => return Ok(Self { architecture, ..Self::default() }),
             Some(Value::Object(config)) => config,
@@ -72,6 +75,21 @@ impl ImageSettings {
             healthcheck: healthcheck(config)?,
         })
     }
+}
+
+/// How many steps of the history made a layer.
+fn layers_of_history(document: &Map<String, Value>) -> usize {
+    let steps = key(document, "history").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let made = |step: &&Value| {
+        step.as_object().is_some_and(|step| key(step, "empty_layer").and_then(Value::as_bool) != Some(true))
+    };
+    steps.iter().filter(made).count()
+}
+
+/// How many layers the image has.
+fn layers(document: &Map<String, Value>) -> usize {
+    let root = key(document, "rootfs").and_then(Value::as_object);
+    root.and_then(|root| key(root, "diff_ids")).and_then(Value::as_array).map_or(0, Vec::len)
 }
 
 /// A key's value as Go's `encoding/json` finds it: by its own name before any other spelling; `null` is as good as nothing.
@@ -207,6 +225,20 @@ mod tests {
         assert_eq!((made.entrypoint, made.cmd), (Some(vec!["/a b".to_owned()]), vec!["-c".to_owned()]));
         assert_eq!(made.env, ["A=1", ""]);
         assert_eq!(read(r#"{"Entrypoint": []}"#).unwrap().entrypoint, Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_history_with_more_layers_than_there_are_is_refused() {
+        let image = |history: &str| {
+            let text = format!(r#"{{"rootfs": {{"type": "layers", "diff_ids": ["sha256:0"]}}, "history": {history}}}"#);
+            ImageSettings::read(text.as_bytes())
+        };
+        for history in ["null", "[]", "[{}]", r#"[{"created_by": "a"}, {"empty_layer": true}]"#] {
+            assert!(image(history).is_ok(), "{history}");
+        }
+        for history in ["[{}, {}]", r#"[{}, {"empty_layer": false}]"#] {
+            assert!(image(history).unwrap_err().starts_with("too many non-empty layers"), "{history}");
+        }
     }
 
     #[test]

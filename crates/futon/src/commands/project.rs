@@ -59,6 +59,16 @@ pub struct Project {
     pub(super) resources: PathBuf,
 }
 
+/// What to do with two functions whose results would be one folder.
+const APART: &str = "test them in two calls, each with its own --out";
+
+/// The function of which a folder of this name has an earlier attempt, or one run of several.
+fn attempt_of(name: &str) -> Option<&str> {
+    let (function, end) = name.rsplit_once('.')?;
+    let number = end.strip_prefix("attempt-").or_else(|| end.strip_prefix("run-"))?;
+    number.bytes().all(|b| b.is_ascii_digit()).then_some(function)
+}
+
 impl Project {
     /// Reads the compose file, settings and template that the flags name.
     pub fn read(args: &ProjectArgs, client: &ClientArgs, machine: &MachineArgs, resources: &Path) -> Result<Self> {
@@ -177,8 +187,17 @@ impl Project {
                 } else {
                     Error::usage(format!("{other} and {name} both have the name {}", selection.name))
                 };
-                return Err(error.hint("test them in two calls, each with its own --out"));
+                return Err(error.hint(APART));
             }
+        }
+        if let Some((name, other)) = known
+            .keys()
+            .find_map(|name| Some((name, attempt_of(name)?)))
+            .filter(|(_, other)| known.contains_key(*other))
+        {
+            return Err(
+                Error::usage(format!("{name} has the name that an earlier run of {other} would get")).hint(APART)
+            );
         }
         Ok(names)
     }

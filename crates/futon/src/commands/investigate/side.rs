@@ -22,7 +22,7 @@ const OF_THE_FUNCTION: [&str; 10] = [
     "files of the services",
     "file ",
     "calls",
-    "script",
+    "run script",
     "checks and steps",
     "limits",
 ];

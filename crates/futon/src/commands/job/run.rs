@@ -10,7 +10,7 @@ use futon_gem5::Goal;
 use futon_harness::report::{report, write_report};
 use futon_job::{JobFolder, JobFunction, Recorded, Served};
 use futon_machine::{Console, Machine, processor_level};
-use futon_model::{ExitCode, FunctionReport, MachineReport, beginning};
+use futon_model::{Cell, ExitCode, FunctionReport, MachineReport, beginning};
 use futon_workdir::WorkDir;
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::make::{GEM5, STAGED_IN, programs};
 use super::resources::{JobResources, resources_of};
 use crate::cli::{MachineArgs, On, RunArgs};
+use crate::commands::cell::machine_inputs;
 use crate::commands::given::settings;
 use crate::commands::machine::{self, Prepared, Purpose, prepare};
 use crate::commands::places::digests;
@@ -27,6 +28,12 @@ use crate::ui::{Told, Ui};
 
 /// Flags that say how this host runs a job, not what the job is.
 const OF_THE_HOST: [&str; 6] = ["accel", "gem5", "cold", "thaw", "unconfined", "watchdogs"];
+
+/// Inputs of a cell that are programs of the host: another one makes another cell.
+const OF_PROGRAMS: [&str; 3] = ["gem5", GEM5, STAGED_IN];
+
+/// The input that may be left to the host.
+const VCPUS: &str = "vcpus";
 
 /// Columns of a row that the host's speed shapes.
 const HOST_COLUMNS: [&str; 3] = ["run_id", "host_s", "host_mips"];
@@ -45,11 +52,16 @@ pub async fn run_job(path: &Path, args: &RunArgs, ui: &mut Ui, cancel: Cancellat
     // A warm base of the job's own resources would be made for this one run.
     let forks = resources.is_own;
     let bench = Bench::new(&job, resources, args, forks, ui, &cancel).await?;
+    let cells = job.job.functions.iter().map(|function| bench.cell_here(function)).collect::<Result<Vec<_>>>()?;
+    if job.job.futon != env!("CARGO_PKG_VERSION") {
+        ui.line(&format!("note: futon {} made the job, this is {}", job.job.futon, env!("CARGO_PKG_VERSION")));
+    }
     let started = SystemTime::now();
     let names: Vec<String> = job.job.functions.iter().map(|function| function.plan.function.clone()).collect();
     ui.tell(&Told::RunStarted { functions: &names, machine: &bench.machine() });
     let mut functions = Vec::new();
-    for function in &job.job.functions {
+    for (function, cell) in job.job.functions.iter().zip(cells) {
+        let function = &JobFunction { cell, ..function.clone() };
         let mut done = bench.run(&job, function, &out.join(&function.plan.function), ui, &cancel).await?;
         if let Some(recorded) = &function.recorded {
             done.remarks.push(as_recorded(recorded, &done));
@@ -107,6 +119,40 @@ impl Bench {
     /// The machine, as far as it is known before a run.
     pub fn machine(&self) -> MachineReport {
         self.prepared.machine.report()
+    }
+
+    /// The cell of a function's run on this host: with this futon, and the programs that are here.
+    ///
+    /// # Errors
+    /// When the machine is not the one of the job's cell.
+    fn cell_here(&self, function: &JobFunction) -> Result<Cell> {
+        let folder = &self.resources.folder;
+        let mut inputs = function.cell.inputs.clone();
+        let mut others = Vec::new();
+        for (name, here) in machine_inputs(&self.prepared, folder, &digests(folder)?)? {
+            match inputs.get(&name) {
+                Some(then) if *then == here => {}
+                // What is left to the host, in words.
+                Some(then) if name == VCPUS && then.parse::<u32>().is_err() => {}
+                Some(_) if OF_PROGRAMS.contains(&name.as_str()) => {
+                    inputs.insert(name, here);
+                }
+                then => {
+                    let then = then.map_or("nothing", |then| beginning(then));
+                    others.push(format!("{name}: {then} in the cell, {} here", beginning(&here)));
+                }
+            }
+        }
+        if !others.is_empty() {
+            return Err(Error::usage(format!(
+                "{}: the machine is not the one of the job's cell: {}",
+                function.plan.function,
+                others.join("; ")
+            ))
+            .hint("the job was changed: make it again with `futon plan -o` or `futon rerun -o`"));
+        }
+        inputs.insert("futon".into(), env!("CARGO_PKG_VERSION").into());
+        Ok(Cell::of(inputs))
     }
 
     /// Runs a function of a job in a folder of its own.
