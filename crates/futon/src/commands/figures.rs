@@ -16,7 +16,7 @@ const LABEL: usize = 24;
 type Runs = BTreeMap<u64, f64>;
 
 /// Figures of all functions in all states.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Figures {
     /// The states, in the order in which they are measured; each further one is compared with the first.
     states: Vec<String>,

@@ -45,8 +45,10 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
     let begun = Instant::now();
     let (mut figures, mut rows) = (Figures::new(states.iter().map(ToString::to_string).collect()), Vec::new());
     let (labels, folders) = (figures.labels(), folders(&states));
-    for run in 0.. {
+    let mut ended = ExitCode::Passed;
+    'runs: for run in 0.. {
         let number = run + 1;
+        let before = (figures.clone(), rows.len());
         args.test.machine.gem5.sim_seed = Some(seed_of(gem5.sim_seed.as_ref(), number)?);
         for (place, state) in states.iter().enumerate() {
             let folder = format!("run-{number}");
@@ -60,7 +62,16 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
             let emptied = |state: &CoreState| matches!(state, CoreState::Warm | CoreState::Lukewarm(_));
             let same = place > 0 && emptied(state) && emptied(&states[place - 1]);
             let goal = if !same || args.test.machine.cold { Goal::Test } else { Goal::Evaluate };
-            let (report, folder) = run_all(&args.test, goal, ui, cancel.clone()).await?;
+            let done = run_all(&args.test, goal, ui, cancel.clone()).await;
+            if cancel.is_cancelled() && run > 0 {
+                // What took an hour is not thrown away. Half a run is no run.
+                figures = before.0;
+                rows.truncate(before.1);
+                ui.line(&format!("interrupted in run {number}: the figures are those of the {run} before it"));
+                ended = ExitCode::Interrupted;
+                break 'runs;
+            }
+            let (report, folder) = done?;
             let code = ExitCode::of_all(report.functions.iter().map(|f| &f.verdict));
             if code != ExitCode::Passed {
                 ui.result(&report)?;
@@ -95,7 +106,7 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
         "charts: {0}/measure.html and SVG files · rows: {0}/invocations.csv · intervals: {0}/measure.csv, measure.json",
         out.display()
     ));
-    Ok(ExitCode::Passed)
+    Ok(ended)
 }
 
 /// A folder for each state, by its word; the second lukewarm one is `lukewarm-2`.

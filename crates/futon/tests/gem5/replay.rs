@@ -1,8 +1,12 @@
 //! Recorded runs through the whole program: phases, checkpoints, verdict, rows, charts.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use calls::wire::{Header, Made, Reply, ReplyList};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::common::text;
@@ -362,4 +366,28 @@ fn a_measurement_is_several_runs_and_an_interval() {
     let output = measure("pass", "a", &["--cpu", "atomic"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output).contains("counts no cycles"), "{}", text(&output));
+}
+
+/// Ctrl-C after an hour must not cost the hour.
+#[test]
+fn an_interrupted_measurement_keeps_the_runs_that_are_whole() {
+    let simulated = Simulated::new();
+    let words = ["measure", "fibonacci-go", "-n", "2", "--runs", "1000", "--state", "warm,lukewarm", "--out", "m"];
+    let mut futon = simulated.command("pass", &words).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(futon.stderr.take().unwrap()).lines();
+    // The third run has begun.
+    let begun = lines.find(|line| line.as_ref().unwrap().contains("run 3, warm: CPI"));
+    assert!(begun.is_some());
+    kill(Pid::from_raw(i32::try_from(futon.id()).unwrap()), Signal::SIGINT).unwrap();
+    let said: Vec<String> = lines.map_while(Result::ok).collect();
+    assert_eq!(futon.wait().unwrap().code(), Some(130), "{said:#?}");
+    let said = said.join("\n");
+    let number = said.split("interrupted in run ").nth(1).and_then(|rest| rest.split(':').next()).unwrap();
+    let whole = number.parse::<u64>().unwrap() - 1;
+    assert!(whole >= 2 && said.contains(&format!("the figures are those of the {whole} before it")), "{said}");
+    let known: Value = serde_json::from_str(&simulated.read("m/measure.json")).unwrap();
+    for interval in known["intervals"].as_array().unwrap() {
+        assert_eq!(interval["runs"], whole, "{interval}");
+    }
+    assert_eq!(simulated.read("m/invocations.csv").lines().count() as u64, 1 + whole * 2 * 2);
 }
