@@ -453,6 +453,12 @@ fn what_is_wrong_in_a_declaration_has_a_place_and_a_hint() {
     assert!(told.starts_with("x.yaml:2:") && told.contains("none.pem: No such file"), "{told}");
     let told = resolved(&tls("geo.proto"), &Options::default()).unwrap_err().to_string();
     assert!(told.contains("it contains no certificate"), "{told}");
+    let told = |head: &str| {
+        let text = format!("{head}\ncalls:\n  - {{http: GET /, expect: {{status: 200}}}}");
+        resolved(&text, &Options::default()).unwrap_err().to_string()
+    };
+    assert!(told("tls: {accept: true, name: a b}").contains("neither a host's name"));
+    assert!(told("port: 0").contains("nothing can listen on port 0"));
     assert!(resolved("port: 1", &Options::default()).unwrap_err().to_string().contains("it has no calls"));
 }
 
@@ -463,6 +469,7 @@ fn schemas_that_cannot_be_read() {
         |source: Value| Schema::read(&serde_json::from_value(source).unwrap(), folder.path()).unwrap_err().to_string();
     assert!(read(json!({"proto": ["none.proto"]})).contains("cannot read"));
     std::fs::write(folder.path().join("bad.proto"), "syntax = \"proto3\";\nmessage A { strin a = 1; }\n").unwrap();
+    assert!(read(json!({"proto": ["bad.proto"], "include": ["nosuch"]})).contains("nosuch"));
     let told = read(json!({"proto": ["bad.proto"]}));
     assert!(told.contains("bad.proto:2") && told.contains("strin"), "{told}");
     std::fs::write(folder.path().join("x.pb"), b"\xff\xff").unwrap();

@@ -110,6 +110,9 @@ impl Schema {
 fn compile(source: &SchemaSource, folder: &Path) -> Result<Vec<u8>, CallsError> {
     let files: Vec<PathBuf> = source.proto.iter().map(|file| folder.join(file)).collect();
     let mut includes: Vec<PathBuf> = source.include.iter().map(|path| folder.join(path)).collect();
+    for folder in &includes {
+        std::fs::read_dir(folder).map_err(|error| CallsError::Unreadable { path: folder.clone(), error })?;
+    }
     for file in &files {
         std::fs::metadata(file).map_err(|error| CallsError::Unreadable { path: file.clone(), error })?;
         // A file is found by the folders given, else by its own.

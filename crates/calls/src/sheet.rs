@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -111,6 +111,9 @@ impl Sheet {
                 return Err(at(Complaint::new(key, "it is only for built-in clients, but there are `calls`")));
             }
         }
+        if declaration.port == Some(0) {
+            return Err(at(Complaint::new("port", "nothing can listen on port 0")));
+        }
         let kind = |call: &Call| call.call.is_some() || is_http(call, &declaration);
         if let Some(index) = declaration.calls.iter().position(|call| !kind(call)) {
             let place = format!("calls[{index}]");
@@ -191,6 +194,8 @@ impl Sheet {
     fn tls(&self) -> Result<Option<wire::Tls>, Complaint> {
         let Some(tls) = &self.declaration.tls else { return Ok(None) };
         let name = tls.name.clone().unwrap_or_else(|| "localhost".to_owned());
+        ServerName::try_from(name.as_str())
+            .map_err(|_| Complaint::new("tls.name", format!("{name:?} is neither a host's name nor an IP address")))?;
         let mut roots = Vec::new();
         if let Some(file) = &tls.ca {
             let path = self.folder.join(file);

@@ -346,3 +346,16 @@ fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     }
     archive.into_inner().unwrap()
 }
+
+/// CI sets a variable to nothing where an input is not given.
+#[test]
+fn an_empty_variable_is_none() {
+    let project = Project::new();
+    for name in ["GEM5", "FUTON_PROFILE", "WORKING_DIR", "RESOURCES"] {
+        let output = project.command(&["test", "--on", "fake", "fibonacci-go"]).env(name, "").output().unwrap();
+        assert!(output.status.success(), "{name}: {}", text(&output));
+    }
+    let output =
+        project.command(&["test", "--on", "fake", "fibonacci-go"]).env("FUTON_PROFILE", "no").output().unwrap();
+    assert!(text(&output).contains("there is no profile \"no\""), "{}", text(&output));
+}

@@ -51,6 +51,7 @@ mod suite;
 mod sweep;
 mod test;
 mod unrun;
+pub mod variables;
 mod warm;
 
 use futon_common::Result;

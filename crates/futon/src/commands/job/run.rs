@@ -52,7 +52,7 @@ pub async fn run_job(path: &Path, args: &RunArgs, ui: &mut Ui, cancel: Cancellat
     // A warm base of the job's own resources would be made for this one run.
     let forks = resources.is_own;
     let bench = Bench::new(&job, resources, args, forks, ui, &cancel).await?;
-    let cells = job.job.functions.iter().map(|function| bench.cell_here(function)).collect::<Result<Vec<_>>>()?;
+    let cells = bench.cells_here(&job.job.functions)?;
     if job.job.futon != env!("CARGO_PKG_VERSION") {
         ui.line(&format!("note: futon {} made the job, this is {}", job.job.futon, env!("CARGO_PKG_VERSION")));
     }
@@ -121,38 +121,14 @@ impl Bench {
         self.prepared.machine.report()
     }
 
-    /// The cell of a function's run on this host: with this futon, and the programs that are here.
+    /// The cells of functions' runs on this host: with this futon, and the programs that are here.
     ///
     /// # Errors
-    /// When the machine is not the one of the job's cell.
-    fn cell_here(&self, function: &JobFunction) -> Result<Cell> {
+    /// When the machine is not the one of a function's cell.
+    fn cells_here(&self, functions: &[JobFunction]) -> Result<Vec<Cell>> {
         let folder = &self.resources.folder;
-        let mut inputs = function.cell.inputs.clone();
-        let mut others = Vec::new();
-        for (name, here) in machine_inputs(&self.prepared, folder, &digests(folder)?)? {
-            match inputs.get(&name) {
-                Some(then) if *then == here => {}
-                // What is left to the host, in words.
-                Some(then) if name == VCPUS && then.parse::<u32>().is_err() => {}
-                Some(_) if OF_PROGRAMS.contains(&name.as_str()) => {
-                    inputs.insert(name, here);
-                }
-                then => {
-                    let then = then.map_or("nothing", |then| beginning(then));
-                    others.push(format!("{name}: {then} in the cell, {} here", beginning(&here)));
-                }
-            }
-        }
-        if !others.is_empty() {
-            return Err(Error::usage(format!(
-                "{}: the machine is not the one of the job's cell: {}",
-                function.plan.function,
-                others.join("; ")
-            ))
-            .hint("the job was changed: make it again with `futon plan -o` or `futon rerun -o`"));
-        }
-        inputs.insert("futon".into(), env!("CARGO_PKG_VERSION").into());
-        Ok(Cell::of(inputs))
+        let machine = machine_inputs(&self.prepared, folder, &digests(folder)?)?;
+        functions.iter().map(|function| cell_with(&machine, function)).collect()
     }
 
     /// Runs a function of a job in a folder of its own.
@@ -194,6 +170,33 @@ impl Bench {
     pub fn with_console(&self, console: &Console) -> Option<Box<dyn Machine>> {
         self.prepared.machine.with_console(console)
     }
+}
+
+/// A function's cell with the machine that is here.
+fn cell_with(machine: &BTreeMap<String, String>, function: &JobFunction) -> Result<Cell> {
+    let mut inputs = function.cell.inputs.clone();
+    let mut others = Vec::new();
+    for (name, here) in machine {
+        match inputs.get(name) {
+            Some(then) if then == here => {}
+            // What is left to the host, in words.
+            Some(then) if name == VCPUS && then.parse::<u32>().is_err() => {}
+            Some(_) if OF_PROGRAMS.contains(&name.as_str()) => {
+                inputs.insert(name.clone(), here.clone());
+            }
+            then => {
+                let then = then.map_or("nothing", |then| beginning(then));
+                others.push(format!("{name}: {then} in the cell, {} here", beginning(here)));
+            }
+        }
+    }
+    if !others.is_empty() {
+        let (name, others) = (&function.plan.function, others.join("; "));
+        return Err(Error::usage(format!("{name}: the machine is not the one of the job's cell: {others}"))
+            .hint("the job was changed: make it again with `futon plan -o` or `futon rerun -o`"));
+    }
+    inputs.insert("futon".into(), env!("CARGO_PKG_VERSION").into());
+    Ok(Cell::of(inputs))
 }
 
 /// The machine's flags: the job's, and what this host adds.
