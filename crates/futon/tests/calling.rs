@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::io::Write;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -218,4 +219,16 @@ fn a_user_without_a_folder_of_their_own_reads_the_labs() {
             assert!(code == Some(3) && told, "{home} {writes}: {code:?} {said}");
         }
     }
+}
+
+/// `futon calls check <(…)`: what a shell gives can be read once.
+#[test]
+fn calls_are_checked_from_a_pipe() {
+    let project = Project::new();
+    let mut command = project.command(&["calls", "check", "/dev/stdin"]);
+    let mut futon = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let calls = b"calls:\n  - {http: GET /, expect: {status: 200}}\n";
+    futon.stdin.take().unwrap().write_all(calls).unwrap();
+    let output = futon.wait_with_output().unwrap();
+    assert!(output.status.success() && text(&output).contains("1 call"), "{}", text(&output));
 }

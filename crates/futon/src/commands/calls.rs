@@ -240,7 +240,7 @@ fn check(path: &Path, resources: &Path) -> Result<Vec<Checked>> {
         Sheet::resolve(declared.declaration, &declared.folder, &options).map_err(|e| calls_error(&e))
     };
     if !is_compose {
-        return Ok(vec![(None, read(path).and_then(|declared| resolved(declared, None)))]);
+        return Ok(vec![(None, Declared::parse(path, &text).and_then(|declared| resolved(declared, None)))]);
     }
     let compose = Compose::read(path, &find_compose(resources)?)?;
     let mut found = Vec::new();
