@@ -52,6 +52,9 @@ const FILES: &str = "files of the services";
 /// How the names of inputs begin of which a function has several, or none.
 const SOME: [&str; 4] = ["image ", "client ", "calls", FILES];
 
+/// Inputs that the lean guest's bundle decides when the run is prepared.
+const OF_THE_BUNDLE: [&str; 5] = [FILES, "client address", "client port", "client find", "client turns"];
+
 /// The inputs that are the function's, without the files of its services.
 fn of_function(
     plan: &Plan,
@@ -91,7 +94,7 @@ impl WorkDir {
     ///
     /// # Errors
     /// The inputs that are others.
-    pub(super) fn check_cell(&self, cell: &Cell) -> Result<()> {
+    pub fn check_cell(&self, cell: &Cell) -> Result<()> {
         let read = |name: &str| {
             let path = self.root().join(name);
             fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))
@@ -106,15 +109,13 @@ impl WorkDir {
         if carried.is_file() {
             found.insert(FILES.into(), format!("sha256:{}", sha256_file(&carried)?));
         }
-        let mut others: Vec<&str> = found
-            .iter()
-            .filter(|(name, value)| cell.inputs.get(*name) != Some(value))
-            .map(|(name, _)| name.as_str())
-            .collect();
-        // The lean guest's bundle has the files of the services.
-        let may_lack = |name: &str| name == FILES && self.bundle().is_some();
+        // The lean guest's bundle has the files of the services, and the client goes to its container's own address.
+        let is_lean = self.bundle().is_some();
+        let of_the_bundle = |name: &str| is_lean && OF_THE_BUNDLE.contains(&name);
+        let is_other = |name: &&String| cell.inputs.get(*name) != found.get(*name) && !of_the_bundle(name);
         let of_some = cell.inputs.keys().filter(|name| SOME.iter().any(|begin| name.starts_with(begin)));
-        others.extend(of_some.filter(|name| !found.contains_key(*name) && !may_lack(name)).map(String::as_str));
+        let of_some = of_some.filter(|name| !found.contains_key(*name));
+        let mut others: Vec<&str> = found.keys().chain(of_some).filter(is_other).map(String::as_str).collect();
         if let Some(sheet) = &sheet {
             let sent = sheet.encode().map_err(|e| calls_error(&e))?.to_bytes();
             if fs::read(self.root().join(CALLS)).ok().as_ref() != Some(&sent) {

@@ -134,7 +134,7 @@ impl Bench {
     /// Runs a function of a job in a folder of its own.
     ///
     /// # Errors
-    /// When its files are damaged, or the folder cannot be written.
+    /// When its files are damaged or not those of its cell, or the folder cannot be written.
     pub async fn run(
         &self,
         job: &JobFolder,
@@ -144,6 +144,7 @@ impl Bench {
         cancel: &CancellationToken,
     ) -> Result<FunctionReport> {
         let workdir = self.restore(job, function, folder)?;
+        workdir.check_cell(&function.cell)?;
         let done = run_one(&workdir, &*self.prepared.machine, Some(self.store(job)?), ui, cancel.clone()).await?;
         let _ = std::fs::remove_file(workdir.disk());
         Ok(done)
