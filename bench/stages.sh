@@ -23,11 +23,11 @@ while [ "$number" -lt "$count" ]; do
     number=$((number + 1))
     "$futon" test --on gem5 --cpu o3 --boot-machine qemu --sim-seed 7 --software-warmup 5 --out "$room/out" "$@" \
         >"$room/said" 2>&1 || { cat "$room/said" >&2; exit 1; }
-    for checkpoint in "$RESOURCES"/checkpoints/*; do
+    for checkpoint in "$RESOURCES"/checkpoints/*/; do
         # A function's, not the template or the base.
-        if grep -q '"payload"' "$checkpoint/futon.json"; then
+        if grep -q '"payload"' "${checkpoint}futon.json"; then
             # Processors, devices and the time; memory is in futon.json by its digests.
-            state=$(sed -n '/"files"/,/}/p' "$checkpoint/futon.json" | cat - "$checkpoint/m5.cpt" | sha256sum | cut -c1-12)
+            state=$(sed -n '/"files"/,/}/p' "${checkpoint}futon.json" | cat - "${checkpoint}m5.cpt" | sha256sum | cut -c1-12)
             rm -rf "$checkpoint"
             echo "$state" | tee -a "$room/states"
         fi
