@@ -65,7 +65,7 @@ impl Declaration {
     /// Whether only the server can describe the gRPC messages: reflection is requested, or a call needs a schema and none is given.
     #[must_use]
     pub fn wants_reflection(&self) -> bool {
-        let grpc = self.calls.iter().any(|call| !crate::sheet::is_http(call, self));
+        let grpc = self.calls.iter().any(|call| call.call.is_some() && call.http.is_none());
         grpc && self.schema.as_ref().is_none_or(|schema| schema.reflection)
     }
 

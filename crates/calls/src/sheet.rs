@@ -114,11 +114,6 @@ impl Sheet {
         if declaration.port == Some(0) {
             return Err(at(Complaint::new("port", "nothing can listen on port 0")));
         }
-        let kind = |call: &Call| call.call.is_some() || is_http(call, &declaration);
-        if let Some(index) = declaration.calls.iter().position(|call| !kind(call)) {
-            let place = format!("calls[{index}]");
-            return Err(at(Complaint::new("", "it has neither `call` nor `http`").below(&place)));
-        }
         let reflected = declaration.wants_reflection();
         if reflected && options.schema.is_none() && !options.schema_later {
             return Err(at(Complaint::new("schema", "the gRPC calls have no schema").hint(NO_SCHEMA)));
@@ -161,7 +156,7 @@ impl Sheet {
     /// The checks of a call that need no schema.
     fn check_unseen(&self, at: usize) -> Result<(), Complaint> {
         let call = &self.declaration.calls[at];
-        if is_http(call, &self.declaration) {
+        if is_http(call, &self.declaration) || call.call.is_none() {
             return self.check(at);
         }
         check_cancelling(call)?;

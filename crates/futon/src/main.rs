@@ -13,7 +13,7 @@ use crate::cli::{Cli, Command};
 use crate::ui::Ui;
 
 fn main() -> ExitCode {
-    commands::variables::forget_empty(&Cli::command());
+    commands::variables::forget_empty(Cli::command);
     let cli = Cli::read();
     // These must start before there is a second thread: no runtime for them.
     match &cli.command {

@@ -65,21 +65,20 @@ pub(super) fn open<'s, S: Source>(source: &'s S, entry: &IndexEntry) -> Result<I
         }
         Document::Index { media_type, entries } => (media_type, entries),
     };
-    let there = present(source, &entries)?;
-    let best = candidates(&what, &there, USUAL)?;
-    let Some(first) = best.first() else { return Err(not_offered(&what, &there)) };
-    if is_index(first) {
-        return Err(StoreError::not_an_image(what, NESTED));
+    let (candidates, several) = choose(source, &what, &entries)?;
+    match candidates.first() {
+        None => return Err(not_offered(&what, &present(source, &entries)?)),
+        Some(first) if is_index(&first.manifest.media_type) => return Err(StoreError::not_an_image(what, NESTED)),
+        Some(_) => {}
     }
     let index = Descriptor { media_type, size: bytes.len() as u64, ..entry.descriptor() };
-    let (candidates, several) = choose(source, &what, &entries)?;
     Ok(Import { blob: in_layout, index: Some((index, bytes)), several, candidates })
 }
 
-/// True when an entry leads to an index.
-pub(super) fn is_index(entry: &IndexEntry) -> bool {
+/// True for the media types of an index.
+pub(super) fn is_index(media_type: &str) -> bool {
     use super::media_type::{DOCKER_INDEX, OCI_INDEX};
-    [DOCKER_INDEX, OCI_INDEX].contains(&entry.media_type.as_str())
+    [DOCKER_INDEX, OCI_INDEX].contains(&media_type)
 }
 
 /// The images that some processor can run, and whether the index has several of them.

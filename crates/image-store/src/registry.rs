@@ -101,22 +101,21 @@ pub(super) fn fetch(
         return Err(StoreError::Digest { what, expected: expected.clone(), found: digest });
     }
     let size = raw.len() as u64;
-    let (mut outermost, mut found) = (None, Vec::new());
-    match Document::parse(&what, &raw)? {
+    let (outermost, found) = match Document::parse(&what, &raw)? {
         Document::Manifest(manifest) => {
             // Refuse what is not an image before fetching it.
             manifest.check(&what)?;
-            found = vec![(None, Descriptor { media_type: String::new(), digest, size })];
+            (None, vec![(None, Descriptor { media_type: String::new(), digest, size })])
         }
         Document::Index { media_type, entries } => {
             let best = candidates(&what, &entries, USUAL)?;
-            if best.first().is_some_and(|first| is_index(first)) {
+            if best.first().is_some_and(|first| is_index(&first.media_type)) {
                 return Err(StoreError::not_an_image(what, NESTED));
             }
-            found.extend(best.into_iter().map(|e| (e.platform.clone(), e.descriptor())));
-            outermost = Some((Descriptor { media_type, digest, size }, raw));
+            let found = best.into_iter().map(|e| (e.platform.clone(), e.descriptor())).collect();
+            (Some((Descriptor { media_type, digest, size }, raw)), found)
         }
-    }
+    };
     let mut images = Vec::new();
     for (number, (platform, descriptor)) in found.into_iter().enumerate() {
         let folder = staging.join(format!("pulled-{number}"));

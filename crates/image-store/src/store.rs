@@ -220,7 +220,8 @@ impl ImageStore {
         let Document::Index { entries, .. } = Document::parse(&reference.to_string(), &bytes)? else { return Ok(()) };
         // Nested indexes were checked when they were added.
         let chosen = candidates(&reference.to_string(), &entries, self.level).ok();
-        let Some(chosen) = chosen.as_ref().and_then(|found| found.first()).filter(|entry| !is_index(entry)) else {
+        let Some(chosen) = chosen.as_ref().and_then(|found| found.first()).filter(|entry| !is_index(&entry.media_type))
+        else {
             return Ok(());
         };
         if image.documents().any(|known| known.digest == chosen.digest) {

@@ -25,6 +25,7 @@ use super::in_turn::require_nothing_else_in_turn;
 use super::lean::{bundle, lean_parts};
 use super::machine::Prepared;
 use super::places::{digests, store};
+use super::rundir::function_of;
 use crate::cli::{ChosenArgs, ClientArgs, MachineArgs, On, ProjectArgs};
 
 /// A project: its functions and settings.
@@ -61,13 +62,6 @@ pub struct Project {
 
 /// What to do with two functions whose results would be one folder.
 const APART: &str = "test them in two calls, each with its own --out";
-
-/// The function of which a folder of this name has an earlier attempt, or one run of several.
-fn attempt_of(name: &str) -> Option<&str> {
-    let (function, end) = name.rsplit_once('.')?;
-    let number = end.strip_prefix("attempt-").or_else(|| end.strip_prefix("run-"))?;
-    number.bytes().all(|b| b.is_ascii_digit()).then_some(function)
-}
 
 impl Project {
     /// Reads the compose file, settings and template that the flags name.
@@ -192,7 +186,7 @@ impl Project {
         }
         if let Some((name, other)) = known
             .keys()
-            .find_map(|name| Some((name, attempt_of(name)?)))
+            .find_map(|name| Some((name, function_of(name)?)))
             .filter(|(_, other)| known.contains_key(*other))
         {
             return Err(

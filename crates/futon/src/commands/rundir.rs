@@ -42,6 +42,28 @@ impl Deref for RunFolder {
     }
 }
 
+/// Between a function's name and the number of an earlier attempt, or of one run of several, in the name of its folder.
+const ATTEMPT: &str = ".attempt-";
+const RUN: &str = ".run-";
+
+/// Name of the folder that keeps an earlier attempt of a function.
+pub fn attempt_of(function: &str, attempt: u32) -> String {
+    format!("{function}{ATTEMPT}{attempt}")
+}
+
+/// Name of the folder of one of a function's several runs.
+pub fn run_of(function: &str, run: u32) -> String {
+    format!("{function}{RUN}{run}")
+}
+
+/// The function of which a folder of this name would be an earlier attempt, or one run of several.
+pub fn function_of(folder: &str) -> Option<&str> {
+    [ATTEMPT, RUN].iter().find_map(|between| {
+        let (function, number) = folder.rsplit_once(between)?;
+        number.bytes().all(|b| b.is_ascii_digit()).then_some(function)
+    })
+}
+
 /// The folder the user named, or a new one below `runs/`. `doing` is the command that works there.
 ///
 /// # Errors

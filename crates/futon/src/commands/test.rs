@@ -27,7 +27,7 @@ use super::packages::keep_packages;
 use super::project::{Project, store_for};
 use super::room::{jobs, order, processors, side_by_side};
 use super::run::run_beside;
-use super::rundir::{RunFolder, run_folder};
+use super::rundir::{RunFolder, attempt_of, run_folder, run_of};
 use super::stored::remember;
 use super::suite::{SuiteParts, check_recording, close_run, open_run, record};
 use super::unrun::{could_not_run, not_run};
@@ -239,7 +239,7 @@ impl Suite<'_> {
             self.failed.store(true, Ordering::Relaxed);
             return Ok(report.clone());
         }
-        let dir = self.out.join(turn.run.map_or_else(|| called.clone(), |run| format!("{called}.run-{run}")));
+        let dir = self.out.join(turn.run.map_or_else(|| called.clone(), |run| run_of(called, run)));
         let mut earlier = Vec::new();
         loop {
             let mut function = match self.attempt(name, &dir, &turn, ui).await {
@@ -303,7 +303,7 @@ fn set_aside(dir: &Path, attempt: u32) -> Result<String> {
         return Ok(String::new());
     }
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
-    let kept = dir.with_file_name(format!("{name}.attempt-{attempt}"));
+    let kept = dir.with_file_name(attempt_of(&name, attempt));
     let failed = || format!("cannot keep the attempt in {}", kept.display());
     // A folder that --out names may have one of an earlier run. What futon did not make is not removed: the next line fails.
     if kept.join("plan.json").is_file() {

@@ -7,12 +7,15 @@ use clap::Command;
 
 /// Removes those that are set to nothing. CI sets a variable to nothing where an input is not given, and the parser would take that
 /// for a value. Only while the program has one thread.
-pub fn forget_empty(command: &Command) {
-    for name in names(command) {
-        if env::var_os(&name).is_some_and(|value| value.is_empty()) {
-            // SAFETY: there is one thread, and so nobody reads the environment at the same time.
-            unsafe { env::remove_var(&name) };
-        }
+pub fn forget_empty(command: impl FnOnce() -> Command) {
+    let empty: Vec<OsString> = env::vars_os().filter(|(_, value)| value.is_empty()).map(|(name, _)| name).collect();
+    if empty.is_empty() {
+        return;
+    }
+    let known = names(&command());
+    for name in empty.iter().filter(|name| known.contains(name)) {
+        // SAFETY: there is one thread, and so nobody reads the environment at the same time.
+        unsafe { env::remove_var(name) };
     }
 }
 
