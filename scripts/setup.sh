@@ -90,16 +90,20 @@ rust=
 # An unprivileged user needs a range of subordinate ids to make images.
 user=$(id -un)
 ids=
-if [ "$(id -u)" != 0 ] && ! grep -q -e "^$user:" -e "^$(id -u):" /etc/subuid 2>/dev/null; then ids=missing; fi
+if [ "$(id -u)" != 0 ] && ! grep -q -e "^$user:" -e "^$(id -u):" /etc/subuid 2>/dev/null; then
+    ids="usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $user"
+    say "missing: subordinate ids for $user (builds function images)"
+fi
 
 # ---- check: what prevents the installation ----
 
 if [ -n "$missing$ids" ] && [ "$(id -u)" != 0 ]; then
     if ! command -v sudo >/dev/null; then
-        problem "installing packages needs root, and there is no sudo" \
-            "run 'make setup' as root once; everything else runs as you"
+        # Root's own setup installs packages, and cannot know whom to give ids.
+        problem "what is missing needs root, and there is no sudo" \
+            "as root, once:${missing:+ make setup}${missing:+${ids:+;}}${ids:+ $ids}; everything else runs as you"
     elif ! { true </dev/tty; } 2>/dev/null && ! sudo -n true 2>/dev/null; then
-        problem "installing packages needs root; sudo asks for a password, but there is no terminal" \
+        problem "what is missing needs root; sudo asks for a password, but there is no terminal" \
             "run 'make setup' in a terminal, or as root, once; everything else runs as you"
     fi
 fi
@@ -151,7 +155,8 @@ fi
 
 if [ -n "$ids" ]; then
     say "giving $user the subordinate ids 100000-165535"
-    as_root usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$user"
+    # shellcheck disable=SC2086 # a command
+    as_root $ids
 fi
 
 if [ -n "$rust" ]; then
