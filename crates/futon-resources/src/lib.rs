@@ -3,6 +3,7 @@
 mod build;
 mod compose;
 mod digests;
+mod folders;
 mod functions;
 mod gem5_json;
 mod kernel;
@@ -14,6 +15,7 @@ mod tools;
 pub use build::{BaseOptions, Built, build_base};
 pub use compose::{build_compose, find_compose};
 pub use digests::Digests;
+pub use folders::{can_be_written, default_folder, folders, own_folder, writable};
 pub use functions::{build_function_images, sample_images};
 pub use gem5_json::gem5_resources;
 pub use kernel::{KernelCheck, KernelUse, check_kernel};

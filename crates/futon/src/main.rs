@@ -1,19 +1,17 @@
 //! `futon`: run a function under test on an emulated or simulated machine.
 #![warn(missing_docs)]
 
-mod cli;
 mod commands;
-mod ui;
 
 use std::process::ExitCode;
 
 use clap::CommandFactory;
 
-use crate::cli::{Cli, Command};
-use crate::ui::Ui;
+use futon_cli::{Cli, Command};
+use futon_terminal::Ui;
 
 fn main() -> ExitCode {
-    commands::variables::forget_empty(Cli::command);
+    futon_cli::forget_empty(Cli::command);
     let cli = Cli::read();
     // These must start before there is a second thread: no runtime for them.
     match &cli.command {
@@ -23,7 +21,7 @@ fn main() -> ExitCode {
     }
     commands::prepare_process();
     let mut ui = Ui::new(cli.quiet, cli.command.prints_json());
-    if let Err(e) = ui.listen(&cli.command.listeners()) {
+    if let Err(e) = ui.listen(cli.command.events()) {
         ui.error(&e);
         return e.exit_code().into();
     }

@@ -12,8 +12,8 @@ use super::project::{Project, store_for};
 use super::stored::remember;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::BuildArgs;
-use crate::ui::Ui;
+use futon_cli::BuildArgs;
+use futon_terminal::Ui;
 
 /// Makes a working directory: disk, run script, plan.
 pub async fn build(args: &BuildArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {

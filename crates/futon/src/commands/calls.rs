@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use super::describe;
 use super::given::read_text;
 use super::places::store;
-use crate::cli::{CallArgs, CallsCommand, ClientArgs};
-use crate::ui::Ui;
+use futon_cli::{CallArgs, CallsCommand, ClientArgs};
+use futon_terminal::Ui;
 
 /// The declaration made by the flags.
 pub fn given(args: &CallArgs) -> Result<Option<Declared>> {

@@ -14,7 +14,7 @@ use image_store::ImageStore;
 
 use super::machine::Prepared;
 use super::project::{Project, tools};
-use crate::cli::ClientArgs;
+use futon_cli::ClientArgs;
 
 /// Words of the kernel's command line by which a machine suits its host: they are no part of what is tested.
 const OF_THE_HOST: [&str; 3] = ["nohz=off", "highres=off", "isolcpus=1"];

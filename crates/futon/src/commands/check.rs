@@ -8,8 +8,8 @@ use futon_model::{ExitCode, MachineKind};
 use futon_workdir::{FolderLock, WorkDir};
 
 use super::machine::refuse_fake;
-use crate::cli::CheckArgs;
-use crate::ui::Ui;
+use futon_cli::CheckArgs;
+use futon_terminal::Ui;
 
 /// Prints the verdict of the last run.
 pub fn check(args: &CheckArgs, ui: &mut Ui) -> Result<ExitCode> {

@@ -6,7 +6,7 @@ use clap::CommandFactory;
 use futon_common::{Context, Result};
 use futon_model::ExitCode;
 
-use crate::cli::Cli;
+use futon_cli::Cli;
 
 /// Prints a completion script.
 pub fn completions(shell: clap_complete::Shell) -> ExitCode {

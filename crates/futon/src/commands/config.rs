@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::given::{set_client, set_limits, settings};
-use crate::cli::{ConfigCommand, On, TestArgs};
-use crate::ui::{Ui, columns};
+use futon_cli::{ConfigCommand, On, TestArgs};
+use futon_terminal::{Ui, columns};
 
 /// Does what the command says.
 pub fn config(command: &ConfigCommand, profile: Option<&str>, ui: &mut Ui) -> Result<ExitCode> {

@@ -10,8 +10,8 @@ use futon_qemu::{AcceleratorRequest, choose_accelerator, qemu_version};
 use futon_resources::{BASE_IMAGE, COMPOSE, FUTON_GUEST, INITRD, KERNEL, Manifest, TEST_CLIENT};
 use serde::Serialize;
 
-use crate::cli::{DoctorArgs, DoctorFor};
-use crate::ui::Ui;
+use futon_cli::{DoctorArgs, DoctorFor};
+use futon_terminal::Ui;
 
 /// One requirement.
 #[derive(Debug, Serialize)]

@@ -13,8 +13,8 @@ use super::machine::{Purpose, prepare};
 use super::project::{store_for, tools};
 use super::run::run_alone;
 use super::rundir::run_folder;
-use crate::cli::ExecArgs;
-use crate::ui::Ui;
+use futon_cli::ExecArgs;
+use futon_terminal::Ui;
 
 /// Runs a script of the user's.
 pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {

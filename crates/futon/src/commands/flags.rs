@@ -7,7 +7,7 @@ use futon_functions::Compose;
 use futon_workdir::config::Config;
 
 use super::given::{set_client, set_limits, settings};
-use crate::cli::{ClientArgs, MachineArgs, ProjectArgs};
+use futon_cli::{ClientArgs, MachineArgs, ProjectArgs};
 
 /// Flags, and the settings below them.
 #[derive(Debug)]

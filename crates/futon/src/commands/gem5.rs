@@ -16,8 +16,8 @@ use futon_workdir::config::{ClientConfig, Config, MachineConfig};
 use gem5_stats::{Row, charts_page, read_rows, write_rows};
 
 use super::machine::{Prepared, base, lean};
-use crate::cli::{BaseArg, ClientArgs, Gem5Args, MachineArgs, On, State};
-use crate::ui::Ui;
+use futon_cli::{BaseArg, ClientArgs, Gem5Args, MachineArgs, On, State};
+use futon_terminal::Ui;
 
 /// Memory of a simulated machine, MiB: more memory makes checkpoints slower, and the lean guest needs little.
 const MEMORY: u32 = 1024;

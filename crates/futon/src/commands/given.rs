@@ -8,7 +8,7 @@ use futon_model::{Limits, Network, PlannedImage};
 use futon_resources::source_root;
 use futon_workdir::config::{ClientConfig, Config};
 
-use crate::cli::{ClientArgs, MachineArgs};
+use futon_cli::{ClientArgs, MachineArgs};
 
 /// The project's settings, for one function or for all; no flag is over them yet.
 pub fn settings(machine: &MachineArgs, function: Option<&str>) -> Result<Config> {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use futon_machine::{GuardArguments, run_guard};
 
-use crate::cli::GuardArgs;
+use futon_cli::GuardArgs;
 
 /// Guards a machine. It is started with a socket to talk over.
 pub fn guard(args: &GuardArgs) -> ExitCode {

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::job::{Bench, resources_of};
 use super::rerun::{as_job, run_args};
 use super::shell::{RawTerminal, connect};
-use crate::cli::{ContentArgs, ShellArgs};
-use crate::ui::Ui;
+use futon_cli::{ContentArgs, ShellArgs};
+use futon_terminal::Ui;
 
 /// As long as anybody looks at a machine.
 const LONG: Duration = Duration::from_secs(12 * 3600);

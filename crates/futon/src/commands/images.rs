@@ -5,16 +5,16 @@ use std::path::Path;
 use futon_common::{Context, Error, Result};
 use futon_functions::parse_list;
 use futon_model::{ExitCode, ImageReference};
-use futon_resources::{build_function_images, find_compose, sample_images, source_root};
+use futon_resources::{build_function_images, find_compose, own_folder, sample_images, source_root};
 use image_store::{ImageStore, RegistryOptions};
 use tokio_util::sync::CancellationToken;
 
 use super::given::read_text;
-use super::places::{own_folder, store, store_to_add_to};
+use super::places::{store, store_to_add_to};
 use super::resources::size;
 use super::stored_images;
-use crate::cli::ImagesCommand;
-use crate::ui::Ui;
+use futon_cli::ImagesCommand;
+use futon_terminal::Ui;
 
 /// Builds, adds, lists or removes function images.
 pub async fn images(command: ImagesCommand, ui: &mut Ui, cancel: &CancellationToken) -> Result<ExitCode> {

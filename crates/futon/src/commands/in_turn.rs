@@ -5,7 +5,7 @@ use futon_common::{Error, Result};
 use futon_functions::{Selection, name_in_turn};
 
 use super::project::Project;
-use crate::cli::{ClientArgs, MachineArgs, ProjectArgs};
+use futon_cli::{ClientArgs, MachineArgs, ProjectArgs};
 
 impl Project {
     /// The name of the functions that are called in turn.

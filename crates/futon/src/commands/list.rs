@@ -16,8 +16,8 @@ use super::places::store;
 use super::project::Project;
 use super::resources::size;
 use super::suite::SuiteParts;
-use crate::cli::{ListArgs, ShardArgs};
-use crate::ui::{Ui, columns, wrap};
+use futon_cli::{ListArgs, ShardArgs};
+use futon_terminal::{Ui, columns, wrap};
 
 /// Name and version of the list's form as JSON.
 const LIST_SCHEMA: &str = "futon.list/1";

@@ -7,8 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::machine::Prepared;
 use super::test::test;
-use crate::cli::{LoadArgs, On};
-use crate::ui::Ui;
+use futon_cli::{LoadArgs, On};
+use futon_terminal::Ui;
 
 /// Puts a load on a function.
 pub async fn load(args: LoadArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {

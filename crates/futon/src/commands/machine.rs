@@ -13,8 +13,8 @@ use futon_workdir::config::{Config, Thaw};
 use tokio_util::sync::CancellationToken;
 
 use super::warm::attach;
-use crate::cli::{Accel, BaseArg, MachineArgs, NetworkArg, On, ThawArg, fake_is_allowed};
-use crate::ui::{Ui, brief};
+use futon_cli::{Accel, BaseArg, MachineArgs, NetworkArg, On, ThawArg, fake_is_allowed};
+use futon_terminal::{Ui, brief};
 
 /// A prepared machine, and its part of the plan.
 pub struct Prepared {
@@ -26,15 +26,6 @@ pub struct Prepared {
     pub qemu: Option<QemuMachine>,
     /// Docker's seccomp profile, if the host makes the containers' settings.
     pub seccomp: Option<PathBuf>,
-}
-
-impl From<BaseArg> for Base {
-    fn from(arg: BaseArg) -> Self {
-        match arg {
-            BaseArg::Docker => Self::Docker,
-            BaseArg::Lean => Self::Lean,
-        }
-    }
 }
 
 /// Puts the machine's flags over the project's settings.

@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::project::Project;
 use super::suite::SuiteParts;
-use crate::cli::{MatrixArgs, TestArgs};
-use crate::ui::Ui;
+use futon_cli::{MatrixArgs, TestArgs};
+use futon_terminal::Ui;
 
 /// The most jobs that GitHub makes of a matrix.
 const MOST_JOBS: u32 = 256;

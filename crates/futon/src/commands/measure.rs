@@ -15,8 +15,8 @@ use super::gem5::states;
 use super::rundir::run_folder;
 use super::study::origin;
 use super::test::run_all;
-use crate::cli::{Gem5Args, MeasureArgs, On, State, TestArgs};
-use crate::ui::Ui;
+use futon_cli::{Gem5Args, MeasureArgs, On, State, TestArgs};
+use futon_terminal::Ui;
 
 /// Warm-up calls of the first run; the next ones make one more each, and then begin anew.
 const WARMUP: u64 = 20;

@@ -14,8 +14,8 @@ use serde_json::json;
 
 use super::packages::pass_packages_on;
 use super::suite::{check_file, close_run, record};
-use crate::cli::MergeArgs;
-use crate::ui::Ui;
+use futon_cli::MergeArgs;
+use futon_terminal::Ui;
 
 /// Name and version of what `--json` prints when a merge is refused.
 const REFUSED_SCHEMA: &str = "futon.merge-refused/1";

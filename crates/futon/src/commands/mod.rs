@@ -51,7 +51,6 @@ mod suite;
 mod sweep;
 mod test;
 mod unrun;
-pub mod variables;
 mod warm;
 
 use futon_common::Result;
@@ -59,10 +58,9 @@ use futon_gem5::Goal;
 use futon_model::ExitCode;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{Cli, Command, Gem5Command, On};
-use crate::ui::Ui;
+use futon_cli::{Cli, Command, Gem5Command, On};
+use futon_terminal::Ui;
 
-pub use places::default_resources;
 pub use signals::{cancel_on_signals, prepare_process};
 
 /// Does what the command says.

@@ -7,7 +7,7 @@ use futon_model::Base;
 use futon_resources::{LEAN_PACKAGES, PACKAGES};
 use report_diff::{Packages, packages};
 
-use crate::cli::MachineArgs;
+use futon_cli::MachineArgs;
 
 /// The list's name in a run's folder, whatever the base.
 pub const RUN_PACKAGES: &str = "packages.txt";

@@ -13,8 +13,8 @@ use super::machine::{Purpose, prepare};
 use super::matrix::matrix;
 use super::project::{Project, store_for};
 use super::suite::SuiteParts;
-use crate::cli::PlanArgs;
-use crate::ui::Ui;
+use futon_cli::PlanArgs;
+use futon_terminal::Ui;
 
 /// Prints the cells of functions; no machine starts.
 pub async fn plan(args: &PlanArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {

@@ -26,7 +26,7 @@ use super::lean::{bundle, lean_parts};
 use super::machine::Prepared;
 use super::places::{digests, store};
 use super::rundir::function_of;
-use crate::cli::{ChosenArgs, ClientArgs, MachineArgs, On, ProjectArgs};
+use futon_cli::{ChosenArgs, ClientArgs, MachineArgs, On, ProjectArgs};
 
 /// A project: its functions and settings.
 #[derive(Debug)]

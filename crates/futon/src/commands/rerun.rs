@@ -18,8 +18,8 @@ use super::places::digests;
 use super::project::store_for;
 use super::report::Stored;
 use super::run::of_the_run;
-use crate::cli::{Cli, Command, ContentArgs, RerunArgs, ResourcesArg, RunArgs};
-use crate::ui::Ui;
+use futon_cli::{Cli, Command, ContentArgs, RerunArgs, ResourcesArg, RunArgs};
+use futon_terminal::Ui;
 
 /// Runs functions of an earlier run again, or packs them.
 pub async fn rerun(args: &RerunArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {

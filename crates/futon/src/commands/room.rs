@@ -8,8 +8,8 @@ use futon_machine::namespace_works;
 use futon_model::Network;
 
 use super::project::Project;
-use crate::cli::TestArgs;
-use crate::ui::Ui;
+use futon_cli::TestArgs;
+use futon_terminal::Ui;
 
 /// The places of functions with these weights in the order in which they begin.
 pub fn order(weights: &[u64], jobs: usize) -> Vec<usize> {

@@ -18,8 +18,8 @@ use super::given::settings;
 use super::machine::{Purpose, as_planned, ask_for, prepare};
 use super::project::store_for;
 use super::stored::recall;
-use crate::cli::{MachineArgs, On, RunArgs};
-use crate::ui::{Told, Ui};
+use futon_cli::{MachineArgs, On, RunArgs};
+use futon_terminal::{Told, Ui};
 
 /// Runs and judges what a working directory holds.
 pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {

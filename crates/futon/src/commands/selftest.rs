@@ -21,8 +21,8 @@ use super::machine::{Prepared, Purpose, prepare};
 use super::project::tools;
 use super::run::run_alone;
 use super::rundir::run_folder;
-use crate::cli::{BaseArg, Gem5Args, MachineArgs, On, SelftestArgs};
-use crate::ui::Ui;
+use futon_cli::{BaseArg, Gem5Args, MachineArgs, On, SelftestArgs};
+use futon_terminal::Ui;
 
 /// Name of the run.
 const NAME: &str = "selftest";
@@ -208,10 +208,10 @@ fn workdir(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Cli, Command, Gem5Command};
+    use futon_cli::{Cli, Command, Gem5Command};
 
     fn machine(words: &[&str]) -> Result<MachineArgs> {
-        let cli = Cli::read_from(&[&["futon", "gem5", "selftest"], words].concat());
+        let cli = Cli::of_words(&[&["futon", "gem5", "selftest"], words].concat()).unwrap();
         let Command::Gem5(Gem5Command::Selftest(args)) = cli.command else { panic!("{words:?}") };
         let mut machine = args.machine;
         take_machine(&mut machine).map(|()| machine)
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn the_projects_settings_are_for_functions() {
-        let cli = Cli::read_from(&["futon", "gem5", "selftest"]);
+        let cli = Cli::of_words(&["futon", "gem5", "selftest"]).unwrap();
         let Command::Gem5(Gem5Command::Selftest(args)) = cli.command else { panic!() };
         let mut machine = args.machine;
         // As `[machine]` and `[gem5]` of futon.toml fill it in.

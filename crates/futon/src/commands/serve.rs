@@ -10,8 +10,8 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
 use super::places::store;
-use crate::cli::ServeArgs;
-use crate::ui::Ui;
+use futon_cli::ServeArgs;
+use futon_terminal::Ui;
 
 /// Serves a folder until it is stopped.
 pub async fn serve(args: &ServeArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {

@@ -10,7 +10,7 @@ use futon_workdir::settings::Settings;
 use serde::Serialize;
 
 use super::machine::ask_for;
-use crate::cli::{Accel, BaseArg, Command, ConfigCommand, Gem5Command, MachineArgs, On, TestArgs, WarmCommand};
+use futon_cli::{Accel, BaseArg, Command, ConfigCommand, Gem5Command, MachineArgs, On, TestArgs, WarmCommand};
 
 /// Reads the settings that a command uses, and puts them where it has no flags.
 ///
@@ -150,7 +150,7 @@ fn word<T: ValueEnum>(setting: &str, value: &impl Serialize) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::Cli;
+    use futon_cli::Cli;
 
     /// The test command with these settings and words.
     fn filled(settings: &str, profile: Option<&str>, words: &[&str]) -> Result<TestArgs> {
@@ -158,7 +158,7 @@ mod tests {
         let path = folder.path().join("futon.toml");
         std::fs::write(&path, settings).unwrap();
         let config = path.display().to_string();
-        let mut command = Cli::read_from(&[&["futon", "test", "--config", &config], words].concat()).command;
+        let mut command = Cli::of_words(&[&["futon", "test", "--config", &config], words].concat()).unwrap().command;
         fill(&mut command, profile)?;
         match command {
             Command::Test(args) => Ok(args),

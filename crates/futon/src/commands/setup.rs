@@ -13,8 +13,8 @@ use super::project::Project;
 use super::run::run_one;
 use super::rundir::run_folder;
 use super::suite::SuiteParts;
-use crate::cli::TestArgs;
-use crate::ui::Ui;
+use futon_cli::TestArgs;
+use futon_terminal::Ui;
 
 /// Makes the checkpoint of each function: booted, started, warmed up.
 pub async fn setup(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {

@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::given::settings;
 use super::machine::{Purpose, prepare_qemu};
-use crate::cli::ShellArgs;
-use crate::ui::Ui;
+use futon_cli::ShellArgs;
+use futon_terminal::Ui;
 
 /// Ctrl-] ends the shell, as in telnet.
 const ESCAPE: u8 = 0x1d;

@@ -9,8 +9,8 @@ use futon_common::{Context, Error, Result};
 use futon_model::ExitCode;
 use gem5_stats::{Item, charts_page, read_stats};
 
-use crate::cli::StatsCommand;
-use crate::ui::Ui;
+use futon_cli::StatsCommand;
+use futon_terminal::Ui;
 
 /// Does what the command says.
 pub fn stats(command: &StatsCommand, ui: &mut Ui) -> Result<ExitCode> {

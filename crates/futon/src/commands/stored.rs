@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use futon_common::{Context, Error, Result};
 use serde_json::Value;
 
-use crate::cli::MachineArgs;
+use futon_cli::MachineArgs;
 
 const FILE: &str = "machine.json";
 
@@ -65,10 +65,10 @@ fn over(kept: Value, given: &Value, explicit: &BTreeSet<String>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Accel, Cli, Command, On};
+    use futon_cli::{Accel, Cli, Command, On};
 
     fn parsed(words: &[&str]) -> MachineArgs {
-        match Cli::read_from(&[&["futon", "run"], words].concat()).command {
+        match Cli::of_words(&[&["futon", "run"], words].concat()).unwrap().command {
             Command::Run(args) => args.machine,
             other => panic!("{other:?}"),
         }

@@ -6,7 +6,7 @@ use image_store::{ImageConfig, ImageStore, Removed, StoredImage, Variant};
 use serde_json::json;
 
 use super::resources::size;
-use crate::ui::Ui;
+use futon_terminal::Ui;
 
 /// Shows an image: digests, platforms, layers, and how it is run.
 pub fn show(store: &ImageStore, name: &str, json: bool, ui: &Ui) -> Result<ExitCode> {

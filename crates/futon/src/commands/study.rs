@@ -9,7 +9,7 @@ use futon_model::ExitCode;
 use gem5_stats::{Chart, Part, Row, bar_chart};
 
 use super::figures::{Difference, Figures};
-use crate::ui::Ui;
+use futon_terminal::Ui;
 
 /// The metrics that the page draws and lists; all others are in each measurement's own page.
 const SHOWN: [&str; 5] = ["cpi", "instructions", "l1i_mpki", "l2_mpki", "branch_mpki"];

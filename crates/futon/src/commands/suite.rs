@@ -14,8 +14,8 @@ use super::machine::{Prepared, has_lean_guest};
 use super::packages::RUN_PACKAGES;
 use super::places::store;
 use super::project::Project;
-use crate::cli::{ClientArgs, MachineArgs, On, ShardArgs};
-use crate::ui::Ui;
+use futon_cli::{ClientArgs, MachineArgs, On, ShardArgs};
+use futon_terminal::Ui;
 
 /// A suite that is weighed and cut.
 pub struct SuiteParts {

@@ -32,8 +32,8 @@ use super::stored::remember;
 use super::suite::{SuiteParts, check_recording, close_run, open_run, record};
 use super::unrun::{could_not_run, not_run};
 use super::warm::with_images;
-use crate::cli::{BaseArg, On, TestArgs};
-use crate::ui::{Told, Ui};
+use futon_cli::{BaseArg, On, TestArgs};
+use futon_terminal::{Told, Ui};
 
 /// Tests functions, as many side by side as there is room for, and says how each ended.
 pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {

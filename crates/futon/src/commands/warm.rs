@@ -7,16 +7,17 @@ use std::time::Duration;
 use futon_common::{Error, Result};
 use futon_model::{ExitCode, Plan, PlannedImage};
 use futon_qemu::{MakeWarm, QemuMachine, WarmBase, WarmStore, make_warm};
+use futon_resources::own_folder;
 use futon_workdir::config::Config;
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
 use super::given::settings;
 use super::machine::{Purpose, apply, prepare_qemu};
-use super::places::{own_folder, warm_bases};
+use super::places::warm_bases;
 use super::project::tools;
-use crate::cli::{WarmCommand, WarmMakeArgs};
-use crate::ui::Ui;
+use futon_cli::{WarmCommand, WarmMakeArgs};
+use futon_terminal::Ui;
 
 /// Lists, makes or removes warm bases.
 pub async fn warm(command: WarmCommand, ui: &mut Ui, cancel: &CancellationToken) -> Result<ExitCode> {

@@ -10,11 +10,12 @@ use calls::Schema;
 use futon_common::{Context, Error, Result, sha256_bytes};
 use futon_functions::{Selection, Service};
 use futon_model::{Digest, Listener, Offers, Seen};
+use futon_resources::own_folder;
 use image_store::ImageStore;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::commands::places::{descriptions, own_folder};
+use crate::commands::places::descriptions;
 
 /// Name and version of the form.
 const FORM: &str = "futon.described/1";

@@ -15,7 +15,7 @@ use super::kept::{Described, Key, keep};
 use crate::commands::machine::Prepared;
 use crate::commands::project::Project;
 use crate::commands::run::run_beside;
-use crate::ui::Ui;
+use futon_terminal::Ui;
 
 /// The result of a run.
 pub enum Look {

@@ -20,8 +20,8 @@ use super::machine::{Purpose, has_lean_guest, prepare};
 use super::places::store;
 use super::project::{Project, store_for};
 use super::rundir::run_folder;
-use crate::cli::{BaseArg, ChosenArgs, ClientArgs, DescribeArgs, LookArgs, On, ProjectArgs};
-use crate::ui::Ui;
+use futon_cli::{BaseArg, ChosenArgs, ClientArgs, DescribeArgs, LookArgs, On, ProjectArgs};
+use futon_terminal::Ui;
 
 pub use image::Image;
 pub use kept::{Described, kept, schema_of};

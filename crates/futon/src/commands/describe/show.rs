@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::kept::schema_of;
 use super::{Described, Image, Told};
 use crate::commands::resources::size;
-use crate::ui::{Ui, columns, wrap};
+use futon_terminal::{Ui, columns, wrap};
 
 /// Width of a row's label.
 const LABEL: usize = 9;

@@ -22,8 +22,8 @@ use self::side::{Side, last_good};
 use super::job::{Bench, Wanted, find_or_make};
 use super::rerun::run_args;
 use super::rundir::run_folder;
-use crate::cli::{InvestigateArgs, RunArgs};
-use crate::ui::Ui;
+use futon_cli::{InvestigateArgs, RunArgs};
+use futon_terminal::Ui;
 
 /// A part of a base, with the resources and the flags that are it.
 type Part = (&'static str, &'static [&'static str]);

@@ -7,11 +7,11 @@ use futon_common::{Error, Result};
 use futon_job::{JobFolder, JobFunction, is_job};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::ContentArgs;
 use crate::commands::report::{Stored, below};
 use crate::commands::rerun::as_job;
 use crate::commands::rundir::RUNS;
-use crate::ui::Ui;
+use futon_cli::ContentArgs;
+use futon_terminal::Ui;
 
 /// Inputs of a cell that are the function's: their names, or how they begin.
 const OF_THE_FUNCTION: [&str; 10] = [

@@ -15,9 +15,9 @@ use futon_resources::{
 use futon_workdir::WorkDir;
 use image_store::ImageStore;
 
-use crate::cli::{ContentArgs, MachineArgs};
 use crate::commands::machine::Prepared;
-use crate::ui::Ui;
+use futon_cli::{ContentArgs, MachineArgs};
+use futon_terminal::Ui;
 
 /// What a job is made of.
 pub struct Parts<'a> {

@@ -17,14 +17,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::make::{GEM5, STAGED_IN, programs};
 use super::resources::{JobResources, resources_of};
-use crate::cli::{MachineArgs, On, RunArgs};
 use crate::commands::cell::machine_inputs;
 use crate::commands::given::settings;
 use crate::commands::machine::{self, Prepared, Purpose, prepare};
 use crate::commands::places::digests;
 use crate::commands::run::run_one;
 use crate::commands::rundir::run_folder;
-use crate::ui::{Told, Ui};
+use futon_cli::{MachineArgs, On, RunArgs};
+use futon_terminal::{Told, Ui};
 
 /// Flags that say how this host runs a job, not what the job is.
 const OF_THE_HOST: [&str; 6] = ["accel", "gem5", "cold", "thaw", "unconfined", "watchdogs"];

@@ -13,9 +13,9 @@ use report_diff::{
 
 use super::samples::samples;
 use super::stored::Stored;
-use crate::cli::ReportDiffArgs;
 use crate::commands::packages::packages_of_run;
-use crate::ui::{Ui, columns, wrap};
+use futon_cli::ReportDiffArgs;
+use futon_terminal::{Ui, columns, wrap};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();

@@ -10,8 +10,8 @@ use futon_model::{ExitCode, Report};
 use report_diff::{Break, FunctionTrend, Trend, trend};
 
 use super::stored::{Stored, below};
-use crate::cli::ReportTrendArgs;
-use crate::ui::{Ui, columns, wrap};
+use futon_cli::ReportTrendArgs;
+use futon_terminal::{Ui, columns, wrap};
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const FAINT: Style = Style::new().dimmed();

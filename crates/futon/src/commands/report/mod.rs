@@ -10,8 +10,8 @@ pub use stored::{Stored, below};
 use futon_common::Result;
 use futon_model::ExitCode;
 
-use crate::cli::ReportCommand;
-use crate::ui::Ui;
+use futon_cli::ReportCommand;
+use futon_terminal::Ui;
 
 /// Does what the command says.
 pub fn report(command: &ReportCommand, ui: &mut Ui) -> Result<ExitCode> {

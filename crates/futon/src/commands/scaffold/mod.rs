@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use self::write::{Contents, compose_file};
 use super::describe::{Described, Told, ask, function, methods, schema_of};
-use crate::cli::ScaffoldArgs;
-use crate::ui::Ui;
+use futon_cli::ScaffoldArgs;
+use futon_terminal::Ui;
 
 /// Writes a compose file for a function.
 pub async fn scaffold(args: &ScaffoldArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {

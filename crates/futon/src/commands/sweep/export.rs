@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::Made;
 use crate::commands::figures::written;
-use crate::ui::Ui;
+use futon_terminal::Ui;
 
 /// Lines on the screen; the rest is in the file.
 const SHOWN: usize = 40;

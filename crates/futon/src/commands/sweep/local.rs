@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::show::Progress;
 use super::{Ended, Made};
 use crate::commands::room::{available_memory_mib, processors};
-use crate::ui::Ui;
+use futon_terminal::Ui;
 
 /// How often the screen is looked after.
 const TICK: Duration = Duration::from_millis(250);

@@ -16,8 +16,8 @@ use futon_sweep::{Executor, Others, Spec, Status, Store, Sweep, Worker};
 use futon_workdir::FolderLock;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{ExecutorArg, SweepArgs, SweepCommand, SweepHow, SweepNewArgs};
-use crate::ui::Ui;
+use futon_cli::{ExecutorArg, SweepArgs, SweepCommand, SweepHow, SweepNewArgs};
+use futon_terminal::Ui;
 
 /// Where sweeps are.
 const SWEEPS: &str = "sweeps";
@@ -29,7 +29,7 @@ pub async fn sweep(args: SweepArgs, ui: &mut Ui, cancel: CancellationToken) -> R
         Some(SweepCommand::Resume { dir, executor, how }) => {
             let mut made = Made::open(&dir)?;
             if let Some(executor) = executor {
-                made.sweep.executor = executor.into();
+                made.sweep.executor = executor_of(executor);
                 made.sweep.save(&made.dir)?;
             }
             go_on(made, &how, ui, cancel).await
@@ -47,12 +47,11 @@ pub async fn sweep(args: SweepArgs, ui: &mut Ui, cancel: CancellationToken) -> R
     }
 }
 
-impl From<ExecutorArg> for Executor {
-    fn from(arg: ExecutorArg) -> Self {
-        match arg {
-            ExecutorArg::Local => Self::Local,
-            ExecutorArg::Slurm => Self::Slurm,
-        }
+/// Who makes the cells.
+fn executor_of(arg: ExecutorArg) -> Executor {
+    match arg {
+        ExecutorArg::Local => Executor::Local,
+        ExecutorArg::Slurm => Executor::Slurm,
     }
 }
 
@@ -101,7 +100,7 @@ async fn make(args: &SweepNewArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     if args.dry_run {
         return show::cells(&plan, args.how.json, ui);
     }
-    let executor = args.executor.into();
+    let executor = executor_of(args.executor);
     if executor == Executor::Slurm {
         // Before anything is written.
         futon_sweep::slurm::Slurm::find()?;

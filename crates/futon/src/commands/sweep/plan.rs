@@ -12,10 +12,10 @@ use image_store::ImageStore;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{ChosenArgs, Cli, ProjectArgs, TestArgs};
 use crate::commands::machine::{Prepared, Purpose, prepare};
 use crate::commands::project::{Project, store_for};
-use crate::ui::Ui;
+use futon_cli::{ChosenArgs, Cli, ProjectArgs, TestArgs};
+use futon_terminal::Ui;
 
 /// Flags of `futon test` that a sweep cannot use, and why.
 const REFUSED: [(&str, &str); 18] = [

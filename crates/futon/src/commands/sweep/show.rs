@@ -12,7 +12,7 @@ use futon_sweep::{Attempt, Counts, Done, Executor, Plan, State};
 use serde_json::json;
 
 use super::{Made, slurm};
-use crate::ui::Ui;
+use futon_terminal::Ui;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::show::Progress;
 use super::{Ended, Made};
-use crate::ui::Ui;
+use futon_terminal::Ui;
 
 /// How often Slurm is asked: at first, and at most, when nothing happens.
 const OFTEN: Duration = Duration::from_secs(2);

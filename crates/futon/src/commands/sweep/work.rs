@@ -16,7 +16,7 @@ use super::Made;
 use super::plan::test_args;
 use crate::commands::project::Project;
 use crate::commands::test::{Among, run_among};
-use crate::ui::Ui;
+use futon_terminal::Ui;
 
 /// Makes the cells of a task that have no result and that nobody else makes. Ends with [`ExitCode::Passed`] whatever their verdicts are.
 ///
@@ -205,7 +205,7 @@ impl Station<'_> {
         one_function(report)
     }
 
-    fn compose(&mut self, args: &crate::cli::TestArgs) -> Result<Compose> {
+    fn compose(&mut self, args: &futon_cli::TestArgs) -> Result<Compose> {
         let key = format!("{:?}", args.project.functions);
         if let Some(known) = self.composes.get(&key) {
             return Ok(known.clone());

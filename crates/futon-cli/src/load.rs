@@ -30,6 +30,7 @@ pub struct LoadArgs {
     /// Length of the list of declared calls: it is repeated up to this many [default: the list once]
     #[arg(long, short = 'n', value_name = "N")]
     pub invocations: Option<u64>,
+    /// Calls to make
     #[command(flatten)]
     pub calls: CallArgs,
     /// Reports

@@ -1,4 +1,4 @@
-//! `--events`, and who else listens to runs.
+//! `--events`: the stream of what runs do.
 
 use std::path::{Path, PathBuf};
 
@@ -14,24 +14,17 @@ pub struct EventsArg {
     pub events: Option<PathBuf>,
 }
 
-/// Those who listen to a command's runs.
-#[derive(Debug, Default)]
-pub struct Listeners<'a> {
-    /// `--events`.
-    pub events: Option<&'a Path>,
-}
-
 impl Command {
-    /// Whom the command line lets listen.
-    pub fn listeners(&self) -> Listeners<'_> {
+    /// Where the events of this command's runs go, if anywhere.
+    pub fn events(&self) -> Option<&Path> {
         let events = match self {
             Self::Test(a) | Self::Evaluate(a) => &a.output.events,
             Self::Measure(a) => &a.test.output.events,
             Self::Load(a) => &a.output.events,
             Self::Exec(a) => &a.events,
             Self::Run(a) => &a.events,
-            _ => return Listeners::default(),
+            _ => return None,
         };
-        Listeners { events: events.events.as_deref() }
+        events.events.as_deref()
     }
 }

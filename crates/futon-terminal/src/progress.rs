@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +15,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::events::{EventStream, is_standard_output};
 use super::sink::{Sink, Told};
-use crate::cli::Listeners;
 
 /// The terminal, or a file in its place.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Running {
 }
 
 const GOOD: Style = AnsiColor::Green.on_default();
-pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
 const FAINT: Style = Style::new().dimmed();
 
 impl Ui {
@@ -76,12 +76,12 @@ impl Ui {
         self.terminal
     }
 
-    /// Lets those listen whom the command line names.
+    /// Lets a stream of events listen, if a file is named for it.
     ///
     /// # Errors
     /// When one cannot: a file cannot be written, or two want standard output.
-    pub fn listen(&mut self, wanted: &Listeners<'_>) -> Result<()> {
-        if let Some(path) = wanted.events {
+    pub fn listen(&mut self, events: Option<&Path>) -> Result<()> {
+        if let Some(path) = events {
             self.events_out = is_standard_output(path);
             if self.events_out && self.json {
                 return Err(Error::usage("--events - and --json both want standard output")
@@ -103,7 +103,7 @@ impl Ui {
     }
 
     /// Whether results go to standard error, because standard output has events.
-    pub(super) fn results_aside(&self) -> bool {
+    pub(crate) fn results_aside(&self) -> bool {
         self.events_out
     }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{MachineArgs, ResourcesArg, limit};
+use super::shared::limit;
+use super::{MachineArgs, ResourcesArg};
 
 /// Which function, and how to run it.
 #[derive(Debug, Args)]

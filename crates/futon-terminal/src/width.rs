@@ -18,7 +18,7 @@ pub fn columns() -> usize {
 }
 
 /// Cuts a line so that it takes at most `columns`; an ellipsis says so.
-pub(super) fn fit(line: &str, columns: usize) -> String {
+pub(crate) fn fit(line: &str, columns: usize) -> String {
     let wide = |c: char| c.width().unwrap_or(0);
     if line.chars().map(wide).sum::<usize>() <= columns {
         return line.to_owned();

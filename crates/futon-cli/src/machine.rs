@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
+use futon_model::Base;
 use futon_workdir::settings::Settings;
 use serde::{Deserialize, Serialize};
 
@@ -119,6 +120,15 @@ pub enum BaseArg {
     Docker,
     /// futon's own kernel and initramfs, crun
     Lean,
+}
+
+impl From<BaseArg> for Base {
+    fn from(arg: BaseArg) -> Self {
+        match arg {
+            BaseArg::Docker => Self::Docker,
+            BaseArg::Lean => Self::Lean,
+        }
+    }
 }
 
 /// Whether forks go on as a frozen QEMU.

@@ -9,17 +9,44 @@ use futon_model::{Attempt, Event, FunctionReport, MachineReport, Moved, Report, 
 #[derive(Debug, Clone, Copy)]
 pub enum Told<'a> {
     /// Functions are about to be run.
-    RunStarted { functions: &'a [String], machine: &'a MachineReport },
+    RunStarted {
+        /// Their names.
+        functions: &'a [String],
+        /// Where they run.
+        machine: &'a MachineReport,
+    },
     /// A function's machine is about to start.
     Started(&'a Turn),
     /// An event of a function's run, and how it moved the run on.
-    Event { turn: &'a Turn, event: &'a Event, moved: Option<Moved> },
+    Event {
+        /// The function's turn.
+        turn: &'a Turn,
+        /// The event.
+        event: &'a Event,
+        /// The step that began or ended by it.
+        moved: Option<Moved>,
+    },
     /// An attempt did not pass, and another one follows.
-    AttemptEnded { turn: &'a Turn, result: &'a Attempt },
+    AttemptEnded {
+        /// The function's turn.
+        turn: &'a Turn,
+        /// The attempt that ended.
+        result: &'a Attempt,
+    },
     /// A function has its verdict.
-    Ended { turn: &'a Turn, report: &'a FunctionReport },
+    Ended {
+        /// The function's turn.
+        turn: &'a Turn,
+        /// Its part of the report.
+        report: &'a FunctionReport,
+    },
     /// All have ended; the report is in the folder.
-    RunEnded { report: &'a Report, folder: &'a Path },
+    RunEnded {
+        /// The report.
+        report: &'a Report,
+        /// The folder.
+        folder: &'a Path,
+    },
 }
 
 /// One who listens. It must not wait for anybody: the run waits for it.

@@ -1,4 +1,5 @@
 //! What the user sees: progress on standard error, results on standard output.
+#![warn(missing_docs)]
 
 mod events;
 mod load;

@@ -51,6 +51,7 @@ pub enum CallsCommand {
         /// Call files, or compose files
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Where resources are
         #[command(flatten)]
         resources: ResourcesArg,
         /// Print the findings as JSON
