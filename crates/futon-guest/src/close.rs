@@ -4,10 +4,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
+use guest_net::Result;
 
 use crate::{
     cli::{Cli, LOG_LIMIT, Verb, pair},
-    error::Result,
     finish, gem5,
     lean::{self, LeanVerb},
     power,

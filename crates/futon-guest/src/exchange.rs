@@ -8,9 +8,8 @@ use std::{
 };
 
 use futon_model::TOKEN_HEADER;
-
-use crate::{
-    error::{Error, Result},
+use guest_net::{
+    Error, Result,
     http::{self, Limits, Request, Response, Target},
     route,
 };

@@ -3,16 +3,9 @@
 use std::{fs, path::Path};
 
 use futon_model::GuestEvent;
+use guest_net::{Context, Result};
 
-use crate::{
-    engine::journal,
-    error::{Context, Result},
-    exchange::Exchange,
-    gem5,
-    report::report,
-    runlog::RunLog,
-    transfer,
-};
+use crate::{engine::journal, exchange::Exchange, gem5, report::report, runlog::RunLog, transfer};
 
 /// The name under which hosts look for the results log.
 const NAME: &str = "results.log";

@@ -12,15 +12,12 @@ use std::{
 
 use futon_model::GuestEvent;
 use futon_stage::guest::{Stop, Window};
+use guest_net::{Context, Error, Result};
 use m5ops::M5;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{
-    cmdline,
-    error::{Context, Error, Result},
-    runlog::RunLog,
-};
+use crate::{cmdline, runlog::RunLog};
 
 /// Set for the run script where the guest runs on gem5.
 pub(crate) const VARIABLE: &str = "FUTON_GEM5";

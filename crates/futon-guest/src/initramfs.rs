@@ -11,16 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use guest_net::{Context, Error, Result};
 use nix::{
     mount::{MsFlags, mount},
     unistd::{chdir, chroot, execv},
 };
 
-use crate::{
-    cmdline::CommandLine,
-    error::{Context, Error, Result},
-    power,
-};
+use crate::{cmdline::CommandLine, power};
 
 /// One driver a line: its file, then optionally the start of the `root=` values that need it.
 const MODULE_LIST: &str = "/modules.list";

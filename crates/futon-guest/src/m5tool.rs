@@ -8,12 +8,10 @@ use std::{
 };
 
 use futon_stage::guest::Window;
+use guest_net::{Context, Error, Result};
 use m5ops::{Form, M5};
 
-use crate::{
-    error::{Context, Error, Result},
-    gem5::{self, Outlet},
-};
+use crate::gem5::{self, Outlet};
 
 const USAGE: &str = "usage: m5 [--inst | --addr[=ADDRESS]] COMMAND: exit [DELAY] | fail CODE [DELAY] | sum A [B C D E F] | \
     readfile | writefile FILE [NAME] | checkpoint [DELAY [PERIOD]] | resetstats … | dumpstats … | dumpresetstats … | \

@@ -7,11 +7,9 @@ mod cli;
 mod close;
 mod cmdline;
 mod engine;
-mod error;
 mod exchange;
 mod finish;
 mod gem5;
-mod http;
 mod initramfs;
 mod kernel;
 mod lean;
@@ -22,12 +20,9 @@ mod ports;
 mod power;
 mod ready;
 mod report;
-mod route;
 mod runlog;
 mod script;
 mod scrub;
-#[cfg(target_arch = "x86_64")]
-mod selftest;
 mod service;
 mod step;
 mod transfer;
@@ -44,9 +39,9 @@ use clap::Parser;
 
 use cli::{Cli, Needs, Verb};
 use engine::Engine;
-use error::{Context, Error, Result};
 use exchange::Exchange;
 use futon_model::{CarriedRegistry, GuestEvent};
+use guest_net::{Context, Error, Result, route};
 use runlog::RunLog;
 
 fn main() -> ExitCode {
@@ -146,7 +141,7 @@ fn execute(cli: Cli) -> Result<u8> {
         }
         Verb::Lean(verb) => lean::run(&verb, &log)?,
         #[cfg(target_arch = "x86_64")]
-        Verb::Selftest { items } => selftest::run(&items)?,
+        Verb::Selftest { items } => gem5_selftest_programs::run(&items)?,
         Verb::M5 { arguments } => m5tool::run(&arguments)?,
     }
     Ok(0)

@@ -12,15 +12,17 @@ use std::{
 };
 
 use futon_model::{ENTROPY_HEADER, PARK_HEADER, TIME_HEADER};
+use guest_net::{
+    Context, Result,
+    http::{Request, Response},
+};
 use nix::{
     sys::time::TimeSpec,
     time::{ClockId, clock_settime},
 };
 
 use crate::{
-    error::{Context, Result},
     exchange::{Exchange, SHORT},
-    http::{Request, Response},
     ports, script, service,
 };
 

@@ -6,12 +6,9 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use futon_model::GuestEvent;
+use guest_net::{Context, Error, Result};
 
-use crate::{
-    error::{Context, Error, Result},
-    report::report,
-    runlog::RunLog,
-};
+use crate::{report::report, runlog::RunLog};
 
 /// Ports that no connection gets by itself (kernel documentation, `ip_local_reserved_ports`).
 const RESERVED: &str = "/proc/sys/net/ipv4/ip_local_reserved_ports";

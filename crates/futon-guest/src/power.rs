@@ -2,9 +2,8 @@
 
 use std::convert::Infallible;
 
+use guest_net::{Context, Result};
 use nix::sys::reboot::{RebootMode, reboot};
-
-use crate::error::{Context, Result};
 
 /// Writes everything out, then switches the machine off at once: what runs is not asked.
 pub(crate) fn off() -> Result<Infallible> {

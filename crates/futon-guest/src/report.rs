@@ -3,12 +3,14 @@
 use std::{fs, path::PathBuf, thread, time::Duration};
 
 use futon_model::GuestEvent;
+use guest_net::{
+    Result,
+    http::{Payload, Request},
+};
 
 use crate::{
-    error::Result,
     exchange::{Exchange, SHORT},
     gem5,
-    http::{Payload, Request},
     runlog::RunLog,
 };
 
@@ -93,7 +95,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::http::Target;
+    use guest_net::http::Target;
 
     /// Answers one connection each with the statuses given and returns the requests.
     fn serve(statuses: &'static [u16]) -> (Exchange, JoinHandle<Vec<String>>) {

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::{Context, Result};
+use guest_net::{Context, Result};
 
 const DEFAULT_PATH: &str = "/run/futon/results.log";
 

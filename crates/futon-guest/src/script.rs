@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::error::{Context, Result};
+use guest_net::{Context, Result};
 
 /// Shells, the one that people write for first. A file that names no interpreter is for the shell that starts it.
 const SHELLS: [&str; 3] = ["/bin/bash", "/usr/bin/bash", "/bin/sh"];

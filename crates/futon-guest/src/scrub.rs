@@ -6,13 +6,12 @@
 
 use std::{fs, num::NonZeroUsize};
 
+use guest_net::{Context, Error, Result};
 use nix::{
     sched::{CpuSet, sched_getaffinity, sched_setaffinity},
     sys::mman::{MapFlags, MmapAdvise, ProtFlags, madvise, mmap_anonymous, munmap},
     unistd::{Pid, SysconfVar, sysconf},
 };
-
-use crate::error::{Context, Error, Result};
 
 /// The most that is overwritten: the pages that were given back last, which are the next to be taken.
 const MOST: usize = 256 << 20;

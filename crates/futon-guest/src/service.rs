@@ -10,16 +10,18 @@ use std::{
 };
 
 use futon_stage::guest::Window;
+use guest_net::{
+    Context, Error, Result,
+    http::{self, Limits, Request, Target},
+    route,
+};
 use m5ops::M5;
 
 use crate::{
     cmdline,
     engine::{self, Engine},
-    error::{Context, Error, Result},
     exchange::{addresses, target},
-    gem5,
-    http::{self, Limits, Request, Target},
-    route, script, unpack,
+    gem5, script, unpack,
 };
 
 pub(crate) const FOLDER: &str = "/run/futon";

@@ -13,6 +13,7 @@ use std::{
 
 use clap::Parser;
 use futon_model::GuestEvent;
+use guest_net::{Context, Result};
 use nix::{
     sys::signal::{Signal, killpg},
     unistd::Pid,
@@ -20,7 +21,6 @@ use nix::{
 
 use crate::{
     cli::{Cli, Verb},
-    error::{Context, Result},
     lean::LeanVerb,
     own::{self, Apart, Streams},
     report::report,

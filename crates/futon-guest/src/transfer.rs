@@ -9,11 +9,12 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::{
-    error::{Context, Error, Result},
-    exchange::{Exchange, TRANSFER},
+use guest_net::{
+    Context, Error, Result,
     http::{Multipart, Payload, Request, percent_encode},
 };
+
+use crate::exchange::{Exchange, TRANSFER};
 
 const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(500);

@@ -5,8 +5,9 @@ use std::{
     thread::JoinHandle,
 };
 
+use guest_net::http::Target;
+
 use super::*;
-use crate::http::Target;
 
 /// Answers one connection each with the texts given; returns what each client sent.
 fn serve(answers: Vec<String>) -> (Exchange, JoinHandle<Vec<String>>) {

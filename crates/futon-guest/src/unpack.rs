@@ -17,13 +17,12 @@ use std::{
 };
 
 use futon_model::LeanBundle;
+use guest_net::{Context, Error, Result};
 use nix::{
     sys::stat::{Mode, SFlag, makedev, mknod, umask},
     unistd::geteuid,
 };
 use tar::{Archive, Entry, EntryType};
-
-use crate::error::{Context, Error, Result};
 
 /// Extended attribute of a directory from which all that is made in it inherits.
 const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";

@@ -11,7 +11,8 @@ use futon_model::{Cell, Limits, MachinePlan, Plan};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::dir::{HANDOVER, WorkDir, script};
+use super::dir::{HANDOVER, WorkDir};
+use super::script::script;
 use super::witness::CALLS;
 
 /// What a cell is made of.

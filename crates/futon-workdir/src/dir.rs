@@ -13,35 +13,13 @@ use futon_functions::{Handover, calls_error};
 use futon_model::{Cell, EngineRequests, Event, EventKind, Plan, ScriptKind};
 use image_store::ImageStore;
 use lean_bundle::Bundle;
-use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::carried::Carried;
-use super::env::{guest_limit, run_env};
+use super::env::run_env;
 use super::lock::LOCK_FILE;
+use super::script::script;
 use super::witness::{CALLS, SHEET};
-
-/// Text in a run script's template that stands for the function image.
-pub const IMAGE_PLACEHOLDER: &str = "<__IMAGE_NAME__>";
-
-/// Text in a run script's template that stands for the limit of the step `fetch`, in which the other files are fetched.
-const FETCH_PLACEHOLDER: &str = "<__LIMIT_FETCH__>";
-
-/// futon's own template, `test/run_test.template.sh`.
-pub const DEFAULT_TEMPLATE: &str = include_str!("../../../test/run_test.template.sh");
-
-/// futon's own template for the lean guest, `test/run_lean.template.sh`.
-pub const LEAN_TEMPLATE: &str = include_str!("../../../test/run_lean.template.sh");
-
-const EXEC_TEMPLATE: &str = include_str!("../../../test/run_exec.template.sh");
-
-/// The run script that runs a user's script, whose exit status is the verdict (`test/run_exec.template.sh`).
-#[must_use]
-pub fn exec_script(script: &str) -> String {
-    // No line of the user's script may be the end marker.
-    let end = format!("END-{}", &hex::encode(Sha256::digest(script))[..16]);
-    EXEC_TEMPLATE.replace("<__END__>", &end).replace("<__SCRIPT__>", script.trim_end_matches('\n'))
-}
 
 /// Static binaries that the guest fetches.
 #[derive(Debug, Clone)]
@@ -377,12 +355,6 @@ impl WorkDir {
     }
 }
 
-/// The run script: its template with what the plan says.
-pub(super) fn script(template: &str, plan: &Plan) -> String {
-    let image = plan.images.first().map_or("", |i| i.reference.written());
-    template.replace(IMAGE_PLACEHOLDER, image).replace(FETCH_PLACEHOLDER, &guest_limit(plan.limits.fetch))
-}
-
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).context(|| format!("path of {}", path.display()))
 }
@@ -420,6 +392,7 @@ pub(super) fn make_executable(path: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::script::{DEFAULT_TEMPLATE, LEAN_TEMPLATE};
     use super::*;
     use crate::sample::plan;
 
@@ -495,42 +468,5 @@ mod tests {
         assert_eq!(dir.served()["run.sh"], moved.join("run.sh"));
         // What was never in it is where it was.
         assert_eq!((&dir.served()["mine.txt"], &dir.served()["futon-guest"]), (&mine, &tools.futon_guest));
-    }
-
-    /// The part of the script that runs the user's script, which is put where it looks for it.
-    fn run_exec(script: &str) -> (String, Option<i32>) {
-        use std::os::unix::process::CommandExt;
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("script");
-        fs::write(&path, script).unwrap();
-        make_executable(&path).unwrap();
-        let text = exec_script(script);
-        let (from, to) = (text.find("run_script() {").unwrap(), text.find("\nrun_script ").unwrap());
-        let part = format!("set -u; folder={}\n{}\nrun_script", folder.path().display(), &text[from..to]);
-        // As the guest's: a shell that is no bash.
-        let output = std::process::Command::new("/bin/sh").arg0("sh").args(["-c", &part]).output().unwrap();
-        (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
-    }
-
-    #[test]
-    fn a_script_of_the_users_runs_as_a_shell_would_start_it() {
-        // vSwarm-μ's own template begins with a blank line.
-        let bash = "\n#!/bin/bash\na=(1 2); [[ ${a[1]} == 2 ]] && echo \"bash $0\"; exit 7\n";
-        let (said, status) = run_exec(bash);
-        assert!(said.starts_with("bash /") && status == Some(7), "{said} {status:?}");
-        assert_eq!(run_exec("a=(1 2); echo ${a[1]}\n"), ("2\n".into(), Some(0)));
-        assert_eq!(run_exec("#!/bin/sh -e\nfalse\necho no\n"), (String::new(), Some(1)));
-        assert_eq!(run_exec("#! /usr/bin/env python3\nprint(3)\n"), ("3\n".into(), Some(0)));
-        let (said, status) = run_exec("#!/opt/none/bash\necho hi; exit 4\n");
-        assert_eq!((said.lines().last(), status), (Some("hi"), Some(4)), "{said}");
-        assert!(said.starts_with("futon: there is no /opt/none/bash here"), "{said}");
-        assert_ne!(run_exec("#!/opt/none/python3\nprint(3)\n").1, Some(0));
-    }
-
-    #[test]
-    fn the_template_of_the_repository_has_its_placeholders() {
-        assert!(DEFAULT_TEMPLATE.starts_with("#!/bin/sh\n"));
-        assert!(DEFAULT_TEMPLATE.contains(IMAGE_PLACEHOLDER));
-        assert!(DEFAULT_TEMPLATE.contains(futon_model::TOKEN_PLACEHOLDER));
     }
 }

@@ -9,16 +9,18 @@ mod env;
 mod load;
 mod lock;
 mod plan;
+mod script;
 pub mod settings;
 mod travel;
 mod witness;
 
 pub use cell::{CellParts, cell};
 pub use declared::{client_report, expected_failure};
-pub use dir::{Contents, DEFAULT_TEMPLATE, GuestTools, IMAGE_PLACEHOLDER, LEAN_TEMPLATE, WorkDir, exec_script};
+pub use dir::{Contents, GuestTools, WorkDir};
 pub use load::load_report;
 pub use lock::{FolderLock, LOCK_FILE};
 pub use plan::{PlanRequest, container_port, foreign_plan, function_plan};
+pub use script::{DEFAULT_TEMPLATE, IMAGE_PLACEHOLDER, LEAN_TEMPLATE, exec_script};
 pub use witness::{LOAD, REPLIES};
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ mod commands;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
-
 use futon_cli::{Cli, Command};
 use futon_terminal::Ui;
 

@@ -8,13 +8,12 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::Value;
-
-use crate::{
-    error::{Context, Error, Result},
+use guest_net::{
+    Context, Error, Result,
     http::{self, Limits, Payload, Request, Response, Target, percent_encode},
 };
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 const SOCKET: &str = "/var/run/docker.sock";
 const PAUSE: Duration = Duration::from_millis(200);

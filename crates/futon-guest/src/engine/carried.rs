@@ -12,12 +12,9 @@ use std::{
 };
 
 use futon_model::CarriedRegistry;
+use guest_net::{Context, Result, route};
 
-use crate::{
-    error::{Context, Result},
-    exchange::PORT,
-    lean, route,
-};
+use crate::{exchange::PORT, lean};
 
 /// A client that says nothing is let go.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use futon_model::GuestEvent;
+use guest_net::Result;
 
 use super::{Engine, write_log};
-use crate::{error::Result, report::report, runlog::RunLog, save};
+use crate::{report::report, runlog::RunLog, save};
 
 /// Reports the state of each companion and saves its log in `folder`; `put` uploads that. One that cannot be asked for is told in the log
 /// and hinders none of the others.

@@ -1,13 +1,10 @@
 //! `container` and `state`: what the engine says about the function's container, told to the exchange.
 
 use futon_model::GuestEvent;
+use guest_net::{Error, Result};
 
 use super::{Engine, api};
-use crate::{
-    error::{Error, Result},
-    report::report,
-    runlog::RunLog,
-};
+use crate::{report::report, runlog::RunLog};
 
 /// Reports which image a container runs.
 pub(crate) fn report_image(engine: &Engine, name: &str, log: &RunLog) -> Result<()> {

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use crate::error::{Context, Error, Result};
+use guest_net::{Context, Error, Result};
 
 const HOSTS: &str = "/etc/hosts";
 

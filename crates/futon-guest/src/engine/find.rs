@@ -2,11 +2,12 @@
 
 use std::net::IpAddr;
 
+use guest_net::{Error, Result};
+
 use super::{
     Engine,
     api::{Container, PortBinding},
 };
-use crate::error::{Error, Result};
 
 /// How containers are found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

@@ -8,17 +8,14 @@ use std::{
 };
 
 use futon_model::{GuestEvent, not_whole};
+use guest_net::{Context, Error, Result};
 use nix::{
     sys::signal::{self, Signal},
     unistd::Pid,
 };
 
 use super::{Engine, api::Container, report_state};
-use crate::{
-    error::{Context, Error, Result},
-    report::report,
-    runlog::RunLog,
-};
+use crate::{report::report, runlog::RunLog};
 
 /// What the engine says where a container's logging driver keeps nothing.
 const NOT_KEPT: &str = "configured logging driver does not support reading";

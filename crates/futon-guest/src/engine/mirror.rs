@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use guest_net::{Context, Error, Result};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -17,7 +18,6 @@ use nix::{
 use serde_json::{Map, Value, json};
 
 use super::Engine;
-use crate::error::{Context, Error, Result};
 
 /// The engine's process.
 const PID_FILE: &str = "/run/docker.pid";

@@ -10,6 +10,10 @@ use std::{
 };
 
 use futon_model::ImageReference;
+use guest_net::{
+    Context, Error, Result,
+    http::{Request, Target, percent_encode},
+};
 use nix::sys::statvfs::statvfs;
 
 use super::{
@@ -21,10 +25,8 @@ use super::{
     mirror::Mirror,
 };
 use crate::{
-    error::{Context, Error, Result},
     exchange::{Exchange, SHORT, TRANSFER},
     gem5,
-    http::{Request, Target, percent_encode},
 };
 
 /// How long the engine itself may take to start.

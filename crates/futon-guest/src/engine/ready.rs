@@ -6,15 +6,14 @@ use std::{
 };
 
 use futon_model::Probe;
+use guest_net::{
+    Error, Result,
+    http::Limits,
+    ready::{Exit, Facts, Lines, Subject},
+};
 
 use super::{Engine, api, find, logs};
-use crate::{
-    error::{Error, Result},
-    http::Limits,
-    kernel,
-    ready::{Exit, Facts, Lines, Subject, wait},
-    runlog::RunLog,
-};
+use crate::{kernel, ready::wait, runlog::RunLog};
 
 /// The longest pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -200,7 +199,7 @@ mod tests {
     fn the_first_look_waits_for_an_engine_that_is_busy_with_the_start() {
         let running = container("{\"Status\":\"running\",\"Pid\":7}");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let engine = Engine::at(crate::http::Target::Tcp(listener.local_addr().unwrap()));
+        let engine = Engine::at(guest_net::http::Target::Tcp(listener.local_addr().unwrap()));
         let slow = std::thread::spawn(move || {
             use std::io::Write as _;
             let (mut stream, _) = listener.accept().unwrap();

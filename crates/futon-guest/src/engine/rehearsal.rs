@@ -1,7 +1,8 @@
 //! `forget`: takes away what a rehearsal left with the engine.
 
+use guest_net::{Context, Result};
+
 use super::{Engine, pull::remember};
-use crate::error::{Context, Result};
 
 /// Removes a container, its image and its network, as far as they are there, and keeps what the engine says of itself for the forks.
 ///

@@ -4,10 +4,10 @@
 use std::{fs, path::Path, time::Instant};
 
 use futon_model::{ContainerRequest, EngineRequests};
+use guest_net::{Context, Result};
 use serde_json::Value;
 
 use super::{Engine, waits};
-use crate::error::{Context, Result};
 
 /// Makes networks, volumes and containers, and starts the containers where `start` says so. The container named by `pinned` gets these
 /// processors, unless it has some.

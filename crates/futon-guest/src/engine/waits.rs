@@ -3,9 +3,9 @@
 use std::{thread, time::Duration};
 
 use futon_model::{StartAfter, StartCondition};
+use guest_net::{Error, Result};
 
 use super::Engine;
-use crate::error::{Error, Result};
 
 /// Between two looks at a container.
 const PAUSE: Duration = Duration::from_millis(200);

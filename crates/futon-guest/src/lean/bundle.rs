@@ -6,9 +6,8 @@ use std::{
 };
 
 use futon_model::{LeanBundle, LeanContainer};
+use guest_net::{Context, Error, Result};
 use serde::{Deserialize, Serialize};
-
-use crate::error::{Context, Error, Result};
 
 /// Where the bundle is unpacked.
 pub(super) const FOLDER: &str = "/run/futon/bundle";

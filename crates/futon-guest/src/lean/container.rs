@@ -10,6 +10,7 @@ use std::{
 };
 
 use futon_model::{GuestEvent, LeanBundle, LeanCondition, LeanContainer, LeanWait, Probe, not_whole};
+use guest_net::{Context, Error, Result, ready};
 use nix::sys::signal::Signal;
 
 use super::{
@@ -18,9 +19,7 @@ use super::{
 };
 use crate::{
     engine,
-    error::{Context, Error, Result},
     own::{self, Apart, Streams},
-    ready,
     report::report,
     runlog::RunLog,
 };
@@ -151,7 +150,7 @@ fn progress(needed: &LeanContainer, until: LeanCondition, health: Option<Health>
 pub(super) fn ready(name: &str, address: SocketAddr, probe: &Probe, limit: Duration, log: &RunLog) -> Result<()> {
     let record = Record::of(name);
     record.pid()?;
-    ready::wait(name, &mut Supervised::of(record), address, probe, limit, TICK, log)
+    crate::ready::wait(name, &mut Supervised::of(record), address, probe, limit, TICK, log)
 }
 
 /// Bytes of a container's log that are read where it ended before it served.

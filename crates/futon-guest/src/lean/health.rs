@@ -11,13 +11,13 @@ use std::{
 };
 
 use futon_model::{LeanBundle, LeanCheck, LeanContainer};
+use guest_net::{Context, Result};
 use nix::{
     sys::signal::{Signal, kill, killpg},
     unistd::Pid,
 };
 
 use super::bundle::{FOLDER, Health, Record};
-use crate::error::{Context, Result};
 
 const CRUN: &str = "/usr/bin/crun";
 /// Between two looks at what is going on.

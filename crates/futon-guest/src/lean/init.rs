@@ -5,6 +5,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use guest_net::{Context, Error, Result};
 use nix::{
     errno::Errno,
     mount::{MsFlags, mount},
@@ -13,12 +14,7 @@ use nix::{
 };
 
 use super::net;
-use crate::{
-    cmdline::CommandLine,
-    error::{Context, Error, Result},
-    initramfs::say,
-    power,
-};
+use crate::{cmdline::CommandLine, initramfs::say, power};
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 const PATH: &str = "/usr/bin";

@@ -6,7 +6,6 @@ mod disk;
 mod health;
 mod init;
 mod net;
-mod netlink;
 mod pull;
 mod settle;
 mod supervise;
@@ -18,8 +17,9 @@ use std::{
 };
 
 use clap::Subcommand;
+use guest_net::Result;
 
-use crate::{cli::LOG_LIMIT, error::Result, runlog::RunLog};
+use crate::{cli::LOG_LIMIT, runlog::RunLog};
 
 pub(crate) use init::run as init;
 pub(crate) use net::answer_at;

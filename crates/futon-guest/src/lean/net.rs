@@ -9,15 +9,11 @@ use std::{
 };
 
 use futon_model::{LeanAttachment, LeanBundle, LeanContainer, LeanNetwork};
+use guest_net::netlink::{Body, Netlink, index_of};
+use guest_net::{Context, Error, Result, route};
 use nix::{
     mount::{MntFlags, MsFlags, mount, umount2},
     sched::{CloneFlags, unshare},
-};
-
-use super::netlink::{Body, Netlink, index_of};
-use crate::{
-    error::{Context, Error, Result},
-    route,
 };
 
 /// The guest's address on QEMU's user network, which its DHCP server would give, too.

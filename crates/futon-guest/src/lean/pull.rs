@@ -3,12 +3,11 @@
 use std::{io::BufReader, path::Path};
 
 use futon_model::ImageReference;
+use guest_net::{Context, Error, Result, http::Request};
 
 use super::{bundle, disk};
 use crate::{
-    error::{Context, Error, Result},
     exchange::{Exchange, SHORT, TRANSFER},
-    http::Request,
     unpack,
 };
 

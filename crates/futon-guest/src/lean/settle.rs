@@ -2,7 +2,7 @@
 
 use std::{fs::OpenOptions, os::fd::AsRawFd};
 
-use crate::error::{Context, Error, Result};
+use guest_net::{Context, Error, Result};
 
 /// `RNDADDENTROPY` of linux/random.h: `_IOW('R', 3, int[2])`.
 const ADD_ENTROPY: libc::Ioctl = 0x4008_5203;

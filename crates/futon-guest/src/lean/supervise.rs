@@ -10,6 +10,7 @@ use std::{
 };
 
 use futon_model::LeanContainer;
+use guest_net::{Context, Error, Result};
 use nix::{
     errno::Errno,
     sys::{
@@ -20,10 +21,7 @@ use nix::{
 };
 
 use super::bundle::{self, End, Record};
-use crate::{
-    error::{Context, Error, Result},
-    kernel,
-};
+use crate::kernel;
 
 const CRUN: &str = "/usr/bin/crun";
 

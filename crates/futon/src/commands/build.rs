@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
+use futon_cli::BuildArgs;
 use futon_common::Result;
 use futon_model::ExitCode;
+use futon_terminal::Ui;
 use futon_workdir::FolderLock;
-
-use super::given::missing_image;
-use super::machine::{Purpose, prepare};
-use super::project::{Project, store_for};
-use super::stored::remember;
 use tokio_util::sync::CancellationToken;
 
-use futon_cli::BuildArgs;
-use futon_terminal::Ui;
+use futon_prepare::given::missing_image;
+use futon_prepare::machine::{Purpose, prepare};
+use futon_prepare::project::{Project, store_for};
+use futon_prepare::remembered::remember;
 
 /// Makes a working directory: disk, run script, plan.
 pub async fn build(args: &BuildArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {

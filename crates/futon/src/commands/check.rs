@@ -2,14 +2,14 @@
 
 use std::time::SystemTime;
 
+use futon_cli::CheckArgs;
 use futon_common::{Error, Result};
 use futon_harness::report::{RunMeta, function_report, report, write_report};
 use futon_model::{ExitCode, MachineKind};
+use futon_terminal::Ui;
 use futon_workdir::{FolderLock, WorkDir};
 
-use super::machine::refuse_fake;
-use futon_cli::CheckArgs;
-use futon_terminal::Ui;
+use futon_prepare::machine::refuse_fake;
 
 /// Prints the verdict of the last run.
 pub fn check(args: &CheckArgs, ui: &mut Ui) -> Result<ExitCode> {

@@ -3,10 +3,9 @@
 use std::path::Path;
 
 use clap::CommandFactory;
+use futon_cli::Cli;
 use futon_common::{Context, Result};
 use futon_model::ExitCode;
-
-use futon_cli::Cli;
 
 /// Prints a completion script.
 pub fn completions(shell: clap_complete::Shell) -> ExitCode {

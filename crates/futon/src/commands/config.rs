@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
+use futon_cli::{ConfigCommand, On, TestArgs};
 use futon_common::{Context, Error, Result};
 use futon_model::ExitCode;
+use futon_terminal::{Ui, columns};
 use futon_workdir::config::Config;
 use futon_workdir::settings::{Origin, SCHEMA, Settings};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::given::{set_client, set_limits, settings};
-use futon_cli::{ConfigCommand, On, TestArgs};
-use futon_terminal::{Ui, columns};
+use futon_prepare::given::{set_client, set_limits, settings};
 
 /// Does what the command says.
 pub fn config(command: &ConfigCommand, profile: Option<&str>, ui: &mut Ui) -> Result<ExitCode> {
@@ -133,7 +133,7 @@ fn all(args: &TestArgs, known: &Settings, function: Option<&str>, profile: Optio
 fn effective(args: &TestArgs, function: Option<&str>) -> Result<Value> {
     let mut config: Config = settings(&args.machine, function)?;
     set_limits(&mut config.limits, &args.project.limits);
-    super::machine::apply(&args.machine, &mut config);
+    futon_prepare::machine::apply(&args.machine, &mut config);
     set_client(&mut config.client, &args.client);
     let (m, g) = (&args.machine, &args.machine.gem5);
     let mut values = serde_json::to_value(&config).context(|| "cannot write the settings".into())?;

@@ -2,16 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use futon_cli::{DoctorArgs, DoctorFor};
 use futon_common::{Context, Result, Setup};
 use futon_gem5::{find_gem5, probe_gem5, staging_is_tried_with};
 use futon_machine::{HOST_PORT, confinement_works, namespace_works, port_is_taken};
 use futon_model::ExitCode;
 use futon_qemu::{AcceleratorRequest, choose_accelerator, qemu_version};
 use futon_resources::{BASE_IMAGE, COMPOSE, FUTON_GUEST, INITRD, KERNEL, Manifest, TEST_CLIENT};
-use serde::Serialize;
-
-use futon_cli::{DoctorArgs, DoctorFor};
 use futon_terminal::Ui;
+use serde::Serialize;
 
 /// One requirement.
 #[derive(Debug, Serialize)]
@@ -116,7 +115,7 @@ async fn qemu(args: &DoctorArgs, ui: &mut Ui) -> Result<Vec<Finding>> {
     findings.extend(resource_findings(folder));
     if let Ok(version) = qemu_version().await {
         ui.start("probing kvm");
-        let cache = super::places::probe_file(folder);
+        let cache = futon_prepare::places::probe_file(folder);
         if args.probe {
             // Discards an earlier probe's result.
             let _ = std::fs::remove_file(&cache);

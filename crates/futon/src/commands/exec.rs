@@ -3,18 +3,19 @@
 use std::fs;
 use std::sync::Arc;
 
+use futon_cli::ExecArgs;
 use futon_common::{Context, Result};
 use futon_model::{ExitCode, ScriptKind};
+use futon_terminal::Ui;
 use futon_workdir::{Contents, PlanRequest, WorkDir, exec_script, foreign_plan};
 use tokio_util::sync::CancellationToken;
 
-use super::given::{named_files, read_text, set_limits, settings};
-use super::machine::{Purpose, prepare};
-use super::project::{store_for, tools};
 use super::run::run_alone;
-use super::rundir::run_folder;
-use futon_cli::ExecArgs;
-use futon_terminal::Ui;
+use futon_prepare::given::{named_files, read_text, set_limits, settings};
+use futon_prepare::machine::{Purpose, prepare};
+use futon_prepare::places::tools;
+use futon_prepare::project::store_for;
+use futon_prepare::rundir::run_folder;
 
 /// Runs a script of the user's.
 pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
@@ -22,7 +23,7 @@ pub async fn exec(args: &ExecArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     let script = read_text(&args.script, "name a script: any text file, with or without `#!`")?;
     let mut config = settings(&args.machine, None)?;
     set_limits(&mut config.limits, &args.limits);
-    super::machine::apply(&args.machine, &mut config);
+    futon_prepare::machine::apply(&args.machine, &mut config);
     let prepared = prepare(&args.machine, resources, &config, Purpose::Fork, ui, &cancel).await?;
     let folder = run_folder(None, "futon exec")?;
     let name = args.script.file_stem().map_or_else(|| "script".into(), |n| n.to_string_lossy().into_owned());

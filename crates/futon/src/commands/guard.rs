@@ -2,9 +2,8 @@
 
 use std::process::ExitCode;
 
-use futon_machine::{GuardArguments, run_guard};
-
 use futon_cli::GuardArgs;
+use futon_machine::{GuardArguments, run_guard};
 
 /// Guards a machine. It is started with a socket to talk over.
 pub fn guard(args: &GuardArgs) -> ExitCode {

@@ -3,18 +3,18 @@
 use std::path::Path;
 use std::time::Duration;
 
+use futon_cli::{ContentArgs, ShellArgs};
 use futon_common::{Context, Error, Result};
 use futon_harness::run::{RunSetup, run as run_engine};
 use futon_job::{JobFolder, is_job};
 use futon_machine::Console;
 use futon_model::{Event, EventKind, ExitCode, GuestEvent, Limits};
+use futon_terminal::Ui;
 use tokio_util::sync::CancellationToken;
 
 use super::job::{Bench, resources_of};
 use super::rerun::{as_job, run_args};
 use super::shell::{RawTerminal, connect};
-use futon_cli::{ContentArgs, ShellArgs};
-use futon_terminal::Ui;
 
 /// As long as anybody looks at a machine.
 const LONG: Duration = Duration::from_secs(12 * 3600);

@@ -2,19 +2,19 @@
 
 use std::path::Path;
 
+use futon_cli::ImagesCommand;
 use futon_common::{Context, Error, Result};
 use futon_functions::parse_list;
 use futon_model::{ExitCode, ImageReference};
 use futon_resources::{build_function_images, find_compose, own_folder, sample_images, source_root};
+use futon_terminal::Ui;
 use image_store::{ImageStore, RegistryOptions};
 use tokio_util::sync::CancellationToken;
 
-use super::given::read_text;
-use super::places::{store, store_to_add_to};
 use super::resources::size;
 use super::stored_images;
-use futon_cli::ImagesCommand;
-use futon_terminal::Ui;
+use futon_prepare::given::read_text;
+use futon_prepare::places::{store, store_to_add_to};
 
 /// Builds, adds, lists or removes function images.
 pub async fn images(command: ImagesCommand, ui: &mut Ui, cancel: &CancellationToken) -> Result<ExitCode> {

@@ -3,21 +3,21 @@
 use std::path::Path;
 
 use futon_cells::{Shard, Unit};
+use futon_cli::{ListArgs, ShardArgs};
 use futon_common::text::duration;
 use futon_common::{Context, Error, Result};
 use futon_functions::{Selection, client_name};
 use futon_model::{ExitCode, ImageReference, beginning};
+use futon_terminal::{Ui, columns, wrap};
 use image_store::ImageStore;
 use serde::Serialize;
 
 use super::images::is_archive;
-use super::machine::has_lean_guest;
-use super::places::store;
-use super::project::Project;
 use super::resources::size;
-use super::suite::SuiteParts;
-use futon_cli::{ListArgs, ShardArgs};
-use futon_terminal::{Ui, columns, wrap};
+use futon_prepare::machine::has_lean_guest;
+use futon_prepare::places::store;
+use futon_prepare::project::Project;
+use futon_prepare::suite::SuiteParts;
 
 /// Name and version of the list's form as JSON.
 const LIST_SCHEMA: &str = "futon.list/1";

@@ -1,14 +1,14 @@
 //! `futon load`: a test of one function, with many calls at once or at given times.
 
+use futon_cli::{LoadArgs, On};
 use futon_common::{Error, Result};
 use futon_gem5::Goal;
 use futon_model::{Accelerator, ExitCode, LoadPlan};
+use futon_terminal::Ui;
 use tokio_util::sync::CancellationToken;
 
-use super::machine::Prepared;
 use super::test::test;
-use futon_cli::{LoadArgs, On};
-use futon_terminal::Ui;
+use futon_prepare::machine::Prepared;
 
 /// Puts a load on a function.
 pub async fn load(args: LoadArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use futon_cells::{Unit, assign};
+use futon_cli::{MatrixArgs, TestArgs};
 use futon_common::{Error, Result};
 use futon_model::ExitCode;
+use futon_terminal::Ui;
 use serde_json::json;
 
-use super::project::Project;
-use super::suite::SuiteParts;
-use futon_cli::{MatrixArgs, TestArgs};
-use futon_terminal::Ui;
+use futon_prepare::project::Project;
+use futon_prepare::suite::SuiteParts;
 
 /// The most jobs that GitHub makes of a matrix.
 const MOST_JOBS: u32 = 256;
@@ -55,7 +55,7 @@ fn title(shard: &str, functions: &[&str]) -> String {
 
 /// The number of shards: as many as are wanted, but none without a function.
 fn shards(args: &MatrixArgs, parts: &SuiteParts) -> Result<u32> {
-    let functions = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+    let functions = u32::try_from(parts.count()).unwrap_or(u32::MAX);
     let wanted = match (args.shards, args.target_duration) {
         (Some(shards), _) => shards.min(functions),
         (None, Some(target)) => {

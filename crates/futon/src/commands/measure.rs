@@ -1,22 +1,19 @@
 //! `futon measure`: several perturbed runs of each function, and how sure their means are.
 
-use std::fs::{self, File};
-use std::path::Path;
 use std::time::Instant;
 
-use futon_common::{Context, Error, Result};
+use futon_cli::{Gem5Args, MeasureArgs, On, State, TestArgs};
+use futon_common::{Error, Result};
+use futon_figures::{Figures, short, write_measurement, written};
 use futon_gem5::{CoreState, Goal, Seed};
 use futon_model::{ExitCode, FunctionReport, Report};
-use gem5_stats::{Chart, CoreModel, METRICS, Part, Row, bar_chart, write_rows};
+use futon_terminal::Ui;
+use gem5_stats::CoreModel;
 use tokio_util::sync::CancellationToken;
 
-use super::figures::{Figures, short, written};
-use super::gem5::states;
-use super::rundir::run_folder;
-use super::study::origin;
 use super::test::run_all;
-use futon_cli::{Gem5Args, MeasureArgs, On, State, TestArgs};
-use futon_terminal::Ui;
+use futon_prepare::gem5::states;
+use futon_prepare::rundir::run_folder;
 
 /// Warm-up calls of the first run; the next ones make one more each, and then begin anew.
 const WARMUP: u64 = 20;
@@ -83,7 +80,7 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
                 return Ok(code);
             }
             all_in_state(&report, number, state)?;
-            let more = super::gem5::read(&folder.join("invocations.csv"))?;
+            let more = futon_figures::read(&folder.join("invocations.csv"))?;
             figures.add(number, place, &more)?;
             rows.extend(more);
             say(&figures, place, (states.len() > 1).then_some(labels[place].as_str()), number, ui);
@@ -99,7 +96,7 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
             break;
         }
     }
-    write(&out, &figures, &rows)?;
+    write_measurement(&out, &figures, &rows)?;
     let text = if ui.json() { figures.as_json()?.to_string() } else { figures.table() };
     ui.out(&text)?;
     ui.line(&format!(
@@ -198,47 +195,4 @@ fn apply_defaults(args: &mut TestArgs) -> Result<()> {
 fn seed_of(given: Option<&Seed>, run: u64) -> Result<Seed> {
     let text = given.map_or_else(|| run.to_string(), |seed| format!("{seed}x{run}"));
     text.parse().map_err(|e| Error::usage(format!("--sim-seed: {e}")))
-}
-
-/// A chart for each metric that was measured.
-fn charts(figures: &Figures) -> Vec<Chart> {
-    let bars = METRICS.iter().filter_map(|(metric, _)| figures.bars(metric));
-    bars.map(|bars| bar_chart(&bars)).collect()
-}
-
-/// The page for people.
-fn page(figures: &Figures, rows: &[Row], charts: Vec<Chart>) -> String {
-    let mut parts = vec![Part::Text(origin(rows)), Part::Text(CLAIM.into())];
-    parts.extend(figures.long_names().into_iter().map(Part::Text));
-    parts.extend(charts.into_iter().map(Part::Chart));
-    let lines = figures.difference_lines();
-    if lines.len() > 1 {
-        parts.push(Part::Heading("Differences".into()));
-        parts.push(Part::Text("Of pairs of runs with the same seed: means with 95% intervals. The last column says how often one run of each state, whatever its seed, would have had the order of the means the wrong way round.".into()));
-        parts.push(Part::Table(lines));
-    }
-    gem5_stats::page("Measurement", &parts)
-}
-
-/// What is not claimed.
-const CLAIM: &str = "An uncalibrated model of a processor: compare, do not quote.";
-
-fn write(out: &Path, figures: &Figures, rows: &[Row]) -> Result<()> {
-    let put = |name: &str, text: String| {
-        let path = out.join(name);
-        fs::write(&path, text).context(|| format!("cannot write {}", path.display()))
-    };
-    put("measure.csv", figures.csv())?;
-    if let Some(differences) = figures.differences_csv() {
-        put("differences.csv", differences)?;
-    }
-    put("measure.json", figures.as_json()?.to_string())?;
-    let charts = charts(figures);
-    for chart in &charts {
-        put(&format!("{}.svg", chart.title), chart.svg.clone())?;
-    }
-    put("measure.html", page(figures, rows, charts))?;
-    let path = out.join("invocations.csv");
-    let failed = || format!("cannot write {}", path.display());
-    write_rows(File::create(&path).context(failed)?, rows).context(failed)
 }

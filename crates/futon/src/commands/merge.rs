@@ -5,17 +5,17 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use futon_cells::{Merged, Problem, merge as merge_runs, relative};
+use futon_cli::MergeArgs;
 use futon_common::text::one_line;
 use futon_common::{Context, Error, Result};
 use futon_harness::report::{junit, report, write_report};
 use futon_model::{ExitCode, FunctionReport, Report};
+use futon_terminal::Ui;
 use futon_workdir::FolderLock;
 use serde_json::json;
 
-use super::packages::pass_packages_on;
-use super::suite::{check_file, close_run, record};
-use futon_cli::MergeArgs;
-use futon_terminal::Ui;
+use futon_prepare::packages::pass_packages_on;
+use futon_prepare::suite::{check_file, close_run, record};
 
 /// Name and version of what `--json` prints when a merge is refused.
 const REFUSED_SCHEMA: &str = "futon.merge-refused/1";
@@ -68,14 +68,14 @@ fn refuse(problems: &[Problem], ui: &Ui) -> Result<Error> {
 fn write(merged: Merged, out: &Path, ui: &mut Ui) -> Result<Report> {
     let Merged { mut functions, suite, started, duration_ms, cpu_ms, runs, repeated } = merged;
     // Rows first, while folders are absolute; the report has a link to the charts.
-    let drawn = super::gem5::gather(&with_rows(&functions), out, ui);
+    let drawn = super::rows::gather(&with_rows(&functions), out, ui);
     let folder = fs::canonicalize(out).context(|| format!("cannot read {}", out.display()))?;
     for function in functions.iter_mut().filter(|function| Path::new(&function.folder).is_dir()) {
         function.folder = relative(&folder, Path::new(&function.folder)).display().to_string();
     }
     let mut report = report(functions, SystemTime::now(), Duration::from_millis(duration_ms));
     (report.started, report.cpu_ms) = (started, cpu_ms);
-    super::suite::open_run(out, Some(&suite))?;
+    futon_prepare::suite::open_run(out, Some(&suite))?;
     write_report(out, &report)?;
     close_run(out, suite, &report.functions)?;
     drawn?;

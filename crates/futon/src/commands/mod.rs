@@ -2,52 +2,36 @@
 
 mod build;
 mod calls;
-mod cell;
 mod check;
 mod completions;
 mod config;
 mod describe;
 mod doctor;
 mod exec;
-mod figures;
-mod flags;
-mod gem5;
-pub mod given;
 pub mod guard;
 mod hold;
 mod images;
-mod in_turn;
 mod investigate;
 mod job;
-mod lean;
 mod list;
 mod load;
-mod machine;
 mod matrix;
 mod measure;
 mod merge;
-mod packages;
-mod places;
 mod plan;
-mod project;
 mod report;
 mod rerun;
 mod resources;
-mod room;
+mod rows;
 mod run;
-mod rundir;
 mod scaffold;
 mod selftest;
 mod serve;
-mod settings;
 mod setup;
 mod shell;
 mod signals;
 mod stats;
-mod stored;
 mod stored_images;
-mod study;
-mod suite;
 mod sweep;
 mod test;
 mod unrun;
@@ -66,7 +50,7 @@ pub use signals::{cancel_on_signals, prepare_process};
 /// Does what the command says.
 pub async fn dispatch(cli: Cli, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     let Cli { mut command, profile, .. } = cli;
-    settings::fill(&mut command, profile.as_deref())?;
+    futon_prepare::settings::fill(&mut command, profile.as_deref())?;
     match command {
         Command::Doctor(args) => doctor::doctor(&args, ui).await,
         Command::Resources(command) => resources::resources(command, ui, &cancel).await,

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
+use futon_cli::PlanArgs;
 use futon_common::{Context, Result};
 use futon_model::{Cell, ExitCode, beginning};
+use futon_terminal::Ui;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::given::missing_image;
 use super::job::{self, Parts};
-use super::machine::{Purpose, prepare};
 use super::matrix::matrix;
-use super::project::{Project, store_for};
-use super::suite::SuiteParts;
-use futon_cli::PlanArgs;
-use futon_terminal::Ui;
+use futon_prepare::given::missing_image;
+use futon_prepare::machine::{Purpose, prepare};
+use futon_prepare::project::{Project, store_for};
+use futon_prepare::suite::SuiteParts;
 
 /// Prints the cells of functions; no machine starts.
 pub async fn plan(args: &PlanArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {

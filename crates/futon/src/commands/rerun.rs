@@ -4,22 +4,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futon_cli::{Cli, Command, ContentArgs, RerunArgs, ResourcesArg, RunArgs};
 use futon_common::{Context, Error, Result};
 use futon_job::Recorded;
 use futon_model::{ExitCode, FunctionReport, beginning};
+use futon_terminal::Ui;
 use futon_workdir::WorkDir;
 use tokio_util::sync::CancellationToken;
 
-use super::cell::{file_input, machine_inputs};
-use super::given::settings;
 use super::job::{self, Parts, run_job};
-use super::machine::{Prepared, Purpose, as_planned, prepare};
-use super::places::digests;
-use super::project::store_for;
 use super::report::Stored;
 use super::run::of_the_run;
-use futon_cli::{Cli, Command, ContentArgs, RerunArgs, ResourcesArg, RunArgs};
-use futon_terminal::Ui;
+use futon_prepare::cell::{file_input, machine_inputs};
+use futon_prepare::given::settings;
+use futon_prepare::machine::{Prepared, Purpose, as_planned, prepare};
+use futon_prepare::places::digests;
+use futon_prepare::project::store_for;
 
 /// Runs functions of an earlier run again, or packs them.
 pub async fn rerun(args: &RerunArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
@@ -55,7 +55,7 @@ pub async fn as_job(
     let flags = of_the_run(first, bare.machine)?;
     let mut config = settings(&flags, None)?;
     as_planned(&first.plan().machine, &mut config);
-    super::machine::apply(&flags, &mut config);
+    futon_prepare::machine::apply(&flags, &mut config);
     let prepared = prepare(&flags, resources, &config, Purpose::Run, ui, cancel).await?;
     let digests = digests(resources)?;
     ui.start("comparing what shaped the run");

@@ -1,16 +1,16 @@
 //! `futon resources`.
 
+use futon_cli::{DISK_SIZE, ResourcePart, ResourcesCommand};
 use futon_common::{Context, Result, installed_root};
 use futon_model::ExitCode;
 use futon_resources::{
     BASE_IMAGE, BaseOptions, Built, COMPOSE, IMAGES, LeanPart, Manifest, build_base, build_compose, build_lean_part,
     gem5_resources, install_tools, writable,
 };
+use futon_terminal::Ui;
 use tokio_util::sync::CancellationToken;
 
-use super::places::store;
-use futon_cli::{DISK_SIZE, ResourcePart, ResourcesCommand};
-use futon_terminal::Ui;
+use futon_prepare::places::store;
 
 /// Builds, lists or verifies resources.
 pub async fn resources(command: ResourcesCommand, ui: &mut Ui, cancel: &CancellationToken) -> Result<ExitCode> {

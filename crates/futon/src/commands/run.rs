@@ -5,21 +5,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futon_cli::{MachineArgs, On, RunArgs};
 use futon_common::{Context, Result};
 use futon_harness::report::{RunMeta, function_report, report, write_report};
 use futon_harness::run::{RunSetup, run as run_engine};
 use futon_machine::Machine;
 use futon_model::{ExitCode, FunctionReport, MachineKind, Report, Turn};
+use futon_terminal::{Told, Ui};
 use futon_workdir::{FolderLock, WorkDir};
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
-use super::given::settings;
-use super::machine::{Purpose, as_planned, ask_for, prepare};
-use super::project::store_for;
-use super::stored::recall;
-use futon_cli::{MachineArgs, On, RunArgs};
-use futon_terminal::{Told, Ui};
+use futon_prepare::given::settings;
+use futon_prepare::machine::{Purpose, as_planned, ask_for, prepare};
+use futon_prepare::project::store_for;
+use futon_prepare::remembered::recall;
 
 /// Runs and judges what a working directory holds.
 pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
@@ -33,7 +33,7 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
     // Flags may still say otherwise.
     as_planned(&workdir.plan().machine, &mut config);
     let machine = of_the_run(&workdir, args.machine.clone())?;
-    super::machine::apply(&machine, &mut config);
+    futon_prepare::machine::apply(&machine, &mut config);
     let prepared = prepare(&machine, resources, &config, Purpose::Run, ui, &cancel).await?;
     if workdir.events().exists() {
         // Every run begins with the base image, not with what the last one left on the disk.
@@ -42,7 +42,7 @@ pub async fn run(args: &RunArgs, ui: &mut Ui, cancel: CancellationToken) -> Resu
     let store = Some(Arc::new(store_for(resources, &prepared)?));
     let report = run_alone(&workdir, &*prepared.machine, store, &workdir.results(), ui, cancel).await?;
     ui.result(&report)?;
-    super::gem5::gather(&report.functions, &workdir.results(), ui)?;
+    super::rows::gather(&report.functions, &workdir.results(), ui)?;
     Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))
 }
 

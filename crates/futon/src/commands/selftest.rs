@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use futon_cli::{BaseArg, Gem5Args, MachineArgs, On, SelftestArgs};
 use futon_common::{Context, Error, Result};
 use futon_model::{ExitCode, FunctionReport, Report, ScriptKind, SimulationReport};
+use futon_terminal::Ui;
 use futon_workdir::{Contents, PlanRequest, WorkDir, exec_script, foreign_plan};
 use gem5_selftest::config::Config as Gem5Config;
 use gem5_selftest::geometry::Geometry;
@@ -16,13 +18,11 @@ use gem5_stats::{CoreModel, Row};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::given::settings;
-use super::machine::{Prepared, Purpose, prepare};
-use super::project::tools;
 use super::run::run_alone;
-use super::rundir::run_folder;
-use futon_cli::{BaseArg, Gem5Args, MachineArgs, On, SelftestArgs};
-use futon_terminal::Ui;
+use futon_prepare::given::settings;
+use futon_prepare::machine::{Prepared, Purpose, prepare};
+use futon_prepare::places::tools;
+use futon_prepare::rundir::run_folder;
 
 /// Name of the run.
 const NAME: &str = "selftest";
@@ -43,7 +43,7 @@ pub async fn selftest(mut args: SelftestArgs, ui: &mut Ui, cancel: CancellationT
     args.machine.gem5.work_items = Some(items.len() as u64);
     let resources = &args.resources.resources;
     let mut config = settings(&args.machine, None)?;
-    super::machine::apply(&args.machine, &mut config);
+    futon_prepare::machine::apply(&args.machine, &mut config);
     let prepared = prepare(&args.machine, resources, &config, Purpose::Run, ui, &cancel).await?;
     let folder = run_folder(args.out.as_deref(), "futon gem5 selftest")?;
     let workdir = workdir(&folder, &prepared, &config, &items, resources)?;
@@ -75,7 +75,7 @@ fn finish(
     let text = fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
     let unknown = |why: String| Error::infra(why).hint("the self-test knows gem5 v23 to v25 with futon's own scripts");
     let model = Model::new(&simulation.params, &Gem5Config::parse(&text)).map_err(unknown)?;
-    let rows = super::gem5::read(&results.join("invocations.csv"))?;
+    let rows = futon_figures::read(&results.join("invocations.csv"))?;
     let judged = judge(tests, items, &samples(items.len(), &rows), &model);
     let whole = json!({
         "schema": "futon.selftest/1",
@@ -174,7 +174,7 @@ fn take_machine(args: &mut MachineArgs) -> Result<()> {
     args.base_image = None;
     args.cold = false;
     args.gem5 = Gem5Args { software_warmup: None, uarch_warmup: 0, ..args.gem5.clone() };
-    if super::gem5::wants_engine(args) {
+    if futon_prepare::gem5::wants_engine(args) {
         return Err(Error::usage("--base docker: the self-test runs in the lean guest").hint("leave --base out"));
     }
     if !args.explicit.contains("cpu") {
@@ -241,12 +241,12 @@ mod tests {
         let Command::Gem5(Gem5Command::Selftest(args)) = cli.command else { panic!() };
         let mut machine = args.machine;
         // As `[machine]` and `[gem5]` of futon.toml fill it in.
-        crate::commands::machine::ask_for(futon_model::Base::Docker, &mut machine);
+        futon_prepare::machine::ask_for(futon_model::Base::Docker, &mut machine);
         machine.explicit.extend(["uarch_warmup".to_owned(), "cpu".to_owned()]);
         (machine.gem5.uarch_warmup, machine.gem5.cpu, machine.cold) = (4, CoreModel::Timing, true);
         take_machine(&mut machine).unwrap();
         assert_eq!((machine.gem5.uarch_warmup, machine.gem5.cpu, machine.cold), (0, CoreModel::Timing, false));
-        assert!(!crate::commands::gem5::wants_engine(&machine));
+        assert!(!futon_prepare::gem5::wants_engine(&machine));
     }
 
     #[test]

@@ -4,14 +4,14 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 
 use exchange::ExchangeConfig;
+use futon_cli::ServeArgs;
 use futon_common::{Context, Error, Result};
 use futon_model::{EventKind, ExitCode};
+use futon_terminal::Ui;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
-use super::places::store;
-use futon_cli::ServeArgs;
-use futon_terminal::Ui;
+use futon_prepare::places::store;
 
 /// Serves a folder until it is stopped.
 pub async fn serve(args: &ServeArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {

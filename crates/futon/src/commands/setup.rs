@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
+use futon_cli::TestArgs;
 use futon_common::{Error, Result};
 use futon_gem5::Goal;
 use futon_model::{ExitCode, FunctionReport, Verdict};
+use futon_terminal::Ui;
 use tokio_util::sync::CancellationToken;
 
-use super::machine::{Purpose, has_lean_guest, prepare};
-use super::places::store;
-use super::project::Project;
 use super::run::run_one;
-use super::rundir::run_folder;
-use super::suite::SuiteParts;
-use futon_cli::TestArgs;
-use futon_terminal::Ui;
+use futon_prepare::machine::{Purpose, has_lean_guest, prepare};
+use futon_prepare::places::store;
+use futon_prepare::project::Project;
+use futon_prepare::rundir::run_folder;
+use futon_prepare::suite::SuiteParts;
 
 /// Makes the checkpoint of each function: booted, started, warmed up.
 pub async fn setup(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {

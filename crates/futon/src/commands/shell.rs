@@ -5,19 +5,19 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, PoisonError};
 
+use futon_cli::ShellArgs;
 use futon_common::{Context, Error, Result};
 use futon_machine::{Console, Launch, Machine};
 use futon_model::{EventKind, ExitCode, ScriptKind};
 use futon_qemu::QemuMachine;
+use futon_terminal::Ui;
 use futon_workdir::{PlanRequest, foreign_plan};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_util::sync::CancellationToken;
 
-use super::given::settings;
-use super::machine::{Purpose, prepare_qemu};
-use futon_cli::ShellArgs;
-use futon_terminal::Ui;
+use futon_prepare::given::settings;
+use futon_prepare::machine::{Purpose, prepare_qemu};
 
 /// Ctrl-] ends the shell, as in telnet.
 const ESCAPE: u8 = 0x1d;
@@ -28,7 +28,7 @@ pub async fn shell(args: &ShellArgs, ui: &mut Ui, cancel: CancellationToken) -> 
         return super::hold::hold(run, args, ui, cancel).await;
     }
     let mut config = settings(&args.machine, None)?;
-    super::machine::apply(&args.machine, &mut config);
+    futon_prepare::machine::apply(&args.machine, &mut config);
     let console = Console::default();
     let machine: QemuMachine =
         prepare_qemu(&args.machine, &args.resources.resources, &config, Purpose::Shell, ui).await?;

@@ -2,31 +2,42 @@
 
 use std::fs::{self, File};
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use futon_common::{Context, Error, Result};
-use futon_model::ExitCode;
-use gem5_stats::{Item, charts_page, read_stats};
-
 use futon_cli::StatsCommand;
+use futon_common::{Context, Error, Result};
+use futon_figures::Study;
+use futon_model::ExitCode;
 use futon_terminal::Ui;
+use gem5_stats::{Item, charts_page, read_stats};
 
 /// Does what the command says.
 pub fn stats(command: &StatsCommand, ui: &mut Ui) -> Result<ExitCode> {
     match command {
         StatsCommand::Check { file } => check(file, ui),
-        StatsCommand::Study { folders, output } => super::study::study(folders, output, ui),
+        StatsCommand::Study { folders, output } => study(folders, output, ui),
         StatsCommand::Chart { rows, output } => {
             let mut all = Vec::new();
             for path in rows {
-                all.extend(super::gem5::read(path)?);
+                all.extend(futon_figures::read(path)?);
             }
             fs::write(output, charts_page(&all)?).context(|| format!("cannot write {}", output.display()))?;
             ui.line(&format!("charts of {} rows are in {}", all.len(), output.display()));
             Ok(ExitCode::Passed)
         }
     }
+}
+
+/// Makes the page of a study from the folders of measurements.
+fn study(folders: &[PathBuf], output: &Path, ui: &Ui) -> Result<ExitCode> {
+    let study = Study::of(folders)?;
+    fs::write(output, study.page()).context(|| format!("cannot write {}", output.display()))?;
+    for line in study.findings() {
+        ui.out(&line)?;
+    }
+    ui.line(&format!("the study is in {}", output.display()));
+    Ok(ExitCode::Passed)
 }
 
 fn check(path: &Path, ui: &Ui) -> Result<ExitCode> {

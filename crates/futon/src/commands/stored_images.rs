@@ -2,11 +2,11 @@
 
 use futon_common::{Context, Error, Result};
 use futon_model::{ExitCode, ImageReference};
+use futon_terminal::Ui;
 use image_store::{ImageConfig, ImageStore, Removed, StoredImage, Variant};
 use serde_json::json;
 
 use super::resources::size;
-use futon_terminal::Ui;
 
 /// Shows an image: digests, platforms, layers, and how it is run.
 pub fn show(store: &ImageStore, name: &str, json: bool, ui: &Ui) -> Result<ExitCode> {

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use futon_cells::{Shard, Suite as Manifest};
+use futon_cli::{BaseArg, On, TestArgs};
 use futon_common::{Context, Error, Result};
 use futon_functions::Compose;
 use futon_gem5::Goal;
@@ -15,25 +16,24 @@ use futon_harness::report::{junit, report, write_report};
 use futon_machine::Machine;
 use futon_model::{Attempt, ExitCode, FunctionReport, Report, Turn};
 use futon_qemu::QemuMachine;
+use futon_terminal::{Told, Ui};
 use futon_workdir::FolderLock;
 use futures_util::{StreamExt, TryFutureExt, TryStreamExt, stream};
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
 use super::describe;
-use super::given::missing_image;
-use super::machine::{Prepared, Purpose, has_lean_guest, prepare};
-use super::packages::keep_packages;
-use super::project::{Project, store_for};
-use super::room::{jobs, order, processors, side_by_side};
 use super::run::run_beside;
-use super::rundir::{RunFolder, attempt_of, run_folder, run_of};
-use super::stored::remember;
-use super::suite::{SuiteParts, check_recording, close_run, open_run, record};
 use super::unrun::{could_not_run, not_run};
-use super::warm::with_images;
-use futon_cli::{BaseArg, On, TestArgs};
-use futon_terminal::{Told, Ui};
+use futon_prepare::given::missing_image;
+use futon_prepare::machine::{Prepared, Purpose, has_lean_guest, prepare};
+use futon_prepare::packages::keep_packages;
+use futon_prepare::project::{Project, store_for};
+use futon_prepare::remembered::remember;
+use futon_prepare::room::{jobs, order, processors, side_by_side};
+use futon_prepare::rundir::{RunFolder, attempt_of, run_folder, run_of};
+use futon_prepare::suite::{SuiteParts, check_recording, close_run, open_run, record};
+use futon_prepare::warm::with_images;
 
 /// Tests functions, as many side by side as there is room for, and says how each ended.
 pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
@@ -107,7 +107,7 @@ pub async fn run_among(
         return nothing_here(args, &parts, ui);
     }
     if parts.shard != Shard::WHOLE {
-        ui.line(&format!("shard {}: {} of {} functions", parts.shard, names.len(), parts.len()));
+        ui.line(&format!("shard {}: {} of {} functions", parts.shard, names.len(), parts.count()));
     }
     let on_qemu = args.machine.on == On::Qemu;
     // Without --stress there is one run of each function, without a number.
@@ -168,7 +168,7 @@ pub async fn run_among(
     let functions = functions.into_iter().map(|(_, report)| report).collect();
     let report = report(functions, started, started.elapsed().unwrap_or_default());
     // Before the report, which has a link to the charts.
-    let drawn = super::gem5::gather(&report.functions, &out, ui);
+    let drawn = super::rows::gather(&report.functions, &out, ui);
     keep(args, &out, &report, manifest)?;
     if let Some(path) = &args.shards.record_timings {
         record(path, &parts.kind, &report.functions)?;
@@ -192,7 +192,7 @@ fn keep(args: &TestArgs, out: &Path, report: &Report, manifest: Option<Manifest>
 
 /// The run of a shard that has no function: there are more shards than functions. No machine is made.
 fn nothing_here(args: &TestArgs, parts: &SuiteParts, ui: &Ui) -> Result<(Report, RunFolder)> {
-    ui.line(&format!("shard {}: the suite's {} functions are all in other shards", parts.shard, parts.len()));
+    ui.line(&format!("shard {}: the suite's {} functions are all in other shards", parts.shard, parts.count()));
     let out = run_folder(args.output.out.as_deref(), "futon test")?;
     let manifest = parts.empty_manifest();
     open_run(&out, Some(&manifest))?;
@@ -283,7 +283,7 @@ impl Suite<'_> {
         let machine = self.cached.get(name).map_or(&*self.prepared.machine, |machine| machine as &dyn Machine);
         let function =
             run_beside(&workdir, machine, Some(Arc::clone(store)), Some(turn), ui, self.cancel.clone()).await?;
-        super::calls::keep(&workdir, ui)?;
+        futon_prepare::calls::keep(&workdir, ui)?;
         if !self.args.output.keep_disks {
             // The disk is of no use after the run; the results stay.
             let _ = fs::remove_file(workdir.disk());

@@ -7,15 +7,15 @@ use std::sync::Arc;
 use futon_common::{Error, Result};
 use futon_harness::report::write_report;
 use futon_model::{FunctionReport, MachineKind};
+use futon_terminal::Ui;
 use futon_workdir::FolderLock;
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
-use super::kept::{Described, Key, keep};
-use crate::commands::machine::Prepared;
-use crate::commands::project::Project;
 use crate::commands::run::run_beside;
-use futon_terminal::Ui;
+use futon_prepare::described::{Described, Key, keep};
+use futon_prepare::machine::Prepared;
+use futon_prepare::project::Project;
 
 /// The result of a run.
 pub enum Look {

@@ -1,7 +1,6 @@
 //! `futon describe`: what a function is, and what it offers while it runs.
 
 mod image;
-mod kept;
 mod look;
 mod show;
 
@@ -10,21 +9,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futon_cli::{BaseArg, ChosenArgs, ClientArgs, DescribeArgs, LookArgs, On, ProjectArgs};
 use futon_common::{Error, Result};
 use futon_model::{ExitCode, FunctionReport, PlannedImage};
+use futon_terminal::Ui;
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
 use super::images::with_archives;
-use super::machine::{Purpose, has_lean_guest, prepare};
-use super::places::store;
-use super::project::{Project, store_for};
-use super::rundir::run_folder;
-use futon_cli::{BaseArg, ChosenArgs, ClientArgs, DescribeArgs, LookArgs, On, ProjectArgs};
-use futon_terminal::Ui;
+use futon_prepare::machine::{Purpose, has_lean_guest, prepare};
+use futon_prepare::places::store;
+use futon_prepare::project::{Project, store_for};
+use futon_prepare::rundir::run_folder;
 
+pub use futon_prepare::described::{Described, kept, schema_of};
 pub use image::Image;
-pub use kept::{Described, kept, schema_of};
 pub use look::{Look, Looks, look};
 pub use show::methods;
 

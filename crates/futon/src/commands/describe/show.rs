@@ -4,12 +4,12 @@ use calls::Method;
 use futon_common::text::{log_line, one_line};
 use futon_common::{Context, Result};
 use futon_model::{FunctionReport, Listener, Offers, Speaks};
+use futon_terminal::{Ui, columns, wrap};
 use serde_json::{Value, json};
 
-use super::kept::schema_of;
 use super::{Described, Image, Told};
 use crate::commands::resources::size;
-use futon_terminal::{Ui, columns, wrap};
+use futon_prepare::described::schema_of;
 
 /// Width of a row's label.
 const LABEL: usize = 9;

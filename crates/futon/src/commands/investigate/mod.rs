@@ -6,6 +6,7 @@ mod side;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use futon_cli::{InvestigateArgs, RunArgs};
 use futon_common::{Context, Error, Result};
 use futon_job::Blob;
 use futon_model::ExitCode;
@@ -13,6 +14,7 @@ use futon_resources::{
     BASE_IMAGE, CMDLINE, FUTON_GUEST, INITRD, KERNEL, LEAN_CMDLINE, LEAN_INITRD, LEAN_KERNEL, LEAN_PACKAGES, PACKAGES,
     SECCOMP, TEST_CLIENT,
 };
+use futon_terminal::Ui;
 use report_diff::{Blame, Findings, Tally};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -21,9 +23,7 @@ use self::changes::{changes, is_list};
 use self::side::{Side, last_good};
 use super::job::{Bench, Wanted, find_or_make};
 use super::rerun::run_args;
-use super::rundir::run_folder;
-use futon_cli::{InvestigateArgs, RunArgs};
-use futon_terminal::Ui;
+use futon_prepare::rundir::run_folder;
 
 /// A part of a base, with the resources and the flags that are it.
 type Part = (&'static str, &'static [&'static str]);

@@ -3,15 +3,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use futon_cli::ContentArgs;
 use futon_common::{Error, Result};
 use futon_job::{JobFolder, JobFunction, is_job};
+use futon_terminal::Ui;
 use tokio_util::sync::CancellationToken;
 
 use crate::commands::report::{Stored, below};
 use crate::commands::rerun::as_job;
-use crate::commands::rundir::RUNS;
-use futon_cli::ContentArgs;
-use futon_terminal::Ui;
+use futon_prepare::rundir::RUNS;
 
 /// Inputs of a cell that are the function's: their names, or how they begin.
 const OF_THE_FUNCTION: [&str; 10] = [

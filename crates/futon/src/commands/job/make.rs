@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futon_cli::{ContentArgs, MachineArgs};
 use futon_common::{Context, Error, Result};
 use futon_job::{Blob, Form, JOB_SCHEMA, Job, JobFunction, JobWriter, Recorded, Served};
 use futon_model::{Base, MachineKind};
@@ -12,12 +13,11 @@ use futon_resources::{
     BASE_IMAGE, CMDLINE, Digests, FUTON_GUEST, INITRD, KERNEL, LEAN_CMDLINE, LEAN_INITRD, LEAN_KERNEL, LEAN_PACKAGES,
     PACKAGES, SECCOMP, TEST_CLIENT,
 };
+use futon_terminal::Ui;
 use futon_workdir::WorkDir;
 use image_store::ImageStore;
 
-use crate::commands::machine::Prepared;
-use futon_cli::{ContentArgs, MachineArgs};
-use futon_terminal::Ui;
+use futon_prepare::machine::Prepared;
 
 /// What a job is made of.
 pub struct Parts<'a> {

@@ -9,9 +9,9 @@ use futon_common::{Context, Error, Result, sha256_bytes, stamp};
 use futon_job::{Blob, Form, JobFolder, verify};
 use futon_qemu::unpack_disk;
 use futon_resources::{Manifest, Resource, own_folder};
-
-use crate::commands::places::digests;
 use futon_terminal::Ui;
+
+use futon_prepare::places::digests;
 
 /// Folders of resources that are kept for the next run of the same job.
 const KEPT: usize = 3;

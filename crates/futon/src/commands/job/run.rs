@@ -5,26 +5,26 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futon_cli::{MachineArgs, On, RunArgs};
 use futon_common::{Context, Error, Result};
 use futon_gem5::Goal;
 use futon_harness::report::{report, write_report};
 use futon_job::{JobFolder, JobFunction, Recorded, Served};
 use futon_machine::{Console, Machine, processor_level};
 use futon_model::{Cell, ExitCode, FunctionReport, MachineReport, beginning};
+use futon_terminal::{Told, Ui};
 use futon_workdir::WorkDir;
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
 use super::make::{GEM5, STAGED_IN, programs};
 use super::resources::{JobResources, resources_of};
-use crate::commands::cell::machine_inputs;
-use crate::commands::given::settings;
-use crate::commands::machine::{self, Prepared, Purpose, prepare};
-use crate::commands::places::digests;
 use crate::commands::run::run_one;
-use crate::commands::rundir::run_folder;
-use futon_cli::{MachineArgs, On, RunArgs};
-use futon_terminal::{Told, Ui};
+use futon_prepare::cell::machine_inputs;
+use futon_prepare::given::settings;
+use futon_prepare::machine::{self, Prepared, Purpose, prepare};
+use futon_prepare::places::digests;
+use futon_prepare::rundir::run_folder;
 
 /// Flags that say how this host runs a job, not what the job is.
 const OF_THE_HOST: [&str; 6] = ["accel", "gem5", "cold", "thaw", "unconfined", "watchdogs"];
@@ -72,7 +72,7 @@ pub async fn run_job(path: &Path, args: &RunArgs, ui: &mut Ui, cancel: Cancellat
         }
     }
     let report = report(functions, started, started.elapsed().unwrap_or_default());
-    let drawn = crate::commands::gem5::gather(&report.functions, &out, ui);
+    let drawn = crate::commands::rows::gather(&report.functions, &out, ui);
     write_report(&out, &report)?;
     ui.tell(&Told::RunEnded { report: &report, folder: &out });
     ui.result(&report)?;

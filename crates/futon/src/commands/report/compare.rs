@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
+use futon_cli::ReportDiffArgs;
 use futon_common::text::one_line;
 use futon_common::{Context, Result};
 use futon_model::{ExitCode, beginning};
+use futon_terminal::{Ui, columns, wrap};
 use report_diff::{
     Brief, Diff, FigureChange, InputChange, PackageChange, Samples, Side, VerdictChange, VerdictKind, diff,
 };
 
 use super::samples::samples;
 use super::stored::Stored;
-use crate::commands::packages::packages_of_run;
-use futon_cli::ReportDiffArgs;
-use futon_terminal::{Ui, columns, wrap};
+use futon_prepare::packages::packages_of_run;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();

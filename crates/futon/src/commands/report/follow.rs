@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
+use futon_cli::ReportTrendArgs;
 use futon_common::text::one_line;
 use futon_common::{Context, Error, Result};
 use futon_harness::report::{rate_words, trend_page, write_whole};
 use futon_model::{ExitCode, Report};
+use futon_terminal::{Ui, columns, wrap};
 use report_diff::{Break, FunctionTrend, Trend, trend};
 
 use super::stored::{Stored, below};
-use futon_cli::ReportTrendArgs;
-use futon_terminal::{Ui, columns, wrap};
 
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const FAINT: Style = Style::new().dimmed();

@@ -6,11 +6,11 @@ use std::time::Duration;
 use futon_common::Result;
 use futon_model::{FunctionReport, LatencyMs, summary};
 use futon_workdir::WorkDir;
+use gem5_stats::METRICS;
 use gem5_stats::Row;
 use report_diff::{Samples, Values};
 
 use super::stored::Stored;
-use gem5_stats::METRICS;
 
 /// The samples of a function of a report.
 pub fn samples(stored: &Stored, f: &FunctionReport) -> Samples {
@@ -67,7 +67,7 @@ fn same(values: &[f64], reported: &LatencyMs) -> bool {
 
 /// Counts of the simulated calls.
 fn rows(results: &Path, f: &FunctionReport) -> Result<Samples> {
-    let rows = crate::commands::gem5::read(&results.join("invocations.csv"))?;
+    let rows = futon_figures::read(&results.join("invocations.csv"))?;
     if f.simulation.as_ref().is_some_and(|s| s.rows != rows.len()) {
         return Ok(missing(&format!("the rows in {} are those of another run", results.display())));
     }

@@ -7,15 +7,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use calls::{Schema, SchemaSource};
+use futon_cli::ScaffoldArgs;
 use futon_common::{Context, Error, Result};
 use futon_functions::calls_error;
 use futon_model::{ExitCode, Speaks};
+use futon_terminal::Ui;
 use tokio_util::sync::CancellationToken;
 
 use self::write::{Contents, compose_file};
 use super::describe::{Described, Told, ask, function, methods, schema_of};
-use futon_cli::ScaffoldArgs;
-use futon_terminal::Ui;
 
 /// Writes a compose file for a function.
 pub async fn scaffold(args: &ScaffoldArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {

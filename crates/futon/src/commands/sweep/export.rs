@@ -4,15 +4,15 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use futon_common::{Context, Result};
+use futon_figures::written;
 use futon_harness::report::{report, write_report};
 use futon_model::ExitCode;
 use futon_sweep::{Exported, Mean};
+use futon_terminal::Ui;
 use gem5_stats::Interval;
 use serde_json::json;
 
 use super::Made;
-use crate::commands::figures::written;
-use futon_terminal::Ui;
 
 /// Lines on the screen; the rest is in the file.
 const SHOWN: usize = 40;

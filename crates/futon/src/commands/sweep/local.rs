@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use futon_common::{Context, Error, Result};
 use futon_model::ExitCode;
 use futon_sweep::{PlannedCell, State, Tasks, Worker};
+use futon_terminal::Ui;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
@@ -19,8 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::show::Progress;
 use super::{Ended, Made};
-use crate::commands::room::{available_memory_mib, processors};
-use futon_terminal::Ui;
+use futon_prepare::room::{available_memory_mib, processors};
 
 /// How often the screen is looked after.
 const TICK: Duration = Duration::from_millis(250);

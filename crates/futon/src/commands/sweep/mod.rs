@@ -10,14 +10,13 @@ mod work;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use futon_cli::{ExecutorArg, SweepArgs, SweepCommand, SweepHow, SweepNewArgs};
 use futon_common::{Context, Error, Result};
 use futon_model::ExitCode;
 use futon_sweep::{Executor, Others, Spec, Status, Store, Sweep, Worker};
+use futon_terminal::Ui;
 use futon_workdir::FolderLock;
 use tokio_util::sync::CancellationToken;
-
-use futon_cli::{ExecutorArg, SweepArgs, SweepCommand, SweepHow, SweepNewArgs};
-use futon_terminal::Ui;
 
 /// Where sweeps are.
 const SWEEPS: &str = "sweeps";

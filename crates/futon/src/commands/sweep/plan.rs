@@ -5,17 +5,17 @@ use std::path::Path;
 use std::sync::Arc;
 
 use clap::CommandFactory;
+use futon_cli::{ChosenArgs, Cli, ProjectArgs, TestArgs};
 use futon_common::{Error, Result};
 use futon_functions::Compose;
 use futon_sweep::{Flag, Inputs, KnownFlag, Machine, Plan, Source, Spec};
+use futon_terminal::Ui;
 use image_store::ImageStore;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use crate::commands::machine::{Prepared, Purpose, prepare};
-use crate::commands::project::{Project, store_for};
-use futon_cli::{ChosenArgs, Cli, ProjectArgs, TestArgs};
-use futon_terminal::Ui;
+use futon_prepare::machine::{Prepared, Purpose, prepare};
+use futon_prepare::project::{Project, store_for};
 
 /// Flags of `futon test` that a sweep cannot use, and why.
 const REFUSED: [(&str, &str); 18] = [
@@ -110,7 +110,7 @@ impl Source for Asker<'_> {
         let compose = self.compose(&args.project)?;
         let project = Project::of(compose, &args.project, &args.client, &args.machine, self.resources)?;
         let names = project.names(&[function.to_owned()], &ChosenArgs::default(), &args.client)?;
-        if crate::commands::machine::has_lean_guest(&args.machine) {
+        if futon_prepare::machine::has_lean_guest(&args.machine) {
             project.lean_can(&names)?;
         }
         // A client's seed is no part of the machine.

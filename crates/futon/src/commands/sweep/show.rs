@@ -9,10 +9,10 @@ use futon_common::{Context, Result};
 use futon_model::{ExitCode, Outcome};
 use futon_sweep::journal::Tail;
 use futon_sweep::{Attempt, Counts, Done, Executor, Plan, State};
+use futon_terminal::Ui;
 use serde_json::json;
 
 use super::{Made, slurm};
-use futon_terminal::Ui;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use futon_common::{Context, Error, Result};
 use futon_sweep::slurm::{Array, Queued, Slurm};
 use futon_sweep::{PlannedCell, Tasks, Worker, batches, journal};
+use futon_terminal::Ui;
 use futon_workdir::FolderLock;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
 use super::show::Progress;
 use super::{Ended, Made};
-use futon_terminal::Ui;
 
 /// How often Slurm is asked: at first, and at most, when nothing happens.
 const OFTEN: Duration = Duration::from_secs(2);

@@ -10,13 +10,13 @@ use futon_functions::Compose;
 use futon_gem5::Goal;
 use futon_model::{Cell, Code, ExitCode, FunctionReport, Report};
 use futon_sweep::{Attempt, Claimed, Done, Others, PlannedCell, Tasks, Worker, now};
+use futon_terminal::Ui;
 use tokio_util::sync::CancellationToken;
 
 use super::Made;
 use super::plan::test_args;
-use crate::commands::project::Project;
 use crate::commands::test::{Among, run_among};
-use futon_terminal::Ui;
+use futon_prepare::project::Project;
 
 /// Makes the cells of a task that have no result and that nobody else makes. Ends with [`ExitCode::Passed`] whatever their verdicts are.
 ///

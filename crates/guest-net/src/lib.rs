@@ -1,0 +1,11 @@
+//! What futon's guest tool needs of the network, as it has no name service and no other programs: a small HTTP client, the wait until a
+//! server is ready with the reason why it is not, the gateway, and the kernel's routing sockets.
+#![warn(missing_docs)]
+
+mod error;
+pub mod http;
+pub mod netlink;
+pub mod ready;
+pub mod route;
+
+pub use error::{Context, Error, Result};
