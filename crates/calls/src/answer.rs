@@ -11,7 +11,7 @@ use crate::rules::{Compiled, Wanted};
 use crate::schema::missing_required;
 use crate::status::Code;
 use crate::text::shorten;
-use crate::wire::{Header, Reply};
+use crate::wire::{Header, Reply, is_grpc};
 
 /// A reply, decoded.
 pub(crate) struct Answer {
@@ -32,8 +32,7 @@ impl Answer {
         let text = |header: &Header| String::from_utf8_lossy(&header.value).into_owned();
         let kind = reply.headers.iter().find(|h| h.name == "content-type").map(text).unwrap_or_default();
         // The status is in the trailers. Only a reply that is nothing but headers has it there (PROTOCOL-HTTP2.md, "Trailers-Only").
-        let only_headers = reply.trailers.is_empty() && reply.messages.is_empty();
-        let last = if only_headers { &reply.headers } else { &reply.trailers };
+        let last = if reply.only_headers { &reply.headers } else { &reply.trailers };
         let find = |name: &str| last.iter().find(|h| h.name == name).map(text);
         let statuses = last.iter().filter(|h| h.name == "grpc-status").count();
         let (status, message) = if let Some(local) = reply.local_status.checked_sub(1) {
@@ -49,7 +48,7 @@ impl Answer {
                 _ => 2,
             };
             (code, format!("HTTP status {}, content type {kind:?}", reply.status))
-        } else if !kind.starts_with("application/grpc") {
+        } else if !is_grpc(kind.as_bytes()) {
             return Err(reason(
                 CallKind::Protocol,
                 format!("the answer is not gRPC: HTTP status 200 with content type {kind:?}"),
@@ -62,7 +61,7 @@ impl Answer {
                 Some((Err(_), text)) => {
                     return Err(reason(CallKind::Protocol, format!("grpc-status is {text:?}, not a number")));
                 }
-                None if reply.trailers.is_empty() && !only_headers => {
+                None if reply.trailers.is_empty() && !reply.only_headers => {
                     let words = "the reply ended without trailers, which must have its status (grpc-status)";
                     return Err(reason(CallKind::Protocol, words));
                 }
@@ -97,7 +96,8 @@ impl Answer {
             grpc: true,
             message,
             headers,
-            trailers: texts(&reply.trailers),
+            // The metadata of a reply that is nothing but headers is its trailers to gRPC's clients. Here it is both.
+            trailers: texts(last),
             messages,
             body: Vec::new(),
             json: None,

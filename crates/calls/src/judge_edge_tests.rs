@@ -41,12 +41,34 @@ fn the_status_is_in_the_trailers_once() {
     let early = Reply { headers: [good.headers.clone(), vec![status("0")]].concat(), trailers: vec![], ..good.clone() };
     assert!(why(&sheet, early.clone()).contains("ended without trailers"));
     let failed = one("{call: geo.Geo/Say, expect: {status: NOT_FOUND}}");
-    let only = Reply { headers: [good.headers.clone(), vec![status("5")]].concat(), messages: vec![], ..early };
-    assert_eq!(why(&failed, only), "");
+    let empty = Reply { headers: [good.headers.clone(), vec![status("5")]].concat(), messages: vec![], ..early };
+    let only = Reply { only_headers: true, ..empty.clone() };
+    assert_eq!(why(&failed, only.clone()), "");
+    assert!(why(&failed, empty).contains("ended without trailers"), "an empty frame followed the headers");
+    // Its metadata is where gRPC's clients have it, and where the bytes were.
+    for place in ["headers: {grpc-status: '5'}", "trailers: {grpc-status: '5'}"] {
+        assert_eq!(
+            why(&one(&format!("{{call: geo.Geo/Say, expect: {{status: NOT_FOUND, {place}}}}}")), only.clone()),
+            ""
+        );
+    }
     let twice = Reply { trailers: vec![status("0"), status("13")], ..good.clone() };
     assert!(why(&sheet, twice).contains("grpc-status 2 times"));
     let signed = Reply { trailers: vec![status("5"), header("grpc-message", "100%+1")], messages: vec![], ..good };
     assert_eq!(why(&one("{call: geo.Geo/Say, expect: {status: {code: NOT_FOUND, message: '100%+1'}}}"), signed), "");
+}
+
+#[test]
+fn only_grpcs_own_content_types_are_grpc() {
+    let sheet = one("{call: geo.Geo/Say, expect: {text: hi}}");
+    let good = grpc(&sheet, "geo.Geo/Say", &[json!({"text": "hi"})], "0");
+    let of = |kind: &str| Reply { headers: vec![header("content-type", kind)], ..good.clone() };
+    for kind in ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8"] {
+        assert_eq!(why(&sheet, of(kind)), "", "{kind}");
+    }
+    for kind in ["application/grpc-web+proto", "application/grpcfoo", "application/grp"] {
+        assert!(why(&sheet, of(kind)).contains("not gRPC"), "{kind}");
+    }
 }
 
 #[test]

@@ -131,6 +131,16 @@ pub struct Reply {
     /// The same for people.
     #[prost(string, tag = "7")]
     pub words: String,
+    /// Nothing came after the headers, and they said so: gRPC's "Trailers-Only". A body that is empty is something else.
+    #[prost(bool, tag = "8")]
+    pub only_headers: bool,
+}
+
+/// Whether a content type is one of gRPC's (PROTOCOL-HTTP2.md): `application/grpc`, alone or with a suffix or parameters.
+#[must_use]
+pub fn is_grpc(content_type: &[u8]) -> bool {
+    let rest = content_type.strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 /// A call that was made.

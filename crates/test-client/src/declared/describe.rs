@@ -155,7 +155,7 @@ impl Asked {
 const NOT_FOUND: u32 = 5;
 
 fn speaks_grpc(reply: &Reply) -> bool {
-    header(&reply.headers, "content-type").is_some_and(|kind| kind.starts_with("application/grpc"))
+    header(&reply.headers, "content-type").is_some_and(|kind| calls::wire::is_grpc(kind.as_bytes()))
 }
 
 fn header(headers: &[Header], name: &str) -> Option<String> {

@@ -3,13 +3,13 @@
 use std::{future::poll_fn, pin::pin, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
-use calls::wire::{Broken, Call, LARGEST_MESSAGE, Reply};
+use calls::wire::{Broken, Call, LARGEST_MESSAGE, Reply, is_grpc};
 use http::{Request, Version};
 use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
 use super::{
-    link::Link,
+    link::{self, Link},
     replies::{broken, headers},
 };
 use crate::grpc::chain;
@@ -65,14 +65,16 @@ async fn exchange(link: &mut Link, call: &Call, deadline: Option<Duration>, repl
     }
     let request =
         request.body(super::link::messages(Bytes::from(call.body.clone()))).map_err(|error| protocol(&error))?;
-    let sender =
-        link.http2(super::drive::RECONNECT).await.map_err(|why| (Broken::Lost, format!("no connection: {why}")))?;
-    let response = sender.send_request(request).await.map_err(|error| protocol(&error))?;
+    let response = link.send_http2(request, super::drive::RECONNECT).await.map_err(|failed| match failed {
+        link::Failed::NoConnection(why) => (Broken::Lost, why),
+        link::Failed::Unanswered(error) => protocol(&error),
+    })?;
     reply.status = u32::from(response.status().as_u16());
     reply.headers = headers(response.headers(), call.wants_date);
-    let grpc =
-        response.headers().get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+    let grpc = response.headers().get("content-type").is_some_and(|kind| is_grpc(kind.as_bytes()));
     let body = response.into_body();
+    // True right away only if the headers ended the stream.
+    reply.only_headers = body.is_end_stream();
     if grpc && reply.status == 200 { messages(body, call, reply).await } else { plain(body, reply).await }
 }
 

@@ -10,7 +10,7 @@ use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
 use super::{
-    link::Link,
+    link::{self, Link},
     replies::{broken, headers},
 };
 use crate::grpc::chain;
@@ -53,8 +53,10 @@ async fn exchange(link: &mut Link, call: &Call) -> Result<Reply, Failed> {
     let request = request.body(body).map_err(|error| (Broken::Protocol, chain(&error)))?;
     let none = |why| (Broken::Lost, format!("no connection: {why}"));
     let response = if http2 {
-        let sender = link.http2(super::drive::RECONNECT).await.map_err(none)?;
-        sender.send_request(request).await.map_err(|error| lost(&error))?
+        link.send_http2(request, super::drive::RECONNECT).await.map_err(|failed| match failed {
+            link::Failed::NoConnection(why) => (Broken::Lost, why),
+            link::Failed::Unanswered(error) => lost(&error),
+        })?
     } else {
         let sender = link.http1(super::drive::RECONNECT).await.map_err(none)?;
         sender.send_request(request).await.map_err(|error| lost(&error))?

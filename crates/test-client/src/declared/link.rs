@@ -10,9 +10,10 @@ use std::{
 
 use bytes::Bytes;
 use calls::wire::Protocol;
+use http::{Request, Response};
 use http_body_util::{Either, Full};
 use hyper::{
-    body::Frame,
+    body::{Frame, Incoming},
     client::conn::{http1, http2},
 };
 use hyper_util::rt::TokioIo;
@@ -24,7 +25,7 @@ pub type Body = Either<Full<Bytes>, NoMessages>;
 
 /// A gRPC stream of no messages: headers, and then an empty last frame. A server of grpc-go does not take headers that end
 /// the stream for its end: it waits for ever. All of gRPC's own clients send the frame.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct NoMessages;
 
 impl hyper::body::Body for NoMessages {
@@ -39,6 +40,35 @@ impl hyper::body::Body for NoMessages {
 /// The body of a gRPC request.
 pub fn messages(bytes: Bytes) -> Body {
     if bytes.is_empty() { Either::Right(NoMessages) } else { Either::Left(Full::new(bytes)) }
+}
+
+/// Why a request over HTTP/2 has no answer.
+#[derive(Debug)]
+pub enum Failed {
+    /// There is no connection to be had, in words.
+    NoConnection(String),
+    /// It was sent, or half of it.
+    Unanswered(hyper::Error),
+}
+
+fn no_connection(why: String) -> Failed {
+    Failed::NoConnection(format!("no connection: {why}"))
+}
+
+/// What the server's HTTP/2 said, if that is why a request has no answer.
+fn said(error: &hyper::Error) -> Option<&h2::Error> {
+    std::error::Error::source(error)?.downcast_ref::<h2::Error>().filter(|error| error.is_remote())
+}
+
+/// Whether the server said that it leaves, and that the call came too late.
+fn was_left(error: &hyper::Error) -> bool {
+    said(error).is_some_and(h2::Error::is_go_away)
+}
+
+/// Whether the server said that it has not begun a call, and never will.
+fn is_not_begun(error: &hyper::Error) -> bool {
+    was_left(error)
+        || said(error).is_some_and(|error| error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM))
 }
 
 /// The connections to a function.
@@ -126,6 +156,27 @@ impl Link {
         let sender = self.http2.as_mut().ok_or_else(|| "no connection".to_owned())?;
         sender.ready().await.map_err(|error| chain(&error))?;
         Ok(sender)
+    }
+
+    /// Sends a request over HTTP/2, and again on a new connection if the server says that it has not begun the call and never will: it
+    /// leaves, or refuses the stream. All of gRPC's clients do so, once (RFC 9113, 6.8 and 8.7; gRPC's A6, "transparent retries").
+    ///
+    /// # Errors
+    /// There is no connection to be had, or no answer came.
+    pub async fn send_http2(&mut self, request: Request<Body>, limit: Duration) -> Result<Response<Incoming>, Failed> {
+        let (parts, body) = request.into_parts();
+        let request = || Request::from_parts(parts.clone(), body.clone());
+        let sender = self.http2(limit).await.map_err(no_connection)?;
+        match sender.send_request(request()).await {
+            Err(error) if is_not_begun(&error) => {
+                if was_left(&error) {
+                    self.http2 = None;
+                }
+                let sender = self.http2(limit).await.map_err(no_connection)?;
+                sender.send_request(request()).await.map_err(Failed::Unanswered)
+            }
+            answer => answer.map_err(Failed::Unanswered),
+        }
     }
 
     /// Whether the connection for HTTP/2 is lost.

@@ -28,6 +28,8 @@ pub struct Raw {
     pub body: Vec<u8>,
     /// Trailers, in the same form.
     pub tail: Vec<u8>,
+    /// The headers ended it.
+    pub only_headers: bool,
 }
 
 impl Raw {
@@ -36,6 +38,7 @@ impl Raw {
         self.head.clear();
         self.body.clear();
         self.tail.clear();
+        self.only_headers = false;
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use calls::wire::{Header, Reply};
+use calls::wire::{Header, Reply, is_grpc};
 use calls::{Counted, LoadReplies};
 
 use super::flight::{Done, Fate, Flight, Raw, STATUS, headers, status};
@@ -128,11 +128,8 @@ impl Done for Recorder {
         }
         let place = flight.place as usize;
         let pairs = self.places.get(place).map_or(&[][..], Vec::as_slice);
-        let same = |pair: &Pair| {
-            self.kept.get(pair.reply as usize).is_some_and(|(known, how)| {
-                known.body == raw.body && known.head == raw.head && known.tail == raw.tail && how == fate
-            })
-        };
+        let same =
+            |pair: &Pair| self.kept.get(pair.reply as usize).is_some_and(|(known, how)| known == raw && how == fate);
         let at = pairs.iter().position(same).or_else(|| self.new_reply(place, raw, fate));
         match at.and_then(|at| self.places.get_mut(place)?.get_mut(at)) {
             Some(pair) if flight.measured => pair.measured += 1,
@@ -157,18 +154,22 @@ fn reply(raw: &Raw, fate: &Fate, grpc: bool) -> Reply {
             .map(|(name, value)| Header { name: String::from_utf8_lossy(name).into_owned(), value: value.to_vec() })
             .collect()
     };
-    let mut reply =
-        Reply { status: status(&raw.head), headers: list(&raw.head), trailers: list(&raw.tail), ..Reply::default() };
+    let mut reply = Reply {
+        status: status(&raw.head),
+        headers: list(&raw.head),
+        trailers: list(&raw.tail),
+        only_headers: grpc && raw.only_headers,
+        ..Reply::default()
+    };
     match fate {
         Fate::Broken(how, words) => return broken(*how, words.clone()),
         Fate::Local(status, words) => (reply.local_status, reply.words) = (status + 1, (*words).to_owned()),
         Fate::Whole => {}
     }
-    let is_grpc =
-        headers(&raw.head).any(|(name, value)| name == b"content-type" && value.starts_with(b"application/grpc"));
+    let speaks_grpc = headers(&raw.head).any(|(name, value)| name == b"content-type" && is_grpc(value));
     if !grpc {
         reply.messages = vec![raw.body.clone()];
-    } else if is_grpc && reply.status == 200 {
+    } else if speaks_grpc && reply.status == 200 {
         let (messages, wrong) = cut_messages(&raw.body);
         reply.messages = messages;
         if let Some((how, words)) = wrong.filter(|_| reply.local_status == 0) {

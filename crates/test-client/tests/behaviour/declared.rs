@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::TcpListener,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
 use calls::{Declaration, Judged, Options, Sheet, Source, wire::ReplyList};
@@ -188,4 +189,96 @@ fn what_is_no_grpc_is_named() {
     let (_, replies, code) = sent(port, calls, "-connect-timeout 100ms");
     assert!(replies.not_connected.contains("does not speak HTTP/2"), "{}", replies.not_connected);
     assert_eq!(code, 3);
+}
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes()[..], payload].concat()
+}
+
+/// A server of HTTP/2 that says to each stream what `told` has for its number among all, over as many connections as it takes; how many
+/// streams there were.
+fn frames(told: impl Fn(usize, u32) -> Vec<u8> + Send + 'static) -> (u16, std::sync::Arc<AtomicUsize>) {
+    const PREFACE: usize = 24;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let streams = std::sync::Arc::new(AtomicUsize::new(0));
+    let count = std::sync::Arc::clone(&streams);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            stream.write_all(&frame(4, 0, 0, &[])).unwrap();
+            if stream.read_exact(&mut [0; PREFACE]).is_err() {
+                continue;
+            }
+            let mut head = [0; 9];
+            while stream.read_exact(&mut head).is_ok() {
+                let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+                stream.read_exact(&mut vec![0; length]).unwrap();
+                // SETTINGS want an answer; a request is whole with END_STREAM, here on its data.
+                let answer = match (head[3], head[4] & 1) {
+                    (4, 0) => frame(4, 1, 0, &[]),
+                    (0 | 1, 1) => {
+                        let id = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+                        told(count.fetch_add(1, Relaxed), id)
+                    }
+                    _ => continue,
+                };
+                if stream.write_all(&answer).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    (port, streams)
+}
+
+/// `:status: 200`, the content type, and more headers, none of them in HPACK's tables.
+fn block(more: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = vec![0x88];
+    for (name, value) in [("content-type", "application/grpc")].iter().chain(more) {
+        block.push(0);
+        for text in [name, value] {
+            block.push(u8::try_from(text.len()).unwrap());
+            block.extend(text.bytes());
+        }
+    }
+    block
+}
+
+const NOT_FOUND: &str =
+    "[{call: fibonacci.Greeter/SayHello, times: 2, expect: {status: NOT_FOUND, trailers: {x-a: '1'}}}]";
+
+#[test]
+fn a_status_in_headers_counts_only_if_nothing_follows_them() {
+    let failure = &[("grpc-status", "5"), ("x-a", "1")];
+    let (port, _) = frames(|_, id| frame(1, 4 | 1, id, &block(failure)));
+    assert_eq!(why(&sent(port, NOT_FOUND, "").0), ["right"; 2]);
+    // The same bytes, and then an empty frame of data that ends the stream.
+    let (port, _) = frames(|_, id| [frame(1, 4, id, &block(failure)), frame(0, 1, id, &[])].concat());
+    assert!(why(&sent(port, NOT_FOUND, "").0)[0].contains("ended without trailers"));
+}
+
+#[test]
+fn a_call_that_the_server_has_not_begun_is_sent_again() {
+    let failure = &[("grpc-status", "5"), ("x-a", "1")];
+    // GOAWAY: it has begun no stream. RST_STREAM: it refuses this one.
+    let leave: fn(u32) -> Vec<u8> = |_| frame(7, 0, 0, &[0; 8]);
+    let refuse: fn(u32) -> Vec<u8> = |id| frame(3, 0, id, &[0, 0, 0, 7]);
+    for not_begun in [leave, refuse] {
+        let (port, streams) =
+            frames(move |at, id| if at == 1 { not_begun(id) } else { frame(1, 4 | 1, id, &block(failure)) });
+        assert_eq!(why(&sent(port, NOT_FOUND, "").0), ["right"; 2]);
+        // A warm-up call, two measured ones, and one of them twice.
+        assert_eq!(streams.load(Relaxed), 4);
+    }
+    // Who refuses again is not asked a third time; a call that was begun is not sent again.
+    let (port, streams) = frames(move |_, id| refuse(id));
+    let (judged, ..) = sent(port, NOT_FOUND, "");
+    assert!(why(&judged)[0].contains("refused"), "{:?}", why(&judged));
+    assert_eq!(streams.load(Relaxed), 6);
+    let (port, streams) = frames(|_, id| frame(3, 0, id, &[0, 0, 0, 2]));
+    sent(port, NOT_FOUND, "");
+    assert_eq!(streams.load(Relaxed), 3);
 }

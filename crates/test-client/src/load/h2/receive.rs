@@ -197,6 +197,7 @@ impl Http2 {
             stream.raw.head.clear();
             return Ok(());
         }
+        stream.raw.only_headers = ends && !stream.headed;
         stream.headed = true;
         if ends {
             self.end(id, &Fate::Whole, now, done);
