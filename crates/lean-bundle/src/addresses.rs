@@ -14,9 +14,15 @@ const FIRST: u8 = 18;
 /// Last of them, as in the engine's own pools of this size.
 const LAST: u8 = 31;
 
+/// The engine's own network, which a service is in by `network_mode: bridge`. Nobody has a name on it. No network of a file has this name.
+pub(super) const BRIDGE: &str = ":bridge";
+
 /// A network of a compose file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BundleNetwork {
+    /// The engine's name of it.
+    #[serde(default)]
+    pub name: String,
     /// Range and length of its prefix, where the file says them.
     pub subnet: Option<(Ipv4Addr, u8)>,
     /// The guest's address, where the file says it.
@@ -39,6 +45,19 @@ pub(super) struct Wanted<'a> {
 pub(super) struct Given {
     pub(super) networks: Vec<(LeanNetwork, BundleNetwork)>,
     pub(super) attachments: Vec<Result<LeanAttachment, String>>,
+}
+
+impl Given {
+    /// The engine's names of the networks; none of its own, on which nobody has a name.
+    pub(super) fn names(&self) -> Vec<Option<&str>> {
+        self.networks
+            .iter()
+            .map(|(network, wanted)| {
+                let known = if wanted.name.is_empty() { &network.name } else { &wanted.name };
+                (network.name != BRIDGE).then_some(known.as_str())
+            })
+            .collect()
+    }
 }
 
 /// Gives out networks and addresses.

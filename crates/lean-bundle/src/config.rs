@@ -245,6 +245,9 @@ fn resources(limits: &Limits, cpus: Option<&str>) -> Result<Map<String, Value>, 
         Some(nano) => (Some(CPU_PERIOD), Some(nano.saturating_mul(CPU_PERIOD) / 1_000_000_000)),
         None => (limits.cpu_period, limits.cpu_quota),
     };
+    if limits.cpu_shares.is_some_and(|shares| shares < 0) {
+        return Err("shares: invalid argument".into());
+    }
     if period.is_some_and(|period| !(1_000..=1_000_000).contains(&period)) {
         return Err("CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)".into());
     }

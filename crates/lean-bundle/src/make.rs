@@ -161,6 +161,7 @@ impl Bundle {
                 store: &self.store,
                 containers: &self.containers,
                 attachments: &given.attachments,
+                networks: given.names(),
                 profile: &profile,
                 processors: self.processors,
                 cpus: self.function_cpus.clone().filter(|_| index == self.function),

@@ -29,24 +29,31 @@ pub(super) struct Neighbour<'a> {
     pub(super) settings: &'a ServiceSettings,
     /// Its addresses.
     pub(super) attachment: &'a LeanAttachment,
+    /// The engine's names of all networks, by their numbers; none of the engine's own, where nobody has a name.
+    pub(super) networks: &'a [Option<&'a str>],
 }
 
 impl Neighbour<'_> {
-    /// Names on a network, by its place in the service's list.
-    fn names(&self, card: usize) -> Vec<&str> {
+    /// Names on a network, by its place in the service's list and its number: those that the engine's name server knows (moby:
+    /// `daemon/container_operations.go`, `buildEndpointDNSNames`), and the same with the network's name behind a dot (libnetwork:
+    /// `Sandbox.ResolveName`). Its short id is nobody's to know.
+    fn names(&self, card: usize, network: usize) -> Vec<String> {
+        let Some(network) = self.networks.get(network).copied().flatten() else { return Vec::new() };
         let mut names = vec![self.service, self.name];
         if let ServiceNet::Networks(places) = &self.settings.network
             && let Some(place) = places.get(card)
         {
             names.extend(place.aliases.iter().map(String::as_str));
         }
-        let mut unique = Vec::new();
+        names.extend(self.settings.hostname.as_deref().filter(|name| !name.is_empty()));
+        let mut unique: Vec<String> = Vec::new();
         for name in names {
-            if !unique.contains(&name) {
-                unique.push(name);
+            if !unique.iter().any(|known| known == name) {
+                unique.push(name.to_owned());
             }
         }
-        unique
+        let long: Vec<String> = unique.iter().map(|name| format!("{name}.{network}")).collect();
+        unique.into_iter().chain(long).collect()
     }
 }
 
@@ -69,20 +76,29 @@ pub(super) fn hosts(all: &[Neighbour<'_>], index: usize, hostname: &str) -> Stri
     let LeanAttachment::Own(mine) = me.attachment else { return text };
     let full = full_name(hostname, me.settings);
     // The engine writes the part before the first dot behind a longer name.
-    let short = full.split_once('.').map(|(short, _)| format!(" {short}")).unwrap_or_default();
+    let short = full.split_once('.').map(|(short, _)| short);
     for address in mine {
+        let short = short.map(|short| format!(" {short}")).unwrap_or_default();
         text.push_str(&format!("{}\t{full}{short}\n", address.address));
     }
+    // Who finds a name in this file asks no name server for it.
+    let is_own = |name: &String| {
+        let extra = me.settings.names.extra_hosts.iter().map(|(name, _)| name.as_str());
+        extra.chain([full.as_str()]).chain(short).any(|own| own.eq_ignore_ascii_case(name))
+    };
     for other in all {
         let LeanAttachment::Own(theirs) = other.attachment else { continue };
         for (card, address) in theirs.iter().enumerate() {
             if !mine.iter().any(|own| own.network == address.network) {
                 continue;
             }
-            let mut names = other.names(card);
+            let mut names = other.names(card, address.network);
             let links = me.settings.names.links.iter().filter(|(service, _)| service == other.service);
-            names.extend(links.map(|(_, name)| name.as_str()).filter(|name| *name != other.service));
-            text.push_str(&format!("{}\t{}\n", address.address, names.join(" ")));
+            names.extend(links.map(|(_, name)| name.clone()).filter(|name| name != other.service));
+            names.retain(|name| !is_own(name));
+            if !names.is_empty() {
+                text.push_str(&format!("{}\t{}\n", address.address, names.join(" ")));
+            }
         }
     }
     text
@@ -133,14 +149,22 @@ mod tests {
 
     #[test]
     fn only_who_shares_a_network_is_found() {
-        let (db, far, mut me) = (settings(&["back"]), settings(&["far"]), settings(&["front", "back"]));
+        let (mut db, far, mut me) = (settings(&["back"]), settings(&["far"]), settings(&["front", "back"]));
+        db.hostname = Some("dbhost".into());
         me.names = Names {
             extra_hosts: vec![("a.b".into(), "1.2.3.4".into()), ("gw".into(), "host-gateway".into())],
             links: vec![("db".into(), "store".into())],
             ..Names::default()
         };
         let (a, b, c) = (on(&[1], 2), on(&[2], 2), on(&[0, 1], 3));
-        let of = |service, name, settings, attachment| Neighbour { service, name, settings, attachment };
+        let networks = [Some("p_front"), Some("p_back"), Some("p_far")];
+        let of = |service, name, settings, attachment| Neighbour {
+            service,
+            name,
+            settings,
+            attachment,
+            networks: &networks,
+        };
         let all = [of("db", "futon-db-1", &db, &a), of("far", "far", &far, &b), of("fn", "function", &me, &c)];
         let text = hosts(&all, 2, "me");
         assert!(text.starts_with(OWN), "{text}");
@@ -152,21 +176,39 @@ mod tests {
                 "172.17.0.1\tgw",
                 "172.18.0.3\tme",
                 "172.19.0.3\tme",
-                "172.19.0.2\tdb futon-db-1 alias-on-back store",
-                "172.18.0.3\tfn function alias-on-front",
-                "172.19.0.3\tfn function alias-on-back",
+                "172.19.0.2\tdb futon-db-1 alias-on-back dbhost db.p_back futon-db-1.p_back alias-on-back.p_back dbhost.p_back store",
+                "172.18.0.3\tfn function alias-on-front fn.p_front function.p_front alias-on-front.p_front",
+                "172.19.0.3\tfn function alias-on-back fn.p_back function.p_back alias-on-back.p_back",
             ]
         );
         assert!(!hosts(&all, 0, "x").contains("172.20"));
+        // A name that the file has is asked of nobody.
+        let mut named = me.clone();
+        named.names.extra_hosts = vec![("DB".into(), "1.2.3.4".into())];
+        let all = [of("db", "futon-db-1", &db, &a), of("far", "far", &far, &b), of("fn", "function", &named, &c)];
+        let text = hosts(&all, 2, "dbhost.p_back");
+        assert!(text.contains("172.19.0.2\tfuton-db-1 alias-on-back db.p_back futon-db-1.p_back"), "{text}");
+        // On the engine's own network nobody has a name but his own.
+        let networks = [None, None, None];
+        let of = |service, name, settings, attachment| Neighbour {
+            service,
+            name,
+            settings,
+            attachment,
+            networks: &networks,
+        };
+        let all = [of("db", "futon-db-1", &db, &a), of("fn", "function", &far, &c)];
+        assert_eq!(hosts(&all, 1, "me"), format!("{OWN}172.18.0.3\tme\n172.19.0.3\tme\n"));
     }
 
     #[test]
     fn a_domain_stands_behind_the_host_name() {
         let service = ServiceSettings { domainname: Some("example.org".into()), ..settings(&["default"]) };
         let place = on(&[0], 2);
-        let all = [Neighbour { service: "s", name: "s", settings: &service, attachment: &place }];
+        let networks = [Some("p_default")];
+        let all = [Neighbour { service: "s", name: "s", settings: &service, attachment: &place, networks: &networks }];
         assert!(hosts(&all, 0, "me").contains("172.18.0.2\tme.example.org me\n"));
-        let none = [Neighbour { service: "s", name: "s", settings: &service, attachment: &LeanAttachment::None }];
+        let none = [Neighbour { attachment: &LeanAttachment::None, ..all[0] }];
         assert_eq!(hosts(&none, 0, "me"), OWN);
     }
 

@@ -48,6 +48,8 @@ pub(super) struct Making<'a> {
     pub(super) store: &'a ImageStore,
     pub(super) containers: &'a [BundleContainer],
     pub(super) attachments: &'a [std::result::Result<LeanAttachment, String>],
+    /// The engine's names of all networks, by their numbers; none of the engine's own.
+    pub(super) networks: Vec<Option<&'a str>>,
     pub(super) profile: &'a str,
     /// How many processors the guest has, where that is known.
     pub(super) processors: Option<u32>,
@@ -215,6 +217,7 @@ impl Making<'_> {
                 name: &container.name,
                 settings: &container.settings,
                 attachment,
+                networks: &self.networks,
             })
             .collect()
     }
@@ -269,6 +272,16 @@ fn made_for(image: &str, wanted: &str, architecture: &str) -> std::result::Resul
         "" => "amd64".to_owned(),
         written => architecture_word(written),
     };
+    let refused = |why: &str| Err(format!("{why}: invalid argument"));
+    if wanted.split('/').count() > 3 {
+        return refused(&format!("{wanted:?}: cannot parse platform specifier"));
+    }
+    let is_word =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+    if let Some(part) = wanted.split('/').find(|part| !is_word(part)) {
+        let must = "platform specifier component must match \"^[A-Za-z0-9_-]+$\"";
+        return refused(&format!("{part:?} is an invalid component of {wanted:?}: {must}"));
+    }
     let mut parts = wanted.split('/');
     let (first, second) = (parts.next().unwrap_or_default().to_ascii_lowercase(), parts.next());
     let (system, processor) = match (first.as_str(), second) {
@@ -383,6 +396,15 @@ mod tests {
             let why = made_for("me/x:1", wanted, "amd64").unwrap_err();
             assert!(why.starts_with("image with reference me/x:1 was found"), "{why}");
             assert!(why.ends_with(&format!("wanted {said}, actual: linux/amd64")), "{why}");
+        }
+        for (wanted, said) in [
+            ("linux/amd64/v2/x", r#""linux/amd64/v2/x": cannot parse platform specifier: invalid argument"#),
+            (
+                "linux/",
+                r#""" is an invalid component of "linux/": platform specifier component must match "^[A-Za-z0-9_-]+$": invalid argument"#,
+            ),
+        ] {
+            assert_eq!(made_for("me/x:1", wanted, "amd64").unwrap_err(), said);
         }
     }
 

@@ -10,7 +10,7 @@ use compose_model::{Condition, GoDuration, Project, Service, ServiceNetwork};
 use futon_functions::Handover;
 use futon_model::LeanCondition;
 
-use super::addresses::BundleNetwork;
+use super::addresses::{BRIDGE, BundleNetwork};
 use super::image::ImageHealthcheck;
 use super::refusals::{Known, refused};
 use super::restart::restart;
@@ -160,7 +160,8 @@ pub fn lean_networks(project: &Project) -> Result<BTreeMap<String, BundleNetwork
         if network.enable_ipv6 {
             return Err(bad("IPv6".into()));
         }
-        let mut known = BundleNetwork { internal: network.internal, ..BundleNetwork::default() };
+        let mut known =
+            BundleNetwork { name: network.name.clone(), internal: network.internal, ..BundleNetwork::default() };
         if let Some(pool) = network.ipam.config.first() {
             let address =
                 |text: &str| text.parse::<Ipv4Addr>().map_err(|_| bad(format!("{text} is not an IPv4 address")));
@@ -175,6 +176,8 @@ pub fn lean_networks(project: &Project) -> Result<BTreeMap<String, BundleNetwork
         }
         made.insert(name.clone(), known);
     }
+    let (range, gateway) = (Some((Ipv4Addr::new(172, 17, 0, 0), 16)), Some(Ipv4Addr::new(172, 17, 0, 1)));
+    made.insert(BRIDGE.to_owned(), BundleNetwork { subnet: range, gateway, ..BundleNetwork::default() });
     Ok(made)
 }
 
@@ -224,7 +227,8 @@ fn security(project: &Project, service: &Service) -> Result<(Security, Option<St
             (word, _) if !option.contains(['=', ':']) && word != "no-new-privileges" => {
                 refused.get_or_insert_with(|| format!("Invalid security-opt: {option:?}"));
             }
-            ("no-new-privileges", "" | "true" | "1" | "t" | "T" | "TRUE" | "True") => made.no_new_privileges = true,
+            ("no-new-privileges", "") if !option.contains(['=', ':']) => made.no_new_privileges = true,
+            ("no-new-privileges", "true" | "1" | "t" | "T" | "TRUE" | "True") => made.no_new_privileges = true,
             ("no-new-privileges", "false" | "0" | "f" | "F" | "FALSE" | "False") => made.no_new_privileges = false,
             // Compose's own, which it knows only in this spelling.
             ("systempaths", "unconfined") if option.contains('=') => made.open_paths = true,
@@ -293,7 +297,17 @@ fn network(project: &Project, service: &Service) -> Result<ServiceNet, RefusedKe
         Some(mode) if mode.starts_with("service:") => {
             return Ok(ServiceNet::Service(mode["service:".len()..].to_owned()));
         }
-        None | Some("" | "bridge" | "default") => {}
+        Some("bridge" | "default") if service.links.is_empty() => {
+            let place = NetworkPlace { network: BRIDGE.to_owned(), ..NetworkPlace::default() };
+            return Ok(ServiceNet::Networks(vec![place]));
+        }
+        Some("bridge" | "default") => {
+            return Err(refuse(
+                "links",
+                "the lean guest does not support links in the engine's own network (network_mode: bridge)",
+            ));
+        }
+        None | Some("") => {}
         Some(other) => return Err(refuse("network_mode", format!("the lean guest does not support {other:?}"))),
     }
     if service.networks.is_empty() {

@@ -37,7 +37,13 @@ pub(super) fn mounts(
             if object.external {
                 return Err(refuse(key, format!("{} is external, and nothing creates it in the guest", file.source)));
             }
-            let text = |text: &str| MountSource::Text { content: text.as_bytes().to_vec(), mode: file_mode(file) };
+            let id = |id: &Option<String>| {
+                let id = id.as_deref().map_or(Ok(0), str::parse);
+                id.map_err(|_| refuse(key, format!("{}: its owner is not a number", file.source)))
+            };
+            let (uid, gid) = (id(&file.uid)?, id(&file.gid)?);
+            let text =
+                |text: &str| MountSource::Text { content: text.as_bytes().to_vec(), mode: file_mode(file), uid, gid };
             let (source, read_only) = if let Some(path) = &object.file {
                 (handed_over(key, Path::new(path))?, true)
             } else if let Some(content) = &object.content {
@@ -106,8 +112,8 @@ fn source(project: &Project, mount: &Mount, handover: &Handover) -> Result<Mount
             match handover.origin(&mount.source) {
                 Some(Origin::Path(path)) => handed_over("volumes", path),
                 Some(Origin::NewFolder) => Ok(MountSource::NewFolder),
-                Some(Origin::Text { text, mode, .. }) => {
-                    Ok(MountSource::Text { content: text.as_bytes().to_vec(), mode: *mode })
+                Some(Origin::Text { text, mode, uid, gid }) => {
+                    Ok(MountSource::Text { content: text.as_bytes().to_vec(), mode: *mode, uid: *uid, gid: *gid })
                 }
                 None => Err(bad(format!("the lean guest has no {} that could be mounted", mount.source))),
             }

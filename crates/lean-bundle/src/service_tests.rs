@@ -61,7 +61,7 @@ fn mounts_of_all_kinds() {
             ("/a", MountSource::Volume { name: "v".into(), copy: false }),
             ("/b", MountSource::Anonymous),
             ("/c", MountSource::Tmpfs("mode=1770,size=1m".into())),
-            ("/c", MountSource::Text { content: b"text".to_vec(), mode: 0o444 }),
+            ("/c", MountSource::Text { content: b"text".to_vec(), mode: 0o444, uid: 0, gid: 0 }),
         ]
     );
 }

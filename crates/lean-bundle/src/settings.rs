@@ -159,6 +159,12 @@ pub enum MountSource {
         content: Vec<u8>,
         /// Its mode.
         mode: u32,
+        /// Its owner.
+        #[serde(default)]
+        uid: u64,
+        /// Its group.
+        #[serde(default)]
+        gid: u64,
     },
     /// A folder with nothing in it.
     NewFolder,

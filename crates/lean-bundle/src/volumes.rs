@@ -13,7 +13,7 @@ use super::furnish::{find, resolve};
 use super::image::ImageSettings;
 use super::mounts::{Kind as Way, Mounted, Ready, clean, tmpfs_options};
 use super::settings::{MountSource, ServiceSettings};
-use super::write::{append_folder, append_text, append_tree};
+use super::write::{append_folder, append_owned, append_tree};
 
 /// The bundle's folder of volumes that have a name. No container is called so: their names begin with a letter or digit.
 pub(super) const VOLUMES: &str = ".volumes";
@@ -30,7 +30,7 @@ pub(super) enum Source {
     /// An empty folder.
     Folder { path: String, mode: u32 },
     /// A file.
-    File { path: String, mode: u32, content: Vec<u8> },
+    File { path: String, mode: u32, owner: (u64, u64), content: Vec<u8> },
 }
 
 impl Source {
@@ -47,7 +47,9 @@ impl Source {
                 append_tree(archive, &format!("{prefix}{folder}"), tree, rootfs)
             }
             Self::Folder { path, mode } => append_folder(archive, &format!("{prefix}{path}"), *mode),
-            Self::File { path, mode, content } => append_text(archive, &format!("{prefix}{path}"), *mode, content),
+            Self::File { path, mode, owner, content } => {
+                append_owned(archive, &format!("{prefix}{path}"), *mode, *owner, content)
+            }
         }
     }
 }
@@ -108,8 +110,9 @@ impl Volumes {
                     self.named(c, name, *copy, &target, &mut plan.sources);
                     bundle(format!("../{VOLUMES}/{name}"), Way::Volume)
                 }
-                MountSource::Text { content, mode } => {
-                    plan.sources.push(Source::File { path: place, mode: *mode, content: content.clone() });
+                MountSource::Text { content, mode, uid, gid } => {
+                    let (owner, content) = ((*uid, *gid), content.clone());
+                    plan.sources.push(Source::File { path: place, mode: *mode, owner, content });
                     bundle(own, Way::Bind)
                 }
                 MountSource::NewFolder => {
@@ -217,7 +220,7 @@ fn copy(path: &Path, place: &str, sources: &mut Vec<Source>, left: &mut u64) -> 
     if about.is_file() {
         *left = left.checked_sub(about.len()).ok_or_else(|| format!("more than {} MiB", HOST_FOLDER_MAX >> 20))?;
         let content = fs::read(path).map_err(|e| e.to_string())?;
-        sources.push(Source::File { path: place.to_owned(), mode, content });
+        sources.push(Source::File { path: place.to_owned(), mode, owner: (0, 0), content });
         return Ok(());
     }
     if !about.is_dir() {

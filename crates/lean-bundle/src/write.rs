@@ -32,7 +32,20 @@ pub(super) fn append_folder(archive: &mut Builder<impl Write>, path: &str, mode:
 
 /// Appends a small file of root's.
 pub(super) fn append_text(archive: &mut Builder<impl Write>, path: &str, mode: u32, text: &[u8]) -> io::Result<()> {
-    let header = of_root(EntryType::Regular, mode, text.len());
+    append_owned(archive, path, mode, (0, 0), text)
+}
+
+/// Appends a file that belongs to a user and a group.
+pub(super) fn append_owned(
+    archive: &mut Builder<impl Write>,
+    path: &str,
+    mode: u32,
+    (uid, gid): (u64, u64),
+    text: &[u8],
+) -> io::Result<()> {
+    let mut header = of_root(EntryType::Regular, mode, text.len());
+    header.set_uid(uid);
+    header.set_gid(gid);
     append(archive, header, path.as_bytes(), &mut &text[..])
 }
 

@@ -254,15 +254,22 @@ pub(super) fn save_companions(name: &str, limit: u64, log: &RunLog) {
     }
 }
 
+/// A container's state, in the engine's words.
+fn status_of(record: &Record, has_ended: bool) -> &'static str {
+    match record.pid() {
+        _ if has_ended => "exited",
+        Err(_) => "created",
+        // Its last process has ended, and the next one is not there yet.
+        Ok(pid) if record.restarts().times > 0 && !Path::new(&format!("/proc/{pid}")).exists() => "restarting",
+        Ok(_) => "running",
+    }
+}
+
 fn save_companion(container: &LeanContainer, limit: u64, log: &RunLog) -> Result<()> {
     let (name, service) = (&container.name, &container.service);
     let record = Record::of(name);
     let end = record.end();
-    let status = match &end {
-        Some(_) => "exited",
-        None if record.pid().is_ok() => "running",
-        None => "created",
-    };
+    let status = status_of(&record, end.is_some());
     let health = record.health().map(Health::word);
     let word = health.map(|word| format!(", {word}")).unwrap_or_default();
     println!(

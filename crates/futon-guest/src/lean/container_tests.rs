@@ -66,6 +66,24 @@ fn restarts_are_known_while_a_container_is_waited_for() {
 }
 
 #[test]
+fn a_container_between_two_starts_is_restarting() {
+    let folder = std::env::temp_dir().join(format!("futon-between-{}", std::process::id()));
+    let record = Record::in_folder(folder.clone());
+    record.create().unwrap();
+    let status = |ended: bool| status_of(&record, ended);
+    assert_eq!((status(false), status(true)), ("created", "exited"));
+    std::fs::write(record.pid_file(), std::process::id().to_string()).unwrap();
+    assert_eq!(status(false), "running");
+    record.add_restart(1).unwrap();
+    assert_eq!(status(false), "running");
+    // No process has a number as large as this.
+    std::fs::write(record.pid_file(), i32::MAX.to_string()).unwrap();
+    let between = status(false);
+    std::fs::remove_dir_all(folder).unwrap();
+    assert_eq!(between, "restarting");
+}
+
+#[test]
 fn all_of_a_log_is_looked_at_once_its_lines_are_whole() {
     use ready::Subject as _;
 
