@@ -18,7 +18,33 @@ pub(crate) fn default_request(preset: Option<Preset>) -> Option<&'static str> {
     })
 }
 
-const METHODS: [&str; 7] = ["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS"];
+/// Characters that no client sends in a request's path or query as they are (RFC 3986): printable ones.
+const TO_ENCODE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
+
+/// Those of IANA's registry that servers of functions have, and PURGE of caches. Any other word is a mistake.
+const METHODS: [&str; 21] = [
+    "GET",
+    "POST",
+    "PUT",
+    "DELETE",
+    "HEAD",
+    "PATCH",
+    "OPTIONS",
+    "TRACE",
+    "QUERY",
+    "PURGE",
+    "SEARCH",
+    "REPORT",
+    "PROPFIND",
+    "PROPPATCH",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "LOCK",
+    "UNLOCK",
+    "LINK",
+    "UNLINK",
+];
 
 /// `METHOD /path`.
 pub(crate) fn split(text: &str) -> Result<(String, String), Complaint> {
@@ -28,10 +54,19 @@ pub(crate) fn split(text: &str) -> Result<(String, String), Complaint> {
     };
     let path = path.trim();
     if !METHODS.contains(&method) {
-        return wrong(format!("{method:?} is not an HTTP method ({})", METHODS.join(", ")));
+        return wrong(format!("{method:?} is not an HTTP method ({}, …)", METHODS[..7].join(", ")));
     }
-    if !path.starts_with('/') || path.bytes().any(|b| b <= b' ' || b >= 0x7f || b == b'#') {
+    if !path.starts_with('/') {
         return wrong(format!("{path:?} is not a path"));
+    }
+    if path.contains('#') {
+        return Err(Complaint::new("http", format!("{path:?} has a fragment, which no client sends"))
+            .hint("leave out what begins with #, or write %23"));
+    }
+    let encoded = utf8_percent_encode(path, TO_ENCODE).to_string();
+    if encoded != path {
+        return Err(Complaint::new("http", format!("{path:?} has characters that must be percent-encoded"))
+            .hint(format!("write {encoded}")));
     }
     Ok((method.to_owned(), path.to_owned()))
 }

@@ -14,7 +14,7 @@ use crate::looks::Looks;
 use crate::rules::Compiled;
 use crate::schema::{from_json, to_plain_json};
 use crate::sheet::{Sheet, is_http};
-use crate::template::has_placeholder;
+use crate::template::{Template, has_placeholder};
 use crate::text::shorten;
 use crate::wire::{Broken, Made, Reply, ReplyList};
 
@@ -225,7 +225,8 @@ impl<'a> Judge<'a> {
                 let mut list = sent.iter().map(plain).collect::<Result<Vec<_>, _>>()?;
                 if method.is_client_streaming() { Value::Array(list) } else { list.pop().unwrap_or_default() }
             }
-            None => call.json.clone().or_else(|| call.body.clone().map(Value::String)).unwrap_or_default(),
+            None if compiled.sees_request() => http_request(sheet, call, &mut template).map_err(broken)?,
+            None => Value::Null,
         };
         let looks = Looks { answer: &answer, expect, compiled, method: method.as_ref(), request: &request, n };
         looks.messages()?;
@@ -255,6 +256,16 @@ impl<'a> Judge<'a> {
         }
         Err(wrong(kept, &whole, format!("the reply differs from the snapshot {name}: {}", differences.join("; "))))
     }
+}
+
+/// An HTTP call's body as its server receives it: JSON where it is JSON, else its text.
+fn http_request(sheet: &Sheet, call: &Call, template: &mut Template) -> Result<Value, Complaint> {
+    let sent = crate::http::encode(call, sheet.declaration.preset, &sheet.folder, template)?;
+    if sent.body.is_empty() {
+        return Ok(Value::Null);
+    }
+    let text = || Value::String(String::from_utf8_lossy(&sent.body).into_owned());
+    Ok(if call.body.is_some() { text() } else { serde_json::from_slice(&sent.body).unwrap_or_else(|_| text()) })
 }
 
 pub(crate) fn reason(kind: CallKind, words: impl Into<String>) -> Reason {

@@ -72,6 +72,66 @@ fn only_grpcs_own_content_types_are_grpc() {
 }
 
 #[test]
+fn requests_that_no_client_sends_are_refused_before_a_run() {
+    let refused = |request: &str| {
+        let error = resolved(&format!("calls: [{{http: '{request}', expect: {{status: 200}}}}]"), &Options::default());
+        error.unwrap_err()
+    };
+    let error = refused("GET /x?a=\"<>");
+    assert!(error.to_string().contains("percent-encoded"), "{error}");
+    assert_eq!(error.hint().unwrap(), "write /x?a=%22%3C%3E");
+    assert_eq!(refused("GET /grüße").hint().unwrap(), "write /gr%C3%BC%C3%9Fe");
+    assert!(refused("GET /a#b").to_string().contains("fragment"));
+    assert!(refused("FETCH /").to_string().contains("GET, POST"));
+    for right in ["PURGE /x", "QUERY /q?a={b}|c", "TRACE /"] {
+        one(&format!("{{http: '{right}', expect: {{status: 200}}}}"));
+    }
+}
+
+#[test]
+fn a_location_between_slashes_is_not_taken_for_a_regular_expression_in_silence() {
+    let of = |value: &str| {
+        resolved(
+            &format!("calls: [{{http: GET /, expect: {{headers: {{Location: '{value}'}}}}}}]"),
+            &Options::default(),
+        )
+    };
+    let error = of("/login/").unwrap_err();
+    assert!(error.to_string().contains("is a regular expression, since it is between slashes"), "{error}");
+    assert_eq!(
+        error.hint().unwrap(),
+        "for this path write '/^/login/$/'; for a place that has login in it, '/.*login/'"
+    );
+    for right in ["/^/login/$/", "/login", "/lo.in/", "https://x/login/"] {
+        assert!(of(right).is_ok(), "{right}");
+    }
+}
+
+#[test]
+fn an_expression_sees_the_body_that_was_sent() {
+    for (call, request) in [
+        ("json: {a: '{{n}}'}", "request.a == '0'"),
+        ("body: 'n{{n}}'", "request == 'n0'"),
+        ("event: {type: t, data: {x: 1}}", "request.x == 1"),
+        ("headers: {x-a: b}", "request == null"),
+    ] {
+        let sheet = one(&format!("{{http: POST /, {call}, expect: {{cel: [\"{request}\"]}}}}"));
+        assert_eq!(why(&sheet, http(200, "application/json", "{}")), "", "{call}");
+    }
+}
+
+#[test]
+fn a_number_without_a_fraction_is_matched_without_one() {
+    let matched =
+        |pattern: &str| one(&format!("{{call: geo.Geo/Nearby, expect: {{matches: {{.room.price: '{pattern}'}}}}}}"));
+    for (pattern, price, right) in [("^1$", 1.0, true), ("^1[.]0$", 1.0, false), ("^1[.]5$", 1.5, true)] {
+        let sheet = matched(pattern);
+        let reply = grpc(&sheet, "geo.Geo/Nearby", &[json!({"room": {"price": price}})], "0");
+        assert_eq!(why(&sheet, reply).is_empty(), right, "{pattern} {price}");
+    }
+}
+
+#[test]
 fn headers_of_one_name_mean_their_list() {
     let reply = || Reply { headers: vec![header("x-a", "1"), header("x-a", "2")], ..http(200, "x", "") };
     for right in ["1", "2", "1, 2"] {

@@ -122,7 +122,15 @@ impl Looks<'_> {
                 ));
             }
             for (place, value) in found {
-                let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                let shown = match value {
+                    Value::String(text) => text.clone(),
+                    // gRPC's doubles as proto3 JSON has them: without a fraction where there is none.
+                    Value::Number(number) if self.method.is_some() => {
+                        let text = number.to_string();
+                        text.strip_suffix(".0").map_or_else(|| text.clone(), str::to_owned)
+                    }
+                    other => other.to_string(),
+                };
                 if !regex.is_match(&shown) {
                     let place = if place.is_empty() { "the reply" } else { &place };
                     let words = format!("{place} does not match /{regex}/: {:?}", shorten(&shown, SHOWN));

@@ -1,4 +1,4 @@
-//! Paths in JSON: `.hotels[0].name`, `.hotels[*].name`, `.` for the whole.
+//! Paths in JSON: `.hotels[0].name`, `.hotels[*].name`, `.labels["k.1"]`, `.` for the whole.
 
 use prost_reflect::{Kind, MessageDescriptor};
 use serde_json::Value;
@@ -17,8 +17,11 @@ pub(crate) struct Path(pub(crate) Vec<Step>);
 
 impl Path {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("{text:?} is not a path; write .field, .list[0].field, .list[*], or . for the whole reply");
+        let wrong = || {
+            format!(
+                "{text:?} is not a path; write .field, .list[0].field, .list[*], .map[\"key\"], or . for the whole reply"
+            )
+        };
         let mut steps = Vec::new();
         let mut rest = text.strip_prefix('.').ok_or_else(wrong)?;
         if rest.starts_with('.') || text.ends_with('.') && text.len() > 1 {
@@ -26,11 +29,18 @@ impl Path {
         }
         while !rest.is_empty() {
             if let Some(inside) = rest.strip_prefix('[') {
-                let (index, after) = inside.split_once(']').ok_or_else(wrong)?;
-                steps.push(match index {
-                    "*" | "" => Step::All,
-                    number => Step::At(number.parse().map_err(|_| wrong())?),
-                });
+                let (step, after) = match quoted(inside) {
+                    Some((key, after)) => (Step::Key(key), after),
+                    None => {
+                        let (index, after) = inside.split_once(']').ok_or_else(wrong)?;
+                        let step = match index {
+                            "*" | "" => Step::All,
+                            number => Step::At(number.parse().map_err(|_| wrong())?),
+                        };
+                        (step, after)
+                    }
+                };
+                steps.push(step);
                 rest = after.strip_prefix('.').unwrap_or(after);
                 if after.starts_with('.') && rest.is_empty() {
                     return Err(wrong());
@@ -56,8 +66,8 @@ impl Path {
             for (place, value) in found {
                 match step {
                     Step::Key(key) => match value.get(key) {
-                        Some(inner) => next.push((format!("{place}.{key}"), inner)),
-                        None => return Err(format!("{place}.{key} is missing")),
+                        Some(inner) => next.push((format!("{place}{}", key_shown(key)), inner)),
+                        None => return Err(format!("{place}{} is missing", key_shown(key))),
                     },
                     Step::At(at) => match value.get(at) {
                         Some(inner) => next.push((format!("{place}[{at}]"), inner)),
@@ -107,12 +117,31 @@ impl Path {
     }
 }
 
+/// A key between `"` and `"]`, or between `'` and `']`, and what follows. `\` takes the next character as it is.
+fn quoted(text: &str) -> Option<(String, &str)> {
+    let quote = text.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let mut key = String::new();
+    let mut rest = text[1..].char_indices();
+    while let Some((at, c)) = rest.next() {
+        if c == quote {
+            return Some((key, text[1 + at + 1..].strip_prefix(']')?));
+        }
+        key.push(if c == '\\' { rest.next()?.1 } else { c });
+    }
+    None
+}
+
+/// A key as it is written in a path.
+fn key_shown(key: &str) -> String {
+    if key.is_empty() || key.contains(['.', '[', ']', '"']) { format!("[{key:?}]") } else { format!(".{key}") }
+}
+
 /// A place as text.
 pub(crate) fn shown(place: &[Step]) -> String {
     let mut text = String::new();
     for step in place {
         match step {
-            Step::Key(key) => text.push_str(&format!(".{key}")),
+            Step::Key(key) => text.push_str(&key_shown(key)),
             Step::At(at) => text.push_str(&format!("[{at}]")),
             Step::All => text.push_str("[*]"),
         }
@@ -139,7 +168,16 @@ mod tests {
         assert_eq!(texts(".").unwrap().len(), 1);
         assert_eq!(texts(".rooms[2]").unwrap_err(), ".rooms[2] is missing");
         assert_eq!(texts(".hotelIds.x").unwrap_err(), ".hotelIds.x is missing");
-        for wrong in ["", "a", "..a", ".a.", ".a[", ".a[x]", ".a[0]."] {
+        let value = json!({"labels": {"k.1": 1, "a]\"b": {"x": 2}}});
+        let texts = |path: &str| -> Result<Vec<String>, String> {
+            Ok(Path::parse(path)?.find(&value)?.into_iter().map(|(p, v)| format!("{p}={v}")).collect())
+        };
+        for path in [r#".labels["k.1"]"#, ".labels['k.1']"] {
+            assert_eq!(texts(path).unwrap(), [r#".labels["k.1"]=1"#]);
+        }
+        assert_eq!(texts(r#".labels["a]\"b"].x"#).unwrap(), [r#".labels["a]\"b"].x=2"#]);
+        assert_eq!(texts(r#".["labels"]["x.y"]"#).unwrap_err(), r#".labels["x.y"] is missing"#);
+        for wrong in [".a[\"b]", ".a[\"b\"", ".a['b'", "", "a", "..a", ".a.", ".a[", ".a[x]", ".a[0]."] {
             assert!(texts(wrong).unwrap_err().contains("is not a path"), "{wrong}");
         }
     }

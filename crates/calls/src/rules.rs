@@ -157,7 +157,18 @@ impl Compiled {
         }
         let named = |key: &str, map: &std::collections::BTreeMap<String, crate::declare::Scalar>| {
             let list = map.iter().map(|(name, text)| {
-                let matcher = Matcher::parse(&text.text()).map_err(|c| c.below(name).below(key))?;
+                let text = text.text();
+                let matcher = Matcher::parse(&text).map_err(|c| c.below(name).below(key))?;
+                let is_path = matches!(name.to_ascii_lowercase().as_str(), "location" | "content-location");
+                if is_path && between_slashes(&text).is_some_and(|inside| regex::escape(inside) == inside) {
+                    let why =
+                        format!("{text:?} is a regular expression, since it is between slashes, and looks like a path");
+                    let inside = text.trim_matches('/');
+                    let hint = format!(
+                        "for this path write '/^{text}$/'; for a place that has {inside} in it, '/.*{inside}/'"
+                    );
+                    return Err(Complaint::new(name, why).hint(hint).below(key));
+                }
                 Ok((name.to_ascii_lowercase(), matcher))
             });
             list.collect::<Result<Vec<_>, Complaint>>()
@@ -204,6 +215,12 @@ impl Compiled {
 }
 
 impl Compiled {
+    /// Whether an expression may look at the request.
+    pub(crate) fn sees_request(&self) -> bool {
+        let own = self.cel.iter().any(|(text, _)| text.contains("request"));
+        own || self.each.as_ref().is_some_and(|each| each.sees_request())
+    }
+
     /// Gives paths the JSON names of the fields of a reply's messages.
     pub(crate) fn with_names_of(mut self, kind: &MessageDescriptor) -> Self {
         for path in self.rules.unordered.iter_mut().chain(&mut self.rules.ignore) {

@@ -16,6 +16,8 @@ use crate::error::{CallsError, Complaint, nearest};
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
     pool: DescriptorPool,
+    /// Files of a server that are left out, and why.
+    left_out: Vec<String>,
 }
 
 impl Schema {
@@ -51,11 +53,11 @@ impl Schema {
                 format!("not a descriptor set: {error}; protoc writes a complete one with --descriptor_set_out=FILE --include_imports")
             })?;
         }
-        Ok(Self { pool })
+        Ok(Self { pool, left_out: Vec::new() })
     }
 
-    pub(crate) fn of(pool: DescriptorPool) -> Self {
-        Self { pool }
+    pub(crate) fn of(pool: DescriptorPool, left_out: Vec<String>) -> Self {
+        Self { pool, left_out }
     }
 
     /// As an encoded `FileDescriptorSet`.
@@ -100,6 +102,10 @@ impl Schema {
         let complaint = Complaint::new("call", format!("the schema has no method {service}/{method}"));
         let wanted = format!("{service}/{method}");
         Err(match nearest(&wanted, all.iter().map(String::as_str)) {
+            _ if !self.left_out.is_empty() => complaint.hint(format!(
+                "files that the server gave are left out: {}",
+                crate::text::shorten(&self.left_out.join("; "), 400)
+            )),
             Some(name) => complaint.hint(format!("did you mean {name}?")),
             None if all.is_empty() => complaint.hint("the schema has no service at all"),
             None => complaint.hint(format!("it has {}", crate::text::shorten(&all.join(", "), 400))),

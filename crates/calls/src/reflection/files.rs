@@ -57,7 +57,7 @@ impl Schema {
                 }
             }
         }
-        (Self::of(pool), remarks)
+        (Self::of(pool, remarks.clone()), remarks)
     }
 }
 
@@ -129,6 +129,8 @@ mod tests {
             |keep: &str| -> Vec<Vec<u8>> { whole.iter().filter(|file| head(file).name == keep).cloned().collect() };
         let (schema, remarks) = Schema::from_files(&only("a.proto"));
         assert_eq!((schema.methods().count(), remarks), (0, vec!["a.proto imports a missing file: z.proto".into()]));
+        let complaint = schema.method("a.S/Do").unwrap_err();
+        assert!(complaint.hint.unwrap().contains("left out: a.proto imports a missing file"));
         let mut bad = only("z.proto");
         let mut ring = FileDescriptorProto { name: Some("r.proto".into()), ..FileDescriptorProto::default() };
         ring.dependency = vec!["r.proto".into()];

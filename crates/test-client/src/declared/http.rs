@@ -31,8 +31,12 @@ async fn exchange(link: &mut Link, call: &Call) -> Result<Reply, Failed> {
     let address = link.address();
     let http2 = call.protocol() == Protocol::H2c;
     let mut request = Request::builder().method(call.method.as_str());
+    // In HTTP/2 the host is a part of the request's address.
+    let host = call.headers.iter().find(|header| header.name == "host");
+    let authority = host.map(|host| String::from_utf8_lossy(&host.value).into_owned());
     request = if http2 {
-        request.version(Version::HTTP_2).uri(format!("{}://{address}{}", link.scheme(), call.path))
+        let authority = authority.unwrap_or_else(|| address.to_string());
+        request.version(Version::HTTP_2).uri(format!("{}://{authority}{}", link.scheme(), call.path))
     } else {
         request.version(Version::HTTP_11).uri(call.path.as_str())
     };
@@ -46,21 +50,20 @@ async fn exchange(link: &mut Link, call: &Call) -> Result<Reply, Failed> {
     if !has("accept") {
         request = request.header("accept", "*/*");
     }
-    for header in &call.headers {
+    for header in call.headers.iter().filter(|header| !http2 || header.name != "host") {
         request = request.header(header.name.as_str(), header.value.as_slice());
     }
     let body = Either::Left(Full::new(Bytes::from(call.body.clone())));
     let request = request.body(body).map_err(|error| (Broken::Protocol, chain(&error)))?;
-    let none = |why| (Broken::Lost, format!("no connection: {why}"));
-    let response = if http2 {
-        link.send_http2(request, super::drive::RECONNECT).await.map_err(|failed| match failed {
-            link::Failed::NoConnection(why) => (Broken::Lost, why),
-            link::Failed::Unanswered(error) => lost(&error),
-        })?
+    let answer = if http2 {
+        link.send_http2(request, super::drive::RECONNECT).await
     } else {
-        let sender = link.http1(super::drive::RECONNECT).await.map_err(none)?;
-        sender.send_request(request).await.map_err(|error| lost(&error))?
+        link.send_http1(request, super::drive::RECONNECT).await
     };
+    let response = answer.map_err(|failed| match failed {
+        link::Failed::NoConnection(why) => (Broken::Lost, why),
+        link::Failed::Unanswered(error) => lost(&error),
+    })?;
     let status = u32::from(response.status().as_u16());
     let leading = headers(response.headers(), call.wants_date);
     let (body, trailers) = read(response.into_body()).await?;

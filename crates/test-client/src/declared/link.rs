@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    io::ErrorKind,
     net::SocketAddr,
     pin::Pin,
     task::{Context, Poll},
@@ -10,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use calls::wire::Protocol;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::{Either, Full};
 use hyper::{
     body::{Frame, Incoming},
@@ -22,6 +23,9 @@ use crate::grpc::{Secure, Stream, chain, keep_trying, tcp, try_once, within};
 
 /// Body of every request: all of it is there from the start.
 pub type Body = Either<Full<Bytes>, NoMessages>;
+
+/// Header lines of a reply over HTTP/1.1 at most.
+const MOST_HEADERS: usize = 4096;
 
 /// A gRPC stream of no messages: headers, and then an empty last frame. A server of grpc-go does not take headers that end
 /// the stream for its end: it waits for ever. All of gRPC's own clients send the frame.
@@ -51,7 +55,7 @@ pub enum Failed {
     Unanswered(hyper::Error),
 }
 
-fn no_connection(why: String) -> Failed {
+fn no_connection(why: impl std::fmt::Display) -> Failed {
     Failed::NoConnection(format!("no connection: {why}"))
 }
 
@@ -69,6 +73,13 @@ fn was_left(error: &hyper::Error) -> bool {
 fn is_not_begun(error: &hyper::Error) -> bool {
     was_left(error)
         || said(error).is_some_and(|error| error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM))
+}
+
+/// Whether a connection of HTTP/1.1 ended before a byte of an answer.
+fn ended_without_a_word(error: &hyper::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    let ended = |error: &std::io::Error| matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe);
+    error.is_incomplete_message() || source.is_some_and(ended)
 }
 
 /// The connections to a function.
@@ -117,7 +128,9 @@ impl Link {
         }
         let sender = within(limit, async {
             let stream = TokioIo::new(self.stream("http/1.1").await?);
-            let (sender, connection) = http1::Builder::new().handshake(stream).await.map_err(|error| chain(&error))?;
+            let mut client = http1::Builder::new();
+            client.max_headers(MOST_HEADERS);
+            let (sender, connection) = client.handshake(stream).await.map_err(|error| chain(&error))?;
             tokio::spawn(connection);
             Ok(sender)
         });
@@ -133,7 +146,7 @@ impl Link {
     ///
     /// # Errors
     /// There is none to be had.
-    pub async fn http1(&mut self, limit: Duration) -> Result<&mut http1::SendRequest<Body>, String> {
+    async fn http1(&mut self, limit: Duration) -> Result<&mut http1::SendRequest<Body>, String> {
         // A server may end a connection after any reply; that shows a moment later.
         let usable = match &mut self.http1 {
             Some(sender) => sender.ready().await.is_ok(),
@@ -145,11 +158,38 @@ impl Link {
         self.http1.as_mut().ok_or_else(|| "no connection".to_owned())
     }
 
+    /// Sends a request over HTTP/1.1. A server may close a connection between two requests at any time, and all clients of HTTP/1.1 know it
+    /// (RFC 9110, 9.2.2; RFC 9112, 9.3.1): what was not sent is sent on a new one, and what asks only, as Go's client has it, also where a
+    /// connection that was used before ended without a word.
+    ///
+    /// # Errors
+    /// There is no connection to be had, or no answer came.
+    pub async fn send_http1(&mut self, request: Request<Body>, limit: Duration) -> Result<Response<Incoming>, Failed> {
+        let (parts, body) = request.into_parts();
+        let request = || Request::from_parts(parts.clone(), body.clone());
+        let was_used = self.http1.is_some();
+        let only_asks = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
+        let sender = self.http1(limit).await.map_err(no_connection)?;
+        match sender.try_send_request(request()).await {
+            Ok(answer) => Ok(answer),
+            Err(mut failed) => {
+                let unsent = failed.take_message().is_some();
+                let ended_between = was_used && only_asks && ended_without_a_word(failed.error());
+                if !unsent && !ended_between {
+                    return Err(Failed::Unanswered(failed.into_error()));
+                }
+                self.http1 = None;
+                let sender = self.http1(limit).await.map_err(no_connection)?;
+                sender.send_request(request()).await.map_err(Failed::Unanswered)
+            }
+        }
+    }
+
     /// The connection for HTTP/2; opened anew where it was lost.
     ///
     /// # Errors
     /// There is none to be had.
-    pub async fn http2(&mut self, limit: Duration) -> Result<&mut http2::SendRequest<Body>, String> {
+    async fn http2(&mut self, limit: Duration) -> Result<&mut http2::SendRequest<Body>, String> {
         if self.http2.as_ref().is_none_or(http2::SendRequest::is_closed) {
             self.open(Protocol::H2c, limit).await?;
         }

@@ -182,6 +182,29 @@ fn http_calls_are_sent_as_declared_over_connections_that_servers_close() {
 }
 
 #[test]
+fn a_server_that_closes_connections_between_calls_without_a_word_is_called_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let connections = std::sync::Arc::new(AtomicUsize::new(0));
+    let count = std::sync::Arc::clone(&connections);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, mut seen) = (stream.unwrap(), Vec::new());
+            count.fetch_add(1, Relaxed);
+            let mut byte = [0];
+            while !seen.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|got| got == 1) {
+                seen.push(byte[0]);
+            }
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let calls = "[{http: GET /, times: 20, expect: {text: ok}}]";
+    assert_eq!(why(&sent(port, calls, "").0), ["right"; 20]);
+    // One that is only looked at by the client, and one for each call.
+    assert!((21..=22).contains(&connections.load(Relaxed)), "{connections:?}");
+}
+
+#[test]
 fn what_is_no_grpc_is_named() {
     let page = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
     let (port, _served) = http(page, 20);

@@ -154,7 +154,9 @@ fn fields(call: &Call, scheme: &str, address: SocketAddr) -> Vec<Field> {
     let has = |name: &str| call.headers.iter().any(|header| header.name == name);
     push(":method", call.method.as_bytes());
     push(":scheme", scheme.as_bytes());
-    push(":authority", address.to_string().as_bytes());
+    // In HTTP/2 the host is a part of the request's address.
+    let host = call.headers.iter().find(|header| header.name == "host").map(|host| host.value.clone());
+    push(":authority", &host.unwrap_or_else(|| address.to_string().into_bytes()));
     push(":path", call.path.as_bytes());
     if call.protocol() == Protocol::Grpc {
         push("te", b"trailers");
@@ -174,7 +176,7 @@ fn fields(call: &Call, scheme: &str, address: SocketAddr) -> Vec<Field> {
             push("content-length", call.body.len().to_string().as_bytes());
         }
     }
-    for header in &call.headers {
+    for header in call.headers.iter().filter(|header| header.name != "host") {
         push(&header.name, &header.value);
     }
     list
