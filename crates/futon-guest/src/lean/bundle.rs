@@ -114,6 +114,11 @@ impl Record {
         self.folder.join("log")
     }
 
+    /// The pipe that it prints to.
+    pub(super) fn output(&self) -> PathBuf {
+        self.folder.join("output")
+    }
+
     /// What the runtime complains of.
     pub(super) fn runtime_log(&self) -> PathBuf {
         self.folder.join("crun.log")

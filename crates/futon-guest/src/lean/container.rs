@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 
 use super::{
     bundle::{self, Health, Record},
-    health, net, supervise,
+    health, net, output, supervise,
 };
 use crate::{
     engine,
@@ -298,6 +298,7 @@ pub(super) fn write_log(name: &str, limit: u64, out: &mut dyn Write) -> Result<O
 }
 
 fn write_log_of(record: &Record, limit: u64, out: &mut dyn Write) -> io::Result<Option<String>> {
+    output::settle(record);
     let mut file = File::open(record.log())?;
     io::copy(&mut (&mut file).take(limit), out)?;
     if file.read(&mut [0])? == 0 {

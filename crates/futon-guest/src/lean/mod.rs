@@ -6,6 +6,7 @@ mod disk;
 mod health;
 mod init;
 mod net;
+mod output;
 mod pull;
 mod settle;
 mod supervise;

@@ -1,7 +1,7 @@
 //! A container's supervisor: starts it with crun and stays until it ends, since a process's end is told to its parent alone.
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, Write},
     path::Path,
     process::{Command, Stdio},
@@ -20,7 +20,10 @@ use nix::{
     unistd::Pid,
 };
 
-use super::bundle::{self, End, Record};
+use super::{
+    bundle::{self, End, Record},
+    output::{self, Pump},
+};
 use crate::kernel;
 
 const CRUN: &str = "/usr/bin/crun";
@@ -36,9 +39,9 @@ const TICK: Duration = Duration::from_millis(20);
 /// Runs a container to its end. The first line on standard output says whether it was started.
 pub(super) fn run(container: &LeanContainer) -> Result<()> {
     match begin(&container.name) {
-        Ok((record, pid)) => {
+        Ok((record, started)) => {
             say("started");
-            stay(container, &record, pid)
+            stay(container, &record, started)
         }
         Err(error) => {
             say(&format!("failed: {error}"));
@@ -53,20 +56,25 @@ fn say(line: &str) {
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-fn begin(name: &str) -> Result<(Record, Pid)> {
+/// A container that was started: its first process, and who moves its output.
+struct Started {
+    pid: Pid,
+    output: Pump,
+}
+
+fn begin(name: &str) -> Result<(Record, Started)> {
     let record = Record::of(name);
     record.create()?;
     // The container, which crun leaves behind, becomes this process's child.
     prctl::set_child_subreaper(true).context("cannot become a subreaper")?;
-    let pid = launch(name, &record)?;
-    Ok((record, pid))
+    let started = launch(name, &record)?;
+    Ok((record, started))
 }
 
 /// Has crun start the container; what it prints goes behind what it printed before.
-fn launch(name: &str, record: &Record) -> Result<Pid> {
-    let log =
-        File::options().create(true).append(true).open(record.log()).context("cannot write the container's log")?;
-    let twin = log.try_clone().context("cannot share the container's log")?;
+fn launch(name: &str, record: &Record) -> Result<Started> {
+    let (out, output) = output::open(record)?;
+    let twin = out.try_clone().context("cannot share the container's output")?;
     let mut crun = Command::new(CRUN);
     crun.arg("--cgroup-manager=cgroupfs")
         .arg("--log")
@@ -76,11 +84,14 @@ fn launch(name: &str, record: &Record) -> Result<Pid> {
         .arg("--pid-file")
         .arg(record.pid_file())
         .arg(name);
-    let status = crun.current_dir("/").stdout(log).stderr(twin).status().context("cannot run crun")?;
+    let status = crun.current_dir("/").stdout(out).stderr(twin).status().context("cannot run crun")?;
+    // It holds the ends that are written to: what nobody holds any more ends.
+    drop(crun);
     if !status.success() {
+        output.finish();
         return Err(Error::new(format!("crun: {status}: {}", last_word(record))));
     }
-    Ok(Pid::from_raw(record.pid()?))
+    Ok(Started { pid: Pid::from_raw(record.pid()?), output })
 }
 
 /// What crun complained of last.
@@ -90,11 +101,12 @@ fn last_word(record: &Record) -> String {
 }
 
 /// Waits for the container's end, and starts it again where its policy wants that.
-fn stay(container: &LeanContainer, record: &Record, mut pid: Pid) -> Result<()> {
+fn stay(container: &LeanContainer, record: &Record, mut started: Started) -> Result<()> {
     let (mut times, mut pause) = (0, FIRST_PAUSE);
     loop {
         let began = Instant::now();
-        let end = wait_for_end(&container.name, pid)?;
+        let end = wait_for_end(&container.name, started.pid)?;
+        started.output.finish();
         if record.is_stopping() || !container.restart.again(end.status, times) {
             return record.set_end(&end);
         }
@@ -113,7 +125,7 @@ fn stay(container: &LeanContainer, record: &Record, mut pid: Pid) -> Result<()> 
         pause = (pause * 2).min(LONGEST_PAUSE);
         forget(&container.name)?;
         match launch(&container.name, record) {
-            Ok(started) => pid = started,
+            Ok(again) => started = again,
             Err(error) => {
                 // Where what the container prints is looked for.
                 let _ = fs::OpenOptions::new()
