@@ -33,12 +33,13 @@ impl Answer {
         let kind = reply.headers.iter().find(|h| h.name == "content-type").map(text).unwrap_or_default();
         // The status is in the trailers. Only a reply that is nothing but headers has it there (PROTOCOL-HTTP2.md, "Trailers-Only").
         let last = if reply.only_headers { &reply.headers } else { &reply.trailers };
+        let speaks_grpc = is_grpc(kind.as_bytes());
         let find = |name: &str| last.iter().find(|h| h.name == name).map(text);
         let statuses = last.iter().filter(|h| h.name == "grpc-status").count();
         let (status, message) = if let Some(local) = reply.local_status.checked_sub(1) {
             (local, reply.words.clone())
-        } else if reply.status != 200 {
-            // grpc/grpc, doc/http-grpc-status-mapping.md.
+        } else if reply.status != 200 && !(speaks_grpc && statuses > 0) {
+            // Only where there is no status of gRPC's own: grpc/grpc, doc/http-grpc-status-mapping.md.
             let code = match reply.status {
                 400 => 13,
                 401 => 16,
@@ -48,7 +49,7 @@ impl Answer {
                 _ => 2,
             };
             (code, format!("HTTP status {}, content type {kind:?}", reply.status))
-        } else if !is_grpc(kind.as_bytes()) {
+        } else if !speaks_grpc {
             return Err(reason(
                 CallKind::Protocol,
                 format!("the answer is not gRPC: HTTP status 200 with content type {kind:?}"),

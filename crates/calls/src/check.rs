@@ -8,6 +8,7 @@ use crate::declare::Call;
 use crate::error::Complaint;
 use crate::expect::Expect;
 use crate::oracle;
+use crate::path::shown;
 use crate::rules::Compiled;
 use crate::schema::{Schema, from_json, to_json, to_plain_json, with_json_names};
 
@@ -54,6 +55,11 @@ pub(crate) fn check_expectation(schema: &Schema, call: &Call, expect: &Expect) -
         }
         return Ok(());
     };
+    let (kind, stream) = (method.output(), method.is_server_streaming());
+    lead_somewhere(&compiled, &kind, stream)?;
+    if let Some(each) = &compiled.each {
+        lead_somewhere(each, &kind, false).map_err(|c| c.below("each"))?;
+    }
     if (expect.count.is_some() || expect.each.is_some()) && !method.is_server_streaming() {
         return Err(Complaint::new(
             "",
@@ -80,6 +86,20 @@ pub(crate) fn check_expectation(schema: &Schema, call: &Call, expect: &Expect) -
         && let Some(wanted) = &inner.equals
     {
         canonical(&method.output(), wanted, &compiled.rules).map_err(|c| c.below("equals").below("each"))?;
+    }
+    Ok(())
+}
+
+/// Refuses paths that no reply has.
+fn lead_somewhere(compiled: &Compiled, kind: &MessageDescriptor, stream: bool) -> Result<(), Complaint> {
+    let matches = compiled.matches.iter().map(|(path, ..)| ("matches", path));
+    let rules = &compiled.rules;
+    let others = rules.ignore.iter().map(|path| ("ignore", path));
+    let all = matches.chain(others).chain(rules.unordered.iter().map(|path| ("unordered", path)));
+    for (key, path) in all {
+        if let Some(why) = path.misses(kind, stream) {
+            return Err(Complaint::new(key, format!("{} leads nowhere: {why}", shown(&path.0))));
+        }
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use super::*;
 use crate::declare::Declaration;
 use crate::error::Source;
 use crate::sheet::Options;
+use crate::wire::Header;
 
 #[test]
 fn a_text_that_is_not_utf8_is_not_the_text_with_its_stand_in() {
@@ -66,6 +67,11 @@ fn only_grpcs_own_content_types_are_grpc() {
     for kind in ["application/grpc", "application/grpc+proto", "application/grpc;charset=utf-8"] {
         assert_eq!(why(&sheet, of(kind)), "", "{kind}");
     }
+    // Its own status counts before one that is made of HTTP's.
+    let gateway = |status: u32, trailers: Vec<Header>| Reply { status, messages: vec![], trailers, ..good.clone() };
+    let expected = |status: &str| one(&format!("{{call: geo.Geo/Say, expect: {{status: {status}}}}}"));
+    assert_eq!(why(&expected("PERMISSION_DENIED"), gateway(503, vec![header("grpc-status", "7")])), "");
+    assert_eq!(why(&expected("UNAVAILABLE"), gateway(503, vec![])), "");
     for kind in ["application/grpc-web+proto", "application/grpcfoo", "application/grp"] {
         assert!(why(&sheet, of(kind)).contains("not gRPC"), "{kind}");
     }
@@ -128,6 +134,32 @@ fn a_number_without_a_fraction_is_matched_without_one() {
         let sheet = matched(pattern);
         let reply = grpc(&sheet, "geo.Geo/Nearby", &[json!({"room": {"price": price}})], "0");
         assert_eq!(why(&sheet, reply).is_empty(), right, "{pattern} {price}");
+    }
+}
+
+#[test]
+fn a_path_that_no_reply_has_is_refused_before_a_run() {
+    let tried = |call: &str, expect: &str| {
+        let text = format!("calls: [{{call: geo.Geo/{call}, expect: {{status: OK, {expect}}}}}]");
+        resolved(&text, &Options::default()).map(drop).map_err(|e| e.to_string())
+    };
+    for (call, expect, why) in [
+        ("Nearby", "matches: {.nosuch: a}", "geo.Found has no field nosuch"),
+        ("Nearby", "equals: {}, ignore: [.room.nosuch]", "geo.Room has no field nosuch"),
+        ("Nearby", "equals: {}, ignore: ['.hotelIds.x']", ".hotelIds is a list: write .hotelIds[*].x"),
+        ("Nearby", "equals: {}, unordered: ['.count[*]']", ".count is one value"),
+        ("Nearby", "matches: {'.room[0]': a}", ".room is not a list"),
+        ("Watch", "equals: [], ignore: [.count]", ". is a list: write .[*].count"),
+    ] {
+        let error = tried(call, expect).unwrap_err();
+        assert!(error.contains(why), "{expect}: {error}");
+    }
+    for (call, expect) in [
+        ("Nearby", "matches: {'.hotel_ids[0]': a, .room.price: b, .: c}"),
+        ("Watch", "equals: [], ignore: ['.[*].count']"),
+        ("Strange", "equals: {}, ignore: [.any.whatever.it.is, '.rooms[\"1\"].name']"),
+    ] {
+        tried(call, expect).unwrap();
     }
 }
 

@@ -112,6 +112,9 @@ impl Looks<'_> {
                 return Err(wrong(&wanted, got, format!("wrong reply: {}", differences.join("; "))));
             }
         }
+        if !compiled.matches.is_empty() && self.bytes().is_some() {
+            return Err(wrong("matches", got, "the body is not UTF-8, so nothing in it can match".to_owned()));
+        }
         for (path, text, regex) in &compiled.matches {
             let found = path.find(got).map_err(|why| wrong(&format!("{text} matches {regex}"), got, why))?;
             if found.is_empty() {
@@ -209,7 +212,8 @@ impl Looks<'_> {
                 replies.push(to_plain_json(message).map_err(|why| reason(CallKind::WrongReply, why))?);
             }
         } else {
-            replies.push(self.body());
+            // Shown as text some of its bytes would look alike.
+            replies.push(self.bytes().unwrap_or_else(|| self.body()));
         }
         let map = |list: &[(String, String)]| {
             let mut map = Map::new();

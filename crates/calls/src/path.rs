@@ -107,7 +107,43 @@ impl Path {
         Self(self.0.iter().map(&mut step).collect())
     }
 
-    /// Whether a place in a value is at this path. A path without `[*]` after a list means each of its elements.
+    /// Why this path can lead nowhere in a reply of this kind; `stream`: in a list of them. What is in a map, an `Any` or a `Struct` is not known.
+    pub(crate) fn misses(&self, kind: &MessageDescriptor, stream: bool) -> Option<String> {
+        let (mut message, mut list, mut entries) = (Some(kind.clone()), stream, None);
+        for (at, step) in self.0.iter().enumerate() {
+            let place = shown(&self.0[..at]);
+            let Step::Key(key) = step else {
+                if !list && (message.is_some() || entries.is_some()) {
+                    return Some(format!("{place} is not a list"));
+                }
+                list = false;
+                continue;
+            };
+            if list {
+                let rest = shown(&self.0[at..]);
+                let place = if at == 0 { "." } else { &place };
+                return Some(format!("{place} is a list: write {place}[*]{rest}"));
+            }
+            if let Some(value) = entries.take() {
+                message = of_message(&value);
+                continue;
+            }
+            let known = message.take().filter(|kind| !kind.full_name().starts_with("google.protobuf."))?;
+            let field = known.get_field_by_json_name(key).or_else(|| known.get_field_by_name(key));
+            let Some(field) = field else { return Some(format!("{} has no field {key}", known.full_name())) };
+            (list, message) = (field.is_list(), of_message(&field.kind()));
+            if let (true, Some(entry)) = (field.is_map(), &message) {
+                entries = Some(entry.map_entry_value_field().kind());
+                message = None;
+            }
+            if message.is_none() && entries.is_none() && !list && at + 1 < self.0.len() {
+                return Some(format!("{} is one value", shown(&self.0[..=at])));
+            }
+        }
+        None
+    }
+
+    /// Whether a place in a value is at this path.
     pub(crate) fn covers(&self, place: &[Step]) -> bool {
         self.0.len() == place.len()
             && self.0.iter().zip(place).all(|(own, other)| match (own, other) {
@@ -115,6 +151,10 @@ impl Path {
                 (own, other) => own == other,
             })
     }
+}
+
+fn of_message(kind: &Kind) -> Option<MessageDescriptor> {
+    kind.as_message().cloned()
 }
 
 /// A key between `"` and `"]`, or between `'` and `']`, and what follows. `\` takes the next character as it is.

@@ -83,7 +83,12 @@ impl Template {
                 Value::Array(filled.collect::<Result<_, _>>()?)
             }
             Value::Object(map) => {
-                let filled = map.iter().map(|(key, v)| Ok((key.clone(), self.value(v).map_err(|c| c.below(key))?)));
+                let filled = map.iter().map(|(key, v)| {
+                    if key.contains("{{") {
+                        return Err(Complaint::new(key, "a key cannot have a placeholder"));
+                    }
+                    Ok((key.clone(), self.value(v).map_err(|c| c.below(key))?))
+                });
                 Value::Object(filled.collect::<Result<_, Complaint>>()?)
             }
             other => other.clone(),

@@ -30,7 +30,7 @@ pub struct CallArgs {
     #[arg(long, value_name = "FILE", requires = "call")]
     pub protoset: Option<PathBuf>,
     /// Port of the container that --call calls
-    #[arg(long, value_name = "PORT", requires = "call")]
+    #[arg(long, value_name = "PORT", requires = "call", value_parser = clap::value_parser!(u16).range(1..))]
     pub port: Option<u16>,
     /// --call uses TLS; PEM file with the function's certificate, or one that signs it
     #[arg(long, value_name = "FILE", requires = "call")]

@@ -150,6 +150,9 @@ impl Compose {
         let Some(value) = self.project.services.get(service).and_then(|spec| spec.extensions.get("x-futon")) else {
             return Ok(None);
         };
+        if !value.is_object() && !value.is_string() {
+            return Err(self.at(service, "x-futon", "it is neither keys nor the name of a file that has them"));
+        }
         let Some(file) = value.as_str() else {
             let text = std::fs::read_to_string(&self.path).unwrap_or_default();
             let prefix = format!("services.{service}.x-futon");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use compose_model::{FileObject, Project, ServiceFile};
+use compose_model::{FileObject, Project, Service, ServiceFile};
 use futon_common::{Error, Result};
 use serde_json::{Map, Value, json};
 
@@ -149,7 +149,13 @@ impl Making<'_> {
                     Some(path) if path.starts_with('/') => path.to_owned(),
                     Some(path) => format!("{base}{path}"),
                 };
-                files.push(json!({"type": "bind", "source": source, "target": target, "read_only": true}));
+                // Compose mounts what is a file on its machine, and copies anything else into the container that it has made.
+                let copied = object.file.is_none();
+                if copied && let Some(why) = not_copied(service, &target) {
+                    let hint = "Docker Compose copies it into the container it has made; give it as a `file:`, which is mounted";
+                    return Err(self.compose.at(name, key, &format!("{}: {why}", file.source)).hint(hint));
+                }
+                files.push(json!({"type": "bind", "source": source, "target": target, "read_only": !copied}));
             }
         }
         if !files.is_empty() {
@@ -185,6 +191,21 @@ impl Making<'_> {
         let (uid, gid) = (number(&file.uid)?, number(&file.gid)?);
         Ok(self.handover.text(&file.source, text, file.mode.unwrap_or(0o444), uid, gid))
     }
+}
+
+/// Why Compose cannot copy a text to a place in a container, or would copy it where nobody sees it.
+fn not_copied(service: &Service, target: &str) -> Option<String> {
+    if service.read_only {
+        return Some("the engine refuses to copy it: \"container rootfs is marked read-only\"".into());
+    }
+    let short = service.tmpfs.iter().map(|written| written.split(':').next().unwrap_or_default());
+    let long = service.volumes.iter().filter(|mount| mount.kind == "tmpfs").map(|mount| mount.target.as_str());
+    let below = |folder: &&str| {
+        let folder = folder.trim_end_matches('/');
+        target.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+    };
+    let hiding = short.chain(long).find(below)?;
+    Some(format!("the tmpfs at {hiding} lies over the copy at {target}: the container would not see it"))
 }
 
 fn lower_keys(value: Value) -> Value {

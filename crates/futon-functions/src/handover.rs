@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
 use tar::{Builder, EntryType, Header};
 
 use futon_common::{Context, Error, Result};
@@ -169,6 +170,19 @@ impl Handover {
         Ok(())
     }
 
+    /// The digest of all copies; nothing without any.
+    ///
+    /// # Errors
+    /// When a file can no longer be read.
+    pub fn digest(&self) -> Result<Option<String>> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        let mut hash = Hashing(Sha256::new());
+        self.write(&mut hash)?;
+        Ok(Some(format!("sha256:{}", hex::encode(hash.0.finalize()))))
+    }
+
     /// Writes the archive of all copies.
     ///
     /// # Errors
@@ -193,6 +207,19 @@ impl Handover {
             }
         }
         archive.into_inner().and_then(|mut out| out.flush()).context(|| "cannot write the archive".into())
+    }
+}
+
+struct Hashing(Sha256);
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

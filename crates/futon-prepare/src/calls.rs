@@ -27,6 +27,10 @@ pub fn given(args: &CallArgs) -> Result<Option<Declared>> {
     };
     let (data, equals) = (json("--data", &args.data)?, json("--expect", &args.expect)?);
     let http = call.contains(' ');
+    if !http && call.starts_with('/') && !call.contains('.') {
+        return Err(Error::usage(format!("--call: {call:?} is a path of HTTP without a method"))
+            .hint(format!("write --call 'GET {call}', or package.Service/Method for gRPC")));
+    }
     let status = equals.is_none().then(|| serde_json::from_value(if http { json!("2xx") } else { json!("OK") }));
     let status = status.transpose().context(|| "the default status".into())?;
     let names = |paths: &[PathBuf]| paths.iter().map(|path| path.display().to_string()).collect();

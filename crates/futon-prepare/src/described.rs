@@ -52,7 +52,9 @@ impl Key {
             let Some(other) = store.resolve(&service.image)? else { return Ok(None) };
             beside.insert(service.name.clone(), json!([other.config.digest, started_with(service)]));
         }
-        let settings = json!([started_with(&selection.service), beside]).to_string();
+        // What is mounted may be what the server says of itself.
+        let files = selection.handover.digest()?;
+        let settings = json!([started_with(&selection.service), beside, files]).to_string();
         Ok(Some(Self { digest: image.config.digest, settings: sha256_bytes(settings) }))
     }
 

@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write};
 
 use calls::Sheet;
 use futon_common::{Context, Error, Result, sha256_bytes, sha256_file};
 use futon_functions::{Selection, calls_error};
 use futon_model::{Cell, Limits, MachinePlan, Plan};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::dir::{HANDOVER, WorkDir};
 use super::script::script;
@@ -39,10 +37,8 @@ pub fn cell(parts: CellParts<'_>) -> Result<Cell> {
     let mut inputs = machine;
     inputs.insert("futon".into(), env!("CARGO_PKG_VERSION").into());
     inputs.extend(of_function(plan, &script(template, plan), &selection.compose, &selection.project.name, sheet)?);
-    if !selection.handover.is_empty() {
-        let mut hash = Hashing(Sha256::new());
-        selection.handover.write(&mut hash)?;
-        inputs.insert(FILES.into(), format!("sha256:{}", hex::encode(hash.0.finalize())));
+    if let Some(digest) = selection.handover.digest()? {
+        inputs.insert(FILES.into(), digest);
     }
     Ok(Cell::of(inputs))
 }
@@ -186,19 +182,6 @@ fn word(value: &impl serde::Serialize) -> Result<String> {
 
 fn digest(bytes: impl AsRef<[u8]>) -> String {
     format!("sha256:{}", sha256_bytes(bytes))
-}
-
-struct Hashing(Sha256);
-
-impl Write for Hashing {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::StoreError;
-use super::json::{object_or_default, or_default, respell, words};
+use super::go_types::misread;
+use super::json::{object_or_default, or_default, respell, texts, words};
 use super::platform::Platform;
 
 /// An image's configuration. `null` means absent, and fields that futon does not use are dropped.
@@ -39,7 +40,7 @@ pub struct RunConfig {
     #[serde(deserialize_with = "or_default")]
     pub user: String,
     /// Environment, `NAME=VALUE`.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "texts")]
     pub env: Vec<String>,
     /// Entry point.
     #[serde(deserialize_with = "words")]
@@ -177,7 +178,11 @@ impl ImageConfig {
     pub fn parse(what: &str, bytes: &[u8]) -> Result<Self, StoreError> {
         let unreadable =
             |why: String| StoreError::not_an_image(what, format!("an engine cannot read its configuration: {why}"));
-        let config: Self = document(bytes).and_then(Self::deserialize).map_err(|e| unreadable(e.to_string()))?;
+        let document = document(bytes).map_err(|e| unreadable(e.to_string()))?;
+        if let Some(why) = misread(&document) {
+            return Err(unreadable(why));
+        }
+        let config = Self::deserialize(document).map_err(|e| unreadable(e.to_string()))?;
         let steps = config.history.iter().flatten().filter_map(|step| step.created.as_ref());
         if let Some(wrong) = config.created.iter().chain(steps).find(|time| !time.is_one()) {
             return Err(unreadable(format!("{:?} is not a time as in 2026-01-31T12:00:00Z", wrong.0)));

@@ -40,6 +40,12 @@ pub(super) fn words<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option
     }))
 }
 
+/// A list of texts, in which `null` is an empty one.
+pub(super) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let list = Option::<Vec<Option<String>>>::deserialize(deserializer)?;
+    Ok(list.unwrap_or_default().into_iter().map(Option::unwrap_or_default).collect())
+}
+
 /// The first value of a document; anything after it is ignored.
 pub(super) fn first_value<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> serde_json::Result<T> {
     T::deserialize(&mut serde_json::Deserializer::from_slice(bytes))

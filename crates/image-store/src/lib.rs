@@ -9,6 +9,7 @@ mod archive;
 mod blobs;
 mod config;
 mod error;
+mod go_types;
 mod import;
 mod json;
 mod layout;

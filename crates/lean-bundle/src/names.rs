@@ -14,6 +14,9 @@ const RESOLV_OPTIONS: &str = "timeout:2 attempts:1";
 const OWN: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nff00::0\tip6-mcastprefix\n\
                    ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
+/// The same for a container without IPv6.
+const OWN_IPV4: &str = "127.0.0.1\tlocalhost\n";
+
 /// Compose's word for the guest's own address.
 pub(super) const HOST_GATEWAY: &str = "host-gateway";
 /// What the engine puts in its place: the address of its first bridge.
@@ -68,7 +71,9 @@ fn full_name(hostname: &str, settings: &ServiceSettings) -> String {
 /// `/etc/hosts` of the container at `index`.
 pub(super) fn hosts(all: &[Neighbour<'_>], index: usize, hostname: &str) -> String {
     let me = &all[index];
-    let mut text = String::from(OWN);
+    // The engine leaves out IPv6 where a container has none.
+    let no_ipv6 = me.settings.sysctls.get("net.ipv6.conf.all.disable_ipv6").is_some_and(|value| value == "1");
+    let mut text = String::from(if no_ipv6 { OWN_IPV4 } else { OWN });
     for (name, address) in &me.settings.names.extra_hosts {
         let address = if address == HOST_GATEWAY { HOST_GATEWAY_ADDRESS } else { address };
         text.push_str(&format!("{address}\t{name}\n"));

@@ -1,7 +1,7 @@
 //! The judgement. A run passes only by reaching the last line of [`decide`].
 
 use futon_model::{
-    Alarm, ClientReport, Code, Event, EventKind, GuestEvent, InvocationReport, Judgement, MachineKind,
+    Alarm, Base, ClientReport, Code, Event, EventKind, GuestEvent, InvocationReport, Judgement, MachineKind,
     OOPS_OF_TRANSLATOR, Outcome, Plan, PlannedImage, Proof, ScriptKind, ShutdownReason, Verdict, steps,
 };
 
@@ -160,7 +160,13 @@ fn kernel_trouble(w: &Witnesses<'_>) -> Option<Verdict> {
         Alarm::KernelOops => (Code::GuestOops, "the whole report is in console.log"),
         // Linux, mm/oom_kill.c: the line's first words show whether a control group's limit was reached.
         Alarm::OutOfMemoryKill if line.contains("Memory cgroup out of memory") => {
-            (Code::OutOfMemory, "the container reached its own limit: raise mem_limit of the service")
+            let help = match w.plan.machine.base {
+                Base::Lean => {
+                    "the container reached its own limit: raise mem_limit of the service (in the lean guest the files it writes count, too)"
+                }
+                Base::Docker => "the container reached its own limit: raise mem_limit of the service",
+            };
+            (Code::OutOfMemory, help)
         }
         Alarm::OutOfMemoryKill => (Code::OutOfMemory, "give the machine more memory with --memory MIB"),
     };

@@ -101,6 +101,17 @@ pub fn is_archive(name: &str) -> bool {
     is_path || is_called_one && path.is_file()
 }
 
+/// Whether a source that is not there was meant to be a file: a path, a name with an archive's ending, or one in another tool's words.
+fn means_a_file(source: &str) -> bool {
+    let is_path = source.contains('\\') || ["/", "./", "../", "~"].iter().any(|start| source.starts_with(start));
+    let other_tools = ["docker-archive:", "oci-archive:", "oci:", "dir:", "containers-storage:", "docker-daemon:"];
+    let endings = [".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst", ".oci", ".zip"];
+    is_path
+        || source == "-"
+        || other_tools.iter().any(|start| source.starts_with(start))
+        || endings.iter().any(|ending| source.ends_with(ending))
+}
+
 /// Adds an image and prints the names it has now.
 async fn add(
     source: &str,
@@ -116,12 +127,21 @@ async fn add(
     // Hashing and copying would hold up the runtime.
     let adding = tokio::task::spawn_blocking(move || -> Result<Vec<image_store::Added>> {
         if path.is_dir() {
+            if !path.join("index.json").is_file() {
+                return Err(Error::usage(format!("{source_text} is no OCI layout: there is no index.json in it")).hint(
+                    "name an archive (docker save, podman save, buildah push) or a folder that skopeo or crane wrote",
+                ));
+            }
             let name = name
                 .ok_or_else(|| Error::usage("an OCI layout has no image name").hint("add --name me/function:latest"))?;
             return Ok(vec![store.add_oci_layout(&path, &name)?]);
         }
         if path.is_file() {
             return Ok(store.add_docker_archive(&path, name.as_ref())?);
+        }
+        if means_a_file(&source_text) {
+            return Err(Error::usage(format!("there is no file or folder {source_text}"))
+                .hint("an image of a registry is written HOST/NAME:TAG, and one of Docker Hub NAME:TAG"));
         }
         // As skopeo and others write it.
         let written = source_text.strip_prefix("docker://").unwrap_or(&source_text);
@@ -172,6 +192,9 @@ mod tests {
     fn archives_are_told_from_names() {
         for archive in ["./fn", "/tmp/fn.tar", "../x.oci"] {
             assert!(is_archive(archive), "{archive}");
+        }
+        for file in ["./x", "~/x.oci", "fn.tar", "a/b.tar.gz", "docker-archive:x", "-", "C:\\x"] {
+            assert!(means_a_file(file), "{file}");
         }
         // The last is no file here.
         for name in ["fibonacci-go", "me/fn:v1", "localhost:5000/a/b", "src", "fn.tar"] {

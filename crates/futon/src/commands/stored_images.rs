@@ -49,7 +49,13 @@ fn about(variant: &Variant, image: &StoredImage) -> String {
 
 /// Removes images by their names. All of them must be there, or none is removed.
 pub fn remove(store: &ImageStore, names: &[String], json: bool, ui: &Ui) -> Result<ExitCode> {
-    let references: Vec<ImageReference> = names.iter().map(|name| read(name)).collect::<Result<_>>()?;
+    let mut references: Vec<ImageReference> = Vec::new();
+    for name in names {
+        let reference = read(name)?;
+        if !references.contains(&reference) {
+            references.push(reference);
+        }
+    }
     for reference in &references {
         find(store, reference)?;
         if let (false, Some(folder)) = (store.is_own(reference)?, store.kept_by_others(reference)?) {

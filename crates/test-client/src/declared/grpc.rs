@@ -65,17 +65,39 @@ async fn exchange(link: &mut Link, call: &Call, deadline: Option<Duration>, repl
     }
     let request =
         request.body(super::link::messages(Bytes::from(call.body.clone()))).map_err(|error| protocol(&error))?;
-    let response = link.send_http2(request, super::drive::RECONNECT).await.map_err(|failed| match failed {
-        link::Failed::NoConnection(why) => (Broken::Lost, why),
-        link::Failed::Unanswered(error) => protocol(&error),
-    })?;
+    let response = match link.send_http2(request, super::drive::RECONNECT).await {
+        Ok(response) => response,
+        Err(link::Failed::NoConnection(why)) => return Err((Broken::Lost, why)),
+        Err(link::Failed::Unanswered(error)) => return was_reset(&error, reply).ok_or_else(|| protocol(&error)),
+    };
     reply.status = u32::from(response.status().as_u16());
     reply.headers = headers(response.headers(), call.wants_date);
     let grpc = response.headers().get("content-type").is_some_and(|kind| is_grpc(kind.as_bytes()));
     let body = response.into_body();
     // True right away only if the headers ended the stream.
     reply.only_headers = body.is_end_stream();
-    if grpc && reply.status == 200 { messages(body, call, reply).await } else { plain(body, reply).await }
+    if grpc { messages(body, call, reply).await } else { plain(body, reply).await }
+}
+
+/// The status that all of gRPC's clients give a call whose stream the server resets (PROTOCOL-HTTP2.md, "Errors"), if it did.
+fn was_reset(error: &hyper::Error, reply: &mut Reply) -> Option<()> {
+    let reason = link::reset(error)?;
+    reply.local_status = 1 + status_of_reset(reason.into());
+    reply.words = format!("the server reset the call: {reason}");
+    Some(())
+}
+
+/// gRPC's status for an error code of HTTP/2 (PROTOCOL-HTTP2.md, "Errors").
+pub fn status_of_reset(code: u32) -> u32 {
+    match code {
+        // REFUSED_STREAM: UNAVAILABLE. CANCEL: CANCELLED. ENHANCE_YOUR_CALM: RESOURCE_EXHAUSTED. INADEQUATE_SECURITY: PERMISSION_DENIED.
+        7 => 14,
+        8 => 1,
+        11 => 8,
+        12 => 7,
+        // INTERNAL.
+        _ => 13,
+    }
 }
 
 /// Reads the messages, then the trailers.
@@ -83,7 +105,10 @@ async fn messages(body: Incoming, call: &Call, reply: &mut Reply) -> Result<(), 
     let mut body = pin!(body);
     let mut buffer = BytesMut::new();
     while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
-        let frame = frame.map_err(|error| (Broken::Protocol, chain(&error)))?;
+        let frame = match frame {
+            Ok(frame) => frame,
+            Err(error) => return was_reset(&error, reply).ok_or_else(|| (Broken::Protocol, chain(&error))),
+        };
         let frame = match frame.into_data() {
             Ok(data) => {
                 buffer.extend_from_slice(&data);

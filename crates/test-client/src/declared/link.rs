@@ -64,6 +64,11 @@ fn said(error: &hyper::Error) -> Option<&h2::Error> {
     std::error::Error::source(error)?.downcast_ref::<h2::Error>().filter(|error| error.is_remote())
 }
 
+/// The code with which the server reset a stream, if that is what went wrong.
+pub fn reset(error: &hyper::Error) -> Option<h2::Reason> {
+    said(error).filter(|error| error.is_reset())?.reason()
+}
+
 /// Whether the server said that it leaves, and that the call came too late.
 fn was_left(error: &hyper::Error) -> bool {
     said(error).is_some_and(h2::Error::is_go_away)

@@ -9,5 +9,5 @@ mod replies;
 
 pub use describe::describe;
 pub use drive::drive;
-pub use grpc::{cut_messages, grpc_timeout};
+pub use grpc::{cut_messages, grpc_timeout, status_of_reset};
 pub use replies::broken;

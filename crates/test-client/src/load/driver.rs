@@ -209,7 +209,7 @@ impl<'a> Driver<'a> {
                 // What TLS has deciphered and not given out is nothing that a socket would tell of.
                 Ok(Got::Bytes) if socket.pipe.may_hold_more() => {}
                 Ok(Got::Bytes | Got::Nothing) => return,
-                Ok(Got::Closed) => return socket.lost("the server closed it", now, recorder),
+                Ok(Got::Closed) => return socket.closed(now, recorder),
                 Err(why) => return socket.lost(&why, now, recorder),
             }
         }

@@ -243,15 +243,18 @@ impl Http1 {
         }
     }
 
-    /// The connection is lost: that may be the end of a reply.
+    /// The server closed the connection in good order: that may be the end of a reply.
+    pub fn closed(&mut self, now: Instant, done: &mut impl Done) {
+        if self.part == Part::UntilClosed {
+            self.end(&Fate::Whole, now, done);
+        }
+        self.lost("the server closed it", now, done);
+    }
+
+    /// The connection is lost, and with it the reply that is under way.
     pub fn lost(&mut self, why: &str, now: Instant, done: &mut impl Done) {
-        let fate = if self.part == Part::UntilClosed {
-            Fate::Whole
-        } else {
-            Fate::Broken(Broken::Lost, format!("the connection was lost: {why}"))
-        };
         self.leaving = Some(why.to_owned());
-        self.end(&fate, now, done);
+        self.end(&Fate::Broken(Broken::Lost, format!("the connection was lost: {why}")), now, done);
     }
 }
 

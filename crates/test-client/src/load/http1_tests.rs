@@ -34,7 +34,7 @@ fn taken(method: &str, answer: &str) -> Result<(u32, String, usize, Fate, bool),
     let mut ends = Ends::default();
     in_pieces(answer.as_bytes(), 1, |inbox| connection.receive(inbox, Instant::now(), &mut ends))?;
     if ends.0.is_empty() {
-        connection.lost("closed", Instant::now(), &mut ends);
+        connection.closed(Instant::now(), &mut ends);
     }
     let (raw, fate) = ends.0.pop().unwrap();
     let body = String::from_utf8(raw.body).unwrap();
@@ -70,6 +70,15 @@ fn replies_of_all_lengths_are_whole() {
 }
 
 #[test]
+fn a_reply_without_a_length_ends_with_a_close_and_not_with_a_reset() {
+    let (mut connection, mut ends) = (connection("GET"), Ends::default());
+    in_pieces(b"HTTP/1.0 200 OK\r\n\r\nhalf", 64, |inbox| connection.receive(inbox, Instant::now(), &mut ends))
+        .unwrap();
+    connection.lost("reset by peer", Instant::now(), &mut ends);
+    assert_eq!(ends.0[0].1, Fate::Broken(Broken::Lost, "the connection was lost: reset by peer".into()));
+}
+
+#[test]
 fn what_is_cut_off_or_no_http_is_said() {
     for answer in [
         "",
@@ -78,7 +87,11 @@ fn what_is_cut_off_or_no_http_is_said() {
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
     ] {
         let fate = taken("GET", answer).unwrap().3;
-        assert_eq!(fate, Fate::Broken(Broken::Lost, "the connection was lost: closed".into()), "{answer}");
+        assert_eq!(
+            fate,
+            Fate::Broken(Broken::Lost, "the connection was lost: the server closed it".into()),
+            "{answer}"
+        );
     }
     for (answer, words) in [
         ("SSH-2.0-x\r\n", "does not speak HTTP"),

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-use calls::wire::{Header, Reply, is_grpc};
+use calls::wire::{Broken, Header, Reply, is_grpc};
 use calls::{Counted, LoadReplies};
 
 use super::flight::{Done, Fate, Flight, Raw, STATUS, headers, status};
@@ -168,8 +168,15 @@ fn reply(raw: &Raw, fate: &Fate, grpc: bool) -> Reply {
     }
     let speaks_grpc = headers(&raw.head).any(|(name, value)| name == b"content-type" && is_grpc(value));
     if !grpc {
+        let promised = headers(&raw.head).find(|(name, _)| *name == b"content-length");
+        let promised = promised.and_then(|(_, value)| std::str::from_utf8(value).ok()?.trim().parse::<usize>().ok());
+        // A reply to HEAD promises what it does not have.
+        if let Some(promised) = promised.filter(|length| *length != raw.body.len() && !raw.body.is_empty()) {
+            let words = format!("a body of {} bytes with content-length {promised}", raw.body.len());
+            return broken(Broken::Protocol, words);
+        }
         reply.messages = vec![raw.body.clone()];
-    } else if speaks_grpc && reply.status == 200 {
+    } else if speaks_grpc {
         let (messages, wrong) = cut_messages(&raw.body);
         reply.messages = messages;
         if let Some((how, words)) = wrong.filter(|_| reply.local_status == 0) {

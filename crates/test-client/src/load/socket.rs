@@ -141,6 +141,11 @@ impl Socket {
         either!(&mut self.wire, wire => wire.expire(now, done));
     }
 
+    /// The server closed the connection in good order.
+    pub fn closed(&mut self, now: Instant, done: &mut impl Done) {
+        either!(&mut self.wire, wire => wire.closed(now, done));
+    }
+
     /// The connection is lost.
     pub fn lost(&mut self, why: &str, now: Instant, done: &mut impl Done) {
         either!(&mut self.wire, wire => wire.lost(why, now, done));

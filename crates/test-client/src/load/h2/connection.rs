@@ -196,6 +196,11 @@ impl Http2 {
         }
     }
 
+    /// The server closed the connection in good order: what is under way is lost all the same.
+    pub fn closed(&mut self, now: Instant, done: &mut impl Done) {
+        self.lost("the server closed it", now, done);
+    }
+
     /// The connection is lost, and with it the calls that are under way.
     pub fn lost(&mut self, why: &str, now: Instant, done: &mut impl Done) {
         let ids: Vec<u32> = self.streams.all().map(|stream| stream.id).collect();

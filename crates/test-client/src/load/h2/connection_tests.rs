@@ -171,7 +171,7 @@ fn a_call_may_be_reset_given_up_or_cancelled() {
     let mut ends = Ends::default();
     connection.send(0, flight(0));
     connection.receive(&frame(kind::RST_STREAM, 0, 1, &2_u32.to_be_bytes()), now, &mut ends).unwrap();
-    assert_eq!(ends.done[0].2, Fate::Broken(Broken::Protocol, "the server reset the call: INTERNAL_ERROR".into()));
+    assert_eq!(ends.done[0].2, Fate::Local(13, "the server reset the call"));
     connection.send(0, flight(1));
     connection.expire(now, &mut ends);
     assert_eq!(ends.done.len(), 1, "its time is not over");
@@ -194,6 +194,28 @@ fn a_call_may_be_reset_given_up_or_cancelled() {
     );
     assert_eq!(headers(&raw.head).last().unwrap(), (&b"grpc-status"[..], &b"5"[..]));
     assert_eq!(sent(&mut connection).last().unwrap().0.kind, kind::RST_STREAM);
+}
+
+#[test]
+fn what_no_client_of_http_2_takes_is_broken() {
+    let now = Instant::now();
+    let mut connection = up(grpc(vec![1]), &[]);
+    let mut ends = Ends::default();
+    connection.send(0, flight(0));
+    let capitals = [HEAD, b"\x00\x01X\x011"].concat();
+    connection.receive(&frame(kind::HEADERS, flag::END_HEADERS, 1, &capitals), now, &mut ends).unwrap();
+    connection.send(0, flight(1));
+    let mut bytes = frame(kind::HEADERS, flag::END_HEADERS, 3, HEAD);
+    bytes.extend(frame(kind::HEADERS, flag::END_HEADERS, 3, TRAILERS));
+    bytes.extend(frame(kind::DATA, flag::END_STREAM, 3, b""));
+    connection.receive(&bytes, now, &mut ends).unwrap();
+    for ((_, _, fate), said) in ends.done.iter().zip(["capitals", "in the middle of the reply"]) {
+        assert!(matches!(fate, Fate::Broken(Broken::Protocol, words) if words.contains(said)), "{fate:?}");
+    }
+    // The connection is as good as before.
+    connection.send(0, flight(2));
+    connection.receive(&reply(5, b"a"), now, &mut ends).unwrap();
+    assert_eq!((ends.done.len(), &ends.done[2].2), (3, &Fate::Whole));
 }
 
 #[test]

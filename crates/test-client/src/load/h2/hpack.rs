@@ -21,6 +21,8 @@ pub enum Bad {
     Malformed,
     /// It is longer than what is taken.
     TooLong,
+    /// A name in it has capitals or other characters that no name has (RFC 9113, 8.2.1).
+    Name,
 }
 
 /// Decodes the lists of one connection.
@@ -57,10 +59,11 @@ impl Headers {
         if changes {
             self.known.clear();
         }
-        let (begin, mut size) = (to.len(), 0);
+        let (begin, mut size, mut names_are_right) = (to.len(), 0, true);
         let decoded = self.decoder.decode_with_cb(block, |name, value| {
             // RFC 9113, section 10.5.1: 32 bytes more for each.
             size += name.len() + value.len() + 32;
+            names_are_right &= is_name(&name);
             if size <= LONGEST {
                 push_header(to, &name, &value);
             }
@@ -69,11 +72,20 @@ impl Headers {
         if size > LONGEST {
             return Err(Bad::TooLong);
         }
+        if !names_are_right {
+            return Err(Bad::Name);
+        }
         if !changes && self.known.len() < KNOWN {
             self.known.push((block.to_vec(), to.get(begin..).unwrap_or_default().to_vec()));
         }
         Ok(())
     }
+}
+
+/// Whether a header of HTTP/2 may have this name. A colon begins those of the protocol's own.
+fn is_name(name: &[u8]) -> bool {
+    let name = name.strip_prefix(b":").unwrap_or(name);
+    !name.is_empty() && !name.iter().any(|b| matches!(b, 0..=b' ' | b'A'..=b'Z' | b':' | 0x7f..))
 }
 
 /// Whether a list changes the table; nothing where it is cut off.

@@ -8,6 +8,7 @@ use super::connection::{Http2, WINDOW};
 use super::frame::{Frame, HEADER, LARGEST, begin, error_name, flag, kind, number, setting};
 use super::hpack::Bad;
 use super::streams::Stream;
+use crate::declared::status_of_reset;
 use crate::load::flight::{Done, Fate, status};
 
 /// Bytes after which the connection's window is opened again.
@@ -77,8 +78,13 @@ impl Http2 {
             }
             kind::RST_STREAM => {
                 let code = word(0).ok_or_else(short)?;
-                let words = format!("the server reset the call: {}", error_name(code));
-                self.end(frame.stream, &Fate::Broken(Broken::Protocol, words), now, done);
+                let call = self.streams.get(frame.stream).map(|stream| stream.call as usize);
+                let fate = if call.and_then(|call| self.requests.list.get(call)).is_some_and(|request| request.grpc) {
+                    Fate::Local(status_of_reset(code), "the server reset the call")
+                } else {
+                    Fate::Broken(Broken::Protocol, format!("the server reset the call: {}", error_name(code)))
+                };
+                self.end(frame.stream, &fate, now, done);
             }
             kind::SETTINGS if frame.has(flag::ACK) => {}
             kind::SETTINGS => self.settings(payload)?,
@@ -186,13 +192,21 @@ impl Http2 {
         match decoded {
             Ok(()) => {}
             Err(Bad::Malformed) => return Err("the server sent malformed headers".to_owned()),
-            Err(Bad::TooLong) => {
-                let words = "headers of more than 16384 bytes, the limit".to_owned();
-                self.give_up(id, &Fate::Broken(Broken::Protocol, words), now, done);
+            Err(bad) => {
+                let words = match bad {
+                    Bad::Name => "a header's name has capitals or characters that HTTP/2 does not allow",
+                    _ => "headers of more than 16384 bytes, the limit",
+                };
+                self.give_up(id, &Fate::Broken(Broken::Protocol, words.to_owned()), now, done);
                 return Ok(());
             }
         }
         let Some(stream) = self.streams.get(id) else { return Ok(()) };
+        if stream.headed && !ends {
+            let words = "headers stand in the middle of the reply: trailers must end it".to_owned();
+            self.give_up(id, &Fate::Broken(Broken::Protocol, words), now, done);
+            return Ok(());
+        }
         if !stream.headed && !ends && (100..200).contains(&status(&stream.raw.head)) {
             stream.raw.head.clear();
             return Ok(());

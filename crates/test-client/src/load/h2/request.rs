@@ -36,6 +36,8 @@ pub struct Request {
     pub ends_with_headers: bool,
     /// The call is cancelled after so many messages; 0: never.
     pub cancel_after: u64,
+    /// Whether it is gRPC's.
+    pub grpc: bool,
 }
 
 /// Which form a connection is to use.
@@ -106,6 +108,7 @@ fn request(call: &Call, fields: &[Field], shared: &[bool]) -> Request {
         body: call.body.clone(),
         ends_with_headers: call.body.is_empty() && !grpc,
         cancel_after: call.cancel_after,
+        grpc: call.protocol() == Protocol::Grpc,
         ..Request::default()
     };
     // The entry that was made last has the lowest number.
