@@ -106,6 +106,9 @@ pub enum GuestEvent {
         oom_killed: bool,
         /// What its healthcheck says (`starting`, `healthy`, `unhealthy`), where it has one.
         health: Option<String>,
+        /// How often it was started again.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        restarts: u64,
     },
     /// A log that was saved is not all that its container printed.
     LogNotWhole {

@@ -1,12 +1,21 @@
 //! The containers beside the function's: what became of them, and what they said.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use futon_model::GuestEvent;
 use guest_net::Result;
 
-use super::{Engine, write_log};
+use super::{Engine, api::Container, write_log};
 use crate::{report::report, runlog::RunLog, save};
+
+/// A container that was started again and runs for so long runs on.
+pub(crate) const RUNS_ON: Duration = Duration::from_millis(500);
+/// Between two looks.
+const TICK: Duration = Duration::from_millis(50);
 
 /// Reports the state of each companion and saves its log in `folder`; `put` uploads that. One that cannot be asked for is told in the log
 /// and hinders none of the others.
@@ -25,6 +34,18 @@ pub(crate) fn save_companions(
     }
 }
 
+/// A container's state. One that was started again and runs is looked at for a while: if it keeps ending, it only seems to run.
+fn settled(engine: &Engine, name: &str) -> Result<Option<Container>> {
+    let began = Instant::now();
+    loop {
+        let Some(container) = engine.container(name)? else { return Ok(None) };
+        if container.restarts == 0 || container.state.status != "running" || began.elapsed() >= RUNS_ON {
+            return Ok(Some(container));
+        }
+        thread::sleep(TICK);
+    }
+}
+
 fn save_one(
     engine: &Engine,
     service: &str,
@@ -34,7 +55,7 @@ fn save_one(
     log: &RunLog,
     put: &dyn Fn(&Path) -> Result<()>,
 ) -> Result<()> {
-    let Some(container) = engine.container(name)? else {
+    let Some(container) = settled(engine, name)? else {
         println!("service {service}: there is no container {name}");
         return Ok(());
     };
@@ -49,6 +70,7 @@ fn save_one(
         status: state.status,
         oom_killed: state.oom_killed,
         health,
+        restarts: container.restarts,
     };
     report(&event, log);
     let file = folder.join(format!("companion-{service}.log"));

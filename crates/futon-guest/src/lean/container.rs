@@ -268,8 +268,16 @@ fn status_of(record: &Record, has_ended: bool) -> &'static str {
 fn save_companion(container: &LeanContainer, limit: u64, log: &RunLog) -> Result<()> {
     let (name, service) = (&container.name, &container.service);
     let record = Record::of(name);
-    let end = record.end();
-    let status = status_of(&record, end.is_some());
+    let began = Instant::now();
+    let (end, status) = loop {
+        let end = record.end();
+        let status = status_of(&record, end.is_some());
+        // One that was started again and runs may keep ending.
+        if status != "running" || record.restarts().times == 0 || began.elapsed() >= engine::RUNS_ON {
+            break (end, status);
+        }
+        thread::sleep(TICK);
+    };
     let health = record.health().map(Health::word);
     let word = health.map(|word| format!(", {word}")).unwrap_or_default();
     println!(
@@ -283,6 +291,7 @@ fn save_companion(container: &LeanContainer, limit: u64, log: &RunLog) -> Result
         exit_code: end.as_ref().map(|end| end.status),
         oom_killed: end.as_ref().is_some_and(|end| end.oom_killed),
         health: health.map(str::to_owned),
+        restarts: record.restarts().times,
     };
     report(&event, log);
     if status == "created" {

@@ -47,7 +47,19 @@ pub(super) fn failed_beside(w: &Witnesses<'_>, verdict: Option<&Verdict>) -> Vec
         verdict.is_some_and(|v| v.code == Code::CompanionFailed && remark.starts_with(&format!("{}:", v.why)))
     };
     let remarks = w.events.iter().filter_map(|event| ended(&event.kind)).filter_map(tell);
-    remarks.filter(|remark| !named(remark)).collect()
+    let restarted = w.events.iter().filter_map(|event| restarted(&event.kind));
+    remarks.filter(|remark| !named(remark)).chain(restarted).collect()
+}
+
+/// The remark on a service that runs now, and has ended before.
+fn restarted(kind: &EventKind) -> Option<String> {
+    let EventKind::Guest { authentic: true, guest: GuestEvent::Companion { service, status, restarts, .. } } = kind
+    else {
+        return None;
+    };
+    let times = if *restarts == 1 { "once".to_owned() } else { format!("{restarts} times") };
+    (status == "running" && *restarts > 0)
+        .then(|| format!("the service {service} ended and was started again {times}: uploads/companion-{service}.log"))
 }
 
 fn failure(kind: &EventKind) -> Option<String> {
@@ -92,7 +104,23 @@ mod tests {
             exit_code,
             oom_killed: false,
             health: health.map(str::to_owned),
+            restarts: 0,
         })
+    }
+
+    #[test]
+    fn a_service_that_was_started_again_is_remarked() {
+        let kind = |status: &str, restarts: u64| {
+            let mut kind = with_status(status, None, None);
+            if let EventKind::Guest { guest: GuestEvent::Companion { restarts: times, .. }, .. } = &mut kind {
+                *times = restarts;
+            }
+            kind
+        };
+        let said = restarted(&kind("running", 2)).unwrap();
+        assert_eq!(said, "the service db ended and was started again 2 times: uploads/companion-db.log");
+        assert!(restarted(&kind("running", 1)).unwrap().contains("again once"));
+        assert_eq!((restarted(&kind("running", 0)), restarted(&kind("restarting", 3))), (None, None));
     }
 
     #[test]
