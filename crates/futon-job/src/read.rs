@@ -34,13 +34,17 @@ impl JobFolder {
     pub fn open(path: &Path, room: &Path, shared: Option<&Path>) -> Result<Self> {
         let shared = shared.map(Path::to_owned);
         if path.is_dir() {
-            return Self::of(path.to_owned(), shared, None);
+            return Self::of(path.to_owned(), path, shared, None);
         }
         let file = File::open(path).map_err(|e| {
             Error::usage(format!("cannot read {}", path.display()))
                 .caused_by(e)
                 .hint("`futon plan FUNCTION -o NAME.futon` makes a job")
         })?;
+        if !is_archive(&file) {
+            return Err(Error::usage(format!("{} is no job: a job is a folder, or an archive (tar)", path.display()))
+                .hint("`futon plan FUNCTION -o NAME.futon` makes a job; `futon test` runs functions"));
+        }
         fs::create_dir_all(room).context(|| format!("cannot make {}", room.display()))?;
         let folder = tempfile::Builder::new().prefix(".futon-job-").tempdir_in(room);
         let folder = folder.context(|| format!("cannot make a folder in {}", room.display()))?;
@@ -49,12 +53,16 @@ impl JobFolder {
                 .caused_by(e)
                 .hint("a job's file is made by `futon plan -o` and `futon rerun -o`")
         })?;
-        Self::of(folder.path().to_owned(), shared, Some(folder))
+        Self::of(folder.path().to_owned(), path, shared, Some(folder))
     }
 
-    fn of(folder: PathBuf, shared: Option<PathBuf>, unpacked: Option<TempDir>) -> Result<Self> {
+    /// `given` is what the user named.
+    fn of(folder: PathBuf, given: &Path, shared: Option<PathBuf>, unpacked: Option<TempDir>) -> Result<Self> {
         let path = folder.join(JOB);
-        let shown = || Error::usage(format!("{} is no job: it has no job.json", folder.display()));
+        let shown = || {
+            Error::usage(format!("{} is no job: it has no job.json", given.display()))
+                .hint("`futon plan FUNCTION -o NAME.futon` makes a job")
+        };
         let size = fs::metadata(&path).map_err(|e| shown().caused_by(e))?.len();
         if size > JOB_MAX {
             return Err(damaged("job.json is too large"));
@@ -139,6 +147,14 @@ pub fn verify(name: &str, blob: &Blob, path: &Path) -> Result<()> {
 }
 
 /// Unpacks files and folders, and nothing else.
+/// Whether a file begins as an archive does: with the magic of POSIX's or GNU's tar behind the first name.
+fn is_archive(file: &File) -> bool {
+    use std::os::unix::fs::FileExt;
+    const MAGIC: u64 = 257;
+    let mut magic = [0; 5];
+    file.read_exact_at(&mut magic, MAGIC).is_ok() && &magic == b"ustar"
+}
+
 fn unpack(file: File, to: &Path) -> io::Result<()> {
     let mut archive = Archive::new(BufReader::with_capacity(1 << 20, file));
     for entry in archive.entries()? {

@@ -11,6 +11,9 @@ use futon_workdir::FolderLock;
 /// Folder of the runs that no --out names.
 pub const RUNS: &str = "runs";
 
+/// Link to the newest of them.
+const LATEST: &str = "latest";
+
 /// Runs that are kept.
 const KEEP: usize = 20;
 
@@ -32,6 +35,22 @@ enum InUse {
     Named(FolderLock),
     /// One that nobody else will name: locked only against being removed as an old one.
     Stamped(Option<File>),
+}
+
+impl Drop for RunFolder {
+    /// A command that failed before it wrote anything leaves no folder behind, and `latest` where it was.
+    fn drop(&mut self) {
+        if matches!(self._in_use, InUse::Named(_)) || fs::remove_dir(&self.path).is_err() {
+            return;
+        }
+        let runs = self.path.parent().unwrap_or_else(|| Path::new(RUNS));
+        let newest = stamped(runs).pop();
+        let latest = runs.join(LATEST);
+        let _ = fs::remove_file(&latest);
+        if let Some(name) = newest {
+            let _ = std::os::unix::fs::symlink(name, &latest);
+        }
+    }
 }
 
 impl Deref for RunFolder {
@@ -92,7 +111,7 @@ pub fn run_folder(given: Option<&Path>, doing: &str) -> Result<RunFolder> {
     let in_use = File::open(&folder).ok().filter(|file| file.try_lock_shared().is_ok());
     prune(runs);
     // For people; nothing depends on it.
-    let latest = runs.join("latest");
+    let latest = runs.join(LATEST);
     let _ = fs::remove_file(&latest);
     if let Some(name) = folder.file_name() {
         let _ = std::os::unix::fs::symlink(name, &latest);
@@ -100,15 +119,18 @@ pub fn run_folder(given: Option<&Path>, doing: &str) -> Result<RunFolder> {
     Ok(RunFolder { path: folder, _in_use: InUse::Stamped(in_use) })
 }
 
+/// The folders whose names are time stamps, the oldest first.
+fn stamped(runs: &Path) -> Vec<String> {
+    let is_stamp = |name: &String| name.len() >= 20 && name.as_bytes()[10] == b'T' && name.starts_with("20");
+    let entries = fs::read_dir(runs).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|e| e.file_name().into_string().ok()).filter(is_stamp).collect();
+    names.sort();
+    names
+}
+
 /// Removes the oldest folders whose names are time stamps, but for those in use and those with rows; what futon did not name is left alone.
 fn prune(runs: &Path) {
-    let Ok(entries) = fs::read_dir(runs) else {
-        return;
-    };
-    let stamped = |name: &str| name.len() >= 20 && name.as_bytes()[10] == b'T' && name.starts_with("20");
-    let mut names: Vec<String> =
-        entries.flatten().filter_map(|e| e.file_name().into_string().ok()).filter(|n| stamped(n)).collect();
-    names.sort();
+    let names = stamped(runs);
     let excess = names.len().saturating_sub(KEEP);
     for folder in names[..excess].iter().map(|name| runs.join(name)) {
         let in_use = File::open(&folder).is_ok_and(|file| file.try_lock().is_err());
@@ -122,6 +144,22 @@ fn prune(runs: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_stays_empty_goes_and_the_link_goes_back() {
+        let runs = tempfile::tempdir().unwrap();
+        let (first, second) = ("2026-01-01T00-00-01Z", "2026-01-01T00-00-02Z");
+        let made = |name: &str| {
+            fs::create_dir(runs.path().join(name)).unwrap();
+            RunFolder { path: runs.path().join(name), _in_use: InUse::Stamped(None) }
+        };
+        let (kept, left) = (made(first), made(second));
+        fs::write(kept.join("report.json"), "{}").unwrap();
+        std::os::unix::fs::symlink(second, runs.path().join(LATEST)).unwrap();
+        drop((kept, left));
+        assert_eq!(fs::read_link(runs.path().join(LATEST)).unwrap(), Path::new(first));
+        assert!(!runs.path().join(second).exists());
+    }
 
     #[test]
     fn old_folders_go_unless_they_are_in_use_or_have_rows() {

@@ -222,7 +222,7 @@ fn a_damaged_job_is_refused_and_named() {
     assert!(run_elsewhere(&project.path("job"), &["--cold"]).0.status.success());
     project.write("text.futon", "no archive");
     let (output, _) = run_elsewhere(&project.path("text.futon"), &[]);
-    assert!(output.status.code() == Some(2) && text(&output).contains("no job's file"), "{}", text(&output));
+    assert!(output.status.code() == Some(2) && text(&output).contains("is no job"), "{}", text(&output));
 }
 
 /// What many jobs have in common is stored once.

@@ -111,3 +111,61 @@ fn a_whole_file_starts_and_none_of_its_services_may_fail() {
     assert_eq!((run.code, run.verdict(0)["code"].as_str()), (Some(1), Some("call_failed")), "{}", run.all());
     bench.nothing_left();
 }
+
+/// A function that prints through its own output opened anew, and asks for its neighbours by name.
+const ENTRY: &str = r#"
+    echo first
+    echo second > /dev/stderr
+    test -p /dev/stdout && echo a pipe
+    python -c "
+    import socket
+    def of(name):
+        try: return sorted({i[4][0] for i in socket.getaddrinfo(name, None, socket.AF_INET)})
+        except OSError: return []
+    here = of('db')
+    print('host', of('dbhost') == here != [], 'long', of('db.names_default') == here, 'fixed', of('cache'), 'other', of('apart'))
+    "
+    stat -c 'secret %u:%g %a' /run/secrets/s
+    exec python /app/server.py --addr=0.0.0.0 --port=50051
+"#;
+
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn what_a_function_prints_and_whom_it_finds_is_the_same_on_both_bases() {
+    let bench = Bench::new();
+    let script = ENTRY.lines().map(|line| line.strip_prefix("    ").unwrap_or(line)).collect::<Vec<_>>().join("\n");
+    let path = bench.path("names.yaml");
+    let text = serde_json::json!({
+        "name": "names",
+        "services": {
+            "fn": {
+                "image": "vhiveease/fibonacci-python:latest",
+                "entrypoint": ["sh", "-c", script.replace('$', "$$")],
+                "ports": ["50000:50051"],
+                "depends_on": ["db", "cache", "apart", "loop"],
+                "extra_hosts": ["cache:192.0.2.7"],
+                "secrets": [{"source": "s", "uid": "1000", "gid": "7", "mode": 0o440}],
+                "x-futon": {"client": "fibonacci-python", "checks": [
+                    {"file": "container.log", "must_match": "^first$", "level": "fail"},
+                    {"file": "container.log", "must_match": "^a pipe$", "level": "fail"},
+                    {"file": "container.log", "must_match": "^second$", "level": "fail"},
+                    {"file": "container.log", "must_match": "^host True long True fixed \\['192.0.2.7'\\] other \\[\\]$", "level": "fail"},
+                    {"file": "container.log", "must_match": "^secret 1000:7 440$", "level": "fail"},
+                ]},
+            },
+            "db": {"image": "futon/memcached:latest", "hostname": "dbhost"},
+            "cache": {"image": "futon/memcached:latest"},
+            "apart": {"image": "futon/memcached:latest", "network_mode": "bridge"},
+            "loop": {"image": "futon/cached-go:latest", "command": ["-nonsense"], "restart": "always"},
+        },
+        "secrets": {"s": {"environment": "PATH"}},
+    });
+    fs::write(&path, text.to_string()).unwrap();
+    for base in ["lean", "docker"] {
+        let run = bench.test(&["fn", "--functions", &path.display().to_string(), "--base", base, "-n", "2"]);
+        assert_eq!((run.code, run.report["functions"][0]["proof"].as_str()), (Some(0), Some("full")), "{}", run.all());
+        let remarks = run.report["functions"][0]["remarks"].to_string();
+        assert!(remarks.contains("the service loop keeps exiting and restarting"), "{base}: {remarks}");
+    }
+    bench.nothing_left();
+}

@@ -18,7 +18,7 @@ use crate::Result;
 
 /// Between the first two attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
-/// How long one connection may stay without an answer before a new one is tried.
+/// How long the first connection may stay without an answer before a new one is tried; the next ones may stay longer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How a container's first process ended.
@@ -110,7 +110,7 @@ fn follow(
 ) -> Result<Option<Unready>> {
     let began = Instant::now();
     let mut last = None;
-    let mut pause = FIRST_PAUSE.min(longest);
+    let (mut pause, mut patience) = (FIRST_PAUSE.min(longest), PATIENCE);
     loop {
         if let Some(exit) = subject.exit()? {
             return Ok(Some(exited(exit)));
@@ -119,9 +119,15 @@ fn follow(
         if left.is_zero() {
             break;
         }
-        match way.attempt(subject, address, left.min(PATIENCE))? {
+        match way.attempt(subject, address, left.min(patience))? {
             Some(Answer::Serves) => return Ok(None),
-            Some(answer) => last = Some(answer),
+            Some(answer) => {
+                // Who takes longer for an answer gets longer.
+                if answer == Answer::Silent {
+                    patience *= 2;
+                }
+                last = Some(answer);
+            }
             // It has ended: the loop's head says how.
             None => continue,
         }

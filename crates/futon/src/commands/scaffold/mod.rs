@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use calls::{Schema, SchemaSource};
 use futon_cli::ScaffoldArgs;
 use futon_common::{Context, Error, Result};
-use futon_functions::calls_error;
+use futon_functions::{Selection, calls_error};
 use futon_model::{ExitCode, Speaks};
 use futon_terminal::Ui;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,14 @@ pub async fn scaffold(args: &ScaffoldArgs, ui: &mut Ui, cancel: CancellationToke
     };
     let given = given_schema(args)?;
     let contents = contents(args, &selection.name, &described, given.as_ref(), files.as_ref())?;
+    let left_out = not_copied(&selection);
+    if !left_out.is_empty() {
+        ui.line(&format!(
+            "note: the service has {}, which are not copied: move the key `x-futon` into it, in {}",
+            left_out.join(", "),
+            project.compose.path.display()
+        ));
+    }
     let text = compose_file(&contents);
     let Some(files) = &files else {
         ui.out(text.trim_end())?;
@@ -49,6 +57,14 @@ pub async fn scaffold(args: &ScaffoldArgs, ui: &mut Ui, cancel: CancellationToke
     let path = files.compose.display();
     ui.line(&format!("{path}: {} calls; next: futon test {} --functions {path}", contents.calls(), contents.service));
     Ok(ExitCode::Passed)
+}
+
+/// Keys of a service that shape its start, and that the new file does not have.
+fn not_copied(selection: &Selection) -> Vec<String> {
+    const COPIED: [&str; 5] = ["image", "container_name", "ports", "networks", "build"];
+    let spec = selection.service.spec.raw.iter().filter(|(_, value)| !value.is_null());
+    let keys = spec.map(|(key, _)| key).filter(|key| !COPIED.contains(&key.as_str()) && !key.starts_with("x-"));
+    keys.map(|key| format!("`{key}`")).collect()
 }
 
 /// The files that are written.
