@@ -44,7 +44,7 @@ impl Schema {
     /// # Errors
     /// It is not a descriptor set, or a file in it imports a missing one.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
-        crate::reflection::known_syntaxes(bytes)?;
+        let bytes = &*crate::reflection::known_set(bytes)?;
         let mut pool = DescriptorPool::new();
         if pool.decode_file_descriptor_set(bytes).is_err() {
             // A set that leaves out Google's well-known types.
@@ -127,7 +127,15 @@ fn compile(source: &SchemaSource, folder: &Path) -> Result<Vec<u8>, CallsError> 
             includes.push(own);
         }
     }
-    let failed = |error: protox::Error| CallsError::Schema(one_line(&format!("{error:?}")));
+    let failed = |error: protox::Error| {
+        let mut words = one_line(&format!("{error:?}"));
+        if words.contains("found 'edition'") {
+            words.push_str(
+                "; the compiler here knows proto2 and proto3: for an edition give a `protoset` of protoc's, by --include_imports --descriptor_set_out=FILE",
+            );
+        }
+        CallsError::Schema(words)
+    };
     let mut compiler = Compiler::new(&includes).map_err(failed)?;
     compiler.include_imports(true);
     for file in &files {

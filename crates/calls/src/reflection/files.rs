@@ -1,11 +1,13 @@
 //! From a server's files to a schema.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use prost_reflect::DescriptorPool;
 
+use super::editions::in_proto3;
 use super::survey::head;
-use super::wire::{FileHead, FileHeads};
+use super::wire::{FileHead, FileHeads, Files};
 use super::{MOST_BYTES, MOST_FILES};
 use crate::schema::Schema;
 use crate::text::shorten;
@@ -48,11 +50,14 @@ impl Schema {
                     remarks.push(format!("{name} imports a missing file: {}", shorten(&missing.join(", "), 200)));
                     continue;
                 }
-                if let Err(why) = known_syntax(&head(file)) {
-                    remarks.push(why);
-                    continue;
-                }
-                if let Err(error) = pool.decode_file_descriptor_proto(file) {
+                let file = match known_file(file) {
+                    Ok(file) => file,
+                    Err(why) => {
+                        remarks.push(why);
+                        continue;
+                    }
+                };
+                if let Err(error) = pool.decode_file_descriptor_proto(&*file) {
                     remarks.push(format!("{name} cannot be used: {}", shorten(&error.to_string(), 200)));
                 }
             }
@@ -61,22 +66,32 @@ impl Schema {
     }
 }
 
-/// Refuses a set that has a file in a language that is not known.
-pub(crate) fn known_syntaxes(set: &[u8]) -> Result<(), String> {
+/// A set of files in languages that are known: those of editions in proto3.
+///
+/// # Errors
+/// One is in a language that is not known.
+pub(crate) fn known_set(set: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     use prost::Message;
     // An invalid set is detected later.
-    FileHeads::decode(set).unwrap_or_default().file.iter().try_for_each(known_syntax)
+    let heads = FileHeads::decode(set).unwrap_or_default().file;
+    if heads.iter().all(|head| matches!(head.syntax.as_deref(), None | Some("proto2" | "proto3"))) {
+        return Ok(Cow::Borrowed(set));
+    }
+    let mut files = Files::decode(set).unwrap_or_default();
+    for file in &mut files.file {
+        *file = known_file(file)?.into_owned();
+    }
+    Ok(Cow::Owned(files.encode_to_vec()))
 }
 
-/// Refuses a file in a language that is not known: prost-reflect panics then.
-fn known_syntax(file: &FileHead) -> Result<(), String> {
-    match file.syntax.as_deref() {
-        None | Some("proto2" | "proto3") => Ok(()),
-        Some("editions") => {
-            Err(format!("{} is written in an edition of Protocol Buffers, not in proto2 or proto3", file.name))
-        }
+/// A file in a language that is known: prost-reflect panics at another one.
+fn known_file(file: &[u8]) -> Result<Cow<'_, [u8]>, String> {
+    let FileHead { name, syntax, .. } = head(file);
+    match syntax.as_deref() {
+        None | Some("proto2" | "proto3") => Ok(Cow::Borrowed(file)),
+        Some("editions") => in_proto3(file).map(Cow::Owned),
         Some(other) => {
-            Err(format!("{} has the syntax {}, not proto2 or proto3", file.name, shorten(&format!("{other:?}"), 40)))
+            Err(format!("{name} has the syntax {}, not proto2 or proto3", shorten(&format!("{other:?}"), 40)))
         }
     }
 }
@@ -142,12 +157,12 @@ mod tests {
         let edition =
             FileDescriptorProto { name: Some("e.proto".into()), syntax: Some("editions".into()), ..ring.clone() };
         let edition = FileDescriptorProto { dependency: Vec::new(), ..edition };
-        assert!(known_syntaxes(&FileDescriptorSet { file: vec![edition.clone()] }.encode_to_vec()).is_err());
+        assert!(known_set(&FileDescriptorSet { file: vec![edition.clone()] }.encode_to_vec()).is_err());
         bad.push(edition.encode_to_vec());
         bad.push(b"\x07junk".to_vec());
         let (schema, remarks) = Schema::from_files(&bad);
         assert_eq!(schema.methods().count(), 0);
-        assert!(remarks[0].starts_with("e.proto is written in an edition"), "{remarks:?}");
+        assert!(remarks[0].starts_with("e.proto is in an edition"), "{remarks:?}");
         assert!(remarks[1].starts_with("y.proto cannot be used: ") && remarks[1].contains("Gone"), "{remarks:?}");
         assert_eq!(remarks[2..], ["files that import one another: r.proto"]);
     }

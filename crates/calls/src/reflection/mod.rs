@@ -1,11 +1,12 @@
 //! gRPC server reflection (grpc/grpc, src/proto/grpc/reflection): the client in the guest asks by a [`Survey`], the host makes a
 //! schema of the files that it brought.
 
+mod editions;
 mod files;
 mod survey;
 mod wire;
 
-pub(crate) use files::known_syntaxes;
+pub(crate) use files::known_set;
 pub use survey::{Question, Survey};
 
 /// The methods of reflection, the newer first: version and path. Both speak the same messages.
