@@ -18,7 +18,7 @@ mkdir -p "$out"
 begun=$(date +%s)
 folders=''
 
-# measure NAME RUNS ARGUMENT…: kept once it is complete.
+# measure NAME RUNS ARGUMENT…: runs that are complete are not made again.
 measure() {
     name=$1 runs=$2
     shift 2
@@ -28,8 +28,8 @@ measure() {
         return
     fi
     echo "==> $name"
-    rm -rf "${out:?}/$name"
-    "$futon" measure --system skylake --cpu o3 --functions functions/functions.yaml --runs "$runs" --out "$out/$name" "$@"
+    # What an interrupted study has of it is kept.
+    "$futon" measure --resume --system skylake --cpu o3 --functions functions/functions.yaml --runs "$runs" --out "$out/$name" "$@"
     echo "==> $name: $(($(date +%s) - begun)) s after the start"
 }
 

@@ -107,6 +107,9 @@ pub struct MeasureArgs {
     /// With --ci: begin no further run after this time
     #[arg(long, default_value = "1h", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub budget: Duration,
+    /// Keep the runs that are complete in the folder of --out, and make those that are missing
+    #[arg(long, requires = "out")]
+    pub resume: bool,
     /// What each run is
     #[command(flatten)]
     pub test: super::TestArgs,
