@@ -12,8 +12,9 @@ use guest_net::Result;
 use super::{Engine, api::Container, write_log};
 use crate::{report::report, runlog::RunLog, save};
 
-/// A container that was started again and runs for so long runs on.
-pub(crate) const RUNS_ON: Duration = Duration::from_millis(500);
+/// A container that was started again and runs for so long runs on. An emulated engine takes a second and more to start one that ends
+/// at once.
+const RUNS_ON: Duration = Duration::from_secs(3);
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(50);
 

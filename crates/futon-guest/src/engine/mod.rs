@@ -16,7 +16,7 @@ mod up;
 mod waits;
 
 pub(crate) use api::Engine;
-pub(crate) use companions::{RUNS_ON, save_companions};
+pub(crate) use companions::save_companions;
 pub(crate) use container::{existing, report_image, report_state};
 pub(crate) use find::{Way, find};
 pub(crate) use journal::journal;

@@ -254,6 +254,9 @@ pub(super) fn save_companions(name: &str, limit: u64, log: &RunLog) {
     }
 }
 
+/// A container that was started again and runs for so long runs on.
+const RUNS_ON: Duration = Duration::from_secs(1);
+
 /// A container's state, in the engine's words.
 fn status_of(record: &Record, has_ended: bool) -> &'static str {
     match record.pid() {
@@ -273,7 +276,7 @@ fn save_companion(container: &LeanContainer, limit: u64, log: &RunLog) -> Result
         let end = record.end();
         let status = status_of(&record, end.is_some());
         // One that was started again and runs may keep ending.
-        if status != "running" || record.restarts().times == 0 || began.elapsed() >= engine::RUNS_ON {
+        if status != "running" || record.restarts().times == 0 || began.elapsed() >= RUNS_ON {
             break (end, status);
         }
         thread::sleep(TICK);

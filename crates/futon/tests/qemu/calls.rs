@@ -112,35 +112,33 @@ fn a_whole_file_starts_and_none_of_its_services_may_fail() {
     bench.nothing_left();
 }
 
-/// A function that prints through its own output opened anew, and asks for its neighbours by name.
+/// A function that prints through its own output opened anew, as shells do for `> /dev/stderr`, and asks for its neighbours by name.
 const ENTRY: &str = r#"
-    echo first
-    echo second > /dev/stderr
-    test -p /dev/stdout && echo a pipe
-    python -c "
-    import socket
-    def of(name):
-        try: return sorted({i[4][0] for i in socket.getaddrinfo(name, None, socket.AF_INET)})
-        except OSError: return []
-    here = of('db')
-    print('host', of('dbhost') == here != [], 'long', of('db.names_default') == here, 'fixed', of('cache'), 'other', of('apart'))
-    "
-    stat -c 'secret %u:%g %a' /run/secrets/s
-    exec python /app/server.py --addr=0.0.0.0 --port=50051
+import os, socket, stat
+print('first', flush=True)
+with open('/dev/stderr', 'w') as own: own.write('second\n')
+if stat.S_ISFIFO(os.stat('/dev/stdout').st_mode): print('a pipe')
+def of(name):
+    try: return sorted({i[4][0] for i in socket.getaddrinfo(name, None, socket.AF_INET)})
+    except OSError: return []
+here = of('db')
+print('host', of('dbhost') == here != [], 'long', of('db.names_default') == here, 'fixed', of('cache'), 'other', of('apart'))
+about = os.stat('/run/secrets/s')
+print(f'secret {about.st_uid}:{about.st_gid} {about.st_mode & 0o777:o}', flush=True)
+os.execvp('python', ['python', '/app/server.py', '--addr=0.0.0.0', '--port=50051'])
 "#;
 
 #[test]
 #[ignore = "needs virtual machines: make test runs it"]
 fn what_a_function_prints_and_whom_it_finds_is_the_same_on_both_bases() {
     let bench = Bench::new();
-    let script = ENTRY.lines().map(|line| line.strip_prefix("    ").unwrap_or(line)).collect::<Vec<_>>().join("\n");
     let path = bench.path("names.yaml");
     let text = serde_json::json!({
         "name": "names",
         "services": {
             "fn": {
                 "image": "vhiveease/fibonacci-python:latest",
-                "entrypoint": ["sh", "-c", script.replace('$', "$$")],
+                "entrypoint": ["python", "-c", ENTRY],
                 "ports": ["50000:50051"],
                 "depends_on": ["db", "cache", "apart", "loop"],
                 "extra_hosts": ["cache:192.0.2.7"],
@@ -165,7 +163,11 @@ fn what_a_function_prints_and_whom_it_finds_is_the_same_on_both_bases() {
         let run = bench.test(&["fn", "--functions", &path.display().to_string(), "--base", base, "-n", "2"]);
         assert_eq!((run.code, run.report["functions"][0]["proof"].as_str()), (Some(0), Some("full")), "{}", run.all());
         let remarks = run.report["functions"][0]["remarks"].to_string();
-        assert!(remarks.contains("the service loop keeps exiting and restarting"), "{base}: {remarks}");
+        // On a busy host an emulated engine may take seconds to start what ends at once.
+        assert!(
+            remarks.contains("the service loop keeps exiting") || remarks.contains("loop ended and was started again"),
+            "{base}: {remarks}"
+        );
     }
     bench.nothing_left();
 }
