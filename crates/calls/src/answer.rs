@@ -6,11 +6,11 @@ use prost_reflect::{DynamicMessage, MethodDescriptor};
 use serde_json::Value;
 
 use crate::body::json_body;
-use crate::judge::{CallKind, Reason, SHOWN, reason};
 use crate::rules::{Compiled, Wanted};
 use crate::schema::missing_required;
 use crate::status::Code;
 use crate::text::shorten;
+use crate::verdict::{CallKind, Reason, SHOWN, reason};
 use crate::wire::{Header, Reply, is_grpc};
 
 /// A reply, decoded.

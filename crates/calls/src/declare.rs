@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::expect::Expect;
+use crate::scalar::{OneOrMany, present};
 
 /// The keys of a service's `x-futon`, or of a file of calls.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -71,7 +72,7 @@ impl Declaration {
 
     /// A call's name for people: its method, or the request that its preset makes.
     pub(crate) fn name_of(&self, call: &Call) -> String {
-        let default = || crate::http::default_request(self.preset).unwrap_or_default().to_owned();
+        let default = || self.preset.map(Preset::request).unwrap_or_default().to_owned();
         call.call.clone().or_else(|| call.http.clone()).unwrap_or_else(default)
     }
 }
@@ -83,6 +84,14 @@ impl Preset {
         match self {
             Self::Lambda | Self::Knative | Self::Cloudevents => Ready::Tcp(true),
             Self::Openfaas => Ready::Http("GET /_/health".to_owned()),
+        }
+    }
+
+    /// The request of a call that names none.
+    pub(crate) fn request(self) -> &'static str {
+        match self {
+            Self::Lambda => "POST /2015-03-31/functions/function/invocations",
+            Self::Knative | Self::Cloudevents | Self::Openfaas => "POST /",
         }
     }
 
@@ -207,47 +216,6 @@ pub struct Call {
 /// How often a call is made: at least once.
 pub type Times = std::num::NonZeroU64;
 
-/// A text, or several.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum OneOrMany {
-    /// One.
-    One(Scalar),
-    /// Several.
-    Many(Vec<Scalar>),
-}
-
-impl OneOrMany {
-    pub(crate) fn texts(&self) -> Vec<String> {
-        match self {
-            Self::One(one) => vec![one.text()],
-            Self::Many(many) => many.iter().map(Scalar::text).collect(),
-        }
-    }
-}
-
-/// A text, written as one or as a number or truth value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Scalar {
-    /// Text.
-    Text(String),
-    /// Number.
-    Number(serde_json::Number),
-    /// Truth value.
-    Truth(bool),
-}
-
-impl Scalar {
-    pub(crate) fn text(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Number(number) => number.to_string(),
-            Self::Truth(truth) => truth.to_string(),
-        }
-    }
-}
-
 /// A `CloudEvent` (CloudEvents 1.0.2, HTTP protocol binding).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -325,11 +293,6 @@ pub struct ExpectFailure {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
 fn is_false(value: &bool) -> bool {
     !*value
-}
-
-/// A key that is there, even with the value `null`.
-pub(crate) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
 }
 
 /// `500ms`, `2s`.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::declare::Call;
 use crate::error::Complaint;
+use crate::expect::Expect;
 use crate::http;
 use crate::schema::{Schema, from_json, missing_required};
 use crate::template::{Template, Values, has_placeholder};
@@ -98,18 +99,8 @@ pub(crate) fn grpc(call: &Call, schema: &Schema, template: &mut Template) -> Res
         cancel_after: call.cancel_after.unwrap_or_default(),
         name: format!("{}/{}", method.parent_service().full_name(), method.name()),
         at: 0,
-        wants_date: sees_date(call),
+        wants_date: call.expect.as_ref().is_some_and(Expect::sees_date),
     })
-}
-
-/// Whether an expectation looks at the header `date`.
-pub(crate) fn sees_date(call: &Call) -> bool {
-    let Some(expect) = &call.expect else { return false };
-    let named = |map: &std::collections::BTreeMap<String, crate::declare::Scalar>| {
-        map.keys().any(|name| name.eq_ignore_ascii_case("date"))
-    };
-    let each = expect.each.as_ref().map_or(&[][..], |each| &each.cel);
-    named(&expect.headers) || named(&expect.trailers) || expect.cel.iter().chain(each).any(|text| text.contains("date"))
 }
 
 /// Whether each of a call's invocations has different bytes.

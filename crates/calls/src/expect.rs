@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::declare::{Scalar, present};
+use crate::scalar::{Scalar, present};
 
 /// What is right. All keys must hold.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -126,5 +126,12 @@ impl Expect {
             || self.each.is_some()
             || self.oracle.is_some()
             || self.snapshot.is_some()
+    }
+
+    /// Whether it looks at the header `date`.
+    pub(crate) fn sees_date(&self) -> bool {
+        let named = |map: &BTreeMap<String, Scalar>| map.keys().any(|name| name.eq_ignore_ascii_case("date"));
+        let each = self.each.as_ref().map_or(&[][..], |each| &each.cel);
+        named(&self.headers) || named(&self.trailers) || self.cel.iter().chain(each).any(|text| text.contains("date"))
     }
 }

@@ -5,18 +5,12 @@ use std::path::Path;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use crate::declare::{Call, Cloud, EventMode, OneOrMany, Preset};
+use crate::declare::{Call, Cloud, EventMode, Preset};
 use crate::error::Complaint;
+use crate::expect::Expect;
+use crate::scalar::OneOrMany;
 use crate::template::Template;
 use crate::wire::{self, Header, Protocol};
-
-/// A call's defaults.
-pub(crate) fn default_request(preset: Option<Preset>) -> Option<&'static str> {
-    preset.map(|preset| match preset {
-        Preset::Lambda => "POST /2015-03-31/functions/function/invocations",
-        Preset::Knative | Preset::Cloudevents | Preset::Openfaas => "POST /",
-    })
-}
 
 /// Characters that no client sends in a request's path or query as they are (RFC 3986): printable ones.
 const TO_ENCODE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`');
@@ -103,7 +97,7 @@ pub(crate) fn encode(
     folder: &Path,
     template: &mut Template,
 ) -> Result<wire::Call, Complaint> {
-    let text = call.http.as_deref().or_else(|| default_request(preset)).unwrap_or_default();
+    let text = call.http.as_deref().or_else(|| preset.map(Preset::request)).unwrap_or_default();
     let text = template.text(text).map_err(|c| c.below("http"))?;
     let (method, path) = split(&text)?;
     let name = format!("{method} {path}");
@@ -138,7 +132,7 @@ pub(crate) fn encode(
         Vec::new()
     };
     let protocol = if call.h2c { Protocol::H2c } else { Protocol::Http1 };
-    let wants_date = crate::encode::sees_date(call);
+    let wants_date = call.expect.as_ref().is_some_and(Expect::sees_date);
     let protocol = protocol.into();
     Ok(wire::Call { protocol, method, path, headers: list, body, name, wants_date, ..wire::Call::default() })
 }

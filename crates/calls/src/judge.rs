@@ -15,63 +15,8 @@ use crate::rules::Compiled;
 use crate::schema::{from_json, to_plain_json};
 use crate::sheet::{Sheet, is_http};
 use crate::template::{Template, has_placeholder};
-use crate::text::shorten;
+use crate::verdict::{CallKind, Judged, Reason, Verdict, reason, wrong};
 use crate::wire::{Broken, Made, Reply, ReplyList};
-
-/// Characters of a text that a reason shows.
-pub(crate) const SHOWN: usize = 300;
-
-/// How a call failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallKind {
-    /// The reply is not the right one.
-    WrongReply,
-    /// The status is not the right one.
-    Status,
-    /// No reply in time.
-    Deadline,
-    /// The connection was lost.
-    Lost,
-    /// What came is not what the protocol has.
-    Protocol,
-}
-
-/// Why a reply is not correct.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reason {
-    /// How it went wrong.
-    pub kind: CallKind,
-    /// The status that came: gRPC's name or HTTP's number.
-    pub status: Option<String>,
-    /// What was expected, shortened.
-    pub expected: Option<String>,
-    /// What came, shortened.
-    pub got: Option<String>,
-    /// All of it as a sentence without its subject.
-    pub words: String,
-}
-
-/// The result of a call that was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
-    /// What was called.
-    pub name: String,
-    /// From the request to the reply, nanoseconds.
-    pub took_ns: u64,
-    /// Why it is not right; nothing where it is.
-    pub reason: Option<Reason>,
-}
-
-/// What became of all calls.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Judged {
-    /// Warm-up calls that were made, in order.
-    pub warmup: Vec<Verdict>,
-    /// Measured calls that were made, in order.
-    pub measured: Vec<Verdict>,
-    /// The replies that snapshots stand for, by their names.
-    pub seen: BTreeMap<String, Value>,
-}
 
 impl Sheet {
     /// Judges what came back. More replies than calls are not looked at.
@@ -266,18 +211,6 @@ fn http_request(sheet: &Sheet, call: &Call, template: &mut Template) -> Result<V
     }
     let text = || Value::String(String::from_utf8_lossy(&sent.body).into_owned());
     Ok(if call.body.is_some() { text() } else { serde_json::from_slice(&sent.body).unwrap_or_else(|_| text()) })
-}
-
-pub(crate) fn reason(kind: CallKind, words: impl Into<String>) -> Reason {
-    Reason { kind, status: None, expected: None, got: None, words: words.into() }
-}
-
-pub(crate) fn wrong(expected: &(impl ToString + ?Sized), got: &impl ToString, words: impl Into<String>) -> Reason {
-    Reason {
-        expected: Some(shorten(&expected.to_string(), 2000)),
-        got: Some(shorten(&got.to_string(), 2000)),
-        ..reason(CallKind::WrongReply, words)
-    }
 }
 
 #[cfg(test)]

@@ -26,12 +26,14 @@ mod places;
 mod read;
 pub mod reflection;
 mod rules;
+mod scalar;
 mod schema;
 mod sheet;
 mod status;
 mod template;
 pub mod text;
 mod turns;
+mod verdict;
 pub mod wire;
 
 pub use around::log_regex;
@@ -41,9 +43,8 @@ pub use declare::{
 pub use error::{CallsError, Source};
 pub use example::Method;
 pub use expect::{Expect, StatusRule, Unordered};
-pub use judge::{CallKind, Judged, Reason, Verdict};
 pub use load::{Counted, LoadReplies};
 pub use schema::Schema;
-pub use sheet::{Options, Sheet};
+pub use sheet::{Member, Options, Sheet};
 pub use status::Code;
-pub use turns::Member;
+pub use verdict::{CallKind, Judged, Reason, Verdict};

@@ -3,8 +3,8 @@
 
 use prost::Message;
 
-use crate::judge::Verdict;
 use crate::sheet::Sheet;
+use crate::verdict::Verdict;
 use crate::wire::Reply;
 
 /// How often a reply came at a place of the sequence of calls.

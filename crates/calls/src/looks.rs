@@ -9,11 +9,11 @@ use crate::answer::Answer;
 use crate::check::{canonical, comparable, only_string};
 use crate::compare::Rules;
 use crate::expect::Expect;
-use crate::judge::{CallKind, Reason, SHOWN, reason, wrong};
 use crate::oracle;
 use crate::rules::{Compiled, Scope};
 use crate::schema::to_plain_json;
 use crate::text::shorten;
+use crate::verdict::{CallKind, Reason, SHOWN, reason, wrong};
 
 /// A reply and all that is said of it.
 pub(crate) struct Looks<'a> {

@@ -155,7 +155,7 @@ impl Compiled {
             let regex = regex(text).map_err(|c| c.below("matches"))?;
             matches.push((parsed, path.clone(), regex));
         }
-        let named = |key: &str, map: &std::collections::BTreeMap<String, crate::declare::Scalar>| {
+        let named = |key: &str, map: &std::collections::BTreeMap<String, crate::scalar::Scalar>| {
             let list = map.iter().map(|(name, text)| {
                 let text = text.text();
                 let matcher = Matcher::parse(&text).map_err(|c| c.below(name).below(key))?;

@@ -19,7 +19,6 @@ use crate::http;
 use crate::rules::Compiled;
 use crate::schema::Schema;
 use crate::template::{Template, Values};
-use crate::turns::Member;
 use crate::wire::{self, CallList};
 
 const NO_SCHEMA: &str =
@@ -61,6 +60,15 @@ pub struct Sheet {
     pub(crate) accept: bool,
     /// Functions that are called in turn; then the sheet has no calls of its own.
     pub(crate) turns: Vec<Member>,
+}
+
+/// One of the functions that are called in turn.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Its name.
+    pub function: String,
+    /// Its calls.
+    pub sheet: Sheet,
 }
 
 /// A sheet as a file has it.

@@ -4,18 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::error::CallsError;
-use crate::judge::{Judged, Verdict};
-use crate::sheet::Sheet;
+use crate::sheet::{Member, Sheet};
+use crate::verdict::{Judged, Verdict};
 use crate::wire::{CallList, Made, ReplyList};
-
-/// One of the functions that are called in turn.
-#[derive(Debug, Clone)]
-pub struct Member {
-    /// Its name.
-    pub function: String,
-    /// Its calls.
-    pub sheet: Sheet,
-}
 
 impl Sheet {
     /// One sheet that calls several functions in turn: the first call of each, then the second call of each, and so on; the same for the

@@ -10,11 +10,10 @@ use hyper::header::CONTENT_TYPE;
 use hyper::{StatusCode, Uri};
 use image_store::{Descriptor, ImageStore, StoredImage};
 
-use super::body::{Answer, Answers, Body, Piece};
+use super::body::{Answer, Answers, Body, Piece, put};
 use super::error::Refusal;
-use super::files::{Asker, put};
 use super::names;
-use super::route::State;
+use super::state::{Asker, State};
 
 /// Size of a tar record, bytes: members are padded to it, two empty ones end the archive.
 const RECORD: usize = 512;

@@ -11,12 +11,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use tokio::task::JoinHandle;
 
 use super::connection::Busy;
+use super::error::Refusal;
 
 /// How much of a file is read at once, bytes. Small enough to stay in the processor's cache until it is sent.
 const CHUNK: usize = 64 << 10;
@@ -45,6 +46,18 @@ impl Answers for Answer {
         *answer.status_mut() = status;
         answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         answer
+    }
+}
+
+/// A refusal as the client gets it: one line of text.
+pub(super) fn refused(refusal: &Refusal) -> Answer {
+    Answer::text(refusal.status, "text/plain; charset=utf-8", format!("{}: {}\n", refusal.status, refusal.why))
+}
+
+/// Sets a header whose value the exchange made itself.
+pub(super) fn put(answer: &mut Answer, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        answer.headers_mut().insert(name, value);
     }
 }
 

@@ -10,7 +10,6 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::body::{Answer, Answers};
 use super::connection::Inbound;
 use super::error::Refusal;
-use super::route::State;
 
 /// The sink for events. Events of senders without the token are limited, so that they cannot fill the memory.
 #[derive(Debug)]
@@ -46,17 +45,21 @@ impl Events {
     }
 }
 
-/// `POST /_futon/events`: one JSON object a line.
-pub(super) async fn post(state: &State, authentic: bool, inbound: &mut Inbound) -> Result<Answer, Refusal> {
-    let result = take(state, authentic, inbound).await;
+/// `POST /_futon/events`: one JSON object a line, at most `limit` bytes of them.
+pub(super) async fn post(
+    events: &Events,
+    limit: u64,
+    authentic: bool,
+    inbound: &mut Inbound,
+) -> Result<Answer, Refusal> {
+    let result = take(events, limit, authentic, inbound).await;
     if let Err(refusal) = &result {
-        state.events.tell(authentic, EventKind::MalformedGuestEvent { authentic, why: refusal.why.clone() });
+        events.tell(authentic, EventKind::MalformedGuestEvent { authentic, why: refusal.why.clone() });
     }
     result
 }
 
-async fn take(state: &State, authentic: bool, inbound: &mut Inbound) -> Result<Answer, Refusal> {
-    let limit = state.config.limits.event_body;
+async fn take(events: &Events, limit: u64, authentic: bool, inbound: &mut Inbound) -> Result<Answer, Refusal> {
     let too_large =
         || Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("events of more than {limit} bytes in one request"));
     let mut body = BytesMut::new();
@@ -71,7 +74,7 @@ async fn take(state: &State, authentic: bool, inbound: &mut Inbound) -> Result<A
     let mut count = 0;
     for (number, line) in (1..).zip(lines) {
         match serde_json::from_slice::<GuestEvent>(line) {
-            Ok(guest) => state.events.tell(authentic, EventKind::Guest { authentic, guest }),
+            Ok(guest) => events.tell(authentic, EventKind::Guest { authentic, guest }),
             Err(e) if first_bad.is_none() => first_bad = Some(format!("line {number} is not an event: {e}")),
             Err(_) => {}
         }

@@ -3,34 +3,22 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use futon_model::EventKind;
-use hyper::header::{
-    ACCEPT_RANGES, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
-};
+use hyper::header::{HeaderValue, LOCATION};
 use hyper::{StatusCode, Uri};
 
-use super::body::{Answer, Answers, Body, Piece};
+use super::body::{Answer, Answers, refused};
 use super::config::FileSource;
 use super::error::Refusal;
 use super::folder::{leads_out, open_beneath};
 use super::listing;
 use super::names;
-use super::range::{self, Range};
-use super::route::State;
 use super::script::{self, SCRIPT_NAME};
+use super::send::{About, serve};
+use super::state::{Asker, State};
 
 const HTML: &str = "text/html; charset=utf-8";
-
-/// Who asks, and how.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Asker<'a> {
-    pub headers: &'a HeaderMap,
-    pub head: bool,
-    pub authentic: bool,
-}
 
 /// Answers a GET or HEAD of anything that is not one of the exchange's own addresses.
 pub(super) async fn get(state: &Arc<State>, uri: &Uri, asker: Asker<'_>) -> Answer {
@@ -41,7 +29,7 @@ pub(super) async fn get(state: &Arc<State>, uri: &Uri, asker: Asker<'_>) -> Answ
     };
     let mut answer = match result {
         Ok(Found::Script(answer) | Found::Other(answer)) => answer,
-        Err(refusal) => super::route::refused(&refusal),
+        Err(refusal) => refused(&refusal),
     };
     if told {
         return answer;
@@ -182,78 +170,5 @@ fn guess(name: &str) -> &'static str {
         "sh" => "text/x-sh",
         "yaml" | "yml" => "application/yaml",
         _ => "application/octet-stream",
-    }
-}
-
-/// What is known of a file that is served.
-#[derive(Debug, Clone)]
-pub(super) struct About<'a> {
-    pub size: u64,
-    pub modified: Option<SystemTime>,
-    /// Names its content: the same tag, the same content.
-    pub tag: Option<String>,
-    pub media_type: &'a str,
-}
-
-/// A file in full or the part that was asked for.
-pub(super) fn serve(file: File, about: &About<'_>, headers: &HeaderMap) -> Answer {
-    let text = |name| headers.get(name).and_then(|v| v.to_str().ok());
-    let modified = about.modified.map(httpdate::HttpDate::from);
-    let known = text(IF_MODIFIED_SINCE).and_then(|since| since.parse::<httpdate::HttpDate>().ok());
-    // A tag says more than a date, which counts where there is none, and not for parts (RFC 9110, 13.1.2 and 13.1.3).
-    let is_known = match (text(IF_NONE_MATCH), &about.tag) {
-        (Some(tags), Some(tag)) => {
-            let mut tags = tags.split(',').map(|known| known.trim().trim_start_matches("W/"));
-            tags.any(|known| known == "*" || known == tag)
-        }
-        (Some(_), None) => false,
-        (None, _) => text(RANGE).is_none() && modified.zip(known).is_some_and(|(modified, known)| modified <= known),
-    };
-    if is_known {
-        let mut answer = Answer::empty(StatusCode::NOT_MODIFIED);
-        put_validators(&mut answer, about, modified);
-        return answer;
-    }
-    // A range of a file that has changed since the first part would give a mixture of both.
-    let changed = text(IF_RANGE).is_some_and(|known| match known.starts_with('"') {
-        true => about.tag.as_deref() != Some(known),
-        false => known.parse::<httpdate::HttpDate>().ok() != modified,
-    });
-    let range = if changed { Range::Whole } else { range::parse(text(RANGE), about.size) };
-    let mut answer = Answer::empty(StatusCode::OK);
-    let (at, size) = match range {
-        Range::Whole => (0, about.size),
-        Range::Part { at, size } => {
-            *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
-            put(&mut answer, CONTENT_RANGE, &format!("bytes {at}-{}/{}", at + size - 1, about.size));
-            (at, size)
-        }
-        Range::Unsatisfiable => {
-            let mut answer = Answer::empty(StatusCode::RANGE_NOT_SATISFIABLE);
-            put(&mut answer, CONTENT_RANGE, &format!("bytes */{}", about.size));
-            return answer;
-        }
-    };
-    put(&mut answer, CONTENT_TYPE, about.media_type);
-    put(&mut answer, ACCEPT_RANGES, "bytes");
-    put_validators(&mut answer, about, modified);
-    *answer.body_mut() = Body::pieces([Piece::File { file: Arc::new(file), at, size }]);
-    answer
-}
-
-/// What a guest may ask with next time.
-fn put_validators(answer: &mut Answer, about: &About<'_>, modified: Option<httpdate::HttpDate>) {
-    if let Some(modified) = modified {
-        put(answer, LAST_MODIFIED, &modified.to_string());
-    }
-    if let Some(tag) = &about.tag {
-        put(answer, ETAG, tag);
-    }
-}
-
-/// Sets a header whose value the exchange made itself.
-pub(super) fn put(answer: &mut Answer, name: hyper::header::HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        answer.headers_mut().insert(name, value);
     }
 }

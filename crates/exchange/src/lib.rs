@@ -24,7 +24,9 @@ mod range;
 mod registry;
 mod route;
 mod script;
+mod send;
 mod server;
+mod state;
 mod upload;
 
 pub use config::{ExchangeConfig, ExchangeLimits, FileSource, Parking, Quota};

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_LENGTH, HeaderMap, LOCATION};
 
-use super::body::{Answer, Answers};
+use super::body::{Answer, Answers, put};
 use super::connection::Inbound;
 use super::error::Refusal;
-use super::files::put;
 use super::multipart::{Form, boundary};
 use super::names::{encode, form_target, path_for_event, put_target};
-use super::route::State;
 use super::script::SCRIPT_NAME;
+use super::state::State;
 use super::upload::{Attempt, Receiver, Whole};
 
 /// Files of one form that are kept by an open handle until the form is complete; those after have a hidden name.

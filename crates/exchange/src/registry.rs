@@ -12,10 +12,10 @@ use hyper::header::{ACCEPT, HOST, HeaderMap, HeaderName};
 use hyper::{Method, StatusCode, Uri};
 use image_store::{Descriptor, ImageStore, StoredImage, media_type};
 
-use super::body::{Answer, Answers};
-use super::files::{About, Asker, put, serve};
+use super::body::{Answer, Answers, put};
 use super::names;
-use super::route::State;
+use super::send::{About, serve};
+use super::state::{Asker, State};
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");

@@ -14,8 +14,8 @@ use memchr::memmem;
 
 use super::body::{Answer, Answers};
 use super::config::Parking;
-use super::files::{About, Asker, serve};
-use super::route::State;
+use super::send::{About, serve};
+use super::state::{Asker, State};
 
 /// Name of the run script.
 pub(super) const SCRIPT_NAME: &str = "run.sh";

@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::config::{ExchangeConfig, FileSource};
 use super::connection::{Busy, Patient, Usage};
 use super::error::ExchangeError;
-use super::route::{self, State};
+use super::route;
+use super::state::State;
 
 /// Largest piece that is read from a connection at once, bytes.
 const READ_BUFFER: usize = 512 << 10;

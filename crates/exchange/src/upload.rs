@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use super::error::Refusal;
 use super::names::{PARTIAL_PREFIX, cut, numbered};
 use super::quota::Charge;
-use super::route::State;
+use super::state::State;
 
 /// How much is collected before it is written, bytes.
 const BATCH: usize = 512 << 10;

@@ -6,11 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use futon_model::Probe;
 use gem5_selftest::work::Work;
 
-use crate::{
-    close::{Close, End},
-    engine::Way,
-    lean::LeanVerb,
-};
+use crate::engine::Way;
 
 /// Bytes of a container's log that are kept.
 pub(crate) const LOG_LIMIT: u64 = 16 << 20;
@@ -36,7 +32,7 @@ pub(crate) struct Needs {
     pub(crate) publish: Vec<u16>,
 }
 
-pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+fn pair(text: &str) -> Result<(String, String), String> {
     let (service, container) = text.split_once('=').ok_or_else(|| format!("{text:?} is not SERVICE=CONTAINER"))?;
     Ok((service.to_owned(), container.to_owned()))
 }
@@ -212,5 +208,116 @@ pub(crate) enum Verb {
         /// Its command line.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
+    },
+}
+
+/// What is left to do.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Close {
+    /// The container, if one was started.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) container: Option<String>,
+    /// Containers beside it, whose state and log are kept as well.
+    #[arg(value_name = "SERVICE=CONTAINER", value_parser = pair)]
+    pub(crate) companions: Vec<(String, String)>,
+    /// Time limit of the step that keeps the container's log.
+    #[arg(long, value_name = "LIMIT", default_value = "30s", value_parser = humantime::parse_duration)]
+    pub(crate) log_limit: Duration,
+    /// Time limit of the step that stops the container.
+    #[arg(long, value_name = "LIMIT", default_value = "60s", value_parser = humantime::parse_duration)]
+    pub(crate) stop_limit: Duration,
+    /// Freeze the container instead of stopping it: the machine ends with the run.
+    #[arg(long)]
+    pub(crate) freeze: bool,
+    #[command(flatten)]
+    pub(crate) end: End,
+}
+
+/// How the run ends.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct End {
+    /// 0 when every step succeeded.
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    pub(crate) status: i32,
+    /// What went wrong, for the closing line.
+    #[arg(long)]
+    pub(crate) why: Option<String>,
+    /// Point in the workflow to tell gem5, if it is there, when all is done (`m5 fail CODE`).
+    #[arg(long, value_name = "CODE", allow_negative_numbers = true)]
+    pub(crate) mark: Vec<i32>,
+    /// Switch the machine off then, uploaded or not.
+    #[arg(long)]
+    pub(crate) poweroff: bool,
+}
+
+/// What run scripts do with containers in the lean guest.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LeanVerb {
+    /// Set clock and entropy, so that a simulated run depends on nothing else.
+    Settle {
+        /// Seconds since 1970.
+        #[arg(long)]
+        time: Option<i64>,
+        /// Entropy, in hexadecimal digits.
+        #[arg(long)]
+        seed: Option<String>,
+    },
+    /// Bring the bundle that holds the images.
+    Pull {
+        /// Names of the images.
+        images: Vec<String>,
+    },
+    /// Start a container and those it depends on, and report which image it runs.
+    Start {
+        /// Name of the container.
+        name: String,
+    },
+    /// Wait until a container serves gRPC, or has exited.
+    Ready {
+        /// Name of the container.
+        name: String,
+        /// Its address.
+        #[arg(long)]
+        address: IpAddr,
+        /// Port in it.
+        #[arg(long)]
+        port: u16,
+        /// Time limit.
+        #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
+        timeout: Duration,
+        /// What must be seen, as with `ready`.
+        #[arg(long, default_value = "http2")]
+        probe: Probe,
+    },
+    /// Report a container's state.
+    State {
+        /// Name of the container.
+        name: String,
+    },
+    /// Print a container's log.
+    Logs {
+        /// Name of the container.
+        name: String,
+        /// Bytes to print at most.
+        #[arg(long, default_value_t = LOG_LIMIT)]
+        limit: u64,
+    },
+    /// Report a container's state, save its log in a file and upload that; the same for all containers beside it.
+    Log {
+        /// Name of the container.
+        name: String,
+        /// The file.
+        file: PathBuf,
+        /// Bytes to save at most.
+        #[arg(long, default_value_t = LOG_LIMIT)]
+        limit: u64,
+    },
+    /// Stop a container with the grace it declares, and remove it.
+    Stop {
+        /// Name of the container.
+        name: String,
+        /// Freeze it instead: the machine ends with the run.
+        #[arg(long)]
+        freeze: bool,
     },
 }

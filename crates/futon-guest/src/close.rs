@@ -3,69 +3,27 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::Args;
 use guest_net::Result;
 
 use crate::{
-    cli::{Cli, LOG_LIMIT, Verb, pair},
-    finish, gem5,
-    lean::{self, LeanVerb},
-    power,
+    cli::{Cli, Close, End, LOG_LIMIT, LeanVerb, Verb},
+    finish, gem5, lean, power,
     runlog::RunLog,
-    step,
+    step::{self, Verbs},
 };
 
 /// The point at which the container has stopped.
 const STOPPED: i32 = 6;
 
-/// What is left to do.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Close {
-    /// The container, if one was started.
-    #[arg(long, value_name = "NAME")]
-    container: Option<String>,
-    /// Containers beside it, whose state and log are kept as well.
-    #[arg(value_name = "SERVICE=CONTAINER", value_parser = pair)]
-    companions: Vec<(String, String)>,
-    /// Time limit of the step that keeps the container's log.
-    #[arg(long, value_name = "LIMIT", default_value = "30s", value_parser = humantime::parse_duration)]
-    log_limit: Duration,
-    /// Time limit of the step that stops the container.
-    #[arg(long, value_name = "LIMIT", default_value = "60s", value_parser = humantime::parse_duration)]
-    stop_limit: Duration,
-    /// Freeze the container instead of stopping it: the machine ends with the run.
-    #[arg(long)]
-    freeze: bool,
-    #[command(flatten)]
-    end: End,
-}
-
-/// How the run ends.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct End {
-    /// 0 when every step succeeded.
-    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
-    status: i32,
-    /// What went wrong, for the closing line.
-    #[arg(long)]
-    why: Option<String>,
-    /// Point in the workflow to tell gem5, if it is there, when all is done (`m5 fail CODE`).
-    #[arg(long, value_name = "CODE", allow_negative_numbers = true)]
-    mark: Vec<i32>,
-    /// Switch the machine off then, uploaded or not.
-    #[arg(long)]
-    poweroff: bool,
-}
-
 /// Keeps the container's log, stops the container, and ends the run.
-pub(crate) fn run(close: &Close, log: &RunLog) -> Result<()> {
+pub(crate) fn run(close: &Close, verbs: Verbs, log: &RunLog) -> Result<()> {
     let mut end = close.end.clone();
     if let Some(name) = &close.container {
         let lean = lean::is_here();
         // And its state, and those of the services that it needs.
-        one("log", close.log_limit, keep_log(name, &close.companions, lean), &mut end, log);
+        one("log", close.log_limit, keep_log(name, &close.companions, lean), verbs, &mut end, log);
         // Only the function's container: the others end with the machine.
-        if one("stop", close.stop_limit, stop(name, close.freeze, lean), &mut end, log) {
+        if one("stop", close.stop_limit, stop(name, close.freeze, lean), verbs, &mut end, log) {
             gem5::mark(&[STOPPED], log);
         }
     }
@@ -86,8 +44,8 @@ pub(crate) fn finish(end: &End, log: &RunLog) -> Result<()> {
 }
 
 /// One step. The first that fails says how the run ends.
-fn one(name: &str, limit: Duration, verb: Verb, end: &mut End, log: &RunLog) -> bool {
-    let code = step::run_verb(name, limit, Cli { verb }, log).unwrap_or_else(|error| {
+fn one(name: &str, limit: Duration, verb: Verb, verbs: Verbs, end: &mut End, log: &RunLog) -> bool {
+    let code = step::run_verb(name, limit, Cli { verb }, verbs, log).unwrap_or_else(|error| {
         println!("futon: {error}");
         1
     });
@@ -146,10 +104,10 @@ mod tests {
         let mut end = close("futon-guest close").end;
         // There is no such container, nor an engine.
         let gone = || stop("nobody", false, true);
-        assert!(!one("stop", Duration::from_secs(9), gone(), &mut end, &log));
+        assert!(!one("stop", Duration::from_secs(9), gone(), crate::run, &mut end, &log));
         assert_eq!((end.status, end.why.as_deref()), (1, Some("step stop: exit status 1")));
         (end.status, end.why) = (7, Some("earlier".to_owned()));
-        assert!(!one("log", Duration::from_secs(9), gone(), &mut end, &log));
+        assert!(!one("log", Duration::from_secs(9), gone(), crate::run, &mut end, &log));
         assert_eq!((end.status, end.why.as_deref()), (7, Some("earlier")));
         let text = fs::read_to_string(log.path()).unwrap();
         assert!(text.contains("=== step stop\n") && text.contains("--- step log: exit status 1"), "{text}");

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use futon_model::GuestEvent;
 use guest_net::{Context, Result};
 
-use crate::{engine::journal, exchange::Exchange, gem5, report::report, runlog::RunLog, transfer};
+use crate::{engine::journal, exchange::Exchange, files, gem5, report::report, runlog::RunLog, transfer};
 
 /// The name under which hosts look for the results log.
 const NAME: &str = "results.log";
@@ -38,7 +38,7 @@ fn keep_journal(log: &RunLog) {
     let file = log.folder().join(JOURNAL);
     let kept = fs::write(&file, text)
         .context(format_args!("cannot write {}", file.display()))
-        .and_then(|()| crate::put(&file, JOURNAL, log));
+        .and_then(|()| files::put(&file, JOURNAL, log));
     if let Err(error) = kept {
         println!("futon: the engine's journal is not saved: {error}");
     }

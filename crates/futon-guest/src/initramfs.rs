@@ -17,7 +17,7 @@ use nix::{
     unistd::{chdir, chroot, execv},
 };
 
-use crate::{cmdline::CommandLine, power};
+use crate::{cmdline::CommandLine, console::say, power};
 
 /// One driver a line: its file, then optionally the start of the `root=` values that need it.
 const MODULE_LIST: &str = "/modules.list";
@@ -58,15 +58,6 @@ fn mount_root(root: &str, kind: &str, flags: MsFlags) -> Result<()> {
         return Ok(());
     }
     mount(Some(root), NEW_ROOT, Some(kind), flags, None::<&str>).context(format_args!("cannot mount {root} as {kind}"))
-}
-
-/// Prints on the console, whatever happens to the output.
-pub(crate) fn say(text: &str) {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    // A console that refuses cannot be told so.
-    let _ = writeln!(out, "{text}");
-    let _ = out.flush();
 }
 
 fn make_dir(path: &str) -> Result<()> {

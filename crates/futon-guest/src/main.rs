@@ -6,8 +6,10 @@
 mod cli;
 mod close;
 mod cmdline;
+mod console;
 mod engine;
 mod exchange;
+mod files;
 mod finish;
 mod gem5;
 mod initramfs;
@@ -28,19 +30,15 @@ mod step;
 mod transfer;
 mod unpack;
 
-use std::{
-    fs::File,
-    io::{self, Write},
-    path::Path,
-    process::ExitCode,
-};
+use std::{fs::File, io, path::Path, process::ExitCode};
 
 use clap::Parser;
 
 use cli::{Cli, Needs, Verb};
 use engine::Engine;
 use exchange::Exchange;
-use futon_model::{CarriedRegistry, GuestEvent};
+use files::{get, own_name, put, put_if_there, put_own, save};
+use futon_model::CarriedRegistry;
 use guest_net::{Context, Error, Result, route};
 use runlog::RunLog;
 
@@ -74,16 +72,14 @@ fn execute(cli: Cli) -> Result<u8> {
         Verb::Init => return service::run(),
         Verb::Step { name, timeout, mark_begin, mark, put: file, command } => {
             gem5::mark(mark_begin.as_slice(), &log);
-            let code = step::run(&name, timeout, &command, &log)?;
+            let code = step::run(&name, timeout, &command, run, &log)?;
             if code == 0 {
                 gem5::mark(&mark, &log);
             }
             put_if_there(file.as_deref(), &log);
             return Ok(code);
         }
-        Verb::Get { names, dir } => {
-            get(&names, &dir)?;
-        }
+        Verb::Get { names, dir } => get(&names, &dir)?,
         Verb::Put { file, name } => {
             let name = match name {
                 Some(name) => name,
@@ -130,7 +126,7 @@ fn execute(cli: Cli) -> Result<u8> {
             engine::wait_until_ready(&Engine::local(), &container, (address, port).into(), &probe, timeout, &log)?;
         }
         Verb::Finish(end) => close::finish(&end, &log)?,
-        Verb::Close(close) => close::run(&close, &log)?,
+        Verb::Close(close) => close::run(&close, run, &log)?,
         Verb::Park => match park::park()? {},
         Verb::Forget { name } => engine::forget(&Engine::local(), &name)?,
         Verb::Scrub => scrub::scrub()?,
@@ -156,59 +152,4 @@ fn prepare(needs: &Needs, log: &RunLog) -> Result<()> {
         unpack::unpack(&mut packed, &folder.join("files"))?;
     }
     ports::keep_free(&needs.publish, log)
-}
-
-/// Fetches files.
-fn get(names: &[String], dir: &Path) -> Result<()> {
-    if gem5::is_wanted() {
-        return gem5::get(names, dir);
-    }
-    let exchange = Exchange::find()?;
-    names.iter().try_for_each(|name| transfer::get(&exchange, name, dir))
-}
-
-/// Uploads what a step may have left. Whether that succeeds says nothing of the step: the results log tells of a failure.
-fn put_if_there(file: Option<&Path>, log: &RunLog) {
-    if let Some(file) = file.filter(|file| file.is_file())
-        && let Err(error) = own_name(file).and_then(|name| put(file, &name, log))
-    {
-        // A log that cannot be written to has been complained of by the step.
-        let _ = log.line(&format!("futon-guest: {error}"));
-    }
-}
-
-/// Uploads a file.
-fn put(file: &Path, name: &str, log: &RunLog) -> Result<()> {
-    match gem5::outlet()? {
-        Some(outlet) => gem5::put(&*outlet, log.folder(), gem5::token().as_deref(), file, name),
-        None => transfer::put(&Exchange::find()?, file, name),
-    }
-}
-
-/// Has a log written into a file, reports why it is not whole where it is not, and uploads it with `put`.
-fn save(
-    file: &Path,
-    log: &RunLog,
-    put: &dyn Fn(&Path) -> Result<()>,
-    write: impl FnOnce(&mut dyn Write) -> Result<Option<String>>,
-) -> Result<()> {
-    let mut out = File::create(file).context(format_args!("cannot write {}", file.display()))?;
-    let why = write(&mut out)?;
-    drop(out);
-    if let Some(why) = why {
-        let file = own_name(file)?;
-        println!("{file} is not whole: {why}");
-        crate::report::report(&GuestEvent::LogNotWhole { file, why }, log);
-    }
-    put(file)
-}
-
-/// Uploads a file under its own name.
-fn put_own(file: &Path, log: &RunLog) -> Result<()> {
-    put(file, &own_name(file)?, log)
-}
-
-fn own_name(file: &Path) -> Result<String> {
-    let name = file.file_name().ok_or_else(|| Error::new(format!("{} has no file name", file.display())))?;
-    Ok(name.to_string_lossy().into_owned())
 }

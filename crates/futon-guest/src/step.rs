@@ -20,8 +20,7 @@ use nix::{
 };
 
 use crate::{
-    cli::{Cli, Verb},
-    lean::LeanVerb,
+    cli::{Cli, LeanVerb, Verb},
     own::{self, Apart, Streams},
     report::report,
     runlog::RunLog,
@@ -88,22 +87,26 @@ impl End {
     }
 }
 
+/// Does what a command line of this tool says, and returns the exit status.
+pub(crate) type Verbs = fn(Cli) -> u8;
+
 /// What a step does.
 enum Work<'a> {
     /// Runs a command.
     Command(&'a [String]),
-    /// Does one of this tool's verbs, in a process of its own.
-    Verb(Cli),
+    /// Has one of this tool's verbs done, in a process of its own.
+    Verb(Cli, Verbs),
 }
 
 /// Runs `command` as the step `name`, at most for `limit`, and returns its exit status.
-pub(crate) fn run(name: &str, limit: Option<Duration>, command: &[String], log: &RunLog) -> Result<u8> {
-    record(name, limit, own_verb(command).map_or(Work::Command(command), Work::Verb), log)
+pub(crate) fn run(name: &str, limit: Option<Duration>, command: &[String], verbs: Verbs, log: &RunLog) -> Result<u8> {
+    let work = own_verb(command).map_or(Work::Command(command), |verb| Work::Verb(verb, verbs));
+    record(name, limit, work, log)
 }
 
 /// The same for one of this tool's verbs.
-pub(crate) fn run_verb(name: &str, limit: Duration, verb: Cli, log: &RunLog) -> Result<u8> {
-    record(name, Some(limit), Work::Verb(verb), log)
+pub(crate) fn run_verb(name: &str, limit: Duration, verb: Cli, verbs: Verbs, log: &RunLog) -> Result<u8> {
+    record(name, Some(limit), Work::Verb(verb, verbs), log)
 }
 
 fn record(name: &str, limit: Option<Duration>, work: Work<'_>, log: &RunLog) -> Result<u8> {
@@ -133,7 +136,9 @@ fn execute(work: Work<'_>, limit: Option<Duration>, log: &RunLog) -> Result<End>
     let output = log.open()?;
     let errors = output.try_clone().context("cannot share the results log")?;
     let (limit, program, child) = match work {
-        Work::Verb(verb) => (limit.map(|limit| limit_for(limit, &verb)), ME, start_own(verb, output, errors)),
+        Work::Verb(verb, verbs) => {
+            (limit.map(|limit| limit_for(limit, &verb)), ME, start_own(verb, verbs, output, errors))
+        }
         Work::Command(command) => {
             let Some((program, arguments)) = command.split_first() else {
                 return Ok(End::NotStarted("no command".to_owned()));
@@ -195,14 +200,18 @@ fn limit_for(limit: Duration, cli: &Cli) -> Duration {
     }
 }
 
-fn start_own(verb: Cli, output: File, errors: File) -> io::Result<Pid> {
+fn start_own(verb: Cli, verbs: Verbs, output: File, errors: File) -> io::Result<Pid> {
     let streams = Streams { input: File::open("/dev/null")?.into(), output: output.into(), errors: errors.into() };
-    own::spawn(Apart::Group, &streams, || crate::run(verb))
+    own::spawn(Apart::Group, &streams, || verbs(verb))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn run(name: &str, limit: Option<Duration>, command: &[String], log: &RunLog) -> Result<u8> {
+        super::run(name, limit, command, crate::run, log)
+    }
 
     fn log(name: &str) -> RunLog {
         RunLog::alone(&format!("step-{name}"))

@@ -12,6 +12,7 @@ mod exit;
 mod guest;
 mod image;
 mod inputs;
+mod judgement;
 mod latency;
 mod lean;
 mod limits;
@@ -27,6 +28,7 @@ mod requests;
 mod saved;
 mod seen;
 mod simulation;
+pub mod steps;
 mod stream;
 mod unready;
 mod verdict;
@@ -41,6 +43,7 @@ pub use exit::ExitCode;
 pub use guest::{ENTROPY_HEADER, GuestEvent, PARK_HEADER, TIME_HEADER, TOKEN_HEADER, TOKEN_PLACEHOLDER};
 pub use image::{Digest, DigestError, ImageReference, PlannedImage, ReferenceError};
 pub use inputs::GenType;
+pub use judgement::Judgement;
 pub use latency::{histogram, millis, summary};
 pub use lean::{
     LeanAddress, LeanAttachment, LeanBundle, LeanCheck, LeanCondition, LeanContainer, LeanNetwork, LeanRefusal,
@@ -53,7 +56,7 @@ pub use load::{
 };
 pub use plan::{
     Accelerator, Base, CheckLevel, ClientPlan, Companion, ExpectedFailure, FindPort, LogCheck, MachineKind,
-    MachinePlan, Network, Plan, PlannedStep, ScriptKind, TurnPlan, steps,
+    MachinePlan, Network, Plan, PlannedStep, ScriptKind, TurnPlan,
 };
 pub use probe::Probe;
 pub use processor::Amd64Level;
@@ -68,4 +71,4 @@ pub use seen::{LISTENING, Listener, Offers, SEEN, Seen, ServiceHealth, Speaks};
 pub use simulation::{PhaseReport, SimulationReport};
 pub use stream::{EVENT_SCHEMA, RunEvent, RunEventKind, Turn};
 pub use unready::{Unready, exit_words, is_loopback};
-pub use verdict::{Code, Judgement, Outcome, Proof, Verdict};
+pub use verdict::{Code, Outcome, Proof, Verdict};

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Accelerator, Cell, ClientFailure, Code, LatencyMs, LoadReport, MachineKind, Outcome, PlannedImage, Proof,
-    SimulationReport, Verdict, steps,
+    SimulationReport, Verdict, verdict::never_came_up,
 };
 
 /// Name and version of the report's form.
@@ -195,11 +195,6 @@ impl Attempt {
     pub fn line(&self) -> String {
         format!("{} in {}: {}", self.outcome.word(), self.step.as_deref().unwrap_or("run"), self.why)
     }
-}
-
-/// Whether a run ended before the guest had fetched its run script: then it says nothing about the function.
-pub(crate) fn never_came_up(outcome: Outcome, step: Option<&str>) -> bool {
-    matches!(outcome, Outcome::TimedOut | Outcome::Crashed) && step == Some(steps::BOOT)
 }
 
 impl FunctionReport {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{InvocationReport, StepReport};
+use crate::steps;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,8 +186,13 @@ impl Verdict {
     /// Whether the guest never came up: such a run says nothing about the function, and counts as a failure of the host.
     #[must_use]
     pub fn never_came_up(&self) -> bool {
-        crate::report::never_came_up(self.outcome, self.step.as_deref())
+        never_came_up(self.outcome, self.step.as_deref())
     }
+}
+
+/// Whether a run ended before the guest had fetched its run script: then it says nothing about the function.
+pub(crate) fn never_came_up(outcome: Outcome, step: Option<&str>) -> bool {
+    matches!(outcome, Outcome::TimedOut | Outcome::Crashed) && step == Some(steps::BOOT)
 }
 
 /// How well the verdict is proven.
@@ -201,19 +206,4 @@ pub enum Proof {
     Log,
     /// Nothing; the run did not get that far.
     None,
-}
-
-/// A verdict with all that was learnt on the way to it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Judgement {
-    /// How it ended.
-    pub verdict: Verdict,
-    /// What it rests on.
-    pub proof: Proof,
-    /// Steps with their times.
-    pub steps: Vec<StepReport>,
-    /// Calls made, where a client reported.
-    pub invocations: Option<InvocationReport>,
-    /// Attempts to speak without the token, and other oddities worth a look.
-    pub remarks: Vec<String>,
 }

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use futon_model::{Digest, ImageReference};
 
 use super::StoreError;
+use super::choice::{candidates, not_offered};
 use super::import::{Candidate, Import, USUAL, in_layout, missing};
 use super::manifest::{Descriptor, Document, IndexEntry};
-use super::platform::{candidates, not_offered};
+
 use super::source::Source;
 
 /// Annotation that names an image of a layout.

@@ -7,6 +7,7 @@
 
 mod archive;
 mod blobs;
+mod choice;
 mod config;
 mod error;
 mod go_types;

@@ -10,10 +10,11 @@ use futon_model::{Digest, ImageReference};
 
 use super::StoreError;
 use super::blobs::digest_bytes;
+use super::choice::candidates;
 use super::import::{Candidate, Import, USUAL, in_skopeo_folder};
 use super::layout::{NESTED, is_index};
 use super::manifest::{Descriptor, Document, MAX_DOCUMENT};
-use super::platform::{Platform, candidates};
+use super::platform::Platform;
 use super::source::{Folder, Source};
 
 /// How to contact a registry.

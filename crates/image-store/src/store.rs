@@ -10,12 +10,13 @@ use std::time::SystemTime;
 use futon_model::{Amd64Level, Digest, ImageReference};
 
 use super::blobs::{Staging, blob_folder, blob_path, is_present};
+use super::choice::candidates;
 use super::import::USUAL;
 use super::layout::is_index;
 use super::lock::lock_store;
 use super::manifest::{Descriptor, Document};
 use super::names::{Names, StoredImage, key};
-use super::platform::{Platform, candidates};
+use super::platform::Platform;
 use super::registry::{self, RegistryOptions};
 use super::source::{Folder, Source, Tar};
 use super::{StoreError, archive, layout};

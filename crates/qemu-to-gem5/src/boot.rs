@@ -9,10 +9,5 @@ mod rom;
 mod template;
 
 pub use memory::{Guest, write_memory};
-pub use rom::rom;
+pub use rom::{STOP_ADDRESS, STOP_SLOT, rom};
 pub use template::template_kernel;
-
-/// PCI slot of the device that stops the machine (`pvpanic-pci,addr=0x1e`).
-pub const STOP_SLOT: u32 = 0x1e;
-/// Physical address at which the ROM maps that device's register: a write of 1 stops the machine.
-pub const STOP_ADDRESS: u64 = 0xFE00_0000;

@@ -1,5 +1,7 @@
+use super::rule::{Field, Rule};
 use super::*;
 use crate::fixture::{STATE, machine, renamed, set, set_bytes, stopped};
+use crate::stream::{Item, Value};
 
 fn refused(device: &str, instance: u32, path: &str, nth: usize, value: i128) -> String {
     let mut state = stopped();

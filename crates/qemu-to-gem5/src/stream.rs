@@ -3,12 +3,19 @@
 //! Source: QEMU's `migration/savevm.c`, `migration/vmstate.c`, `migration/ram.c`. Numbers are big endian.
 
 mod describe;
+mod format;
+mod item;
 mod reader;
 
+pub(crate) use item::{Item, Value};
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use describe::Description;
+use format::{
+    COMMAND, CONFIGURATION, END, END_OF_RAM, EOF, FOOTER, FULL, PAGE, PAGE_SIZE, PART, SAME_BLOCK, SIZES, START,
+    SUBSECTION, ZERO,
+};
 use reader::Reader;
 
 use crate::TransferError;
@@ -17,26 +24,6 @@ use crate::TransferError;
 const LARGEST: usize = 16 << 20;
 const MAGIC: &[u8] = b"QEVM";
 const VERSION: u64 = 3;
-
-// Kinds of sections (savevm.h).
-const EOF: u64 = 0x00;
-const START: u64 = 0x01;
-const PART: u64 = 0x02;
-const END: u64 = 0x03;
-const FULL: u64 = 0x04;
-const SUBSECTION: u64 = 0x05;
-const DESCRIPTION: u8 = 0x06;
-const CONFIGURATION: u64 = 0x07;
-const COMMAND: u64 = 0x08;
-const FOOTER: u64 = 0x7E;
-
-// Flags of a page of memory (ram.c).
-const ZERO: u64 = 0x02;
-const SIZES: u64 = 0x04;
-const PAGE: u64 = 0x08;
-const END_OF_RAM: u64 = 0x10;
-const SAME_BLOCK: u64 = 0x20;
-const PAGE_SIZE: u64 = 4096;
 
 /// Memory that may be in the stream: the firmware. The guest uses none of it once the kernel runs.
 const FIRMWARE: &[&str] = &["pc.rom", "pc.bios"];
@@ -56,24 +43,6 @@ pub(crate) struct Section {
     pub(crate) instance: u32,
     pub(crate) version: u32,
     pub(crate) items: Vec<Item>,
-}
-
-/// One value of the stream. The path has no array indices: `env.segs[].base`.
-#[derive(Debug)]
-pub(crate) struct Item {
-    pub(crate) path: Arc<str>,
-    /// Where it stands in the stream, bytes.
-    #[cfg(test)]
-    pub(crate) place: std::ops::Range<usize>,
-    pub(crate) value: Value,
-}
-
-#[derive(Debug)]
-pub(crate) enum Value {
-    Number(i128),
-    Bytes(Vec<u8>),
-    /// A subsection begins here: its version.
-    Subsection(u32),
 }
 
 impl Stream {

@@ -1,3 +1,4 @@
+use super::format::DESCRIPTION;
 use super::*;
 use crate::fixture::{STATE, renamed, stopped};
 

@@ -1,14 +1,12 @@
 //! From a server's files to a schema.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use prost_reflect::DescriptorPool;
 
-use super::editions::in_proto3;
-use super::survey::head;
-use super::wire::{FileHead, FileHeads, Files};
-use super::{MOST_BYTES, MOST_FILES};
+use super::known::known_file;
+use super::survey::{MOST_BYTES, MOST_FILES};
+use super::wire::head;
 use crate::schema::Schema;
 use crate::text::shorten;
 
@@ -66,41 +64,12 @@ impl Schema {
     }
 }
 
-/// A set of files in languages that are known: those of editions in proto3.
-///
-/// # Errors
-/// One is in a language that is not known.
-pub(crate) fn known_set(set: &[u8]) -> Result<Cow<'_, [u8]>, String> {
-    use prost::Message;
-    // An invalid set is detected later.
-    let heads = FileHeads::decode(set).unwrap_or_default().file;
-    if heads.iter().all(|head| matches!(head.syntax.as_deref(), None | Some("proto2" | "proto3"))) {
-        return Ok(Cow::Borrowed(set));
-    }
-    let mut files = Files::decode(set).unwrap_or_default();
-    for file in &mut files.file {
-        *file = known_file(file)?.into_owned();
-    }
-    Ok(Cow::Owned(files.encode_to_vec()))
-}
-
-/// A file in a language that is known: prost-reflect panics at another one.
-fn known_file(file: &[u8]) -> Result<Cow<'_, [u8]>, String> {
-    let FileHead { name, syntax, .. } = head(file);
-    match syntax.as_deref() {
-        None | Some("proto2" | "proto3") => Ok(Cow::Borrowed(file)),
-        Some("editions") => in_proto3(file).map(Cow::Owned),
-        Some(other) => {
-            Err(format!("{name} has the syntax {}, not proto2 or proto3", shorten(&format!("{other:?}"), 40)))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use prost::Message;
     use prost_reflect::prost_types::{FileDescriptorProto, FileDescriptorSet};
 
+    use super::super::known::known_set;
     use super::*;
 
     /// The files of sources that import one another as `protox` compiles them, without the well-known types.

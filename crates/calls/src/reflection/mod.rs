@@ -3,11 +3,12 @@
 
 mod editions;
 mod files;
+mod known;
 mod survey;
 mod wire;
 
-pub(crate) use files::known_set;
-pub use survey::{Question, Survey};
+pub(crate) use known::known_set;
+pub use survey::{MOST_BYTES, MOST_FILES, MOST_SERVICES, Question, Survey};
 
 /// The methods of reflection, the newer first: version and path. Both speak the same messages.
 pub const VERSIONS: [(&str, &str); 2] = [
@@ -20,16 +21,6 @@ pub const HEALTH: &str = "/grpc.health.v1.Health/Check";
 
 /// Services of gRPC itself begin so.
 pub const OWN: &str = "grpc.";
-
-/// Files that a reply may bring, and the schema of which all sides have already.
-const WELL_KNOWN: &str = "google/protobuf/";
-
-/// Most services of a server that are looked at.
-pub const MOST_SERVICES: usize = 256;
-/// Most files.
-pub const MOST_FILES: usize = 1024;
-/// Bytes of all files together.
-pub const MOST_BYTES: usize = 12 << 20;
 
 /// A request of `grpc.health.v1.Health/Check` as a gRPC message with its prefix.
 #[must_use]

@@ -4,8 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use prost::Message;
 
-use super::wire::{Ask, FileHead, Request, Response, Told, framed};
-use super::{MOST_BYTES, MOST_FILES, MOST_SERVICES, WELL_KNOWN};
+use super::wire::{Ask, Request, Response, Told, framed, head};
+
+/// Files that a reply may bring, and the schema of which all sides have already.
+const WELL_KNOWN: &str = "google/protobuf/";
+
+/// Most services of a server that are looked at.
+pub const MOST_SERVICES: usize = 256;
+/// Most files.
+pub const MOST_FILES: usize = 1024;
+/// Bytes of all files together.
+pub const MOST_BYTES: usize = 12 << 20;
 
 /// Questions of one call: all are sent before the first answer is read.
 const AT_ONCE: usize = 64;
@@ -137,11 +146,6 @@ impl Survey {
     }
 }
 
-/// Name and imports of a file; nothing of what is none.
-pub(super) fn head(file: &[u8]) -> FileHead {
-    FileHead::decode(file).unwrap_or_default()
-}
-
 fn is_short(question: &Question) -> bool {
     match question {
         Question::Services => true,
@@ -151,7 +155,7 @@ fn is_short(question: &Question) -> bool {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::wire::{Error, Files, Service, Services};
+    use super::super::wire::{Error, FileHead, Files, Service, Services};
     use super::*;
 
     /// A server's answer.

@@ -90,6 +90,11 @@ pub(super) struct HealthReply {
     pub(super) status: i32,
 }
 
+/// Name and imports of a file; nothing of what is none.
+pub(super) fn head(file: &[u8]) -> FileHead {
+    FileHead::decode(file).unwrap_or_default()
+}
+
 /// A message with gRPC's prefix.
 pub(super) fn framed(message: &impl Message) -> Vec<u8> {
     let bytes = message.encode_to_vec();

@@ -14,7 +14,7 @@ use std::{
 use futon_model::CarriedRegistry;
 use guest_net::{Context, Result, route};
 
-use crate::{exchange::PORT, lean};
+use crate::{exchange::PORT, lean::answer_at};
 
 /// A client that says nothing is let go.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -62,7 +62,7 @@ impl Carried {
 fn listen(address: SocketAddrV4) -> Result<TcpListener> {
     match TcpListener::bind(address) {
         Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
-            lean::answer_at(*address.ip())?;
+            answer_at(*address.ip())?;
             Ok(TcpListener::bind(address)?)
         }
         other => Ok(other?),

@@ -10,7 +10,7 @@ use futon_model::GuestEvent;
 use guest_net::Result;
 
 use super::{Engine, api::Container, write_log};
-use crate::{report::report, runlog::RunLog, save};
+use crate::{files::save, report::report, runlog::RunLog};
 
 /// A container that was started again and runs for so long runs on. An emulated engine takes a second and more to start one that ends
 /// at once.

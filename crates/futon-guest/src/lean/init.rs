@@ -14,7 +14,7 @@ use nix::{
 };
 
 use super::net;
-use crate::{cmdline::CommandLine, initramfs::say, power};
+use crate::{cmdline::CommandLine, console::say, power};
 
 const CGROUPS: &str = "/sys/fs/cgroup";
 const PATH: &str = "/usr/bin";

@@ -3,7 +3,7 @@
 use futon_model::{Code, Companion, Event, EventKind, GuestEvent, Outcome, ScriptKind, Verdict, exit_words, steps};
 
 use super::explain::{hint, verdict};
-use super::judge::Witnesses;
+use super::witnesses::Witnesses;
 
 /// Names the services beside the function's that had failed, in the hint of a verdict on the function.
 pub(super) fn with_failed_companion(verdict: Verdict, events: &[Event]) -> Verdict {

@@ -1,8 +1,8 @@
 //! The judgement. A run passes only by reaching the last line of [`decide`].
 
 use futon_model::{
-    Alarm, Base, ClientReport, Code, Event, EventKind, GuestEvent, InvocationReport, Judgement, MachineKind,
-    OOPS_OF_TRANSLATOR, Outcome, Plan, PlannedImage, Proof, ScriptKind, ShutdownReason, Verdict, steps,
+    Alarm, Base, Code, Event, EventKind, GuestEvent, InvocationReport, Judgement, MachineKind, OOPS_OF_TRANSLATOR,
+    Outcome, Plan, PlannedImage, Proof, ScriptKind, ShutdownReason, Verdict, steps,
 };
 
 use super::companions::{companion_failed, failed_beside, with_failed_companion};
@@ -10,24 +10,10 @@ use super::explain::{failed_step, hint, verdict};
 use super::oddities::oddities;
 use super::replies::replies_verified;
 use super::steps::{Timeline, is_results_log, timeline};
+use super::witnesses::Witnesses;
 
 /// The closing line of a results log that reports success, as in the seed.
 const SUCCESS_LINE: &str = "SUCCESS: All commands completed successfully";
-
-/// What a verdict is made from.
-#[derive(Debug, Clone)]
-pub struct Witnesses<'a> {
-    /// The plan.
-    pub plan: &'a Plan,
-    /// Everything that happened.
-    pub events: &'a [Event],
-    /// The client's report, if one came with the token.
-    pub client: Option<&'a ClientReport>,
-    /// Results logs: those that came with the token, or all if the script has no token.
-    pub results_logs: &'a [String],
-    /// Whether the machine runs at a real processor's speed, so that latencies mean something.
-    pub native_speed: bool,
-}
 
 /// Judges a run.
 #[must_use]

@@ -12,7 +12,9 @@ mod replies;
 mod steps;
 #[cfg(test)]
 pub(crate) mod testing;
+mod witnesses;
 
 pub use checks::{as_expected, check_logs};
-pub use judge::{Witnesses, judge};
+pub use judge::judge;
 pub(crate) use replies::thresholds_hold;
+pub use witnesses::Witnesses;

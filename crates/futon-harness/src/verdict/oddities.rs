@@ -2,7 +2,7 @@
 
 use futon_model::{Event, EventKind, GuestEvent, ScriptKind, Verdict, exit_words, steps};
 
-use super::judge::Witnesses;
+use super::witnesses::Witnesses;
 
 /// Other remarks: above all, attempts to forge the guest's reports.
 pub(super) fn oddities(w: &Witnesses<'_>, verdict: Option<&Verdict>) -> Vec<String> {

@@ -2,8 +2,8 @@
 
 use futon_model::{Code, EventKind, GuestEvent, Outcome, Verdict, steps};
 
-use super::Witnesses;
 use super::explain::{hint, verdict};
+use super::witnesses::Witnesses;
 
 /// The verdict of a run whose guest found a port in use.
 pub(super) fn port_taken(w: &Witnesses<'_>) -> Option<Verdict> {

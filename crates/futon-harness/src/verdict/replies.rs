@@ -3,7 +3,7 @@
 use futon_model::{ClientReport, Code, Greeting, LoadReport, Outcome, Verdict, steps};
 
 use super::explain::{failed_call, hint, verdict};
-use super::judge::Witnesses;
+use super::witnesses::Witnesses;
 
 /// Why not; nothing if all are correct.
 pub(super) fn replies_verified(w: &Witnesses<'_>) -> Option<Verdict> {

@@ -10,7 +10,7 @@ use futon_model::{Listener, Speaks, is_loopback};
 use super::{
     knock::{Answer, PREFACE, REFUSED, first_words, knock, wants_tls},
     listeners,
-    wait::Subject,
+    subject::Subject,
     way::request,
 };
 use crate::Result;
@@ -78,7 +78,7 @@ fn speaks(subject: &mut dyn Subject, address: SocketAddr, patience: Duration) ->
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{knock::tests::server, wait::Exit, wait::Facts},
+        super::{knock::tests::server, subject::Exit, subject::Facts},
         *,
     };
 

@@ -4,8 +4,10 @@ mod knock;
 mod lines;
 mod listeners;
 mod look;
+mod subject;
 mod wait;
 mod way;
 
 pub use lines::Lines;
-pub use wait::{Exit, Facts, Readiness, Subject, wait};
+pub use subject::{Exit, Facts, Subject};
+pub use wait::{Readiness, wait};

@@ -8,7 +8,7 @@ use regex_lite::Regex;
 use super::{
     knock::{Answer, PREFACE, SETTINGS, broken, client_hello, first_words, is_refused, knock, open},
     listeners,
-    wait::Subject,
+    subject::Subject,
 };
 use crate::{Error, Result};
 
@@ -247,7 +247,7 @@ mod tests {
     use super::{
         super::{
             knock::tests::server,
-            wait::{Exit, Facts},
+            subject::{Exit, Facts},
         },
         *,
     };

@@ -1,8 +1,8 @@
 //! Extended attributes: which may be set where, and what setting them does (`xattr(7)`, Linux 6.12 with ext4).
 
 use super::acl::{ACCESS, Acl, DEFAULT};
-use super::disk::{Body, Disk, Inode, Number};
 use super::fault::Errno;
+use super::inode::{Body, Inode};
 
 /// Capabilities of a program.
 pub(super) const CAPABILITY: &[u8] = b"security.capability";
@@ -13,14 +13,13 @@ const VALUE_MAX: usize = 65536;
 const BLOCK_ROOM: usize = 4096 - 32 - 4;
 
 /// Sets an attribute of a file as root.
-pub(super) fn set(disk: &mut Disk, number: Number, name: &[u8], value: &[u8]) -> Result<(), Errno> {
+pub(super) fn set(inode: &mut Inode, name: &[u8], value: &[u8]) -> Result<(), Errno> {
     if name.is_empty() || name.len() > NAME_MAX {
         return Err(Errno::Range);
     }
     if value.len() > VALUE_MAX {
         return Err(Errno::TooBig);
     }
-    let inode = disk.inode_mut(number);
     if name == ACCESS || name == DEFAULT {
         return set_acl(inode, name, value);
     }
@@ -88,8 +87,7 @@ fn capability(value: &[u8]) -> Result<Vec<u8>, Errno> {
 }
 
 /// Changes the mode of a file, and its access list with it.
-pub(super) fn chmod(disk: &mut Disk, number: Number, mode: u32) {
-    let inode = disk.inode_mut(number);
+pub(super) fn chmod(inode: &mut Inode, mode: u32) {
     inode.mode = mode;
     if let Some(value) = inode.xattrs.get(ACCESS)
         && let Ok(Some(mut acl)) = Acl::read(value)
@@ -118,30 +116,18 @@ mod tests {
 
     #[test]
     fn each_name_space_has_its_rules() {
-        let mut disk = Disk::new();
-        let fifo = disk.make(b"/pipe", Body::Fifo, 0o644).unwrap();
-        let d = disk.make(b"/d", Body::Directory(BTreeMap::new()), 0o755).unwrap();
-        assert_eq!(set(&mut disk, d, b"user.a", b""), Ok(()));
-        assert_eq!(set(&mut disk, fifo, b"user.a", b"1"), Err(Errno::Perm));
-        assert_eq!(set(&mut disk, fifo, b"trusted.a", b"1"), Ok(()));
-        assert_eq!(set(&mut disk, d, b"nonsense.a", b"1"), Err(Errno::NotSupported));
-        assert_eq!(set(&mut disk, d, b"", b"1"), Err(Errno::Range));
-        assert_eq!(set(&mut disk, d, b"user.", b"1"), Err(Errno::Invalid));
-        assert_eq!(set(&mut disk, d, b"user.big", &[0; 5000]), Err(Errno::NoSpace));
-        assert_eq!(set(&mut disk, d, CAPABILITY, &[1, 0, 0, 3]), Err(Errno::Invalid));
+        let mut fifo = Inode::new(Body::Fifo, 0o644);
+        let mut d = Inode::new(Body::Directory(BTreeMap::new()), 0o755);
+        assert_eq!(set(&mut d, b"user.a", b""), Ok(()));
+        assert_eq!(set(&mut fifo, b"user.a", b"1"), Err(Errno::Perm));
+        assert_eq!(set(&mut fifo, b"trusted.a", b"1"), Ok(()));
+        assert_eq!(set(&mut d, b"nonsense.a", b"1"), Err(Errno::NotSupported));
+        assert_eq!(set(&mut d, b"", b"1"), Err(Errno::Range));
+        assert_eq!(set(&mut d, b"user.", b"1"), Err(Errno::Invalid));
+        assert_eq!(set(&mut d, b"user.big", &[0; 5000]), Err(Errno::NoSpace));
+        assert_eq!(set(&mut d, CAPABILITY, &[1, 0, 0, 3]), Err(Errno::Invalid));
         let third = [&[1, 0, 0, 3][..], &[0; 20]].concat();
-        assert_eq!(set(&mut disk, d, CAPABILITY, &third), Ok(()));
-        assert_eq!(disk.inode(d).xattrs[CAPABILITY], [&[1, 0, 0, 2][..], &[0; 16]].concat());
-    }
-
-    #[test]
-    fn a_change_of_owner_takes_set_id_bits_and_capabilities() {
-        let mut disk = Disk::new();
-        let fifo = disk.make(b"/pipe", Body::Fifo, 0o6755).unwrap();
-        disk.inode_mut(fifo).xattrs.insert(CAPABILITY.to_vec(), vec![0; 20]);
-        disk.chown(fifo, 5, u32::MAX);
-        let inode = disk.inode(fifo);
-        assert_eq!((inode.mode, inode.uid, inode.gid), (0o755, 5, 0));
-        assert!(inode.xattrs.is_empty());
+        assert_eq!(set(&mut d, CAPABILITY, &third), Ok(()));
+        assert_eq!(d.xattrs[CAPABILITY], [&[1, 0, 0, 2][..], &[0; 16]].concat());
     }
 }

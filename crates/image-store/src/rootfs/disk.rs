@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use super::attributes::{CAPABILITY, inherit};
 use super::fault::Errno;
+use super::inode::{Body, Inode, Number};
 use super::path::split;
-use super::tree::{Content, Time};
 
 /// Longest name of a file, bytes.
 const NAME_MAX: usize = 255;
@@ -17,47 +18,8 @@ const LINKS_MAX: usize = 40;
 /// The set-group-id bit, which directories pass on.
 const SETGID: u32 = 0o2000;
 
-/// Number of a file.
-pub(super) type Number = usize;
-
 /// The root directory.
 pub(super) const ROOT: Number = 0;
-
-/// What a file is.
-#[derive(Debug)]
-pub(super) enum Body {
-    Directory(BTreeMap<Vec<u8>, Number>),
-    File(Content),
-    Symlink(Vec<u8>),
-    CharDevice(u32, u32),
-    BlockDevice(u32, u32),
-    Fifo,
-}
-
-/// A file and its attributes.
-#[derive(Debug)]
-pub(super) struct Inode {
-    pub body: Body,
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
-    pub mtime: Option<Time>,
-    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
-}
-
-impl Inode {
-    fn new(body: Body, mode: u32) -> Self {
-        Self { body, mode, uid: 0, gid: 0, mtime: None, xattrs: BTreeMap::new() }
-    }
-
-    pub(super) fn is_directory(&self) -> bool {
-        matches!(self.body, Body::Directory(_))
-    }
-
-    pub(super) fn is_symlink(&self) -> bool {
-        matches!(self.body, Body::Symlink(_))
-    }
-}
 
 /// The file system.
 #[derive(Debug)]
@@ -187,7 +149,7 @@ impl Disk {
                 inode.mode |= SETGID;
             }
         }
-        super::attributes::inherit(parent, &mut inode);
+        inherit(parent, &mut inode);
         let number = self.inodes.len();
         self.inodes.push(inode);
         self.enter(folder, name, number);
@@ -268,7 +230,7 @@ impl Disk {
         }
         if !inode.is_directory() {
             inode.mode &= if inode.mode & 0o010 == 0 { !0o4000 } else { !0o6000 };
-            inode.xattrs.remove(super::attributes::CAPABILITY);
+            inode.xattrs.remove(CAPABILITY);
         }
     }
 }
@@ -324,5 +286,16 @@ mod tests {
         let made = disk.inode(disk.lstat(b"/d/a/b").unwrap());
         assert_eq!((made.mode, made.gid), (0o2755, 7));
         assert_eq!(disk.make_all(b"/dangling/a", 0o755), Err((b"/dangling".to_vec(), Errno::Exists)));
+    }
+
+    #[test]
+    fn a_change_of_owner_takes_set_id_bits_and_capabilities() {
+        let mut disk = Disk::new();
+        let fifo = disk.make(b"/pipe", Body::Fifo, 0o6755).unwrap();
+        disk.inode_mut(fifo).xattrs.insert(CAPABILITY.to_vec(), vec![0; 20]);
+        disk.chown(fifo, 5, u32::MAX);
+        let inode = disk.inode(fifo);
+        assert_eq!((inode.mode, inode.uid, inode.gid), (0o755, 5, 0));
+        assert!(inode.xattrs.is_empty());
     }
 }

@@ -16,6 +16,7 @@ mod entry;
 mod error;
 mod fault;
 mod field;
+mod inode;
 mod layers;
 mod overlay;
 mod path;

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::bounds::Bounds;
-use super::disk::{Body, Disk, Inode, Number, ROOT};
+use super::disk::{Disk, ROOT};
 use super::fault::Fault;
+use super::inode::{Body, Inode, Number};
 use super::tree::{Kind, Node, Tree};
 
 /// Attribute of a directory that hides all below it.

@@ -9,9 +9,10 @@ use std::fs::File;
 
 use super::attributes::{self, chmod};
 use super::bounds::Bounds;
-use super::disk::{Body, Disk, Number, PATH_MAX, ROOT};
+use super::disk::{Disk, PATH_MAX, ROOT};
 use super::entry::{Entries, Entry};
 use super::fault::{Errno, Fault};
+use super::inode::{Body, Number};
 use super::overlay::OPAQUE;
 use super::path::{clean, quoted, rooted, split};
 use super::tree::Time;
@@ -115,7 +116,7 @@ impl Unpacker {
             let number = self.disk.stat(path).map_err(|errno| refused("stat", path, errno))?;
             let inode = self.disk.inode(number);
             if inode.mode & 0o777 != IMPLIED {
-                chmod(&mut self.disk, number, IMPLIED);
+                chmod(self.disk.inode_mut(number), IMPLIED);
             }
             self.disk.chown(number, 0, 0);
         }
@@ -126,7 +127,8 @@ impl Unpacker {
     fn whiteout(&mut self, entry: &Entry, path: &[u8]) -> Result<bool, Fault> {
         let (folder, name) = split(path);
         if name == WHITEOUT_ALL {
-            let set = self.disk.stat(folder).and_then(|folder| attributes::set(&mut self.disk, folder, OPAQUE, b"y"));
+            let set =
+                self.disk.stat(folder).and_then(|folder| attributes::set(self.disk.inode_mut(folder), OPAQUE, b"y"));
             let words = |errno| format!("setxattr({}, trusted.overlay.opaque=y): {errno}", quoted(folder));
             return set.map(|()| true).map_err(|errno| Fault::Refused(words(errno)));
         }
@@ -181,7 +183,7 @@ impl Unpacker {
 
     fn set_attributes(&mut self, entry: &Entry, path: &[u8], number: Number) -> Result<(), Fault> {
         for (name, value) in &entry.xattrs {
-            match attributes::set(&mut self.disk, number, name, value) {
+            match attributes::set(self.disk.inode_mut(number), name, value) {
                 // The engine continues if it may not set an attribute: `user.` on anything but files and directories.
                 Ok(()) | Err(Errno::Perm) => {}
                 Err(errno) => {
@@ -214,7 +216,7 @@ impl Unpacker {
         }
         // Both follow links, which a hard link to one is.
         let number = self.disk.stat(path).map_err(|errno| refused("chmod", path, errno))?;
-        chmod(&mut self.disk, number, mode);
+        chmod(self.disk.inode_mut(number), mode);
         self.set_time(path, entry.mtime)
     }
 

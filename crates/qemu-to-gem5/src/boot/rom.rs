@@ -2,7 +2,12 @@
 //! a kernel, and jumps to it: long mode, page tables at 0x70000, RSI = boot parameters at 0x90200. Other cores wait until the kernel starts
 //! them.
 
-use super::{STOP_SLOT, mp};
+use super::mp;
+
+/// PCI slot of the device that stops the machine (`pvpanic-pci,addr=0x1e`).
+pub const STOP_SLOT: u32 = 0x1e;
+/// Physical address at which the ROM maps that device's register: a write of 1 stops the machine.
+pub const STOP_ADDRESS: u64 = 0xFE00_0000;
 
 const SIZE: usize = 0x1_0000;
 /// Address of the device that stops the machine, as the PCI host bridge takes it: enable, bus 0, slot, function 0.

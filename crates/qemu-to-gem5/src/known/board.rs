@@ -1,8 +1,8 @@
 //! Devices that are moved. Source: QEMU's `hw/intc/ioapic_common.c`, `i8259_common.c`, `hw/rtc/mc146818rtc.c`, `hw/char/serial.c`,
 //! `hw/timer/i8254_common.c`.
 
-use super::Rule::{Bits, Ignored, Is, Never, OneOf, Subsection, Text, Used, Zero, ZeroOrAbsent};
-use super::{Field, Known, Times};
+use super::rule::Rule::{Bits, Ignored, Is, Never, OneOf, Subsection, Text, Used, Zero, ZeroOrAbsent};
+use super::rule::{Field, Known, Times};
 
 pub(super) const SECTIONS: &[Known] = &[
     Known { section: "ioapic", versions: &[3], times: Times::Exactly(1), fields: IO_APIC },

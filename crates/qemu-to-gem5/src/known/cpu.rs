@@ -1,7 +1,7 @@
 //! The cores, their local APICs, and time. Source: QEMU's `target/i386/machine.c`, `hw/intc/apic_common.c`, `softmmu/cpu-timers.c`.
 
-use super::Rule::{Bits, Ignored, Is, Never, OneOf, Subsection, Used, Zero};
-use super::{Field, Known, Times};
+use super::rule::Rule::{Bits, Ignored, Is, Never, OneOf, Subsection, Used, Zero};
+use super::rule::{Field, Known, Times};
 
 pub(super) const SECTIONS: &[Known] = &[
     Known { section: "timer", versions: &[2], times: Times::Exactly(1), fields: TIMER },

@@ -1,7 +1,7 @@
 //! Devices that the guest never uses, or that gem5 has in its own way. They must be idle, and stay in gem5 as the template has them.
 
-use super::Rule::{Bits, Ignored, Is, Subsection, Zero};
-use super::{Field, Known, Times};
+use super::rule::Rule::{Bits, Ignored, Is, Subsection, Zero};
+use super::rule::{Field, Known, Times};
 
 pub(super) const SECTIONS: &[Known] = &[
     Known { section: "fw_cfg", versions: &[2], times: Times::AtMost(1), fields: FW_CFG },

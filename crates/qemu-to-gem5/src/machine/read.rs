@@ -1,6 +1,6 @@
 //! From the stream's fields to typed state, with the checks that need more than one field.
 
-use super::{Apic, Core, IoApic, Model, Pic, Rtc, Segment, Table, Uart, X87};
+use super::parts::{Apic, Core, IoApic, Model, Pic, Rtc, Segment, Table, Uart, X87};
 use crate::TransferError;
 use crate::known::{HARD, POLL, not_at_rest};
 use crate::stream::{Section, Stream, Value};

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::format::{DESCRIPTION, PAGE_SIZE, SUBSECTION};
+use super::item::{Item, Value};
 use super::reader::Reader;
-use super::{DESCRIPTION, Item, PAGE_SIZE, SUBSECTION, Value};
 use crate::TransferError;
 
 /// Structures within structures; QEMU's devices have three.

@@ -10,7 +10,7 @@ use futon_model::{LoadPlan, Rate};
 #[command(next_help_heading = "Load")]
 pub struct LoadFlags {
     /// Put a load on the function: calls for -duration, at once (-concurrency) or at given times (-rate)
-    #[arg(long, action = ArgAction::Set, default_value = "false", value_parser = super::options::boolean)]
+    #[arg(long, action = ArgAction::Set, default_value = "false", value_parser = super::values::boolean)]
     pub load: bool,
     /// Connections
     #[arg(long, default_value = "1", value_name = "INT", value_parser = some)]
@@ -22,18 +22,18 @@ pub struct LoadFlags {
     #[arg(long, value_name = "RATE")]
     pub rate: Option<Rate>,
     /// How long calls are sent and measured
-    #[arg(long, default_value = "10s", value_name = "DURATION", value_parser = super::options::limit)]
+    #[arg(long, default_value = "10s", value_name = "DURATION", value_parser = super::values::limit)]
     pub duration: Duration,
     /// How long calls are sent before
     #[arg(long, default_value = "0s", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub warmup: Duration,
     /// Print the result as JSON
-    #[arg(long, action = ArgAction::Set, default_value = "false", value_parser = super::options::boolean)]
+    #[arg(long, action = ArgAction::Set, default_value = "false", value_parser = super::values::boolean)]
     pub json: bool,
 }
 
 fn some(text: &str) -> Result<u32, String> {
-    match super::options::int(text).map(u32::try_from)? {
+    match super::values::int(text).map(u32::try_from)? {
         Ok(count) if (1..=10_000).contains(&count) => Ok(count),
         _ => Err("must be 1 to 10000".to_owned()),
     }

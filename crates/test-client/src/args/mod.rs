@@ -3,6 +3,7 @@
 mod go_flags;
 mod load;
 mod options;
+mod values;
 
 pub use go_flags::normalise;
 pub use options::Options;

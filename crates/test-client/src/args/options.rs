@@ -1,8 +1,13 @@
 //! The flags, their defaults and their types.
 
-use std::{num::ParseIntError, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Parser};
+
+use super::{
+    load::LoadFlags,
+    values::{boolean, count, int, limit},
+};
 
 const AFTER: &str = "\
 Flags take one dash or two, and their value after a space or `=`; bools take one only after `=`.
@@ -100,56 +105,7 @@ pub struct Options {
     #[arg(long, action = ArgAction::Set, default_value = "false", value_parser = boolean)]
     pub no_greeting: bool,
     #[command(flatten)]
-    pub load: super::load::LoadFlags,
-}
-
-/// `strconv.ParseInt(text, 0, 64)`: sign, base prefix (a leading 0 is octal), underscores
-/// between digits.
-pub(super) fn int(text: &str) -> Result<i64, String> {
-    let (sign, body) = match text.strip_prefix(['-', '+']) {
-        Some(body) => (text.get(..1).unwrap_or_default(), body),
-        None => ("", text),
-    };
-    let lower = body.to_ascii_lowercase();
-    let (radix, digits) = match lower.as_bytes() {
-        [b'0', b'x', ..] => (16, lower.get(2..)),
-        [b'0', b'o', ..] => (8, lower.get(2..)),
-        [b'0', b'b', ..] => (2, lower.get(2..)),
-        [b'0', _, ..] => (8, lower.get(1..)),
-        _ => (10, lower.get(..)),
-    };
-    let digits = digits.unwrap_or_default();
-    // After a base prefix an underscore may come first; nowhere may it come last or twice.
-    let misplaced = (radix == 10 && digits.starts_with('_'))
-        || digits.ends_with('_')
-        || digits.contains("__")
-        || digits.starts_with(['-', '+']);
-    if misplaced {
-        return Err("not a whole number".to_owned());
-    }
-    i64::from_str_radix(&format!("{sign}{}", digits.replace('_', "")), radix)
-        .map_err(|error: ParseIntError| format!("not a whole number: {error}"))
-}
-
-fn count(text: &str) -> Result<u64, String> {
-    u64::try_from(int(text)?).map_err(|_negative| "must not be negative".to_owned())
-}
-
-/// What `strconv.ParseBool` takes.
-pub(super) fn boolean(text: &str) -> Result<bool, String> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err("use true or false".to_owned()),
-    }
-}
-
-pub(super) fn limit(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err("must be more than 0".to_owned()),
-        Ok(limit) => Ok(limit),
-        Err(error) => Err(format!("{error}; hint: write 500ms, 10s or 2m")),
-    }
+    pub load: LoadFlags,
 }
 
 #[cfg(test)]
@@ -193,27 +149,6 @@ mod tests {
         let o = parse("-v -m5ops=T --no-verify=1 -version=false -n 3 -n=4").unwrap();
         assert_eq!((o.v, o.m5ops, o.no_verify, o.version, o.n), (true, true, true, false, 4));
         assert_eq!(parse("-v=maybe").unwrap_err().exit_code(), 2);
-    }
-
-    #[test]
-    fn numbers_as_go_writes_them() {
-        for (text, value) in [
-            ("0x1F", 31),
-            ("0o17", 15),
-            ("0b101", 5),
-            ("017", 15),
-            ("1_000", 1000),
-            ("0x_f", 15),
-            ("-0x10", -16),
-            ("+7", 7),
-            ("0", 0),
-            ("-9223372036854775808", i64::MIN),
-        ] {
-            assert_eq!(int(text), Ok(value), "{text}");
-        }
-        for text in ["", "-", "_1", "1_", "1__0", "0x", "08", "1.5", "9223372036854775808", "--1"] {
-            assert!(int(text).is_err(), "{text}");
-        }
     }
 
     #[test]

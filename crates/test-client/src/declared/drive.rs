@@ -17,9 +17,6 @@ use crate::{
     setup::Setup,
 };
 
-/// How long a lost connection is tried to be had again, outside a call's latency but within its limit.
-pub(super) const RECONNECT: Duration = Duration::from_secs(5);
-
 /// Makes all calls of the file `calls`, and writes what came back to `replies`. Right is here what could be done: the host looks at replies.
 pub async fn drive(setup: &Setup, calls: &Path, replies: &Path) -> Verdict {
     let log = &setup.log;

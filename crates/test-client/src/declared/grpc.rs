@@ -9,7 +9,7 @@ use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
 use super::{
-    link::{self, Link},
+    link::{self, Link, RECONNECT},
     replies::{broken, headers},
 };
 use crate::grpc::chain;
@@ -65,7 +65,7 @@ async fn exchange(link: &mut Link, call: &Call, deadline: Option<Duration>, repl
     }
     let request =
         request.body(super::link::messages(Bytes::from(call.body.clone()))).map_err(|error| protocol(&error))?;
-    let response = match link.send_http2(request, super::drive::RECONNECT).await {
+    let response = match link.send_http2(request, RECONNECT).await {
         Ok(response) => response,
         Err(link::Failed::NoConnection(why)) => return Err((Broken::Lost, why)),
         Err(link::Failed::Unanswered(error)) => return was_reset(&error, reply).ok_or_else(|| protocol(&error)),

@@ -10,7 +10,7 @@ use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
 use super::{
-    link::{self, Link},
+    link::{self, Link, RECONNECT},
     replies::{broken, headers},
 };
 use crate::grpc::chain;
@@ -55,11 +55,8 @@ async fn exchange(link: &mut Link, call: &Call) -> Result<Reply, Failed> {
     }
     let body = Either::Left(Full::new(Bytes::from(call.body.clone())));
     let request = request.body(body).map_err(|error| (Broken::Protocol, chain(&error)))?;
-    let answer = if http2 {
-        link.send_http2(request, super::drive::RECONNECT).await
-    } else {
-        link.send_http1(request, super::drive::RECONNECT).await
-    };
+    let answer =
+        if http2 { link.send_http2(request, RECONNECT).await } else { link.send_http1(request, RECONNECT).await };
     let response = answer.map_err(|failed| match failed {
         link::Failed::NoConnection(why) => (Broken::Lost, why),
         link::Failed::Unanswered(error) => lost(&error),

@@ -21,6 +21,9 @@ use hyper_util::rt::TokioIo;
 
 use crate::grpc::{Secure, Stream, chain, keep_trying, tcp, try_once, within};
 
+/// How long a lost connection is tried to be had again, outside a call's latency but within its limit.
+pub(super) const RECONNECT: Duration = Duration::from_secs(5);
+
 /// Body of every request: all of it is there from the start.
 pub type Body = Either<Full<Bytes>, NoMessages>;
 

@@ -14,7 +14,6 @@ use tonic::{Code, Status, body::Body, client::Grpc, codegen::Service};
 use tonic_prost::ProstCodec;
 
 use super::connect::{chain, tcp, try_once};
-use crate::run::Transport;
 
 /// Request of every service here: one string.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -65,6 +64,12 @@ impl fmt::Display for CallError {
             Self::Status { code, message } => write!(out, "status {code}: {message}"),
         }
     }
+}
+
+/// Makes calls.
+pub trait Transport {
+    /// Sends `text` and waits for the reply, at most `limit` long.
+    async fn call(&mut self, text: &str, limit: Duration) -> Result<Reply, CallError>;
 }
 
 /// Calls one method of one server.

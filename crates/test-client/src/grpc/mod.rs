@@ -8,7 +8,9 @@ mod settings;
 mod tls;
 
 pub use address::{parse, resolve};
-pub use client::{Answer, Ask, CallError, Client, Reply};
+#[cfg(test)]
+pub use client::Reply;
+pub use client::{Answer, Ask, CallError, Client, Transport};
 pub use connect::{chain, connect, keep_trying, tcp, try_once, within};
 pub use serve::serve;
 pub use tls::{Secure, Stream, chosen};

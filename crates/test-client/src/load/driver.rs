@@ -1,6 +1,5 @@
 //! The loop: calls are sent at their times, replies are taken, until the load's time is over and the last call has ended.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
@@ -10,8 +9,8 @@ use super::flight::Flight;
 use super::pace::{Next, Pace};
 use super::poll::Poll;
 use super::recorder::Recorder;
-use super::socket::{Got, Kind, Socket};
-use crate::grpc::Secure;
+use super::socket::{Got, Socket};
+use super::target::{Kind, Target};
 
 /// How often calls that are under way are looked at for their deadlines.
 const LOOK: Duration = Duration::from_millis(5);
@@ -19,23 +18,6 @@ const LOOK: Duration = Duration::from_millis(5);
 const RENEWED: u32 = 20;
 /// How long a lost connection is tried to be had again.
 const RECONNECT: Duration = Duration::from_secs(5);
-
-/// What is called, and for how long a call is waited for.
-#[derive(Debug)]
-pub struct Target<'a> {
-    /// Where.
-    pub address: SocketAddr,
-    /// Whether and how connections are secured.
-    pub secure: Option<Secure>,
-    /// Requests.
-    pub kind: Kind,
-    /// Calls of the list, in the order in which they go round.
-    pub sequence: &'a [u32],
-    /// gRPC's own deadline of each call of the list.
-    pub deadlines: &'a [Option<Duration>],
-    /// The client's limit of a call.
-    pub limit: Duration,
-}
 
 /// Drives a load.
 #[derive(Debug)]

@@ -20,6 +20,7 @@ mod recorder;
 mod show;
 mod socket;
 mod source;
+mod target;
 
 use std::fs;
 use std::rc::Rc;
@@ -31,12 +32,12 @@ use futon_model::{LOAD_SCHEMA, LoadPlan, LoadReport, millis};
 use crate::grpc::Secure;
 use crate::run::Verdict;
 use crate::setup::Setup;
-use driver::{Driver, Target};
+use driver::Driver;
 use meter::Meter;
 use pace::Pace;
 use recorder::Recorder;
-use socket::Kind;
 use source::Source;
+use target::{Kind, Target};
 
 /// From this part of its time on a client that ran or waited for its core was the limit itself.
 const SATURATED: f64 = 0.9;

@@ -4,11 +4,11 @@ use std::io::{ErrorKind, Read, Write};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::driver::Target;
 use super::flight::{Done, Flight};
-use super::h2::{Http2, Requests};
-use super::http1::{Http1, Request};
+use super::h2::Http2;
+use super::http1::Http1;
 use super::pipe::Pipe;
+use super::target::{Kind, Target};
 
 /// Bytes that are read at once: more than HTTP/2's largest frame, and than the longest headers of HTTP/1.1.
 const INBOX: usize = 256 << 10;
@@ -16,15 +16,6 @@ const INBOX: usize = 256 << 10;
 const TRY: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-
-/// The requests, as a protocol has them.
-#[derive(Debug, Clone)]
-pub enum Kind {
-    /// HTTP/1.1.
-    Http1(Rc<Vec<Request>>),
-    /// HTTP/2, gRPC or not.
-    Http2(Rc<Requests>),
-}
 
 /// A connection's own protocol.
 #[derive(Debug)]

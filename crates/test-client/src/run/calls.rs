@@ -1,20 +1,19 @@
 //! The calls in their order: one greeting unless none is wanted, the warm-up, the measured ones.
 
-use std::time::Duration;
-
 use calls::{
-    oracle::{self, Function},
+    oracle,
     text::{common_bytes, shorten},
 };
 use futon_model::{ClientFailure as Failure, ClientFailureKind as Kind, Phase};
 
 use crate::{
     generate::Generator,
-    grpc::{CallError, Reply},
+    grpc::{CallError, Transport},
     log::Log,
     m5::{FIRST_WORK_ITEM, Marks, WARMUP_BEGINS, WARMUP_ENDS},
-    run::Tally,
 };
+
+use super::{plan::Plan, tally::Tally};
 
 /// Characters of a wrong reply that a log line shows.
 const LOG_CHARS: usize = 200;
@@ -22,31 +21,6 @@ const LOG_CHARS: usize = 200;
 const REPORT_CHARS: usize = 2000;
 /// Failures that are logged one by one; a console is slow, and more of the same helps nobody.
 const LOGGED_FAILURES: u64 = 10;
-
-/// Makes calls.
-pub trait Transport {
-    /// Sends `text` and waits for the reply, at most `limit` long.
-    async fn call(&mut self, text: &str, limit: Duration) -> Result<Reply, CallError>;
-}
-
-/// What to call, and how often.
-#[derive(Debug, Clone)]
-pub struct Plan {
-    /// The function.
-    pub function: Function,
-    /// Measured calls.
-    pub measured: u64,
-    /// Warm-up calls.
-    pub warmups: u64,
-    /// Pause before every call but the first.
-    pub pause: Duration,
-    /// Limit of one call.
-    pub limit: Duration,
-    /// Whether replies are compared.
-    pub verify: bool,
-    /// Whether a greeting goes before all other calls.
-    pub greets: bool,
-}
 
 /// Makes all calls of `plan`; stops early when further ones would only cost time.
 pub async fn run(

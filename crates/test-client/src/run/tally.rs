@@ -10,7 +10,7 @@ use futon_model::{
 
 use crate::report::SCHEMA;
 
-use super::Plan;
+use super::plan::Plan;
 
 /// How a run ended, as an exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-use futon_model::{Base, ClientFailure, ClientFailureKind, Phase, Plan, Unready};
+use futon_model::{Base, ClientFailure, ClientFailureKind, ClientReport, Phase, Plan, Unready};
 
 use super::super::testing::{CONFIG, client, ended, exited, good, guest, plan, timed, uploaded};
 use super::*;

@@ -1,6 +1,6 @@
 //! Runs over a scripted transport, with every mark written down.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use super::*;
 use calls::oracle::find;
@@ -8,7 +8,7 @@ use futon_model::ClientReport as Report;
 
 use futon_model::GenType;
 
-use crate::{generate::Recipe, run::Verdict};
+use crate::{generate::Recipe, grpc::Reply, run::Verdict};
 
 type Story = Rc<RefCell<Vec<String>>>;
 
