@@ -28,7 +28,6 @@ mod scrub;
 mod service;
 mod step;
 mod transfer;
-mod unpack;
 
 use std::{fs::File, io, path::Path, process::ExitCode};
 
@@ -149,7 +148,7 @@ fn prepare(needs: &Needs, log: &RunLog) -> Result<()> {
         let folder = archive.parent().unwrap_or_else(|| Path::new(""));
         get(&[own_name(archive)?], folder)?;
         let mut packed = File::open(archive).context(format_args!("cannot read {}", archive.display()))?;
-        unpack::unpack(&mut packed, &folder.join("files"))?;
+        guest_unpack::unpack(&mut packed, &folder.join("files"))?;
     }
     ports::keep_free(&needs.publish, log)
 }

@@ -21,7 +21,7 @@ use crate::{
     cmdline,
     engine::{self, Engine},
     exchange::{addresses, target},
-    gem5, script, unpack,
+    gem5, script,
 };
 
 pub(crate) const FOLDER: &str = "/run/futon";
@@ -122,7 +122,8 @@ fn on_gem5(source: &Source) -> Result<u8> {
         let _ = fs::remove_file(&path);
         for (skip, target) in &archives {
             let mut archive = source.reader(*skip)?;
-            unpack::unpack(&mut archive, &folder.join(target)).context("cannot unpack the simulator's payload")?;
+            guest_unpack::unpack(&mut archive, &folder.join(target))
+                .context("cannot unpack the simulator's payload")?;
         }
         println!("futon: {}: run script and {} archives", source.words(), archives.len());
     }

@@ -6,10 +6,7 @@ use futon_model::ImageReference;
 use guest_net::{Context, Error, Result, http::Request};
 
 use super::{bundle, disk};
-use crate::{
-    exchange::{Exchange, SHORT, TRANSFER},
-    unpack,
-};
+use crate::exchange::{Exchange, SHORT, TRANSFER};
 
 /// The bundle's name at the exchange.
 const FILE: &str = "/bundle.tar";
@@ -57,14 +54,14 @@ fn fetch(exchange: &Exchange, images: &[String]) -> Result<()> {
     }
     let folder = Path::new(bundle::FOLDER);
     let length = match disk::open().context("the bundle's disk")? {
-        Some(mut disk) => unpack::unpack(&mut disk, folder)?,
+        Some(mut disk) => guest_unpack::unpack(&mut disk, folder)?,
         None => {
             let response = exchange.send(TRANSFER, Request::get(FILE)).context("the exchange does not answer")?;
             if response.status != 200 {
                 let status = response.status;
                 return Err(Error::new(format!("no bundle: {} answered with status {status}", exchange.target())));
             }
-            unpack::unpack(&mut BufReader::with_capacity(PIECE, response.body), folder)?
+            guest_unpack::unpack(&mut BufReader::with_capacity(PIECE, response.body), folder)?
         }
     };
     println!("bundle of {} KiB unpacked", length.div_ceil(1024));

@@ -1,6 +1,7 @@
 //! Unpacks a tar archive into a folder, with owners, modes, times, links, devices and extended attributes as it has them.
 //!
 //! The archive comes from futon's host, which has seen to it that nothing lies below a link and parents come first.
+#![warn(missing_docs)]
 
 use std::{
     ffi::{CString, OsStr},
@@ -30,7 +31,7 @@ const DEFAULT_ACL: &[u8] = b"system.posix_acl_default";
 const PIECE: usize = 256 * 1024;
 
 /// Unpacks an archive and returns the bytes of its files.
-pub(crate) fn unpack(archive: &mut dyn Read, folder: &Path) -> Result<u64> {
+pub fn unpack(archive: &mut dyn Read, folder: &Path) -> Result<u64> {
     // Modes are the archive's.
     let before = umask(Mode::empty());
     let result = unpack_all(archive, folder);
