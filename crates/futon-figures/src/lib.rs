@@ -4,8 +4,10 @@
 
 mod figures;
 mod measurement;
+mod runs;
 mod study;
 
 pub use figures::{Difference, Figures, short, written};
 pub use measurement::{read, write_measurement};
+pub use runs::{SameRuns, kept};
 pub use study::Study;

@@ -1,5 +1,6 @@
 //! The files of a measurement.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::Path;
@@ -8,7 +9,23 @@ use futon_common::{Context, Error, Result};
 use gem5_stats::{Chart, METRICS, Part, Row, bar_chart, read_rows, write_rows};
 
 use super::figures::Figures;
-use super::study::origin;
+
+/// What rows were measured with.
+pub fn origin(rows: &[Row]) -> String {
+    let all = |column: &str| {
+        let values: BTreeSet<&str> = rows.iter().filter_map(|row| row.get(column)).filter(|v| !v.is_empty()).collect();
+        values.into_iter().collect::<Vec<_>>().join(", ")
+    };
+    format!(
+        "gem5 {}, {} core, system {} (parameters {}); {} rows; seeds {}",
+        all("gem5_version"),
+        all("core"),
+        all("system"),
+        all("params_hash"),
+        rows.len(),
+        all("seed")
+    )
+}
 
 /// A chart for each metric that was measured.
 fn charts(figures: &Figures) -> Vec<Chart> {

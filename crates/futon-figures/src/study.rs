@@ -1,13 +1,12 @@
 //! `futon stats study`: several measurements on one page, and what they say together.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use futon_common::{Error, Result};
 use gem5_stats::{Chart, Part, Row, bar_chart};
 
 use super::figures::{Difference, Figures};
-use super::measurement::read;
+use super::measurement::{origin, read};
 
 /// The metrics that the page draws and lists; all others are in each measurement's own page.
 const SHOWN: [&str; 5] = ["cpi", "instructions", "l1i_mpki", "l2_mpki", "branch_mpki"];
@@ -80,23 +79,6 @@ fn measured(folder: &Path) -> Result<Measured> {
     }
     let name = folder.file_name().map_or_else(|| folder.display().to_string(), |n| n.to_string_lossy().into_owned());
     Ok(Measured { name, figures, rows })
-}
-
-/// What rows were measured with.
-pub fn origin(rows: &[Row]) -> String {
-    let all = |column: &str| {
-        let values: BTreeSet<&str> = rows.iter().filter_map(|row| row.get(column)).filter(|v| !v.is_empty()).collect();
-        values.into_iter().collect::<Vec<_>>().join(", ")
-    };
-    format!(
-        "gem5 {}, {} core, system {} (parameters {}); {} rows; seeds {}",
-        all("gem5_version"),
-        all("core"),
-        all("system"),
-        all("params_hash"),
-        rows.len(),
-        all("seed")
-    )
 }
 
 fn parts(measured: &[Measured]) -> Vec<Part> {

@@ -13,6 +13,9 @@ const PROJECT: &str = "futon";
 /// Warnings of Compose that futon's users do not need.
 const NO_NEWS: &str = "the attribute `version` is obsolete";
 
+/// Base name of the image of vSwarm's relay.
+const RELAY: &str = "relay";
+
 /// A compose file: its path, and Docker Compose's result.
 #[derive(Debug, Clone)]
 pub struct Compose {
@@ -107,7 +110,7 @@ impl Compose {
             let known = |word: &str| calls::oracle::names().any(|known| known == word);
             let by_name = || {
                 let image = self.image(name).ok();
-                known(name) || image.is_some_and(|image| known(image.base_name()) || super::relay::is_relay(&image))
+                known(name) || image.is_some_and(|image| known(image.base_name()) || is_relay(&image))
             };
             if declared.is_some_and(|d| !d.calls.is_empty() || d.client.is_some()) || by_name() {
                 found.push(name);
@@ -215,6 +218,11 @@ fn load_error(error: &LoadError) -> Error {
     let host = !error.is_files_fault();
     let words = error.to_string();
     if host { Error::infra(words).hint(hint) } else { Error::usage(words).hint(hint) }
+}
+
+/// Whether an image is a relay's.
+pub(super) fn is_relay(image: &ImageReference) -> bool {
+    image.base_name() == RELAY
 }
 
 #[cfg(test)]

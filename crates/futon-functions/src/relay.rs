@@ -2,13 +2,10 @@
 //! relay's arguments determine the correct answer, so its compose files can be tested unchanged.
 
 use calls::{Call, Declaration};
-use futon_model::ImageReference;
 use serde_json::json;
 
-use super::Service;
+use super::compose::{Service, is_relay};
 
-/// Base name of the relay's image.
-const IMAGE: &str = "relay";
 /// Calls of a test.
 const CALLS: u64 = 20;
 /// Largest upper bound for which all inputs are tried.
@@ -37,11 +34,6 @@ pub(super) fn declaration(service: &Service) -> Option<(Declaration, Option<Stri
     });
     let call: Call = serde_json::from_value(call).ok()?;
     Some((Declaration { calls: vec![call], ..service.hints.clone() }, remark))
-}
-
-/// Whether an image is a relay's.
-pub(super) fn is_relay(image: &ImageReference) -> bool {
-    image.base_name() == IMAGE
 }
 
 /// The inputs that the relay may send to a function that futon's oracles know.

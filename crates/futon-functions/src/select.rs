@@ -10,21 +10,8 @@ use super::guest_file::{GuestFile, guest_file, text};
 use super::handover::Handover;
 use super::mentions::not_started;
 use super::proof::beyond;
-use super::target::{Target, target};
+use super::target::{ClientDefaults, Target, target};
 use super::{Compose, Service};
-
-/// Defaults for an image that no service uses.
-#[derive(Debug, Clone, Copy)]
-pub struct ClientDefaults;
-
-impl ClientDefaults {
-    /// Port on which the container listens.
-    pub const CONTAINER_PORT: u16 = 50051;
-    /// Port on the guest.
-    pub const HOST_PORT: u16 = 50000;
-    /// Container name.
-    pub const CONTAINER: &str = "function";
-}
 
 /// One function to test, with everything that its compose file means for it.
 #[derive(Debug, Clone)]

@@ -3,7 +3,20 @@
 use compose_model::{Port, Protocol};
 use futon_common::Result;
 
-use super::{ClientDefaults, Compose, Service};
+use super::{Compose, Service};
+
+/// Defaults for an image that no service uses.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientDefaults;
+
+impl ClientDefaults {
+    /// Port on which the container listens.
+    pub const CONTAINER_PORT: u16 = 50051;
+    /// Port on the guest.
+    pub const HOST_PORT: u16 = 50000;
+    /// Container name.
+    pub const CONTAINER: &str = "function";
+}
 
 /// Where the client connects.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use gem5_stats::CoreModel;
 
-use super::settings::Gem5Settings;
+use super::settings::{Gem5Settings, clock_khz};
 use super::{Seed, script};
 
 /// The checkpoint that ends a part, in its output folder.
@@ -220,19 +220,6 @@ pub(super) fn window_base(s: &Gem5Settings) -> u64 {
     u64::from(s.memory_mib + s.root_mib()) << 20
 }
 
-/// The cores' clock, kHz: the table's 1 GHz, or the parameter in its place, where that is a plain number of GHz or MHz.
-pub(super) fn clock_khz(params: &[String]) -> Option<u64> {
-    let Some(clock) = params.iter().rev().find_map(|p| p.strip_prefix("clock=")) else { return Some(1_000_000) };
-    let (number, scale) = match (clock.strip_suffix("GHz"), clock.strip_suffix("MHz")) {
-        (Some(number), _) => (number, 1e6),
-        (_, Some(number)) => (number, 1e3),
-        _ => return None,
-    };
-    let khz = number.parse::<f64>().ok()? * scale;
-    // Linux takes 32 bits.
-    (khz >= 1.0 && khz <= f64::from(u32::MAX)).then(|| format!("{khz:.0}").parse().ok()).flatten()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::CoreState;
@@ -296,14 +283,6 @@ mod tests {
             assert_eq!(words(&lukewarm, phase), words(&warm, phase));
         }
         assert!(!words(&warm, Phase::Evaluate).contains("flush"));
-    }
-
-    #[test]
-    fn the_clock_is_the_parameters() {
-        let khz = |param: &str| clock_khz(&[param.to_owned()]);
-        assert_eq!(clock_khz(&[]), Some(1_000_000));
-        assert_eq!((khz("clock=2.5GHz"), khz("clock=800MHz")), (Some(2_500_000), Some(800_000)));
-        assert_eq!((khz("clock=1ns"), khz("clock=GHz"), khz("l2.size=2MiB")), (None, None, Some(1_000_000)));
     }
 
     #[test]

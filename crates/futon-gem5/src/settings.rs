@@ -6,7 +6,6 @@ use std::time::Duration;
 use futon_common::{Error, Result};
 use gem5_stats::CoreModel;
 
-use super::args::clock_khz;
 use super::binary::Gem5;
 use super::checkpoint::CheckpointStore;
 use super::root::MemoryRoot;
@@ -215,5 +214,31 @@ impl Gem5Settings {
     #[must_use]
     pub fn has_region_of_interest(&self) -> bool {
         self.core.has_cycles()
+    }
+}
+
+/// The cores' clock, kHz: the table's 1 GHz, or the parameter in its place, where that is a plain number of GHz or MHz.
+pub(super) fn clock_khz(params: &[String]) -> Option<u64> {
+    let Some(clock) = params.iter().rev().find_map(|p| p.strip_prefix("clock=")) else { return Some(1_000_000) };
+    let (number, scale) = match (clock.strip_suffix("GHz"), clock.strip_suffix("MHz")) {
+        (Some(number), _) => (number, 1e6),
+        (_, Some(number)) => (number, 1e3),
+        _ => return None,
+    };
+    let khz = number.parse::<f64>().ok()? * scale;
+    // Linux takes 32 bits.
+    (khz >= 1.0 && khz <= f64::from(u32::MAX)).then(|| format!("{khz:.0}").parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_the_parameters() {
+        let khz = |param: &str| clock_khz(&[param.to_owned()]);
+        assert_eq!(clock_khz(&[]), Some(1_000_000));
+        assert_eq!((khz("clock=2.5GHz"), khz("clock=800MHz")), (Some(2_500_000), Some(800_000)));
+        assert_eq!((khz("clock=1ns"), khz("clock=GHz"), khz("l2.size=2MiB")), (None, None, Some(1_000_000)));
     }
 }

@@ -10,6 +10,15 @@ use serde_json::Value;
 /// Name and version of a job's form.
 pub const JOB_SCHEMA: &str = "futon.job/1";
 
+/// End of the name of a job's file.
+pub const JOB_SUFFIX: &str = "futon";
+/// The file that says what a job is.
+pub(super) const JOB: &str = "job.json";
+/// The folder of blobs in a job's.
+pub(super) const BLOBS: &str = "blobs";
+/// The image store in a job's folder.
+pub const IMAGES: &str = "images";
+
 /// A job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

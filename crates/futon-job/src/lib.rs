@@ -8,15 +8,6 @@ mod format;
 mod read;
 mod write;
 
-pub use format::{Blob, Form, JOB_SCHEMA, Job, JobFunction, Recorded, Served, is_plain_name};
+pub use format::{Blob, Form, IMAGES, JOB_SCHEMA, JOB_SUFFIX, Job, JobFunction, Recorded, Served, is_plain_name};
 pub use read::{JobFolder, is_job, verify};
 pub use write::{JobWriter, Place};
-
-/// End of the name of a job's file.
-pub const JOB_SUFFIX: &str = "futon";
-/// The file that says what a job is.
-const JOB: &str = "job.json";
-/// The folder of blobs in a job's.
-const BLOBS: &str = "blobs";
-/// The image store in a job's folder.
-pub const IMAGES: &str = "images";

@@ -10,8 +10,7 @@ use futon_model::beginning;
 use tar::{Archive, EntryType};
 use tempfile::TempDir;
 
-use super::format::{Blob, Form, Job, damaged};
-use super::{BLOBS, IMAGES, JOB, JOB_SUFFIX};
+use super::format::{BLOBS, Blob, Form, IMAGES, JOB, JOB_SUFFIX, Job, damaged};
 
 /// Most bytes of `job.json`.
 const JOB_MAX: u64 = 64 << 20;

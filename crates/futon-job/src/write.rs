@@ -9,8 +9,7 @@ use flate2::write::GzEncoder;
 use futon_common::{Context, Error, Result};
 use tempfile::{TempDir, TempPath};
 
-use super::format::{Blob, Form, Job};
-use super::{BLOBS, IMAGES, JOB, JOB_SUFFIX};
+use super::format::{BLOBS, Blob, Form, IMAGES, JOB, JOB_SUFFIX, Job};
 
 /// Files smaller than this are not worth compressing, bytes.
 const SMALL: u64 = 4096;

@@ -13,8 +13,8 @@ use futon_resources::Digests;
 use futon_workdir::CellParts;
 use image_store::ImageStore;
 
-use super::machine::Prepared;
 use super::places::tools;
+use super::prepared::Prepared;
 use super::project::Project;
 
 /// Words of the kernel's command line by which a machine suits its host: they are no part of what is tested.

@@ -50,3 +50,22 @@ impl Flags<'_> {
         Ok(own)
     }
 }
+
+/// Refuses what is said of one function where several take turns.
+pub fn require_nothing_else_in_turn(args: &ProjectArgs, client: &ClientArgs, machine: &MachineArgs) -> Result<()> {
+    if machine.gem5.interleave.is_empty() {
+        return Ok(());
+    }
+    let given = [
+        ("--client", client.client.is_some()),
+        ("--call", client.calls.call.is_some()),
+        ("--calls", client.calls.calls.is_some()),
+        ("--accept", client.calls.accept),
+        ("--whole", args.whole),
+    ];
+    match given.iter().find(|(_, given)| *given) {
+        Some((flag, _)) => Err(Error::usage(format!("{flag} is for one function, and --interleave names several"))
+            .hint("declare the calls in the compose file, with `x-futon` (docs/calls.md)")),
+        None => Ok(()),
+    }
+}

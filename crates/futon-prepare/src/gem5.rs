@@ -14,7 +14,7 @@ use futon_resources::{KernelUse, LEAN_KERNEL};
 use futon_terminal::Ui;
 use futon_workdir::config::{ClientConfig, Config, MachineConfig};
 
-use super::machine::{Prepared, base, lean};
+use super::prepared::{Prepared, base, lean};
 
 /// Memory of a simulated machine, MiB: more memory makes checkpoints slower, and the lean guest needs little.
 const MEMORY: u32 = 1024;

@@ -1,7 +1,7 @@
 //! Functions that are called in turn: their name, their calls, and what they cannot have.
 
 use calls::{Member, Sheet};
-use futon_cli::{ClientArgs, MachineArgs, ProjectArgs};
+use futon_cli::ClientArgs;
 use futon_common::{Error, Result};
 use futon_functions::{Selection, name_in_turn};
 
@@ -27,24 +27,5 @@ impl Project {
             turns.push(Member { function, sheet });
         }
         Sheet::in_turn(turns).map_err(|e| Error::usage(format!("--interleave: {e}")))
-    }
-}
-
-/// Refuses what is said of one function where several take turns.
-pub fn require_nothing_else_in_turn(args: &ProjectArgs, client: &ClientArgs, machine: &MachineArgs) -> Result<()> {
-    if machine.gem5.interleave.is_empty() {
-        return Ok(());
-    }
-    let given = [
-        ("--client", client.client.is_some()),
-        ("--call", client.calls.call.is_some()),
-        ("--calls", client.calls.calls.is_some()),
-        ("--accept", client.calls.accept),
-        ("--whole", args.whole),
-    ];
-    match given.iter().find(|(_, given)| *given) {
-        Some((flag, _)) => Err(Error::usage(format!("{flag} is for one function, and --interleave names several"))
-            .hint("declare the calls in the compose file, with `x-futon` (docs/calls.md)")),
-        None => Ok(()),
     }
 }

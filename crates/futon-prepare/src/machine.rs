@@ -1,42 +1,20 @@
 //! From flags to a machine.
 
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use futon_cli::{Accel, BaseArg, MachineArgs, NetworkArg, On, ThawArg, fake_is_allowed};
 use futon_common::{Error, Result};
 use futon_fake::FakeMachine;
 use futon_gem5::Goal;
-use futon_machine::Machine;
 use futon_model::{Accelerator, Base, MachinePlan, Network};
 use futon_qemu::{AcceleratorChoice, AcceleratorRequest, QemuMachine, choose_accelerator, qemu_version};
-use futon_resources::{FoundBase, FoundLean, INITRD, KERNEL, KernelUse, check_kernel, find_base, find_lean};
+use futon_resources::{FoundLean, INITRD, KERNEL, KernelUse};
 use futon_terminal::{Ui, brief};
 use futon_workdir::config::{Config, Thaw};
 use tokio_util::sync::CancellationToken;
 
+use super::prepared::{Prepared, base, lean};
 use super::warm::attach;
-
-/// A prepared machine, and its part of the plan.
-pub struct Prepared {
-    /// The machine.
-    pub machine: Box<dyn Machine>,
-    /// What the guest is.
-    pub base: Base,
-    /// The same machine, where each function may have its own warm base.
-    pub qemu: Option<QemuMachine>,
-    /// Docker's seccomp profile, if the host makes the containers' settings.
-    pub seccomp: Option<PathBuf>,
-}
-
-impl fmt::Debug for Prepared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared")
-            .field("machine", &self.machine.report())
-            .field("base", &self.base)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Puts the machine's flags over the project's settings.
 pub fn apply(args: &MachineArgs, config: &mut Config) {
@@ -191,12 +169,6 @@ pub async fn prepare_qemu(
     })
 }
 
-/// The base image that the flags ask for, with what boots it.
-pub fn base(args: &MachineArgs, resources: &Path) -> Result<FoundBase> {
-    let MachineArgs { base_image, kernel, initrd, cmdline, .. } = args;
-    find_base(resources, base_image.as_deref(), kernel.as_deref(), initrd.as_deref(), cmdline.as_deref())
-}
-
 /// Probes for the accelerator and reports the choice.
 async fn accelerator(
     args: &MachineArgs,
@@ -219,18 +191,6 @@ async fn accelerator(
     let choice = choice?;
     ui.line(&format!("{version} · {} ({}) · {}", choice.accelerator.word(), brief(&choice.reason), shown.display()));
     Ok((version, choice))
-}
-
-/// The lean guest that the flags ask for. The user's own kernel is checked first, because it would fail silently.
-pub fn lean(args: &MachineArgs, resources: &Path, using: KernelUse) -> Result<FoundLean> {
-    if args.base_image.is_some() {
-        return Err(Error::usage("--base-image needs --base docker").hint("the lean guest has no disk"));
-    }
-    let lean = find_lean(resources, args.kernel.as_deref(), args.initrd.as_deref(), args.cmdline.as_deref())?;
-    if let Some(kernel) = &args.kernel {
-        check_kernel(kernel, using)?.require(kernel)?;
-    }
-    Ok(lean)
 }
 
 async fn lean_qemu(

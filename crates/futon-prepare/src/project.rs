@@ -19,12 +19,11 @@ use image_store::ImageStore;
 
 use super::calls;
 use super::described;
-use super::flags::Flags;
+use super::flags::{Flags, require_nothing_else_in_turn};
 use super::given::{compose_path, named_files, read_text};
-use super::in_turn::require_nothing_else_in_turn;
 use super::lean::{bundle, lean_parts};
-use super::machine::Prepared;
 use super::places::{digests, store, tools};
+use super::prepared::Prepared;
 use super::rundir::function_of;
 
 /// A project: its functions and settings.

@@ -12,9 +12,10 @@ use futon_model::{Cell, FunctionReport};
 use futon_terminal::Ui;
 use image_store::ImageStore;
 
-use super::machine::{Prepared, has_lean_guest};
+use super::machine::has_lean_guest;
 use super::packages::RUN_PACKAGES;
 use super::places::store;
+use super::prepared::Prepared;
 use super::project::Project;
 
 /// A suite that is weighed and cut.

@@ -11,7 +11,7 @@ use futon_model::Accelerator;
 use serde::{Deserialize, Serialize};
 
 use super::args::{ConsoleTo, Memory, QemuArguments, qemu_arguments};
-use super::machine::QEMU;
+use super::program::QEMU;
 
 /// What the user wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

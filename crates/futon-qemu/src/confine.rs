@@ -1,7 +1,7 @@
 //! What QEMU may do on the host: read the files of its machine, write to its run's folder, connect to its exchange.
 //!
 //! A guest that breaks out of an emulated device has QEMU's rights; these are all that is left of them. QEMU adds its own filter of system
-//! calls ([`SANDBOX`]).
+//! calls ([`SANDBOX`](crate::args::SANDBOX)).
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -11,10 +11,9 @@ use futon_machine::{Confinement, HOST_PORT};
 use futon_model::Network;
 
 use crate::args::Memory;
-use crate::machine::{Begin, Boot, QemuMachine, qemu_program};
-
-/// QEMU's strictest filter of system calls: no old ones, no other user, no new process, no say in scheduling.
-pub(crate) const SANDBOX: &str = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+use crate::boot::{Begin, Boot};
+use crate::machine::QemuMachine;
+use crate::program::qemu_program;
 
 /// A chain of disk images that is longer is taken for one that never ends.
 const LONGEST_CHAIN: usize = 32;

@@ -16,10 +16,10 @@ use futon_model::{EventKind, ShutdownReason};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::args::escape;
-use super::confine::{SANDBOX, qemus_own};
+use super::args::{SANDBOX, escape};
+use super::confine::qemus_own;
 use super::host_core::Core;
-use super::machine::{QEMU, is_of_sandbox, last_lines};
+use super::program::{QEMU, is_of_sandbox, last_lines};
 use super::qmp::{self, Qmp};
 
 /// Longest time to write the state of processors and devices, some tens of KiB.

@@ -9,9 +9,9 @@ use futon_functions::{Selection, calls_error};
 use futon_model::{Cell, Limits, MachinePlan, Plan};
 use serde_json::Value;
 
-use super::dir::{HANDOVER, WorkDir};
+use super::dir::WorkDir;
+use super::names::{CALLS, HANDOVER};
 use super::script::script;
-use super::witness::CALLS;
 
 /// What a cell is made of.
 #[derive(Debug)]

@@ -11,6 +11,9 @@ use futon_model::{
     Probe, histogram, millis, summary,
 };
 
+/// Form of the test client's report.
+pub(crate) const CLIENT_SCHEMA: &str = "futon.client/1";
+
 /// How to wait for the function: as declared, else as its preset or its first call implies.
 pub(crate) fn probe(hints: &FunctionHints, sheet: Option<&Sheet>) -> Probe {
     let by_protocol = match sheet.map(Sheet::protocol) {
@@ -73,7 +76,7 @@ pub fn client_report(sheet: &Sheet, replies: &ReplyList) -> ClientReport {
     let good: Vec<Duration> = judged.measured.iter().filter(|v| v.reason.is_none()).map(took).collect();
     let made = judged.measured.len() as u64;
     ClientReport {
-        schema: crate::CLIENT_SCHEMA.to_owned(),
+        schema: CLIENT_SCHEMA.to_owned(),
         function: sheet.title(),
         service: String::new(),
         method: String::new(),

@@ -18,8 +18,8 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::carried::Carried;
 use super::env::run_env;
 use super::lock::LOCK_FILE;
+use super::names::{BUNDLE, CALLS, CELL, HANDOVER, RECIPE, REGISTRY, SHEET};
 use super::script::script;
-use super::witness::{CALLS, SHEET};
 
 /// Static binaries that the guest fetches.
 #[derive(Debug, Clone)]
@@ -85,16 +85,6 @@ pub struct WorkDir {
     served: BTreeMap<String, PathBuf>,
 }
 
-/// Archive of the registry that a guest without a network carries.
-pub(super) const REGISTRY: &str = "registry.tar";
-/// Archive of the lean guest's containers.
-pub(super) const BUNDLE: &str = "bundle.tar";
-/// What it was made from.
-pub(super) const RECIPE: &str = "bundle.json";
-/// Archive of the host's files that a service needs.
-pub(super) const HANDOVER: &str = "files.tar";
-/// The run's cell.
-pub(super) const CELL: &str = "cell.json";
 /// Everything in a working directory that futon made and may replace.
 const OURS: [&str; 17] = [
     RECIPE,

@@ -3,8 +3,7 @@
 use futon_common::{Context, Result};
 use futon_model::{ClientPlan, EngineRequests, FindPort, LISTENING, LoadPlan, MachineKind, Plan, SEEN, TurnPlan};
 
-use super::dir::HANDOVER;
-use super::witness::{CALLS, LOAD, REPLIES};
+use super::names::{CALLS, HANDOVER, LOAD, REPLIES};
 
 /// The assignments for a plan; empty for a foreign script.
 ///

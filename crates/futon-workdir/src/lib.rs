@@ -8,6 +8,7 @@ mod dir;
 mod env;
 mod load;
 mod lock;
+mod names;
 mod plan;
 mod script;
 pub mod settings;
@@ -19,13 +20,10 @@ pub use declared::{client_report, expected_failure};
 pub use dir::{Contents, GuestTools, WorkDir};
 pub use load::load_report;
 pub use lock::{FolderLock, LOCK_FILE};
+pub use names::{LOAD, REPLIES};
 pub use plan::{PlanRequest, container_port, foreign_plan, function_plan};
 pub use script::{DEFAULT_TEMPLATE, IMAGE_PLACEHOLDER, LEAN_TEMPLATE, exec_script};
-pub use witness::{LOAD, REPLIES};
 
 #[cfg(test)]
 #[path = "../../futon-model/tests/sample/mod.rs"]
 mod sample;
-
-/// Form of the test client's report.
-pub(crate) const CLIENT_SCHEMA: &str = "futon.client/1";

@@ -3,7 +3,7 @@
 use calls::{CallKind, LoadReplies, Sheet};
 use futon_model::{ClientFailure, ClientFailureKind, ClientReport, LatencyMs, LoadPlan, LoadReport, Phase, PhaseCount};
 
-use crate::declared::failure;
+use super::declared::{CLIENT_SCHEMA, failure};
 
 /// The client's report, in the form for single calls, and the load's own. Nothing if the client wrote no readable report.
 #[must_use]
@@ -87,7 +87,7 @@ fn plain(kind: ClientFailureKind, message: String) -> ClientFailure {
 
 fn client_report(sheet: &Sheet, load: &LoadReport) -> ClientReport {
     ClientReport {
-        schema: crate::CLIENT_SCHEMA.to_owned(),
+        schema: CLIENT_SCHEMA.to_owned(),
         function: sheet.title(),
         service: String::new(),
         method: String::new(),

@@ -12,8 +12,8 @@ use image_store::ImageStore;
 use lean_bundle::BundleRecipe;
 
 use super::carried::Carried;
-use super::dir::{BUNDLE, CELL, HANDOVER, RECIPE, REGISTRY, WorkDir, clear, make_executable};
-use super::witness::{CALLS, SHEET};
+use super::dir::{WorkDir, clear, make_executable};
+use super::names::{BUNDLE, CALLS, CELL, HANDOVER, RECIPE, REGISTRY, SHEET};
 
 /// Files that go along as they are.
 const ALONG: [&str; 8] = ["run.sh", "run.env", "functions.yaml", "service.json", CALLS, SHEET, HANDOVER, BUNDLE];

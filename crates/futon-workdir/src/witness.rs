@@ -10,15 +10,7 @@ use futon_model::{ClientReport, Event, EventKind, LoadReport, SEEN, ScriptKind, 
 
 use super::declared::client_report;
 use super::dir::WorkDir;
-
-/// Declared calls as the guest's client sends them; empty where there are none.
-pub(super) const CALLS: &str = "calls.bin";
-/// The same calls with their expectations; only on the host.
-pub(super) const SHEET: &str = "calls.json";
-/// The replies of a load, as the guest uploads them.
-pub const LOAD: &str = "load.bin";
-/// The replies of declared calls, as the guest uploads them.
-pub const REPLIES: &str = "replies.bin";
+use super::names::{LOAD, REPLIES, SHEET};
 
 impl WorkDir {
     /// Text of uploads that count as witnesses: those with the token; for a foreign script all.

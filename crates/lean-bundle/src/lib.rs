@@ -15,6 +15,7 @@ mod mounts;
 mod names;
 mod part;
 mod refusals;
+mod refused_key;
 mod restart;
 mod seccomp;
 mod service;
@@ -28,9 +29,11 @@ mod write;
 pub use addresses::BundleNetwork;
 pub use config::ContainerPlace;
 pub use image::{ImageHealthcheck, ImageSettings};
-pub use make::{Bundle, BundleContainer, BundleRecipe};
+pub use make::{Bundle, BundleRecipe};
+pub use part::BundleContainer;
+pub use refused_key::RefusedKey;
 pub use seccomp::seccomp_of_profile;
-pub use service::{RefusedKey, lean_networks, lean_settings};
+pub use service::{lean_networks, lean_settings};
 pub use settings::{
     Limits, MountSource, Names, NetworkPlace, Seccomp, Security, ServiceMount, ServiceNet, ServiceSettings, Shm,
 };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use compose_model::{Logging, Service};
 
-use super::service::{RefusedKey, refuse};
+use super::refused_key::{RefusedKey, refuse};
 
 /// The engine's own driver.
 const DEFAULT: &str = "json-file";

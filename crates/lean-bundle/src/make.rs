@@ -16,23 +16,9 @@ use serde::{Deserialize, Serialize};
 use tar::Builder;
 
 use super::addresses::{BundleNetwork, Given, Wanted, addresses};
-use super::part::{Making, Part};
-use super::settings::ServiceSettings;
+use super::part::{BundleContainer, Making, Part};
 use super::volumes::{Source, Volumes};
 use super::write::{append_folder, append_text, append_tree};
-
-/// A container of a bundle.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct BundleContainer {
-    /// Compose service, under which the others find it.
-    pub service: String,
-    /// Name of the container.
-    pub name: String,
-    /// Name of the image.
-    pub image: ImageReference,
-    /// Settings of the service.
-    pub settings: ServiceSettings,
-}
 
 /// What a bundle is made from.
 #[derive(Debug, Clone)]

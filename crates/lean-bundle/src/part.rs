@@ -6,15 +6,15 @@ use futon_model::{
 };
 use image_store::rootfs::{Rootfs, RootfsError, Tree};
 use image_store::{ImageStore, StoredImage, architecture_word};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::config::{ContainerConfig, ContainerPlace, oci_config, working_dir};
 use super::furnish::{add_engine_files, find, make_working_dir};
 use super::image::{ImageHealthcheck, ImageSettings};
-use super::make::BundleContainer;
 use super::names::{Neighbour, hosts, resolv_conf};
-use super::settings::Limits;
+use super::settings::{Limits, ServiceSettings};
 use super::signal::{signal_number, stop_signal};
 use super::users::find_user;
 use super::volumes::{Container, Source, Volumes};
@@ -27,6 +27,19 @@ const GUEST: &str = "futon";
 const CHECK_INTERVAL_MS: u64 = 30_000;
 const CHECK_TIMEOUT_MS: u64 = 30_000;
 const CHECK_RETRIES: u32 = 3;
+
+/// A container of a bundle.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BundleContainer {
+    /// Compose service, under which the others find it.
+    pub service: String,
+    /// Name of the container.
+    pub name: String,
+    /// Name of the image.
+    pub image: ImageReference,
+    /// Settings of the service.
+    pub settings: ServiceSettings,
+}
 
 /// One container, ready to be written.
 pub(super) struct Part {

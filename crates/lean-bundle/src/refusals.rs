@@ -10,7 +10,7 @@ use compose_model::{Mount, Project, Service};
 use super::logging::logging;
 use super::mounts::clean;
 use super::names::HOST_GATEWAY;
-use super::service::RefusedKey;
+use super::refused_key::RefusedKey;
 
 /// The shortest time of a healthcheck.
 const SHORTEST: Duration = Duration::from_millis(1);

@@ -13,18 +13,10 @@ use futon_model::LeanCondition;
 use super::addresses::{BRIDGE, BundleNetwork};
 use super::image::ImageHealthcheck;
 use super::refusals::{Known, refused};
+use super::refused_key::{RefusedKey, refuse};
 use super::restart::restart;
 use super::service_mounts::mounts;
 use super::settings::{Limits, Names, NetworkPlace, Seccomp, Security, ServiceNet, ServiceSettings, Shm};
-
-/// A key that the lean guest cannot have as the engine has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefusedKey {
-    /// The key.
-    pub key: String,
-    /// Why.
-    pub why: String,
-}
 
 /// Keys that are done here.
 const DONE: [&str; 45] = [
@@ -179,10 +171,6 @@ pub fn lean_networks(project: &Project) -> Result<BTreeMap<String, BundleNetwork
     let (range, gateway) = (Some((Ipv4Addr::new(172, 17, 0, 0), 16)), Some(Ipv4Addr::new(172, 17, 0, 1)));
     made.insert(BRIDGE.to_owned(), BundleNetwork { subnet: range, gateway, ..BundleNetwork::default() });
     Ok(made)
-}
-
-pub(super) fn refuse(key: &str, why: impl Into<String>) -> RefusedKey {
-    RefusedKey { key: key.to_owned(), why: why.into() }
 }
 
 /// Keys and values that the lean guest has no way to do.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use compose_model::{Mount, Project, Service, ServiceFile};
 use futon_functions::{Handover, Origin};
 
-use super::service::{RefusedKey, refuse};
+use super::refused_key::{RefusedKey, refuse};
 use super::settings::{MountSource, ServiceMount};
 use super::volumes::can_hand_over;
 

@@ -9,18 +9,9 @@ use futon_common::{Context, Result, sha256_of_data, stamp};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
-use super::WarmKey;
 use super::frozen::{self, Thaw};
-
-/// The guest's memory.
-pub(crate) const MEMORY: &str = "memory";
-/// State of the processors and devices.
-pub(crate) const STATE: &str = "state";
-/// The disk as it was when the machine was saved.
-pub(crate) const DISK: &str = "disk.qcow2";
-
-/// The guest's console when it was made.
-pub(super) const CONSOLE: &str = "console/console.log";
+use super::key::WarmKey;
+use super::names::{DISK, MEMORY, STATE};
 
 pub(super) const ABOUT: &str = "warm.json";
 

@@ -9,10 +9,9 @@ use futon_common::{Context, Error, Result};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
-use super::base::CONSOLE;
-use super::{DISK, MEMORY};
+use super::names::{CONSOLE, DISK, MEMORY};
 use crate::disk;
-use crate::machine::RunningQemu;
+use crate::qmp::Qmp;
 
 /// The disk that the frozen QEMU writes to, when it had written nothing.
 pub(crate) const FROZEN_DISK: &str = "frozen.qcow2";
@@ -71,11 +70,9 @@ pub(crate) fn order(folder: &Path, made_in: &Path, disk: &Path, console: &Path) 
     }
 }
 
-/// Stops the machine and freezes QEMU into `folder`, which will be at `place`. From then on it writes to an overlay of its own, which forks copy.
-pub(super) async fn freeze(running: &mut RunningQemu, has_disk: bool, folder: &Path, place: &Path) -> Result<()> {
-    let pid = running.pid();
+/// Stops the machine and freezes QEMU, process `pid`, into `folder`, which will be at `place`. From then on it writes to an overlay of its own, which forks copy.
+pub(super) async fn freeze(pid: i32, qmp: &mut Qmp, has_disk: bool, folder: &Path, place: &Path) -> Result<()> {
     freezer::check(pid, &HANDED).map_err(Error::infra)?;
-    let qmp = &mut running.qmp;
     qmp.execute("stop", &json!({})).await?;
     if has_disk {
         let (overlay, kept) = (folder.join(OPEN_DISK), folder.join(FROZEN_DISK));

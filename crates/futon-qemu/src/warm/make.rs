@@ -2,64 +2,28 @@
 
 use std::fs::{self, File};
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futon_common::{Context, Result};
-use futon_model::{Accelerator, ExitCode, PlannedImage};
-use futon_workdir::GuestTools;
-use image_store::ImageStore;
+use futon_model::ExitCode;
 use tokio::task::spawn_blocking;
-use tokio_util::sync::CancellationToken;
 
-use super::base::{CONSOLE, Without};
+use super::base::{WarmBase, Without};
 use super::frozen::{self, FROZEN_DISK};
 use super::holes::dig_holes;
+use super::inputs::MakeWarm;
+use super::names::{CONSOLE, DISK, MEMORY, STATE, UPLOADS};
 use super::park::{Again, NotMade, Parked, park, park_in};
 use super::rehearsal::Rehearsal;
-use super::{DISK, MEMORY, STATE, WarmBase, WarmKey, WarmStore};
+use super::script::{Rehearse, write_script};
+use super::store::WarmStore;
 use crate::args::Memory;
+use crate::boot::{Begin, CONSOLE_LOG};
 use crate::disk;
-use crate::machine::{Begin, Boot, CONSOLE_LOG, QemuMachine};
+use crate::machine::QemuMachine;
 
-/// The run script that parks, `test/park.sh`.
-pub(super) const PARK_SCRIPT: &str = include_str!("../../../../test/park.sh");
-
-/// Placeholders in the script for the images' names, and for whether it rehearses a run.
-const IMAGES_PLACEHOLDER: &str = "<__IMAGES__>";
-const REHEARSE_PLACEHOLDER: &str = "<__REHEARSE__>";
-
-/// In the folder of an unfinished warm base: the run script, the guest's uploads and the rehearsal's files.
-pub(super) const SCRIPT: &str = "park.sh";
-pub(super) const UPLOADS: &str = "uploads";
+/// The rehearsal's files in the folder of an unfinished warm base.
 const REHEARSAL: &str = "rehearsal";
-
-/// The inputs for making a warm base.
-#[derive(Debug)]
-pub struct MakeWarm<'a> {
-    /// The machine.
-    pub machine: &'a QemuMachine,
-    /// The guest's tools.
-    pub tools: &'a GuestTools,
-    /// Images that the engine pulls before the machine is saved; each with a digest.
-    pub images: &'a [PlannedImage],
-    /// Where they are.
-    pub store: Option<Arc<ImageStore>>,
-    /// Longest time from power-on until the guest waits for work.
-    pub limit: Duration,
-    /// Ends it.
-    pub cancel: CancellationToken,
-}
-
-impl MakeWarm<'_> {
-    /// The key of what would be made.
-    ///
-    /// # Errors
-    /// When a file that it is made from is missing.
-    pub fn key(&self) -> Result<WarmKey> {
-        WarmKey::of(self.machine, self.tools, PARK_SCRIPT, self.images)
-    }
-}
 
 /// Makes a warm base and keeps it. The store's lock must be held.
 ///
@@ -177,7 +141,8 @@ async fn save(
     let freezes = matches!(way, Way::Freeze | Way::RehearseAndFreeze);
     if freezes {
         say("freezing");
-        let frozen = frozen::freeze(&mut parked.running, machine.has_disk, folder, place).await;
+        let frozen =
+            frozen::freeze(parked.running.pid(), &mut parked.running.qmp, machine.has_disk, folder, place).await;
         without.not_frozen = frozen.err().map(|e| e.to_string());
     }
     parked.save_and_end(folder, say).await?;
@@ -211,33 +176,24 @@ async fn boot_and_park(
     say("booting");
     match way {
         Way::Boot | Way::Freeze => {
-            write_script(folder, make, Rehearse::Never)?;
+            write_script(folder, make.images, Rehearse::Never)?;
             park(folder, make, rehearsal, Begin::PowerOn, memory, say).await
         }
         Way::Rehearse => {
-            write_script(folder, make, Rehearse::Now)?;
+            write_script(folder, make.images, Rehearse::Now)?;
             park(folder, make, rehearsal, Begin::PowerOn, memory, say).await.map_err(unless_rehearsed)
         }
         Way::RehearseAndFreeze => {
-            write_script(folder, make, Rehearse::Later)?;
+            write_script(folder, make.images, Rehearse::Later)?;
             let booted = park(folder, make, rehearsal, Begin::PowerOn, memory.clone(), say).await?;
             booted.save_and_end(folder, say).await?;
             say("taking over");
-            write_script(folder, make, Rehearse::Now)?;
+            write_script(folder, make.images, Rehearse::Now)?;
             // From here on the memory is not what was saved any more.
             let state = Begin::TakeOver(folder.join(STATE));
             park(folder, make, rehearsal, state, memory, say).await.map_err(unless_rehearsed)
         }
     }
-}
-
-/// When the guest rehearses.
-#[derive(Clone, Copy)]
-enum Rehearse {
-    Now,
-    /// When its machine was saved and taken over.
-    Later,
-    Never,
 }
 
 /// The rehearsal's files. Without them forks are slower, but correct.
@@ -252,19 +208,6 @@ async fn prepare(folder: &Path, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) 
             None
         }
     }
-}
-
-fn write_script(folder: &Path, make: &MakeWarm<'_>, rehearse: Rehearse) -> Result<()> {
-    let script = folder.join(SCRIPT);
-    let images: Vec<&str> = make.images.iter().map(|image| image.reference.written()).collect();
-    let rehearse = match rehearse {
-        Rehearse::Now => "yes",
-        Rehearse::Later => "later",
-        Rehearse::Never => "never",
-    };
-    // A reference has no characters that are special to a shell.
-    let text = PARK_SCRIPT.replace(IMAGES_PLACEHOLDER, &images.join(" ")).replace(REHEARSE_PLACEHOLDER, rehearse);
-    fs::write(&script, text).context(|| format!("cannot write {}", script.display()))
 }
 
 /// Whether the frozen QEMU continues: its guest asks for work.
@@ -287,31 +230,4 @@ async fn goes_on(folder: &Path, make: &MakeWarm<'_>, say: &mut (dyn FnMut(&str) 
     };
     let _ = fs::remove_dir_all(&trial);
     went_on
-}
-
-impl QemuMachine {
-    /// QEMU's arguments for a warm base in `folder`, for the key.
-    pub(super) fn arguments_of_a_warm_base(&self, folder: &Path) -> crate::QemuArguments {
-        let memory = Memory::Shared(folder.join(MEMORY));
-        let disk = folder.join(DISK);
-        let console = crate::ConsoleTo::File(folder.join("console.log"));
-        self.arguments(
-            &Boot { name: "warm", disk: &disk, folder, bundle: None, memory, begin: Begin::PowerOn },
-            console,
-        )
-    }
-
-    /// Whether this machine can be saved and forked at all.
-    ///
-    /// # Errors
-    /// When it cannot; says why.
-    pub fn can_fork(&self) -> std::result::Result<(), &'static str> {
-        if self.network == futon_model::Network::Host {
-            return Err("it uses the host's network");
-        }
-        if self.accelerator.accelerator == Accelerator::None {
-            return Err("it has no accelerator");
-        }
-        Ok(())
-    }
 }

@@ -3,15 +3,17 @@
 mod base;
 pub(crate) mod frozen;
 mod holes;
+mod inputs;
 mod key;
 mod make;
+pub(crate) mod names;
 mod park;
 mod rehearsal;
+mod script;
 mod store;
 
 pub use base::WarmBase;
+pub use inputs::MakeWarm;
 pub use key::WarmKey;
-pub use make::{MakeWarm, make_warm};
+pub use make::make_warm;
 pub use store::WarmStore;
-
-pub(super) use base::{DISK, MEMORY, STATE};

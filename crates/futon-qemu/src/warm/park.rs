@@ -16,12 +16,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::base::CONSOLE;
-use super::make::{MakeWarm, SCRIPT, UPLOADS};
+use super::inputs::MakeWarm;
+use super::names::{CONSOLE, DISK, STATE, UPLOADS};
 use super::rehearsal::Rehearsal;
-use super::{DISK, STATE};
+use super::script::SCRIPT;
 use crate::args::Memory;
-use crate::machine::{Begin, Boot, CONSOLE_LOG, RunningQemu};
+use crate::boot::{Begin, Boot, CONSOLE_LOG};
+use crate::start::RunningQemu;
 
 /// How often the guest must have asked for work before it is saved: what it still did after its boot is over by then.
 const POLLS: u32 = 8;

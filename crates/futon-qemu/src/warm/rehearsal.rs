@@ -136,7 +136,7 @@ mod tests {
         let client = folder.path().join("client");
         std::fs::write(&client, "a program").unwrap();
         let rehearsal = Rehearsal::make(&folder.path().join("r"), &client, &[], None).unwrap();
-        let park = super::super::make::PARK_SCRIPT;
+        let park = super::super::script::PARK_SCRIPT;
         let image = rehearsal.store.resolve(&NAME.parse().unwrap()).unwrap().unwrap();
         assert!(park.contains(&format!("REHEARSAL={NAME}\n")), "{image:?}");
         let requests: Value = serde_json::from_slice(&std::fs::read(&rehearsal.requests).unwrap()).unwrap();
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(failure(folder.path()).unwrap(), "--- step stop: failed");
         put(LOG, &"x".repeat(10_000));
         assert_eq!(failure(folder.path()).unwrap().len(), WHY);
-        let park = super::super::make::PARK_SCRIPT;
+        let park = super::super::script::PARK_SCRIPT;
         assert!(park.contains(&format!("put {LOG}")) && park.contains(&format!("--put {REPORT}")));
     }
 

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use futon_common::{Context, Error, Result};
 use nix::fcntl::{Flock, FlockArg};
 
-use super::WarmKey;
 use super::base::{ABOUT, InUse, WarmBase};
+use super::key::WarmKey;
 
 /// How many recently used warm bases are kept; each takes some hundred MiB. The two bases, alone and side by side, need four, and four
 /// more with `--thaw auto`.
@@ -212,7 +212,8 @@ fn remove_unused(folder: &Path) -> Result<bool> {
 mod tests {
     use std::os::unix::fs::FileExt;
 
-    use super::super::base::{MEMORY, STATE, Without};
+    use super::super::base::Without;
+    use super::super::names::{MEMORY, STATE};
     use super::*;
 
     fn key(text: &str) -> WarmKey {

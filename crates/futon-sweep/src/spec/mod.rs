@@ -1,17 +1,17 @@
 //! `sweep.toml`: what varies, what does not, and what a cell needs.
 
+mod parts;
 mod read;
 mod value;
 
 use std::ops::Range;
 use std::path::Path;
-use std::time::Duration;
 
 use futon_common::{Error, Result};
-use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub use parts::{Functions, Resources, SlurmSpec};
 use read::{Pair, Source};
 pub use value::nearest;
 
@@ -24,17 +24,6 @@ pub struct KnownFlag {
     pub takes_value: bool,
     /// Why a sweep cannot use it.
     pub refused: Option<&'static str>,
-}
-
-/// The functions of a sweep.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Functions {
-    /// All of the compose file that can be called.
-    All,
-    /// These.
-    Named(Vec<String>),
-    /// Those that a `[[zip]]` has.
-    Zipped,
 }
 
 /// A flag that all cells have.
@@ -62,28 +51,6 @@ pub struct Exclude {
     pub all_of: Vec<(String, Vec<String>)>,
     /// Line in the file.
     pub line: usize,
-}
-
-/// What a cell needs of the machine that makes it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Resources {
-    /// Processors.
-    pub cores: Option<u32>,
-    /// Memory, MiB.
-    pub memory_mib: Option<u64>,
-    /// Time.
-    pub time: Option<Duration>,
-}
-
-/// How tasks are handed to Slurm.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SlurmSpec {
-    /// Tasks that run at the same time, at most.
-    pub at_once: Option<u32>,
-    /// Cells of a task.
-    pub cells_per_task: Option<u32>,
-    /// More arguments of `sbatch`.
-    pub arguments: Vec<String>,
 }
 
 /// A sweep as its file has it.
@@ -115,8 +82,6 @@ pub(crate) const SEED: &str = "seed";
 
 const KEYS: [&str; 9] = ["name", "functions", "seeds", "retries", "flags", "sweep", "zip", "exclude", "resources"];
 const RETRIES: u32 = 1;
-/// More are a mistake.
-const MOST_SEEDS: u64 = 100_000;
 
 impl Spec {
     /// Reads a sweep's file.

@@ -9,8 +9,11 @@ use futon_common::{Error, Result};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::parts::{Functions, Resources, SlurmSpec};
 use super::value::{nearest, range, scalar};
-use super::{Functions, MOST_SEEDS, Resources, SlurmSpec};
+
+/// The largest number of seeds: more are a mistake.
+const MOST_SEEDS: u64 = 100_000;
 
 /// A file's name and text.
 pub(super) struct Source<'a> {

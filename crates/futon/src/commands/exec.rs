@@ -10,7 +10,7 @@ use futon_terminal::Ui;
 use futon_workdir::{Contents, PlanRequest, WorkDir, exec_script, foreign_plan};
 use tokio_util::sync::CancellationToken;
 
-use super::run::run_alone;
+use super::one_run::run_alone;
 use futon_prepare::given::{named_files, read_text, set_limits, settings};
 use futon_prepare::machine::{Purpose, prepare};
 use futon_prepare::places::tools;

@@ -12,9 +12,9 @@ use futon_model::{Event, EventKind, ExitCode, GuestEvent, Limits};
 use futon_terminal::Ui;
 use tokio_util::sync::CancellationToken;
 
+use super::console::{RawTerminal, connect};
 use super::job::{Bench, resources_of};
 use super::rerun::{as_job, run_args};
-use super::shell::{RawTerminal, connect};
 
 /// As long as anybody looks at a machine.
 const LONG: Duration = Duration::from_secs(12 * 3600);

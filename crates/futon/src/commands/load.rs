@@ -3,12 +3,11 @@
 use futon_cli::{LoadArgs, On};
 use futon_common::{Error, Result};
 use futon_gem5::Goal;
-use futon_model::{Accelerator, ExitCode, LoadPlan};
+use futon_model::ExitCode;
 use futon_terminal::Ui;
 use tokio_util::sync::CancellationToken;
 
 use super::test::test;
-use futon_prepare::machine::Prepared;
 
 /// Puts a load on a function.
 pub async fn load(args: LoadArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
@@ -23,17 +22,4 @@ pub async fn load(args: LoadArgs, ui: &mut Ui, cancel: CancellationToken) -> Res
         return Err(Error::usage("--template: a load uses futon's own run script"));
     }
     test(&args.test(), Goal::Test, ui, cancel).await
-}
-
-/// Refuses thresholds if times do not measure performance.
-pub fn check_thresholds(plan: &LoadPlan, prepared: &Prepared) -> Result<()> {
-    let accelerator = prepared.machine.report().accelerator;
-    if plan.thresholds.is_empty() || plan.emulated || accelerator == Accelerator::Kvm {
-        return Ok(());
-    }
-    let (word, why) = (accelerator.word(), prepared.machine.report().accelerator_reason);
-    Err(Error::usage(format!(
-        "--max: the machine is emulated ({word}: {why}), so its latencies do not measure performance"
-    ))
-    .hint("leave --max out, use a machine with KVM, or give --emulated if you know what these latencies mean"))
 }

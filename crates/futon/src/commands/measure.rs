@@ -1,13 +1,10 @@
 //! `futon measure`: several perturbed runs of each function, and how sure their means are.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use futon_cli::{Gem5Args, MeasureArgs, On, State, TestArgs};
 use futon_common::{Error, Result};
-use futon_figures::{Figures, short, write_measurement, written};
+use futon_figures::{Figures, SameRuns, kept, short, write_measurement, written};
 use futon_gem5::{CoreState, Goal, Seed};
 use futon_model::{ExitCode, FunctionReport, Report};
 use futon_terminal::Ui;
@@ -49,7 +46,8 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
     'runs: for run in 0.. {
         let number = run + 1;
         let before = (figures.clone(), rows.len());
-        args.test.machine.gem5.sim_seed = Some(seed_of(gem5.sim_seed.as_ref(), number)?);
+        let seed = seed_of(gem5.sim_seed.as_ref(), number)?;
+        args.test.machine.gem5.sim_seed = Some(seed.clone());
         for (place, state) in states.iter().enumerate() {
             let folder = format!("run-{number}");
             args.test.output.out = Some(match states.len() {
@@ -92,7 +90,7 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
                 return Ok(code);
             }
             all_in_state(&report, number, state)?;
-            same_runs.check(&report, place, number, args.test.machine.gem5.sim_seed.as_ref())?;
+            same_runs.check(&report, place, number, &seed.to_string())?;
             let more = futon_figures::read(&folder.join("invocations.csv"))?;
             figures.add(number, place, &more)?;
             rows.extend(more);
@@ -117,59 +115,6 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
         out.display()
     ));
     Ok(ended)
-}
-
-/// A complete run in a folder: its report. A run that did not pass, or that was interrupted, is none.
-fn kept(folder: &Path) -> Result<Option<(Report, PathBuf)>> {
-    let Ok(text) = fs::read(folder.join("report.json")) else { return Ok(None) };
-    let report: Report = serde_json::from_slice(&text).map_err(|e| {
-        Error::usage(format!("--resume: {} is no report of this futon", folder.join("report.json").display()))
-            .caused_by(e)
-    })?;
-    let passed = ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)) == ExitCode::Passed;
-    let complete = passed && !report.functions.is_empty() && folder.join("invocations.csv").is_file();
-    Ok(complete.then(|| (report, folder.to_owned())))
-}
-
-/// What all runs of a measurement have in common, by function and state: runs of an earlier call may have been of something else.
-#[derive(Default)]
-struct SameRuns {
-    inputs: BTreeMap<(String, usize), BTreeMap<String, String>>,
-}
-
-impl SameRuns {
-    /// Inputs that each run has its own of.
-    const OWN: [&str; 3] = ["simulation's seed", "client warmup", "calls"];
-
-    /// Refuses a run that is not like those before it but for its seed and its warm-up.
-    fn check(&mut self, report: &Report, state: usize, run: u64, seed: Option<&Seed>) -> Result<()> {
-        let other = |function: &str, what: String| {
-            Error::usage(format!("{function}: run {run} is not one of this measurement: {what}"))
-                .hint("measure into another folder, or leave --resume out")
-        };
-        let first = self.inputs.keys().filter(|(_, place)| *place == state).count();
-        if first > 0 && first != report.functions.len() {
-            return Err(other("measure", "it has other functions".into()));
-        }
-        for function in &report.functions {
-            let Some(cell) = &function.cell else { continue };
-            let made_with = cell.inputs.get(Self::OWN[0]);
-            if let (Some(made_with), Some(seed)) = (made_with, seed)
-                && *made_with != seed.to_string()
-            {
-                return Err(other(&function.name, format!("its seed is {made_with}, not {seed}")));
-            }
-            let mut inputs = cell.inputs.clone();
-            inputs.retain(|name, _| !Self::OWN.contains(&name.as_str()));
-            let known = self.inputs.entry((function.name.clone(), state)).or_insert_with(|| inputs.clone());
-            let differs = known.iter().find(|(name, value)| inputs.get(*name) != Some(value));
-            let differs = differs.or_else(|| inputs.iter().find(|(name, _)| !known.contains_key(*name)));
-            if let Some((name, _)) = differs {
-                return Err(other(&function.name, format!("its {name} differs from that of run 1")));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// A folder for each state, by its word; the second lukewarm one is `lukewarm-2`.
@@ -261,46 +206,4 @@ fn apply_defaults(args: &mut TestArgs) -> Result<()> {
 fn seed_of(given: Option<&Seed>, run: u64) -> Result<Seed> {
     let text = given.map_or_else(|| run.to_string(), |seed| format!("{seed}x{run}"));
     text.parse().map_err(|e| Error::usage(format!("--sim-seed: {e}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn report(inputs: &[(&str, &str)]) -> Report {
-        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../futon-model/golden/passed.json");
-        let mut whole: serde_json::Value = serde_json::from_slice(&fs::read(golden).unwrap()).unwrap();
-        let inputs: BTreeMap<&str, &str> = inputs.iter().copied().collect();
-        whole["functions"][0]["cell"] = json!({"digest": "x", "inputs": inputs});
-        serde_json::from_value(whole).unwrap()
-    }
-
-    #[test]
-    fn runs_of_something_else_are_refused() {
-        let mut same = SameRuns::default();
-        let run = |seed: &str, image: &str| {
-            report(&[("simulation's seed", seed), ("image f", image), ("client warmup", seed)])
-        };
-        let seed = |text: &str| text.parse::<Seed>().unwrap();
-        same.check(&run("1", "a"), 0, 1, Some(&seed("1"))).unwrap();
-        same.check(&run("2", "a"), 0, 2, Some(&seed("2"))).unwrap();
-        let error = same.check(&run("3", "b"), 0, 3, Some(&seed("3"))).unwrap_err();
-        assert!(error.to_string().contains("its image f differs from that of run 1"), "{error}");
-        let error = same.check(&run("7", "a"), 0, 3, Some(&seed("3"))).unwrap_err();
-        assert!(error.to_string().contains("its seed is 7, not 3"), "{error}");
-    }
-
-    #[test]
-    fn only_a_complete_run_that_passed_is_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        assert!(kept(folder.path()).unwrap().is_none());
-        fs::write(folder.path().join("report.json"), serde_json::to_vec(&report(&[])).unwrap()).unwrap();
-        assert!(kept(folder.path()).unwrap().is_none(), "its rows are missing");
-        fs::write(folder.path().join("invocations.csv"), "").unwrap();
-        assert!(kept(folder.path()).unwrap().is_some());
-        fs::write(folder.path().join("report.json"), "{").unwrap();
-        assert!(kept(folder.path()).unwrap_err().to_string().contains("is no report"));
-    }
 }

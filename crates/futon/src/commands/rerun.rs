@@ -17,8 +17,9 @@ use super::report::Stored;
 use super::run::of_the_run;
 use futon_prepare::cell::{file_input, machine_inputs};
 use futon_prepare::given::settings;
-use futon_prepare::machine::{Prepared, Purpose, as_planned, prepare};
+use futon_prepare::machine::{Purpose, as_planned, prepare};
 use futon_prepare::places::digests;
+use futon_prepare::prepared::Prepared;
 use futon_prepare::project::store_for;
 
 /// Runs functions of an earlier run again, or packs them.

@@ -18,10 +18,11 @@ use gem5_stats::{CoreModel, Row};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::run::run_alone;
+use super::one_run::run_alone;
 use futon_prepare::given::settings;
-use futon_prepare::machine::{Prepared, Purpose, prepare};
+use futon_prepare::machine::{Purpose, prepare};
 use futon_prepare::places::tools;
+use futon_prepare::prepared::Prepared;
 use futon_prepare::rundir::run_folder;
 
 /// Name of the run.

@@ -9,7 +9,7 @@ use futon_model::{ExitCode, FunctionReport, Verdict};
 use futon_terminal::Ui;
 use tokio_util::sync::CancellationToken;
 
-use super::run::run_one;
+use super::one_run::run_one;
 use futon_prepare::machine::{Purpose, has_lean_guest, prepare};
 use futon_prepare::places::store;
 use futon_prepare::project::Project;

@@ -23,16 +23,18 @@ use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
 use super::describe;
-use super::run::run_beside;
+use super::one_run::run_beside;
 use super::unrun::{could_not_run, not_run};
 use futon_prepare::given::missing_image;
-use futon_prepare::machine::{Prepared, Purpose, has_lean_guest, prepare};
+use futon_prepare::machine::{Purpose, has_lean_guest, prepare};
 use futon_prepare::packages::keep_packages;
+use futon_prepare::prepared::Prepared;
 use futon_prepare::project::{Project, store_for};
 use futon_prepare::remembered::remember;
 use futon_prepare::room::{jobs, order, processors, side_by_side};
 use futon_prepare::rundir::{RunFolder, attempt_of, run_folder, run_of};
 use futon_prepare::suite::{SuiteParts, check_recording, close_run, open_run, record};
+use futon_prepare::thresholds::check_thresholds;
 use futon_prepare::warm::with_images;
 
 /// Tests functions, as many side by side as there is room for, and says how each ended.
@@ -119,7 +121,7 @@ pub async fn run_among(
     let purpose = if goal == Goal::Test { Purpose::Fork } else { Purpose::Simulate(goal) };
     let prepared = prepare(&args.machine, resources, &project.config, purpose, ui, &cancel).await?;
     if let Some(load) = &args.client.load {
-        super::load::check_thresholds(load, &prepared)?;
+        check_thresholds(load, &prepared)?;
     }
     let out =
         run_folder(args.output.out.as_deref(), if args.client.load.is_some() { "futon load" } else { "futon test" })?;

@@ -4,7 +4,7 @@ use futon_common::Error;
 use futon_common::text::one_line;
 use futon_model::{Code, ExitCode, FunctionReport, MachineReport, Outcome, Proof, Verdict};
 
-use futon_prepare::machine::Prepared;
+use futon_prepare::prepared::Prepared;
 
 /// The report of a function whose run could not even begin.
 pub fn could_not_run(name: &str, prepared: &Prepared, error: &Error) -> FunctionReport {

@@ -12,9 +12,9 @@ use futon_workdir::FolderLock;
 use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
-use crate::commands::run::run_beside;
+use crate::commands::one_run::run_beside;
 use futon_prepare::described::{Described, Key, keep};
-use futon_prepare::machine::Prepared;
+use futon_prepare::prepared::Prepared;
 use futon_prepare::project::Project;
 
 /// The result of a run.
@@ -22,6 +22,21 @@ pub enum Look {
     /// What the function offers.
     Seen(Described),
     /// Why it showed nothing.
+    Failed(Box<FunctionReport>),
+}
+
+/// What is known about a function besides its image.
+pub enum Told {
+    /// Nothing was run.
+    Still,
+    /// What it offers.
+    Seen {
+        /// All of it.
+        described: Described,
+        /// Whether it was kept from an earlier time.
+        kept: bool,
+    },
+    /// Why that is not known.
     Failed(Box<FunctionReport>),
 }
 

@@ -1,6 +1,5 @@
 //! `futon describe`: what a function is, and what it offers while it runs.
 
-mod image;
 mod look;
 mod show;
 
@@ -11,20 +10,19 @@ use std::time::SystemTime;
 
 use futon_cli::{BaseArg, ChosenArgs, ClientArgs, DescribeArgs, LookArgs, On, ProjectArgs};
 use futon_common::{Error, Result};
-use futon_model::{ExitCode, FunctionReport, PlannedImage};
+use futon_model::{ExitCode, FunctionReport};
 use futon_terminal::Ui;
-use image_store::ImageStore;
 use tokio_util::sync::CancellationToken;
 
 use super::images::with_archives;
+use futon_prepare::image::Image;
 use futon_prepare::machine::{Purpose, has_lean_guest, prepare};
 use futon_prepare::places::store;
 use futon_prepare::project::{Project, store_for};
 use futon_prepare::rundir::run_folder;
 
 pub use futon_prepare::described::{Described, kept, schema_of};
-pub use image::Image;
-pub use look::{Look, Looks, look};
+pub use look::{Look, Looks, Told, look};
 pub use show::methods;
 
 /// Describes a function.
@@ -40,21 +38,6 @@ pub async fn describe(args: &DescribeArgs, ui: &mut Ui, cancel: CancellationToke
         Told::Failed(report) => ExitCode::of_all([&report.verdict]),
         Told::Still | Told::Seen { .. } => ExitCode::Passed,
     })
-}
-
-/// What is known about a function besides its image.
-pub enum Told {
-    /// Nothing was run.
-    Still,
-    /// What it offers.
-    Seen {
-        /// All of it.
-        described: Described,
-        /// Whether it was kept from an earlier time.
-        kept: bool,
-    },
-    /// Why that is not known.
-    Failed(Box<FunctionReport>),
 }
 
 /// The project, and the one function of it that is meant.
@@ -152,22 +135,4 @@ pub async fn ask_all(
         }
     }
     Ok(failed)
-}
-
-/// The error for an image that is not in the store.
-fn not_there(image: &PlannedImage) -> Error {
-    let hint = match &image.near[..] {
-        [] => "`futon images add` adds it, `futon images build` makes the samples".to_owned(),
-        near => format!("the store has {}", near.join(", ")),
-    };
-    Error::usage(format!("no image {} in the store", image.reference)).hint(hint)
-}
-
-/// The image of a name in the store.
-fn stored(store: &ImageStore, reference: &futon_model::ImageReference) -> Result<image_store::StoredImage> {
-    if let Some(image) = store.resolve(reference)? {
-        return Ok(image);
-    }
-    let near = store.near(reference)?;
-    Err(not_there(&PlannedImage { reference: reference.clone(), index: None, manifest: None, config: None, near }))
 }

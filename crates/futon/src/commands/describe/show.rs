@@ -7,9 +7,10 @@ use futon_model::{FunctionReport, Listener, Offers, Speaks};
 use futon_terminal::{Ui, columns, wrap};
 use serde_json::{Value, json};
 
-use super::{Described, Image, Told};
+use super::look::Told;
 use crate::commands::resources::size;
-use futon_prepare::described::schema_of;
+use futon_prepare::described::{Described, schema_of};
+use futon_prepare::image::Image;
 
 /// Width of a row's label.
 const LABEL: usize = 9;

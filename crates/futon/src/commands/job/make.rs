@@ -17,7 +17,7 @@ use futon_terminal::Ui;
 use futon_workdir::WorkDir;
 use image_store::ImageStore;
 
-use futon_prepare::machine::Prepared;
+use futon_prepare::prepared::Prepared;
 
 /// What a job is made of.
 pub struct Parts<'a> {

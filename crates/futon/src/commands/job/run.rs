@@ -19,11 +19,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::make::{GEM5, STAGED_IN, programs};
 use super::resources::{JobResources, resources_of};
-use crate::commands::run::run_one;
+use crate::commands::one_run::run_one;
 use futon_prepare::cell::machine_inputs;
 use futon_prepare::given::settings;
-use futon_prepare::machine::{self, Prepared, Purpose, prepare};
+use futon_prepare::machine::{self, Purpose, prepare};
 use futon_prepare::places::digests;
+use futon_prepare::prepared::Prepared;
 use futon_prepare::rundir::run_folder;
 
 /// Flags that say how this host runs a job, not what the job is.

@@ -12,7 +12,7 @@ use futon_terminal::Ui;
 use gem5_stats::Interval;
 use serde_json::json;
 
-use super::Made;
+use super::made::Made;
 
 /// Lines on the screen; the rest is in the file.
 const SHOWN: usize = 40;

@@ -18,8 +18,8 @@ use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-use super::show::Progress;
-use super::{Ended, Made};
+use super::made::{Ended, Made};
+use super::progress::Progress;
 use futon_prepare::room::{available_memory_mib, processors};
 
 /// How often the screen is looked after.

@@ -2,21 +2,25 @@
 
 mod export;
 mod local;
+mod made;
 mod plan;
+mod progress;
 mod show;
 mod slurm;
 mod work;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use futon_cli::{ExecutorArg, SweepArgs, SweepCommand, SweepHow, SweepNewArgs};
 use futon_common::{Context, Error, Result};
 use futon_model::ExitCode;
-use futon_sweep::{Executor, Others, Spec, Status, Store, Sweep, Worker};
+use futon_sweep::{Executor, Spec, Sweep};
 use futon_terminal::Ui;
 use futon_workdir::FolderLock;
 use tokio_util::sync::CancellationToken;
+
+use self::made::{Ended, Made};
 
 /// Where sweeps are.
 const SWEEPS: &str = "sweeps";
@@ -51,36 +55,6 @@ fn executor_of(arg: ExecutorArg) -> Executor {
     match arg {
         ExecutorArg::Local => Executor::Local,
         ExecutorArg::Slurm => Executor::Slurm,
-    }
-}
-
-/// A sweep whose folder is there.
-struct Made {
-    /// Absolute.
-    dir: PathBuf,
-    sweep: Sweep,
-    store: Store,
-}
-
-impl Made {
-    fn open(dir: &Path) -> Result<Self> {
-        let sweep = Sweep::open(dir)?;
-        let dir = dir.canonicalize().context(|| format!("cannot open {}", dir.display()))?;
-        let store = sweep.store(&dir)?;
-        Ok(Self { dir, sweep, store })
-    }
-
-    /// How far it is. The second value says why Slurm's queue is not known, if that matters.
-    fn status(&self) -> Result<(Status, Option<Error>)> {
-        let (queue, unknown) = match self.sweep.executor {
-            Executor::Local => (Vec::new(), None),
-            Executor::Slurm => match futon_sweep::slurm::Slurm::find().and_then(|s| s.queue(&self.sweep.jobs())) {
-                Ok(queue) => (queue, None),
-                Err(e) => (Vec::new(), Some(e)),
-            },
-        };
-        let others = Others::seen_from(&Worker::this(""));
-        Ok((Status::of(&self.sweep, &self.dir, &self.store, &queue, &others)?, unknown))
     }
 }
 
@@ -153,16 +127,6 @@ async fn go_on(made: Made, how: &SweepHow, ui: &mut Ui, cancel: CancellationToke
         Ended::Interrupted => Ok(ExitCode::Interrupted),
         Ended::Detached => Ok(ExitCode::Passed),
     }
-}
-
-/// How this program's part of a sweep ended.
-enum Ended {
-    /// Nobody makes any more cells.
-    Over,
-    /// The user has stopped it.
-    Interrupted,
-    /// Others go on.
-    Detached,
 }
 
 /// Ends all that makes cells.

@@ -14,7 +14,8 @@ use image_store::ImageStore;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use futon_prepare::machine::{Prepared, Purpose, prepare};
+use futon_prepare::machine::{Purpose, prepare};
+use futon_prepare::prepared::Prepared;
 use futon_prepare::project::{Project, store_for};
 
 /// Flags of `futon test` that a sweep cannot use, and why.

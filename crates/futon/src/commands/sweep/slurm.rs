@@ -12,8 +12,8 @@ use futon_workdir::FolderLock;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 
-use super::show::Progress;
-use super::{Ended, Made};
+use super::made::{Ended, Made};
+use super::progress::Progress;
 
 /// How often Slurm is asked: at first, and at most, when nothing happens.
 const OFTEN: Duration = Duration::from_secs(2);

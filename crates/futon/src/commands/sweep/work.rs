@@ -13,7 +13,7 @@ use futon_sweep::{Attempt, Claimed, Done, Others, PlannedCell, Tasks, Worker, no
 use futon_terminal::Ui;
 use tokio_util::sync::CancellationToken;
 
-use super::Made;
+use super::made::Made;
 use super::plan::test_args;
 use crate::commands::test::{Among, run_among};
 use futon_prepare::project::Project;

@@ -1,12 +1,11 @@
 //! What an image's configuration says: this needs no machine.
 
-use futon_common::{Context, Result};
+use futon_common::{Context, Error, Result};
 use futon_functions::Selection;
-use image_store::{ImageConfig, ImageStore};
+use futon_model::{ImageReference, PlannedImage};
+use image_store::{ImageConfig, ImageStore, StoredImage};
 use serde::Serialize;
 use serde_json::Value;
-
-use super::stored;
 
 /// An image.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -37,6 +36,9 @@ pub struct Image {
 
 impl Image {
     /// The image of a function, overridden by its service's keys.
+    ///
+    /// # Errors
+    /// When it is not in the store, or its configuration cannot be read.
     pub fn of(selection: &Selection, store: &ImageStore) -> Result<Self> {
         let service = &selection.service;
         let image = stored(store, &service.image)?;
@@ -68,4 +70,22 @@ impl Image {
             ports: run.exposed_ports.into_keys().collect(),
         })
     }
+}
+
+/// The error for an image that is not in the store.
+fn not_there(image: &PlannedImage) -> Error {
+    let hint = match &image.near[..] {
+        [] => "`futon images add` adds it, `futon images build` makes the samples".to_owned(),
+        near => format!("the store has {}", near.join(", ")),
+    };
+    Error::usage(format!("no image {} in the store", image.reference)).hint(hint)
+}
+
+/// The image of a name in the store.
+fn stored(store: &ImageStore, reference: &ImageReference) -> Result<StoredImage> {
+    if let Some(image) = store.resolve(reference)? {
+        return Ok(image);
+    }
+    let near = store.near(reference)?;
+    Err(not_there(&PlannedImage { reference: reference.clone(), index: None, manifest: None, config: None, near }))
 }
