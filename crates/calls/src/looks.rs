@@ -51,8 +51,12 @@ impl Looks<'_> {
 
     /// HTTP's body where it is no text: as a text some of its bytes would look alike.
     pub(crate) fn bytes(&self) -> Option<Value> {
-        let binary = self.method.is_none() && std::str::from_utf8(&self.answer.body).is_err();
-        binary.then(|| json!({"base64": STANDARD.encode(&self.answer.body)}))
+        (!self.is_text()).then(|| json!({"base64": STANDARD.encode(&self.answer.body)}))
+    }
+
+    /// Whether HTTP's body is a text. What is not UTF-8 is shown with other characters in its place, and so is no text that could be right.
+    fn is_text(&self) -> bool {
+        self.method.is_some() || std::str::from_utf8(&self.answer.body).is_ok()
     }
 
     /// Says that a body is no JSON.
@@ -112,7 +116,7 @@ impl Looks<'_> {
                 return Err(wrong(&wanted, got, format!("wrong reply: {}", differences.join("; "))));
             }
         }
-        if !compiled.matches.is_empty() && self.bytes().is_some() {
+        if !compiled.matches.is_empty() && !self.is_text() {
             return Err(wrong("matches", got, "the body is not UTF-8, so nothing in it can match".to_owned()));
         }
         for (path, text, regex) in &compiled.matches {
@@ -143,9 +147,7 @@ impl Looks<'_> {
         }
         if let Some(wanted) = &expect.text {
             let shown = self.text(got)?;
-            // What is not UTF-8 is shown with other characters in its place: it is no text that could be right.
-            let unreadable = self.method.is_none() && std::str::from_utf8(&self.answer.body).is_err();
-            if *wanted != shown || unreadable {
+            if *wanted != shown || !self.is_text() {
                 let words = format!(
                     "wrong reply (from byte {}): expected {:?}, got {:?}",
                     crate::text::common_bytes(wanted, &shown) + 1,

@@ -1,7 +1,9 @@
 //! Paths in JSON: `.hotels[0].name`, `.hotels[*].name`, `.labels["k.1"]`, `.` for the whole.
 
-use prost_reflect::{Kind, MessageDescriptor};
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::Value;
+
+use crate::schema::field_named;
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,33 +89,24 @@ impl Path {
     /// The same path with the JSON names of a message's fields in place of those of its `.proto`. Keys of maps, and what the message does not
     /// have, stay as they are.
     pub(crate) fn in_json(&self, kind: &MessageDescriptor) -> Self {
-        let (mut message, mut entries) = (Some(kind.clone()), None);
-        let of = |kind: Kind| kind.as_message().cloned();
-        let mut step = |step: &Step| {
-            let Step::Key(key) = step else { return step.clone() };
-            if let Some(value) = entries.take() {
-                message = of(value);
-                return step.clone();
-            }
-            let known = message.take().filter(|kind| !kind.full_name().starts_with("google.protobuf."));
-            let field = known.and_then(|kind| kind.get_field_by_json_name(key).or_else(|| kind.get_field_by_name(key)));
-            let Some(field) = field else { return step.clone() };
-            match (field.is_map(), of(field.kind())) {
-                (true, Some(entry)) => entries = Some(entry.map_entry_value_field().kind()),
-                (_, kind) => message = kind,
-            }
-            Step::Key(field.json_name().to_owned())
+        let mut walk = Walk::from(kind);
+        let step = |step: &Step| match step {
+            Step::Key(key) => match walk.go(key) {
+                Met::Field(field) => Step::Key(field.json_name().to_owned()),
+                _ => step.clone(),
+            },
+            other => other.clone(),
         };
-        Self(self.0.iter().map(&mut step).collect())
+        Self(self.0.iter().map(step).collect())
     }
 
     /// Why this path can lead nowhere in a reply of this kind; `stream`: in a list of them. What is in a map, an `Any` or a `Struct` is not known.
     pub(crate) fn misses(&self, kind: &MessageDescriptor, stream: bool) -> Option<String> {
-        let (mut message, mut list, mut entries) = (Some(kind.clone()), stream, None);
+        let (mut walk, mut list) = (Walk::from(kind), stream);
         for (at, step) in self.0.iter().enumerate() {
             let place = shown(&self.0[..at]);
             let Step::Key(key) = step else {
-                if !list && (message.is_some() || entries.is_some()) {
+                if !list && walk.is_known() {
                     return Some(format!("{place} is not a list"));
                 }
                 list = false;
@@ -124,20 +117,16 @@ impl Path {
                 let place = if at == 0 { "." } else { &place };
                 return Some(format!("{place} is a list: write {place}[*]{rest}"));
             }
-            if let Some(value) = entries.take() {
-                message = of_message(&value);
-                continue;
-            }
-            let known = message.take().filter(|kind| !kind.full_name().starts_with("google.protobuf."))?;
-            let field = known.get_field_by_json_name(key).or_else(|| known.get_field_by_name(key));
-            let Some(field) = field else { return Some(format!("{} has no field {key}", known.full_name())) };
-            (list, message) = (field.is_list(), of_message(&field.kind()));
-            if let (true, Some(entry)) = (field.is_map(), &message) {
-                entries = Some(entry.map_entry_value_field().kind());
-                message = None;
-            }
-            if message.is_none() && entries.is_none() && !list && at + 1 < self.0.len() {
-                return Some(format!("{} is one value", shown(&self.0[..=at])));
+            match walk.go(key) {
+                Met::Entry => {}
+                Met::Unknown => return None,
+                Met::Missing(kind) => return Some(format!("{} has no field {key}", kind.full_name())),
+                Met::Field(field) => {
+                    list = field.is_list();
+                    if !list && !walk.is_known() && at + 1 < self.0.len() {
+                        return Some(format!("{} is one value", shown(&self.0[..=at])));
+                    }
+                }
             }
         }
         None
@@ -153,8 +142,50 @@ impl Path {
     }
 }
 
-fn of_message(kind: &Kind) -> Option<MessageDescriptor> {
-    kind.as_message().cloned()
+/// Where a path has led to in messages whose kinds are known: in a message, among a map's entries, or elsewhere.
+struct Walk {
+    message: Option<MessageDescriptor>,
+    /// The kind of a map's values.
+    entries: Option<Kind>,
+}
+
+/// What a key leads to.
+enum Met {
+    /// A map's entry.
+    Entry,
+    /// A field.
+    Field(FieldDescriptor),
+    /// Nothing: this kind of message has no such field.
+    Missing(MessageDescriptor),
+    /// Something in what has no fields of its own: Google's types, and plain values.
+    Unknown,
+}
+
+impl Walk {
+    fn from(kind: &MessageDescriptor) -> Self {
+        Self { message: Some(kind.clone()), entries: None }
+    }
+
+    /// Whether it is in a message, or among a map's entries.
+    fn is_known(&self) -> bool {
+        self.message.is_some() || self.entries.is_some()
+    }
+
+    /// Goes to a key.
+    fn go(&mut self, key: &str) -> Met {
+        if let Some(value) = self.entries.take() {
+            self.message = value.as_message().cloned();
+            return Met::Entry;
+        }
+        let known = self.message.take().filter(|kind| !kind.full_name().starts_with("google.protobuf."));
+        let Some(known) = known else { return Met::Unknown };
+        let Some(field) = field_named(&known, key) else { return Met::Missing(known) };
+        match (field.is_map(), field.kind().as_message()) {
+            (true, Some(entry)) => self.entries = Some(entry.map_entry_value_field().kind()),
+            (_, kind) => self.message = kind.cloned(),
+        }
+        Met::Field(field)
+    }
 }
 
 /// A key between `"` and `"]`, or between `'` and `']`, and what follows. `\` takes the next character as it is.

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use prost_reflect::{
-    Cardinality, DescriptorPool, DynamicMessage, Kind, MessageDescriptor, MethodDescriptor, ReflectMessage,
-    SerializeOptions,
+    Cardinality, DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor,
+    ReflectMessage, SerializeOptions,
 };
 use protox::Compiler;
 use serde_json::Value;
@@ -161,6 +161,11 @@ pub(crate) fn from_json(kind: &MessageDescriptor, value: &Value) -> Result<Dynam
     })
 }
 
+/// The field of a message with this name, in proto3 JSON or in the `.proto`.
+pub(crate) fn field_named(kind: &MessageDescriptor, name: &str) -> Option<FieldDescriptor> {
+    kind.get_field_by_json_name(name).or_else(|| kind.get_field_by_name(name))
+}
+
 /// The first field of a value that its message does not have.
 fn unknown_field(kind: &MessageDescriptor, value: &Value, above: &str) -> Option<Complaint> {
     if kind.full_name().starts_with("google.protobuf.") {
@@ -168,7 +173,7 @@ fn unknown_field(kind: &MessageDescriptor, value: &Value, above: &str) -> Option
     }
     for (key, inner) in value.as_object()? {
         let path = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
-        let Some(field) = kind.get_field_by_json_name(key).or_else(|| kind.get_field_by_name(key)) else {
+        let Some(field) = field_named(kind, key) else {
             if key.starts_with('[') {
                 continue;
             }
@@ -215,7 +220,7 @@ pub(crate) fn with_json_names(kind: &MessageDescriptor, value: &Value) -> Value 
         return value.clone();
     }
     let renamed = map.iter().map(|(key, inner)| {
-        let Some(field) = kind.get_field_by_json_name(key).or_else(|| kind.get_field_by_name(key)) else {
+        let Some(field) = field_named(kind, key) else {
             return (key.clone(), inner.clone());
         };
         let inner = match (field.kind(), inner) {

@@ -24,7 +24,7 @@ const ROWS: &str = "invocations.csv";
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
-    _in_use: InUse,
+    in_use: InUse,
 }
 
 /// How others know that a folder is in use.
@@ -40,7 +40,7 @@ enum InUse {
 impl Drop for RunFolder {
     /// A command that failed before it wrote anything leaves no folder behind, and `latest` where it was.
     fn drop(&mut self) {
-        if matches!(self._in_use, InUse::Named(_)) || fs::remove_dir(&self.path).is_err() {
+        if matches!(self.in_use, InUse::Named(_)) || fs::remove_dir(&self.path).is_err() {
             return;
         }
         let runs = self.path.parent().unwrap_or_else(|| Path::new(RUNS));
@@ -89,7 +89,7 @@ pub fn function_of(folder: &str) -> Option<&str> {
 /// When the folder cannot be made, or another futon works in it.
 pub fn run_folder(given: Option<&Path>, doing: &str) -> Result<RunFolder> {
     if let Some(path) = given {
-        return Ok(RunFolder { path: path.to_owned(), _in_use: InUse::Named(FolderLock::take(path, doing)?) });
+        return Ok(RunFolder { path: path.to_owned(), in_use: InUse::Named(FolderLock::take(path, doing)?) });
     }
     let runs = Path::new(RUNS);
     fs::create_dir_all(runs).map_err(|e| {
@@ -116,7 +116,7 @@ pub fn run_folder(given: Option<&Path>, doing: &str) -> Result<RunFolder> {
     if let Some(name) = folder.file_name() {
         let _ = std::os::unix::fs::symlink(name, &latest);
     }
-    Ok(RunFolder { path: folder, _in_use: InUse::Stamped(in_use) })
+    Ok(RunFolder { path: folder, in_use: InUse::Stamped(in_use) })
 }
 
 /// The folders whose names are time stamps, the oldest first.
@@ -151,7 +151,7 @@ mod tests {
         let (first, second) = ("2026-01-01T00-00-01Z", "2026-01-01T00-00-02Z");
         let made = |name: &str| {
             fs::create_dir(runs.path().join(name)).unwrap();
-            RunFolder { path: runs.path().join(name), _in_use: InUse::Stamped(None) }
+            RunFolder { path: runs.path().join(name), in_use: InUse::Stamped(None) }
         };
         let (kept, left) = (made(first), made(second));
         fs::write(kept.join("report.json"), "{}").unwrap();
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn old_folders_go_unless_they_are_in_use_or_have_rows() {
+    fn old_folders_go_unless_they_arein_use_or_have_rows() {
         let runs = tempfile::tempdir().unwrap();
         let folder = |n: usize| runs.path().join(format!("2026-01-01T00-00-{n:02}Z"));
         for n in 0..KEEP + 4 {

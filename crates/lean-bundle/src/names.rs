@@ -194,15 +194,8 @@ mod tests {
         let text = hosts(&all, 2, "dbhost.p_back");
         assert!(text.contains("172.19.0.2\tfuton-db-1 alias-on-back db.p_back futon-db-1.p_back"), "{text}");
         // On the engine's own network nobody has a name but his own.
-        let networks = [None, None, None];
-        let of = |service, name, settings, attachment| Neighbour {
-            service,
-            name,
-            settings,
-            attachment,
-            networks: &networks,
-        };
         let all = [of("db", "futon-db-1", &db, &a), of("fn", "function", &far, &c)];
+        let all = all.map(|one| Neighbour { networks: &[None, None, None], ..one });
         assert_eq!(hosts(&all, 1, "me"), format!("{OWN}172.18.0.3\tme\n172.19.0.3\tme\n"));
     }
 

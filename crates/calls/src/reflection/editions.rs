@@ -45,6 +45,12 @@ macro_rules! options {
             #[prost(message, optional, tag = $tag)]
             features: Option<Features>,
         }
+
+        impl From<Option<$name>> for Features {
+            fn from(options: Option<$name>) -> Self {
+                options.and_then(|options| options.features).unwrap_or_default()
+            }
+        }
     };
 }
 options!(OfFile, "50");
@@ -104,7 +110,7 @@ pub(super) fn in_proto3(file: &[u8]) -> Result<Vec<u8>, String> {
             plain.name()
         ));
     }
-    let around = featured.options.and_then(|options| options.features).unwrap_or_default();
+    let around = Features::from(featured.options);
     for (message, featured) in plain.message_type.iter_mut().zip(&featured.messages) {
         translate(message, featured, around);
     }
@@ -116,10 +122,10 @@ pub(super) fn in_proto3(file: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 fn translate(message: &mut DescriptorProto, featured: &Msg, around: Features) {
-    let own = featured.options.and_then(|options| options.features).unwrap_or_default().within(around);
+    let own = Features::from(featured.options).within(around);
     for (field, featured_field) in message.field.iter_mut().zip(&featured.fields) {
         let oneof = field.oneof_index.and_then(|at| featured.oneofs.get(usize::try_from(at).ok()?));
-        let around = oneof.and_then(|oneof| oneof.options?.features).unwrap_or_default().within(own);
+        let around = oneof.map_or(own, |oneof| Features::from(oneof.options).within(own));
         flag(field, featured_field, around);
     }
     for (field, featured) in message.extension.iter_mut().zip(&featured.extensions) {
@@ -131,7 +137,7 @@ fn translate(message: &mut DescriptorProto, featured: &Msg, around: Features) {
 }
 
 fn flag(field: &mut FieldDescriptorProto, featured: &Field, around: Features) {
-    let own = featured.options.and_then(|options| options.features).unwrap_or_default().within(around);
+    let own = Features::from(featured.options).within(around);
     if field.label() == Label::Repeated {
         let packed = own.repeated != EXPANDED;
         field.options.get_or_insert_default().packed = Some(packed);

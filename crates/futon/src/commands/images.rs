@@ -96,17 +96,22 @@ pub async fn with_archives(names: &[String], resources: &Path, ui: &mut Ui) -> R
 /// Whether a name means an archive: a path, or a file with an archive's ending. A service can have the same name as a file.
 pub fn is_archive(name: &str) -> bool {
     let path = Path::new(name);
-    let is_path = ["/", "./", "../"].iter().any(|start| name.starts_with(start));
     let is_called_one = [".tar", ".tgz", ".tbz2", ".txz"].iter().any(|part| name.contains(part));
-    is_path || is_called_one && path.is_file()
+    is_path(name) || is_called_one && path.is_file()
+}
+
+/// Whether a name begins as a path does.
+fn is_path(name: &str) -> bool {
+    ["/", "./", "../"].iter().any(|start| name.starts_with(start))
 }
 
 /// Whether a source that is not there was meant to be a file: a path, a name with an archive's ending, or one in another tool's words.
 fn means_a_file(source: &str) -> bool {
-    let is_path = source.contains('\\') || ["/", "./", "../", "~"].iter().any(|start| source.starts_with(start));
     let other_tools = ["docker-archive:", "oci-archive:", "oci:", "dir:", "containers-storage:", "docker-daemon:"];
     let endings = [".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst", ".oci", ".zip"];
-    is_path
+    is_path(source)
+        || source.starts_with('~')
+        || source.contains('\\')
         || source == "-"
         || other_tools.iter().any(|start| source.starts_with(start))
         || endings.iter().any(|ending| source.ends_with(ending))

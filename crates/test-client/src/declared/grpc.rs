@@ -4,6 +4,7 @@ use std::{future::poll_fn, pin::pin, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
 use calls::wire::{Broken, Call, LARGEST_MESSAGE, Reply, is_grpc};
+use h2::Reason;
 use http::{Request, Version};
 use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
@@ -49,26 +50,27 @@ type Failed = (Broken, String);
 
 async fn exchange(link: &mut Link, call: &Call, deadline: Option<Duration>, reply: &mut Reply) -> Result<(), Failed> {
     let address = link.address();
-    let protocol = |error: &dyn std::error::Error| (Broken::Protocol, chain(error));
-    let mut request = Request::builder()
-        .method("POST")
-        .version(Version::HTTP_2)
-        .uri(format!("{}://{address}{}", link.scheme(), call.path))
-        .header("te", "trailers")
-        .header("content-type", "application/grpc")
-        .header("user-agent", concat!("futon-test-client/", env!("CARGO_PKG_VERSION")));
-    if let Some(deadline) = deadline {
-        request = request.header("grpc-timeout", grpc_timeout(deadline));
-    }
-    for header in &call.headers {
-        request = request.header(header.name.as_str(), header.value.as_slice());
-    }
-    let request =
-        request.body(super::link::messages(Bytes::from(call.body.clone()))).map_err(|error| protocol(&error))?;
+    let (scheme, method) = (link.scheme(), &call.path);
+    let request = || {
+        let mut request = Request::builder()
+            .method("POST")
+            .version(Version::HTTP_2)
+            .uri(format!("{scheme}://{address}{method}"))
+            .header("te", "trailers")
+            .header("content-type", "application/grpc")
+            .header("user-agent", concat!("futon-test-client/", env!("CARGO_PKG_VERSION")));
+        if let Some(deadline) = deadline {
+            request = request.header("grpc-timeout", grpc_timeout(deadline));
+        }
+        for header in &call.headers {
+            request = request.header(header.name.as_str(), header.value.as_slice());
+        }
+        request.body(link::messages(Bytes::from(call.body.clone())))
+    };
     let response = match link.send_http2(request, RECONNECT).await {
         Ok(response) => response,
-        Err(link::Failed::NoConnection(why)) => return Err((Broken::Lost, why)),
-        Err(link::Failed::Unanswered(error)) => return was_reset(&error, reply).ok_or_else(|| protocol(&error)),
+        Err(link::Failed::Unanswered(error)) => return ended(&error, reply),
+        Err(failed) => return Err(failed.told(Broken::Protocol)),
     };
     reply.status = u32::from(response.status().as_u16());
     reply.headers = headers(response.headers(), call.wants_date);
@@ -79,24 +81,23 @@ async fn exchange(link: &mut Link, call: &Call, deadline: Option<Duration>, repl
     if grpc { messages(body, call, reply).await } else { plain(body, reply).await }
 }
 
-/// The status that all of gRPC's clients give a call whose stream the server resets (PROTOCOL-HTTP2.md, "Errors"), if it did.
-fn was_reset(error: &hyper::Error, reply: &mut Reply) -> Option<()> {
-    let reason = link::reset(error)?;
-    reply.local_status = 1 + status_of_reset(reason.into());
+/// What an error of HTTP/2 means for the call: if the server reset its stream, the status that all of gRPC's clients give it
+/// (PROTOCOL-HTTP2.md, "Errors").
+fn ended(error: &hyper::Error, reply: &mut Reply) -> Result<(), Failed> {
+    let Some(reason) = link::reset(error) else { return Err((Broken::Protocol, chain(error))) };
+    reply.local_status = 1 + status_of_reset(reason);
     reply.words = format!("the server reset the call: {reason}");
-    Some(())
+    Ok(())
 }
 
 /// gRPC's status for an error code of HTTP/2 (PROTOCOL-HTTP2.md, "Errors").
-pub fn status_of_reset(code: u32) -> u32 {
-    match code {
-        // REFUSED_STREAM: UNAVAILABLE. CANCEL: CANCELLED. ENHANCE_YOUR_CALM: RESOURCE_EXHAUSTED. INADEQUATE_SECURITY: PERMISSION_DENIED.
-        7 => 14,
-        8 => 1,
-        11 => 8,
-        12 => 7,
-        // INTERNAL.
-        _ => 13,
+pub fn status_of_reset(reason: Reason) -> u32 {
+    match reason {
+        Reason::REFUSED_STREAM => 14,     // UNAVAILABLE
+        Reason::CANCEL => 1,              // CANCELLED
+        Reason::ENHANCE_YOUR_CALM => 8,   // RESOURCE_EXHAUSTED
+        Reason::INADEQUATE_SECURITY => 7, // PERMISSION_DENIED
+        _ => 13,                          // INTERNAL
     }
 }
 
@@ -107,7 +108,7 @@ async fn messages(body: Incoming, call: &Call, reply: &mut Reply) -> Result<(), 
     while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
         let frame = match frame {
             Ok(frame) => frame,
-            Err(error) => return was_reset(&error, reply).ok_or_else(|| (Broken::Protocol, chain(&error))),
+            Err(error) => return ended(&error, reply),
         };
         let frame = match frame.into_data() {
             Ok(data) => {

@@ -10,7 +10,7 @@ use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
 use super::{
-    link::{self, Link, RECONNECT},
+    link::{Link, RECONNECT},
     replies::{broken, headers},
 };
 use crate::grpc::chain;
@@ -27,40 +27,37 @@ pub async fn call(link: &mut Link, call: &Call, limit: Duration) -> Reply {
 type Failed = (Broken, String);
 
 async fn exchange(link: &mut Link, call: &Call) -> Result<Reply, Failed> {
-    let lost = |error: &dyn std::error::Error| (Broken::Lost, chain(error));
     let address = link.address();
     let http2 = call.protocol() == Protocol::H2c;
-    let mut request = Request::builder().method(call.method.as_str());
-    // In HTTP/2 the host is a part of the request's address.
-    let host = call.headers.iter().find(|header| header.name == "host");
-    let authority = host.map(|host| String::from_utf8_lossy(&host.value).into_owned());
-    request = if http2 {
-        let authority = authority.unwrap_or_else(|| address.to_string());
-        request.version(Version::HTTP_2).uri(format!("{}://{authority}{}", link.scheme(), call.path))
-    } else {
-        request.version(Version::HTTP_11).uri(call.path.as_str())
+    let scheme = link.scheme();
+    let header = |name: &str| call.headers.iter().find(|header| header.name == name);
+    let request = || {
+        let mut request = Request::builder().method(call.method.as_str());
+        request = if http2 {
+            // In HTTP/2 the host is a part of the request's address.
+            let host = header("host").map(|host| String::from_utf8_lossy(&host.value).into_owned());
+            let authority = host.unwrap_or_else(|| address.to_string());
+            request.version(Version::HTTP_2).uri(format!("{scheme}://{authority}{}", call.path))
+        } else {
+            request.version(Version::HTTP_11).uri(call.path.as_str())
+        };
+        if !http2 && header("host").is_none() {
+            request = request.header("host", address.to_string());
+        }
+        if header("user-agent").is_none() {
+            request = request.header("user-agent", concat!("futon-test-client/", env!("CARGO_PKG_VERSION")));
+        }
+        if header("accept").is_none() {
+            request = request.header("accept", "*/*");
+        }
+        for header in call.headers.iter().filter(|header| !http2 || header.name != "host") {
+            request = request.header(header.name.as_str(), header.value.as_slice());
+        }
+        request.body(Either::Left(Full::new(Bytes::from(call.body.clone()))))
     };
-    let has = |name: &str| call.headers.iter().any(|header| header.name == name);
-    if !http2 && !has("host") {
-        request = request.header("host", address.to_string());
-    }
-    if !has("user-agent") {
-        request = request.header("user-agent", concat!("futon-test-client/", env!("CARGO_PKG_VERSION")));
-    }
-    if !has("accept") {
-        request = request.header("accept", "*/*");
-    }
-    for header in call.headers.iter().filter(|header| !http2 || header.name != "host") {
-        request = request.header(header.name.as_str(), header.value.as_slice());
-    }
-    let body = Either::Left(Full::new(Bytes::from(call.body.clone())));
-    let request = request.body(body).map_err(|error| (Broken::Protocol, chain(&error)))?;
     let answer =
         if http2 { link.send_http2(request, RECONNECT).await } else { link.send_http1(request, RECONNECT).await };
-    let response = answer.map_err(|failed| match failed {
-        link::Failed::NoConnection(why) => (Broken::Lost, why),
-        link::Failed::Unanswered(error) => lost(&error),
-    })?;
+    let response = answer.map_err(|failed| failed.told(Broken::Lost))?;
     let status = u32::from(response.status().as_u16());
     let leading = headers(response.headers(), call.wants_date);
     let (body, trailers) = read(response.into_body()).await?;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use calls::wire::Protocol;
+use calls::wire::{Broken, Protocol};
 use http::{Method, Request, Response};
 use http_body_util::{Either, Full};
 use hyper::{
@@ -32,7 +32,7 @@ const MOST_HEADERS: usize = 4096;
 
 /// A gRPC stream of no messages: headers, and then an empty last frame. A server of grpc-go does not take headers that end
 /// the stream for its end: it waits for ever. All of gRPC's own clients send the frame.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct NoMessages;
 
 impl hyper::body::Body for NoMessages {
@@ -49,13 +49,26 @@ pub fn messages(bytes: Bytes) -> Body {
     if bytes.is_empty() { Either::Right(NoMessages) } else { Either::Left(Full::new(bytes)) }
 }
 
-/// Why a request over HTTP/2 has no answer.
+/// Why a request has no answer.
 #[derive(Debug)]
 pub enum Failed {
+    /// It is no request.
+    Malformed(http::Error),
     /// There is no connection to be had, in words.
     NoConnection(String),
     /// It was sent, or half of it.
     Unanswered(hyper::Error),
+}
+
+impl Failed {
+    /// The same for a reply; `unanswered` is what a request without an answer is.
+    pub fn told(self, unanswered: Broken) -> (Broken, String) {
+        match self {
+            Self::Malformed(error) => (Broken::Protocol, chain(&error)),
+            Self::NoConnection(why) => (Broken::Lost, why),
+            Self::Unanswered(error) => (unanswered, chain(&error)),
+        }
+    }
 }
 
 fn no_connection(why: impl std::fmt::Display) -> Failed {
@@ -166,19 +179,22 @@ impl Link {
         self.http1.as_mut().ok_or_else(|| "no connection".to_owned())
     }
 
-    /// Sends a request over HTTP/1.1. A server may close a connection between two requests at any time, and all clients of HTTP/1.1 know it
+    /// Sends what `request` makes over HTTP/1.1. A server may close a connection between two requests at any time, and all clients of HTTP/1.1 know it
     /// (RFC 9110, 9.2.2; RFC 9112, 9.3.1): what was not sent is sent on a new one, and what asks only, as Go's client has it, also where a
     /// connection that was used before ended without a word.
     ///
     /// # Errors
     /// There is no connection to be had, or no answer came.
-    pub async fn send_http1(&mut self, request: Request<Body>, limit: Duration) -> Result<Response<Incoming>, Failed> {
-        let (parts, body) = request.into_parts();
-        let request = || Request::from_parts(parts.clone(), body.clone());
+    pub async fn send_http1(
+        &mut self,
+        request: impl Fn() -> http::Result<Request<Body>>,
+        limit: Duration,
+    ) -> Result<Response<Incoming>, Failed> {
+        let first = request().map_err(Failed::Malformed)?;
         let was_used = self.http1.is_some();
-        let only_asks = matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
+        let only_asks = matches!(*first.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE);
         let sender = self.http1(limit).await.map_err(no_connection)?;
-        match sender.try_send_request(request()).await {
+        match sender.try_send_request(first).await {
             Ok(answer) => Ok(answer),
             Err(mut failed) => {
                 let unsent = failed.take_message().is_some();
@@ -187,8 +203,9 @@ impl Link {
                     return Err(Failed::Unanswered(failed.into_error()));
                 }
                 self.http1 = None;
+                let again = request().map_err(Failed::Malformed)?;
                 let sender = self.http1(limit).await.map_err(no_connection)?;
-                sender.send_request(request()).await.map_err(Failed::Unanswered)
+                sender.send_request(again).await.map_err(Failed::Unanswered)
             }
         }
     }
@@ -206,22 +223,26 @@ impl Link {
         Ok(sender)
     }
 
-    /// Sends a request over HTTP/2, and again on a new connection if the server says that it has not begun the call and never will: it
+    /// Sends what `request` makes over HTTP/2, and again on a new connection if the server says that it has not begun the call and never will: it
     /// leaves, or refuses the stream. All of gRPC's clients do so, once (RFC 9113, 6.8 and 8.7; gRPC's A6, "transparent retries").
     ///
     /// # Errors
     /// There is no connection to be had, or no answer came.
-    pub async fn send_http2(&mut self, request: Request<Body>, limit: Duration) -> Result<Response<Incoming>, Failed> {
-        let (parts, body) = request.into_parts();
-        let request = || Request::from_parts(parts.clone(), body.clone());
+    pub async fn send_http2(
+        &mut self,
+        request: impl Fn() -> http::Result<Request<Body>>,
+        limit: Duration,
+    ) -> Result<Response<Incoming>, Failed> {
+        let first = request().map_err(Failed::Malformed)?;
         let sender = self.http2(limit).await.map_err(no_connection)?;
-        match sender.send_request(request()).await {
+        match sender.send_request(first).await {
             Err(error) if is_not_begun(&error) => {
                 if was_left(&error) {
                     self.http2 = None;
                 }
+                let again = request().map_err(Failed::Malformed)?;
                 let sender = self.http2(limit).await.map_err(no_connection)?;
-                sender.send_request(request()).await.map_err(Failed::Unanswered)
+                sender.send_request(again).await.map_err(Failed::Unanswered)
             }
             answer => answer.map_err(Failed::Unanswered),
         }

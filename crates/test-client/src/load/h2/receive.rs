@@ -80,7 +80,7 @@ impl Http2 {
                 let code = word(0).ok_or_else(short)?;
                 let call = self.streams.get(frame.stream).map(|stream| stream.call as usize);
                 let fate = if call.and_then(|call| self.requests.list.get(call)).is_some_and(|request| request.grpc) {
-                    Fate::Local(status_of_reset(code), "the server reset the call")
+                    Fate::Local(status_of_reset(code.into()), "the server reset the call")
                 } else {
                     Fate::Broken(Broken::Protocol, format!("the server reset the call: {}", error_name(code)))
                 };
