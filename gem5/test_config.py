@@ -146,6 +146,7 @@ def play(exits, whole=True, spare=(), fresh=(), machine=None, **given):
             "flush": None,
             "max_ms": 0,
             "slice_ms": 1.0,
+            "drain_at_us": 0,
         }
         wanted.update(given)
         if wanted["checkpoint"]:
@@ -197,6 +198,16 @@ class Drive(unittest.TestCase):
     def test_simulated_time_is_limited(self):
         status, events, _ = play([], max_ms=5)
         self.assertEqual((status, events[1]["event"], events[1]["ms"]), (124, "limit", 5))
+
+    def test_the_pipelines_are_drained_once_when_that_is_asked_for(self):
+        # 1 ms pieces: the second one ends at the drain.
+        status, events, calls = play([], max_ms=5, drain_at_us=1500)
+        self.assertEqual((status, calls.count("drain")), (124, 1))
+        self.assertEqual([(e["event"], e["tick"]) for e in events[1:2]], [("drained", 1_500_000_000)])
+        # What happens at that very moment is not lost.
+        _, events, calls = play([*items(100), Exit(EXIT)], drain_at_us=1000)
+        self.assertEqual([e["event"] for e in events[1:4]], ["workbegin", "drained", "workend"])
+        self.assertNotIn("drain", play(items(100) + [Exit(EXIT)])[2])
 
 
 def items(*numbers):

@@ -21,6 +21,7 @@ STATUS_INTERRUPTED = 130
 
 # Ticks are picoseconds.
 MILLISECOND = 10**9
+MICROSECOND = 10**6
 
 # Least host time between two progress lines.
 PROGRESS_SECONDS = 2.0
@@ -92,6 +93,8 @@ class Driver:
         self.items = 0
         # The cores that run now.
         self.running = list(system.cpu)
+        # When the pipelines are to be drained once: what comes after happens some cycles later.
+        self.drain_at = m5.curTick() + int(given.drain_at_us * MICROSECOND) if given.drain_at_us else None
         self.flusher = None if given.flush is None else flush.Flusher(given, system, parts.fresh)
 
     def run(self):
@@ -103,7 +106,10 @@ class Driver:
             if left <= 0:
                 self.events.write("limit", limit="simulated", ms=self.given.max_ms)
                 return STATUS_LIMIT, f"the limit of {self.given.max_ms:g} simulated ms struck"
-            done = m5.simulate(min(left, piece))
+            if self.drain_at is not None and m5.curTick() >= self.drain_at:
+                self._drain()
+            until = piece if self.drain_at is None else self.drain_at - m5.curTick()
+            done = m5.simulate(min(left, piece, until))
             cause, code = done.getCause(), done.getCode()
             if cause == "simulate() limit reached":
                 self.events.progress()
@@ -145,6 +151,11 @@ class Driver:
         if code == THE_END:
             return 0, "the guest reported the end of its workflow (m5 fail -1)"
         return (code if 1 <= code <= 122 else 1), f"the guest reported failure {code} (m5 fail {code})"
+
+    def _drain(self):
+        self.drain_at = None
+        m5.drain()
+        self.events.write("drained")
 
     def _flush(self, item):
         before = self.flusher.core

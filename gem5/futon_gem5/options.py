@@ -36,6 +36,7 @@ def parse(words):
     run.add_argument(
         "--flush", default="", metavar="LIST", help="what is emptied before each other one: l1i,l1d,..., all or none"
     )
+    run.add_argument("--drain-at-us", type=float, default=0, help="drain the pipelines once after so many simulated µs")
     run.add_argument("--max-ms", type=float, default=0, help="limit, simulated milliseconds")
     run.add_argument("--slice-ms", type=float, default=2.0, help="simulated milliseconds between looks at the clock")
     given = p.parse_args(words)

@@ -1,6 +1,7 @@
 //! Command lines, as pure functions.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use gem5_stats::CoreModel;
 
@@ -78,6 +79,8 @@ pub struct Start<'a> {
     pub work_items: u64,
     /// Seed of the run.
     pub seed: &'a Seed,
+    /// Simulated time after which the core's pipeline is drained once; never, as a rule.
+    pub drain_at: Option<Duration>,
 }
 
 impl Start<'_> {
@@ -139,6 +142,9 @@ pub fn gem5_arguments(start: &Start<'_>) -> Vec<String> {
     if s.stage.is_some() {
         // QEMU's local APIC counts at the rate of the time stamp counter.
         option("apic-divider", "1".into());
+    }
+    if let Some(time) = start.drain_at {
+        option("drain-at-us", time.as_micros().to_string());
     }
     if start.core().has_cycles() {
         option("work-items", start.work_items.to_string());

@@ -63,6 +63,8 @@ pub enum SimEventKind {
         /// What was emptied.
         names: Vec<String>,
     },
+    /// The pipelines were drained once, as was asked for.
+    Drained,
     /// A work item ended, and statistics were dumped.
     Workend {
         /// Its number.

@@ -22,6 +22,7 @@ mod seed;
 mod session;
 mod settings;
 mod stage;
+mod stalled;
 mod state;
 mod watchdog;
 mod wrong;

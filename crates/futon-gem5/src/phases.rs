@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use futon_common::{Context, Error, Result, sha256_bytes, sha256_file};
 use futon_machine::console::alarm_on;
@@ -14,7 +15,7 @@ use super::diagnose::{Ending, Failure};
 use super::session::{self, CONSOLE, Finished, Shared};
 use super::settings::{Gem5Settings, Goal};
 use super::stage::Purpose;
-use super::{Seed, payload, script, stage};
+use super::{Seed, payload, script, stage, stalled};
 
 /// A run that is made.
 #[derive(Debug)]
@@ -188,7 +189,7 @@ impl Run {
         Ok(Some((Restore::Checkpoint(folder), with)))
     }
 
-    fn recall(&mut self, with: &[(String, PathBuf)], live: bool) {
+    pub(super) fn recall(&mut self, with: &[(String, PathBuf)], live: bool) {
         if let Some((_, path)) = with.iter().find(|(name, _)| name == EVENTS) {
             self.shared.channel.restored(path, live);
         }
@@ -232,6 +233,33 @@ impl Run {
             }
         };
         let _ = self.shared.events.send(EventKind::SimulationPhase { phase: phase.name().into(), from });
+        let mut finished = self.attempt(phase, restore, with, None).await?;
+        if phase == Phase::Evaluate && stalled::may_try_again(&finished, with) && !self.shared.cancel.is_cancelled() {
+            outcomes.phases.push(self.set_aside(&finished, with)?);
+            finished = self.attempt(phase, restore, with, Some(stalled::DRAIN_AT)).await?;
+        }
+        outcomes.phases.push(finished.report.clone());
+        if finished.ending == Ending::CheckpointWritten && !self.shared.cancel.is_cancelled() {
+            return Ok(Some(finished));
+        }
+        if !phase.is_of_all() {
+            for event in self.shared.channel.collect(&finished.outdir, &self.uploads) {
+                let _ = self.shared.events.send(event);
+            }
+        }
+        self.end(&finished.ending, Some(&finished));
+        outcomes.measured = Some(finished);
+        Ok(None)
+    }
+
+    /// Runs one process, whatever comes of it.
+    async fn attempt(
+        &mut self,
+        phase: Phase,
+        restore: &Restore,
+        with: &[(String, PathBuf)],
+        drain_at: Option<Duration>,
+    ) -> Result<Finished> {
         let folder = self.folder.join(phase.name());
         let config = self.folder.join("config");
         let of_client = || self.plan.client.as_ref().map_or(0, |c| c.invocations);
@@ -246,6 +274,7 @@ impl Run {
             payload: (!phase.is_of_all()).then_some(self.payload.as_path()),
             work_items,
             seed: &self.seed,
+            drain_at,
         };
         let outdir = start.outdir();
         fs::create_dir_all(&outdir).context(|| format!("cannot make {}", outdir.display()))?;
@@ -253,26 +282,14 @@ impl Run {
             // A restored guest opens these at their ends: they must be there.
             fs::copy(path, outdir.join(name)).context(|| format!("cannot copy {}", path.display()))?;
         }
-        let finished = match (phase, restore) {
+        match (phase, restore) {
             (Phase::Stage, Restore::Checkpoint(template)) => {
                 let purpose = Purpose::Function { template, base: self.base.as_deref() };
-                stage::run(&start, purpose, &mut self.shared).await?
+                stage::run(&start, purpose, &mut self.shared).await
             }
-            (Phase::Base, _) => stage::run(&start, Purpose::Base, &mut self.shared).await?,
-            _ => session::run(&start, &mut self.shared).await?,
-        };
-        outcomes.phases.push(finished.report.clone());
-        if finished.ending == Ending::CheckpointWritten && !self.shared.cancel.is_cancelled() {
-            return Ok(Some(finished));
+            (Phase::Base, _) => stage::run(&start, Purpose::Base, &mut self.shared).await,
+            _ => session::run(&start, &mut self.shared).await,
         }
-        if !phase.is_of_all() {
-            for event in self.shared.channel.collect(&finished.outdir, &self.uploads) {
-                let _ = self.shared.events.send(event);
-            }
-        }
-        self.end(&finished.ending, Some(&finished));
-        outcomes.measured = Some(finished);
-        Ok(None)
     }
 
     /// A part's own settings: a template is made by a kernel of its own, in little memory.

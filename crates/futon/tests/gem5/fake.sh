@@ -4,7 +4,7 @@
 # FAKE_REPLIES is a folder with the replies to declared calls, one file FUNCTION.bin each.
 set -u
 
-outdir='' script='' kernel='' readfile='' checkpoint='' restore='' cpu=atomic flush='' discarded=0
+outdir='' script='' kernel='' readfile='' checkpoint='' restore='' cpu=atomic flush='' discarded=0 drained=no
 while [ $# -gt 0 ]; do
     case $1 in
     -d) outdir=$2 && shift ;;
@@ -15,6 +15,7 @@ while [ $# -gt 0 ]; do
     --cpu) cpu=$2 && shift ;;
     --flush) flush=$2 && shift ;;
     --discarded) discarded=$2 && shift ;;
+    --drain-at-us) drained=yes && shift ;;
     --kernel) kernel=$2 && shift ;;
     --apic-divider | --initrd | --system | --cpus | --mem-mib | --seed | --max-ms | --work-items | --slice-ms) shift ;;
     esac
@@ -70,6 +71,8 @@ take_checkpoint() {
 }
 
 tick=1000000000 insts=1000
+# The stall of a detailed core that another moment leads past.
+[ "$scenario-$drained" != stall-once-no ] || scenario=stall
 case $scenario in
 silent) sleep 60 ;;
 stuck)
@@ -165,6 +168,13 @@ if [ $phase != evaluate ]; then
     [ $phase != setup ] || take_checkpoint
 fi
 
+if [ "$scenario" = stall-late ]; then
+    done_ invoke 0
+    while :; do
+        event '"event":"progress"'
+        sleep 0.1
+    done
+fi
 if [ "$scenario" = crash ]; then
     # The function goes down in the region of interest: the client says so.
     event '"event":"workbegin","id":100'

@@ -45,6 +45,32 @@ fn every_fault_has_its_verdict() {
 }
 
 #[test]
+fn a_detailed_core_that_stands_still_is_tried_once_more() {
+    let simulated = Simulated::new();
+    let args = ["fibonacci-go", "--cpu", "o3", "-n", "2", "--uarch-warmup", "1", "--watchdog", "stall=1s"];
+    let phases = |report: &serde_json::Value| {
+        let phases = report["functions"][0]["simulation"]["phases"].as_array().unwrap().clone();
+        phases.iter().map(|p| p["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (code, report) = simulated.test("evaluate:stall-once", &args);
+    assert_eq!((code, verdict(&report).0), (Some(0), "passed"), "{report:#}");
+    assert_eq!(phases(&report), ["boot", "setup", "evaluate-stalled", "evaluate"]);
+    assert_eq!(report["functions"][0]["simulation"]["rows"], 2);
+    let remarks = report["functions"][0]["remarks"].to_string();
+    assert!(remarks.contains("committed no instruction") && remarks.contains("drained after 10 simulated"), "{remarks}");
+    let folder = |name: &str| simulated.read(&format!("out/fibonacci-go/results/gem5/{name}/gem5.command"));
+    assert!(folder("evaluate").contains("--drain-at-us") && !folder("evaluate-stalled").contains("--drain-at-us"));
+
+    let (code, report) = simulated.test("evaluate:stall", &args);
+    assert_eq!((code, verdict(&report).2), (Some(3), "gem5_stalled"), "{report:#}");
+    assert_eq!(phases(&report), ["boot", "setup", "evaluate-stalled", "evaluate"]);
+    // What the guest has said since the checkpoint it would say twice.
+    let (code, report) = simulated.test("evaluate:stall-late", &args);
+    assert_eq!((code, verdict(&report).2), (Some(3), "gem5_stalled"), "{report:#}");
+    assert_eq!(phases(&report), ["boot", "setup", "evaluate"]);
+}
+
+#[test]
 fn programs_that_gem5_gets_wrong_are_named() {
     let simulated = Simulated::new();
     let mut program = b"\x7fELF\x02\x01\x01".to_vec();

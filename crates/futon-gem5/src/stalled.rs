@@ -1,0 +1,55 @@
+//! A detailed core that stood still is tried once more, from the same checkpoint.
+//!
+//! A simulation repeats itself to the digit, and so would the stall. The second process drains the core's pipeline early on: from there
+//! on everything happens some cycles later, as with a guest that was stopped elsewhere.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use futon_common::{Context, Result};
+use futon_model::{Code, PhaseReport};
+
+use super::channel::EVENTS;
+use super::diagnose::Ending;
+use super::phases::Run;
+use super::session::Finished;
+
+/// Simulated time into the second process after which its core is drained: before the first call, as a rule.
+pub(super) const DRAIN_AT: Duration = Duration::from_micros(10);
+
+/// Added to the name of the process that stood still: of its folder, in reports.
+const SUFFIX: &str = "-stalled";
+
+/// Whether a process stood still, and may be made again. Not if the guest has said anything since the checkpoint: it would say it twice.
+pub(super) fn may_try_again(finished: &Finished, with: &[(String, PathBuf)]) -> bool {
+    let stalled = matches!(&finished.ending, Ending::Failed(failure) if failure.code == Code::Gem5Stalled);
+    let before = with.iter().find(|(name, _)| name == EVENTS).map_or(0, |(_, path)| lines(path));
+    stalled && lines(&finished.outdir.join(EVENTS)) == before
+}
+
+fn lines(file: &Path) -> usize {
+    fs::read(file).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count()
+}
+
+impl Run {
+    /// Keeps a stalled process's files under a name of their own, and makes the run ready for the next one.
+    pub(super) fn set_aside(&mut self, finished: &Finished, with: &[(String, PathBuf)]) -> Result<PhaseReport> {
+        let name = format!("{}{SUFFIX}", finished.report.name);
+        let (from, to) = (self.folder.join(&finished.report.name), self.folder.join(&name));
+        fs::rename(&from, &to).context(|| format!("cannot rename {}", from.display()))?;
+        self.recall(with, true);
+        let why = match &finished.ending {
+            Ending::Failed(failure) => failure.why.as_str(),
+            _ => "",
+        };
+        let remark = format!(
+            "{why}; measured again from the same checkpoint with a core that was drained after {} simulated \u{b5}s (the first try's \
+             files are in {name}): its figures compare with those of another --sim-seed, not digit by digit",
+            DRAIN_AT.as_micros()
+        );
+        self.shared.remarks.lock().unwrap_or_else(PoisonError::into_inner).push(remark);
+        Ok(PhaseReport { name, ..finished.report.clone() })
+    }
+}
