@@ -242,6 +242,7 @@ mod tests {
             payload: (phase != Phase::Boot).then_some(Path::new("/run/payload")),
             work_items: 7,
             seed,
+            drain_at: None,
         }
     }
 
