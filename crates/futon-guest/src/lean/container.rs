@@ -14,7 +14,7 @@ use guest_net::{Context, Error, Result, ready};
 use nix::sys::signal::Signal;
 
 use super::{
-    bundle::{self, Health, Record},
+    bundle::{self, End, Health, Record},
     health, net, output, supervise,
 };
 use crate::{
@@ -211,33 +211,33 @@ pub(super) fn state(name: &str, log: &RunLog) {
 }
 
 fn state_of(record: &Record, name: &str) -> GuestEvent {
-    let restarts = record.restarts();
-    let (restarts, last_exit) = (restarts.times, restarts.last_status);
-    match record.end() {
-        Some(end) => {
-            println!("container {name}: exited with status {}{}", end.status, end.details());
-            GuestEvent::ContainerState {
-                name: name.to_owned(),
-                status: "exited".into(),
-                exit_code: Some(end.status),
-                oom_killed: end.oom_killed,
-                restarts,
-                last_exit,
-            }
-        }
-        None => {
-            let status = if record.pid().is_ok() { "running" } else { "created" };
-            println!("container {name}: {status}");
-            GuestEvent::ContainerState {
-                name: name.to_owned(),
-                status: status.into(),
-                exit_code: None,
-                oom_killed: false,
-                restarts,
-                last_exit,
-            }
-        }
+    let (status, end) = status_of(record);
+    match &end {
+        Some(end) => println!("container {name}: {status} with status {}{}", end.status, end.details()),
+        None => println!("container {name}: {status}"),
     }
+    let restarts = record.restarts();
+    GuestEvent::ContainerState {
+        name: name.to_owned(),
+        status: status.to_owned(),
+        exit_code: end.as_ref().map(|end| end.status),
+        oom_killed: end.is_some_and(|end| end.oom_killed),
+        restarts: restarts.times,
+        last_exit: restarts.last_status,
+    }
+}
+
+/// A container's state, in the engine's words, and how it ended, if it has.
+fn status_of(record: &Record) -> (&'static str, Option<End>) {
+    let end = record.end();
+    let status = match record.pid() {
+        _ if end.is_some() => "exited",
+        Err(_) => "created",
+        // Its last process has ended, and the next one is not there yet.
+        Ok(pid) if record.restarts().times > 0 && !Path::new(&format!("/proc/{pid}")).exists() => "restarting",
+        Ok(_) => "running",
+    };
+    (status, end)
 }
 
 /// Reports the state of each container beside `name` and saves its log beside the run's own. One that was not started is told so; none
@@ -257,27 +257,15 @@ pub(super) fn save_companions(name: &str, limit: u64, log: &RunLog) {
 /// A container that was started again and runs for so long runs on.
 const RUNS_ON: Duration = Duration::from_secs(1);
 
-/// A container's state, in the engine's words.
-fn status_of(record: &Record, has_ended: bool) -> &'static str {
-    match record.pid() {
-        _ if has_ended => "exited",
-        Err(_) => "created",
-        // Its last process has ended, and the next one is not there yet.
-        Ok(pid) if record.restarts().times > 0 && !Path::new(&format!("/proc/{pid}")).exists() => "restarting",
-        Ok(_) => "running",
-    }
-}
-
 fn save_companion(container: &LeanContainer, limit: u64, log: &RunLog) -> Result<()> {
     let (name, service) = (&container.name, &container.service);
     let record = Record::of(name);
     let began = Instant::now();
-    let (end, status) = loop {
-        let end = record.end();
-        let status = status_of(&record, end.is_some());
+    let (status, end) = loop {
+        let (status, end) = status_of(&record);
         // One that was started again and runs may keep ending.
         if status != "running" || record.restarts().times == 0 || began.elapsed() >= RUNS_ON {
-            break (end, status);
+            break (status, end);
         }
         thread::sleep(TICK);
     };
