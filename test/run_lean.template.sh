@@ -55,20 +55,20 @@ LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s 
 export FUTON_ROI_CHECKPOINT
 # On a simulator, clock and entropy also come from the run.
 if [ $status -eq 0 ] && [ -n "$FUTON_TIME$FUTON_SIM_SEED" ]; then
-    futon-guest lean settle ${FUTON_TIME:+--time $FUTON_TIME} ${FUTON_SIM_SEED:+--seed $FUTON_SIM_SEED} >>"$FUTON_LOG" 2>&1
+    futon-guest settle ${FUTON_TIME:+--time $FUTON_TIME} ${FUTON_SIM_SEED:+--seed $FUTON_SIM_SEED} >>"$FUTON_LOG" 2>&1
 fi
 
-[ $status -ne 0 ] || step pull "$LIMIT_PULL" -- futon-guest lean pull $IMAGES
+[ $status -ne 0 ] || step pull "$LIMIT_PULL" -- futon-guest pull $IMAGES
 
 started=no
 if [ $status -eq 0 ]; then
     started=yes
-    step start "$LIMIT_START" --mark 2 -- futon-guest lean start "$CONTAINER"
+    step start "$LIMIT_START" --mark 2 -- futon-guest up --report "$CONTAINER"
 fi
 
 if [ $status -eq 0 ]; then
     step ready "$LIMIT_READY" --mark 3 -- \
-        futon-guest lean ready "$CONTAINER" --address "$ADDRESS" --port "$PORT" --timeout "$LIMIT_READY" ${PROBE:+--probe "$PROBE"}
+        futon-guest ready --container "$CONTAINER" --address "$ADDRESS" --port "$PORT" --timeout "$LIMIT_READY" ${PROBE:+--probe "$PROBE"}
 fi
 
 if [ $status -eq 0 ]; then

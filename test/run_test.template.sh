@@ -126,7 +126,7 @@ LIMIT_PULL=180s LIMIT_START=60s LIMIT_READY=60s LIMIT_INVOKE=300s LIMIT_LOG=30s 
 export FUTON_ROI_CHECKPOINT
 # On a simulator, clock and entropy also come from the run.
 if [ $status -eq 0 ] && [ -n "$FUTON_TIME$FUTON_SIM_SEED" ]; then
-    futon-guest lean settle ${FUTON_TIME:+--time "$FUTON_TIME"} ${FUTON_SIM_SEED:+--seed "$FUTON_SIM_SEED"} >>"$FUTON_LOG" 2>&1
+    futon-guest settle ${FUTON_TIME:+--time "$FUTON_TIME"} ${FUTON_SIM_SEED:+--seed "$FUTON_SIM_SEED"} >>"$FUTON_LOG" 2>&1
 fi
 
 # What services need: ports that no connection in this guest may use, files of the host.

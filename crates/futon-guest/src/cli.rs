@@ -79,12 +79,8 @@ pub(crate) enum Verb {
         #[arg(long = "as")]
         name: Option<String>,
     },
-    /// Bring images to the container engine.
-    Pull {
-        /// Names of the images.
-        #[arg(required = true)]
-        images: Vec<String>,
-    },
+    #[command(flatten)]
+    Containers(ContainerVerb),
     /// Fetch what services need of the host, and see that the ports are free on which they will be published.
     Prepare {
         #[command(flatten)]
@@ -99,25 +95,59 @@ pub(crate) enum Verb {
         /// Port of the container.
         port: u16,
     },
-    /// Make and start the containers that a file of requests to the engine describes.
-    Up {
-        /// The file, as futon's host side writes it.
-        file: PathBuf,
-        /// Fetch the file from the exchange first.
-        #[arg(long)]
-        get: bool,
-        /// Then report which image this container runs.
-        #[arg(long, value_name = "CONTAINER")]
-        report: Option<String>,
-        /// Processors for that container, where it names none: on a simulator the measured one is the function's own.
-        #[arg(long, requires = "report")]
-        cpus: Option<String>,
-        /// Make the containers and start none.
-        #[arg(long)]
-        no_start: bool,
-        #[command(flatten)]
-        needs: Needs,
+    /// Close the results log, upload it and report the end of the run.
+    Finish(End),
+    /// The last steps of a run in one call: keep the container's log (step `log`), stop it (step `stop`), then as `finish`.
+    Close(Close),
+    /// Wait for the run script of a run, as the guest of a warm base does.
+    Park,
+    /// Remove a container, its image and its network: what a rehearsal leaves.
+    Forget {
+        /// The container, the image, and the network without `_default`.
+        name: String,
     },
+    /// Set clock and entropy, so that a simulated run depends on nothing else.
+    Settle {
+        /// Seconds since 1970.
+        #[arg(long)]
+        time: Option<i64>,
+        /// Entropy, in hexadecimal digits.
+        #[arg(long)]
+        seed: Option<String>,
+    },
+    /// Overwrite memory that programs gave back.
+    Scrub,
+    /// Write everything out and switch the machine off at once.
+    Poweroff,
+    /// Print the gateway's address.
+    Gateway,
+    /// Make the work items of `futon gem5 selftest` on the measured core.
+    #[cfg(target_arch = "x86_64")]
+    Selftest {
+        /// What to do, a word for each, such as add:200.
+        #[arg(required = true)]
+        items: Vec<Work>,
+    },
+    /// gem5's guest tool (see `m5` without arguments).
+    #[command(disable_help_flag = true)]
+    M5 {
+        /// Its command line.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+}
+
+/// What it does with containers, on every base.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContainerVerb {
+    /// Bring images to the container engine, or the bundle that has them to the lean guest.
+    Pull {
+        /// Names of the images.
+        #[arg(required = true)]
+        images: Vec<String>,
+    },
+    /// Make and start containers: those that a file of requests to the engine describes, or those of the lean guest's bundle.
+    Up(Up),
     /// Report which image a container runs.
     Container {
         /// Name of the container.
@@ -142,7 +172,7 @@ pub(crate) enum Verb {
         name: String,
         /// The file.
         file: PathBuf,
-        /// Containers beside it, whose state and log are kept as well.
+        /// Containers beside it, whose state and log are kept as well. The lean guest knows them by itself.
         #[arg(value_name = "SERVICE=CONTAINER", value_parser = pair)]
         companions: Vec<(String, String)>,
         /// Bytes to save at most.
@@ -153,62 +183,53 @@ pub(crate) enum Verb {
     Stop {
         /// Name of the container.
         name: String,
-        /// Freeze it instead, and leave the engine alone: the machine ends with the run.
+        /// Freeze it instead: the machine ends with the run.
         #[arg(long)]
         freeze: bool,
     },
-    /// Wait until a container serves gRPC on a port of this machine, or has exited.
-    Ready {
-        /// Name of the container.
-        #[arg(long)]
-        container: String,
-        /// Address on this machine.
-        #[arg(long, default_value = "127.0.0.1")]
-        address: IpAddr,
-        /// Port on this machine.
-        #[arg(long)]
-        port: u16,
-        /// Time limit.
-        #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
-        timeout: Duration,
-        /// What must be seen: http2, http1, tcp, request METHOD /path, grpc-health [SERVICE], log REGEX, listens.
-        #[arg(long, default_value = "http2")]
-        probe: Probe,
-    },
-    /// Close the results log, upload it and report the end of the run.
-    Finish(End),
-    /// The last steps of a run in one call: keep the container's log (step `log`), stop it (step `stop`), then as `finish`.
-    Close(Close),
-    /// Wait for the run script of a run, as the guest of a warm base does.
-    Park,
-    /// Remove a container, its image and its network: what a rehearsal leaves.
-    Forget {
-        /// The container, the image, and the network without `_default`.
-        name: String,
-    },
-    /// Overwrite memory that programs gave back.
-    Scrub,
-    /// Write everything out and switch the machine off at once.
-    Poweroff,
-    /// Print the gateway's address.
-    Gateway,
-    /// Containers of the lean guest, where no engine runs.
-    #[command(subcommand)]
-    Lean(LeanVerb),
-    /// Make the work items of `futon gem5 selftest` on the measured core.
-    #[cfg(target_arch = "x86_64")]
-    Selftest {
-        /// What to do, a word for each, such as add:200.
-        #[arg(required = true)]
-        items: Vec<Work>,
-    },
-    /// gem5's guest tool (see `m5` without arguments).
-    #[command(disable_help_flag = true)]
-    M5 {
-        /// Its command line.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<String>,
-    },
+    /// Wait until a container serves, or has exited.
+    Ready(Ready),
+}
+
+/// The containers that are to be made and started.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// File of requests to the engine, as futon's host side writes it. The lean guest has a bundle instead.
+    pub(crate) file: Option<PathBuf>,
+    /// Fetch the file from the exchange first.
+    #[arg(long, requires = "file")]
+    pub(crate) get: bool,
+    /// Then report which image this container runs.
+    #[arg(long, value_name = "CONTAINER")]
+    pub(crate) report: Option<String>,
+    /// Processors for that container, where it names none: on a simulator the measured one is the function's own.
+    #[arg(long, requires_all = ["file", "report"])]
+    pub(crate) cpus: Option<String>,
+    /// Make the containers and start none.
+    #[arg(long, requires = "file")]
+    pub(crate) no_start: bool,
+    #[command(flatten)]
+    pub(crate) needs: Needs,
+}
+
+/// The server that is waited for.
+#[derive(Debug, Args)]
+pub(crate) struct Ready {
+    /// Name of the container.
+    #[arg(long)]
+    pub(crate) container: String,
+    /// Address at which this machine reaches it.
+    #[arg(long, default_value = "127.0.0.1")]
+    pub(crate) address: IpAddr,
+    /// Port there.
+    #[arg(long)]
+    pub(crate) port: u16,
+    /// Time limit.
+    #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Duration,
+    /// What must be seen: http2, http1, tcp, request METHOD /path, grpc-health [SERVICE], log REGEX, listens.
+    #[arg(long, default_value = "http2")]
+    pub(crate) probe: Probe,
 }
 
 /// What is left to do.
@@ -250,74 +271,26 @@ pub(crate) struct End {
     pub(crate) poweroff: bool,
 }
 
-/// What run scripts do with containers in the lean guest.
-#[derive(Debug, Subcommand)]
-pub(crate) enum LeanVerb {
-    /// Set clock and entropy, so that a simulated run depends on nothing else.
-    Settle {
-        /// Seconds since 1970.
-        #[arg(long)]
-        time: Option<i64>,
-        /// Entropy, in hexadecimal digits.
-        #[arg(long)]
-        seed: Option<String>,
-    },
-    /// Bring the bundle that holds the images.
-    Pull {
-        /// Names of the images.
-        images: Vec<String>,
-    },
-    /// Start a container and those it depends on, and report which image it runs.
-    Start {
-        /// Name of the container.
-        name: String,
-    },
-    /// Wait until a container serves gRPC, or has exited.
-    Ready {
-        /// Name of the container.
-        name: String,
-        /// Its address.
-        #[arg(long)]
-        address: IpAddr,
-        /// Port in it.
-        #[arg(long)]
-        port: u16,
-        /// Time limit.
-        #[arg(long, default_value = "60s", value_parser = humantime::parse_duration)]
-        timeout: Duration,
-        /// What must be seen, as with `ready`.
-        #[arg(long, default_value = "http2")]
-        probe: Probe,
-    },
-    /// Report a container's state.
-    State {
-        /// Name of the container.
-        name: String,
-    },
-    /// Print a container's log.
-    Logs {
-        /// Name of the container.
-        name: String,
-        /// Bytes to print at most.
-        #[arg(long, default_value_t = LOG_LIMIT)]
-        limit: u64,
-    },
-    /// Report a container's state, save its log in a file and upload that; the same for all containers beside it.
-    Log {
-        /// Name of the container.
-        name: String,
-        /// The file.
-        file: PathBuf,
-        /// Bytes to save at most.
-        #[arg(long, default_value_t = LOG_LIMIT)]
-        limit: u64,
-    },
-    /// Stop a container with the grace it declares, and remove it.
-    Stop {
-        /// Name of the container.
-        name: String,
-        /// Freeze it instead: the machine ends with the run.
-        #[arg(long)]
-        freeze: bool,
-    },
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verb(words: &str) -> Result<Verb, String> {
+        Cli::try_parse_from(words.split(' ')).map(|cli| cli.verb).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn both_bases_bring_containers_up_with_one_verb() {
+        let up = |words: &str| match verb(words) {
+            Ok(Verb::Containers(ContainerVerb::Up(up))) => (up.file, up.report),
+            other => panic!("{other:?}"),
+        };
+        let name = || Some("f".to_owned());
+        assert_eq!(up("futon-guest up service.json --get --report f --cpus 1"), (Some("service.json".into()), name()));
+        assert_eq!(up("futon-guest up --report f"), (None, name()));
+        // What is done with a file wants one.
+        for words in ["up --get", "up --no-start", "up --report f --cpus 1", "up service.json --cpus 1"] {
+            assert!(verb(&format!("futon-guest {words}")).unwrap_err().contains("required arguments"), "{words}");
+        }
+    }
 }

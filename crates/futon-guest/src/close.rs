@@ -6,8 +6,8 @@ use std::{path::PathBuf, time::Duration};
 use guest_net::Result;
 
 use crate::{
-    cli::{Cli, Close, End, LOG_LIMIT, LeanVerb, Verb},
-    finish, gem5, lean, power,
+    cli::{Cli, Close, ContainerVerb, End, LOG_LIMIT, Verb},
+    finish, gem5, power,
     runlog::RunLog,
     step::{self, Verbs},
 };
@@ -19,11 +19,10 @@ const STOPPED: i32 = 6;
 pub(crate) fn run(close: &Close, verbs: Verbs, log: &RunLog) -> Result<()> {
     let mut end = close.end.clone();
     if let Some(name) = &close.container {
-        let lean = lean::is_here();
         // And its state, and those of the services that it needs.
-        one("log", close.log_limit, keep_log(name, &close.companions, lean), verbs, &mut end, log);
+        one("log", close.log_limit, keep_log(name, &close.companions), verbs, &mut end, log);
         // Only the function's container: the others end with the machine.
-        if one("stop", close.stop_limit, stop(name, close.freeze, lean), verbs, &mut end, log) {
+        if one("stop", close.stop_limit, stop(name, close.freeze), verbs, &mut end, log) {
             gem5::mark(&[STOPPED], log);
         }
     }
@@ -59,18 +58,13 @@ fn one(name: &str, limit: Duration, verb: Verb, verbs: Verbs, end: &mut End, log
     code == 0
 }
 
-fn keep_log(name: &str, companions: &[(String, String)], lean: bool) -> Verb {
-    let (name, file, limit) = (name.to_owned(), PathBuf::from("container.log"), LOG_LIMIT);
-    if lean {
-        // It knows the containers beside it by itself.
-        return Verb::Lean(LeanVerb::Log { name, file, limit });
-    }
-    Verb::Log { name, file, companions: companions.to_vec(), limit }
+fn keep_log(name: &str, companions: &[(String, String)]) -> Verb {
+    let (name, file) = (name.to_owned(), PathBuf::from("container.log"));
+    Verb::Containers(ContainerVerb::Log { name, file, companions: companions.to_vec(), limit: LOG_LIMIT })
 }
 
-fn stop(name: &str, freeze: bool, lean: bool) -> Verb {
-    let name = name.to_owned();
-    if lean { Verb::Lean(LeanVerb::Stop { name, freeze }) } else { Verb::Stop { name, freeze } }
+fn stop(name: &str, freeze: bool) -> Verb {
+    Verb::Containers(ContainerVerb::Stop { name: name.to_owned(), freeze })
 }
 
 #[cfg(test)]
@@ -103,7 +97,7 @@ mod tests {
         let log = RunLog::alone("close");
         let mut end = close("futon-guest close").end;
         // There is no such container, nor an engine.
-        let gone = || stop("nobody", false, true);
+        let gone = || stop("nobody", false);
         assert!(!one("stop", Duration::from_secs(9), gone(), crate::run, &mut end, &log));
         assert_eq!((end.status, end.why.as_deref()), (1, Some("step stop: exit status 1")));
         (end.status, end.why) = (7, Some("earlier".to_owned()));

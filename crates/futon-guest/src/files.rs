@@ -16,6 +16,11 @@ pub(crate) fn get(names: &[String], dir: &Path) -> Result<()> {
     names.iter().try_for_each(|name| transfer::get(&exchange, name, dir))
 }
 
+/// Fetches a file to where it is to lie.
+pub(crate) fn get_to(file: &Path) -> Result<()> {
+    get(&[own_name(file)?], file.parent().unwrap_or_else(|| Path::new("")))
+}
+
 /// Uploads what a step may have left. Whether that succeeds says nothing of the step: the results log tells of a failure.
 pub(crate) fn put_if_there(file: Option<&Path>, log: &RunLog) {
     if let Some(file) = file.filter(|file| file.is_file())
@@ -34,27 +39,22 @@ pub(crate) fn put(file: &Path, name: &str, log: &RunLog) -> Result<()> {
     }
 }
 
-/// Has a log written into a file, reports why it is not whole where it is not, and uploads it with `put`.
+/// Has a log written into a file, reports why it is not whole where it is not, and uploads it under the file's name.
 pub(crate) fn save(
     file: &Path,
     log: &RunLog,
-    put: &dyn Fn(&Path) -> Result<()>,
     write: impl FnOnce(&mut dyn Write) -> Result<Option<String>>,
 ) -> Result<()> {
     let mut out = File::create(file).context(format_args!("cannot write {}", file.display()))?;
     let why = write(&mut out)?;
     drop(out);
+    let name = own_name(file)?;
     if let Some(why) = why {
-        let file = own_name(file)?;
+        let file = name.clone();
         println!("{file} is not whole: {why}");
         report(&GuestEvent::LogNotWhole { file, why }, log);
     }
-    put(file)
-}
-
-/// Uploads a file under its own name.
-pub(crate) fn put_own(file: &Path, log: &RunLog) -> Result<()> {
-    put(file, &own_name(file)?, log)
+    put(file, &name, log)
 }
 
 pub(crate) fn own_name(file: &Path) -> Result<String> {

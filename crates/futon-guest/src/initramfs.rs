@@ -34,7 +34,7 @@ pub(crate) fn run() -> Result<()> {
         say("futon-probe: ok");
         power::off()?;
     }
-    if cmdline.has("futon.lean") {
+    if crate::lean::is_named_in(&cmdline) {
         return crate::lean::init(&cmdline);
     }
     let root = cmdline

@@ -6,41 +6,33 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futon_model::{GuestEvent, LISTENING, Probe, Seen};
+use futon_model::{GuestEvent, LISTENING, Seen};
 use guest_net::{
     Context, Error, Result,
     ready::{self, Readiness, Subject},
 };
 
-use crate::{report::report, runlog::RunLog};
+use crate::{cli::Ready, report::report, runlog::RunLog};
 
-/// Waits until the container `name` serves at `address`, at most for `limit`, and reports why if it does not. Between two attempts there is
-/// a pause of at most `longest`.
+/// Waits until a container serves, and reports why if it does not. Between two attempts there is a pause of at most `longest`.
 ///
 /// # Errors
 /// When it does not serve, in words; and when the container cannot be looked at.
-pub(crate) fn wait(
-    name: &str,
-    subject: &mut dyn Subject,
-    address: SocketAddr,
-    probe: &Probe,
-    limit: Duration,
-    longest: Duration,
-    log: &RunLog,
-) -> Result<()> {
+pub(crate) fn wait(subject: &mut dyn Subject, wanted: &Ready, longest: Duration, log: &RunLog) -> Result<()> {
+    let Ready { container: name, address, port, timeout, probe } = wanted;
     let began = Instant::now();
-    let readiness = ready::wait(subject, address, probe, limit, longest)?;
+    let readiness = ready::wait(subject, SocketAddr::new(*address, *port), probe, *timeout, longest)?;
     let took = began.elapsed();
     match readiness {
         Readiness::Serves => {
-            println!("container {name} serves on port {} after {:.3} s", address.port(), took.as_secs_f64());
+            println!("container {name} serves on port {port} after {:.3} s", took.as_secs_f64());
             Ok(())
         }
         Readiness::Listens(seen) => note(name, &seen, log),
         Readiness::Unready(reason) => {
             let words = reason.words();
             let waited_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-            report(&GuestEvent::Unready { name: name.to_owned(), waited_ms, reason }, log);
+            report(&GuestEvent::Unready { name: name.clone(), waited_ms, reason }, log);
             Err(Error::new(format!("container {name} does not serve after {:.1} s: {words}", took.as_secs_f64())))
         }
     }

@@ -20,7 +20,7 @@ use nix::{
 };
 
 use crate::{
-    cli::{Cli, LeanVerb, Verb},
+    cli::{Cli, ContainerVerb, Ready, Verb},
     own::{self, Apart, Streams},
     report::report,
     runlog::RunLog,
@@ -195,7 +195,7 @@ fn own_verb(command: &[String]) -> Option<Cli> {
 /// The limit of a step. A verb with a limit of its own knows why that strikes: it must be the first to.
 fn limit_for(limit: Duration, cli: &Cli) -> Duration {
     match &cli.verb {
-        Verb::Ready { timeout, .. } | Verb::Lean(LeanVerb::Ready { timeout, .. }) => limit.max(*timeout + SLACK),
+        Verb::Containers(ContainerVerb::Ready(Ready { timeout, .. })) => limit.max(*timeout + SLACK),
         _ => limit,
     }
 }
@@ -270,7 +270,6 @@ mod tests {
             limit_for(Duration::from_secs(60), &own_verb(&command).unwrap())
         };
         let longer = Duration::from_secs(60) + SLACK;
-        assert_eq!(limited("futon-guest lean ready x --address 127.0.0.1 --port 1 --timeout 60s"), longer);
         assert_eq!(limited("futon-guest ready --container x --port 1 --timeout 60s"), longer);
         assert_eq!(limited("futon-guest ready --container x --port 1 --timeout 5s"), Duration::from_secs(60));
         assert_eq!(limited("futon-guest pull x"), Duration::from_secs(60));

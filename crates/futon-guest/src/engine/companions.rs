@@ -1,7 +1,6 @@
 //! The containers beside the function's: what became of them, and what they said.
 
 use std::{
-    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -9,7 +8,7 @@ use std::{
 use futon_model::GuestEvent;
 use guest_net::Result;
 
-use super::{Engine, api::Container, write_log};
+use super::{Engine, api::Container, logs::write_log};
 use crate::{files::save, report::report, runlog::RunLog};
 
 /// A container that was started again and runs for so long runs on. An emulated engine takes a second and more to start one that ends
@@ -18,18 +17,11 @@ const RUNS_ON: Duration = Duration::from_secs(3);
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(50);
 
-/// Reports the state of each companion and saves its log in `folder`; `put` uploads that. One that cannot be asked for is told in the log
-/// and hinders none of the others.
-pub(crate) fn save_companions(
-    engine: &Engine,
-    companions: &[(String, String)],
-    folder: &Path,
-    limit: u64,
-    log: &RunLog,
-    put: &dyn Fn(&Path) -> Result<()>,
-) {
+/// Reports the state of each companion and saves its log beside the run's own. One that cannot be asked for is told in the log and hinders
+/// none of the others.
+pub(super) fn save_companions(engine: &Engine, companions: &[(String, String)], limit: u64, log: &RunLog) {
     for (service, container) in companions {
-        if let Err(error) = save_one(engine, service, container, folder, limit, log, put) {
+        if let Err(error) = save_one(engine, service, container, limit, log) {
             println!("service {service}: {error}");
         }
     }
@@ -47,15 +39,7 @@ fn settled(engine: &Engine, name: &str) -> Result<Option<Container>> {
     }
 }
 
-fn save_one(
-    engine: &Engine,
-    service: &str,
-    name: &str,
-    folder: &Path,
-    limit: u64,
-    log: &RunLog,
-    put: &dyn Fn(&Path) -> Result<()>,
-) -> Result<()> {
+fn save_one(engine: &Engine, service: &str, name: &str, limit: u64, log: &RunLog) -> Result<()> {
     let Some(container) = settled(engine, name)? else {
         println!("service {service}: there is no container {name}");
         return Ok(());
@@ -74,6 +58,6 @@ fn save_one(
         restarts: container.restarts,
     };
     report(&event, log);
-    let file = folder.join(format!("companion-{service}.log"));
-    save(&file, log, put, |out| write_log(engine, name, &container, limit, out))
+    let file = log.folder().join(format!("companion-{service}.log"));
+    save(&file, log, |out| write_log(engine, name, &container, limit, out))
 }

@@ -7,7 +7,7 @@ use super::{Engine, api};
 use crate::{report::report, runlog::RunLog};
 
 /// Reports which image a container runs.
-pub(crate) fn report_image(engine: &Engine, name: &str, log: &RunLog) -> Result<()> {
+pub(super) fn report_image(engine: &Engine, name: &str, log: &RunLog) -> Result<()> {
     let container = existing(engine, name)?;
     let repo_digests = engine.repo_digests(&container.image_id)?;
     println!("container {name}: image {} is {}", container.config.image, container.image_id);
@@ -22,7 +22,7 @@ pub(crate) fn report_image(engine: &Engine, name: &str, log: &RunLog) -> Result<
 }
 
 /// Reports a container's state, and returns what the engine says of it.
-pub(crate) fn report_state(engine: &Engine, name: &str, log: &RunLog) -> Result<api::Container> {
+pub(super) fn report_state(engine: &Engine, name: &str, log: &RunLog) -> Result<api::Container> {
     let container = existing(engine, name)?;
     let state = &container.state;
     let oom = if state.oom_killed { ", out of memory" } else { "" };
@@ -44,6 +44,6 @@ pub(crate) fn report_state(engine: &Engine, name: &str, log: &RunLog) -> Result<
 }
 
 /// A container that must be there.
-pub(crate) fn existing(engine: &Engine, name: &str) -> Result<api::Container> {
+pub(super) fn existing(engine: &Engine, name: &str) -> Result<api::Container> {
     engine.container(name)?.ok_or_else(|| Error::new(format!("there is no container {name}")))
 }

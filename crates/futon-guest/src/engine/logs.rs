@@ -14,7 +14,7 @@ use nix::{
     unistd::Pid,
 };
 
-use super::{Engine, api::Container, report_state};
+use super::{Engine, api::Container, container::report_state};
 use crate::{report::report, runlog::RunLog};
 
 /// What the engine says where a container's logging driver keeps nothing.
@@ -22,7 +22,7 @@ const NOT_KEPT: &str = "configured logging driver does not support reading";
 
 /// Prints a container's log, at most `limit` bytes of it. Where that is not all that the container printed, the reason stands behind it and
 /// is returned. A service may want none kept: that is no failure.
-pub(crate) fn write_log(
+pub(super) fn write_log(
     engine: &Engine,
     name: &str,
     container: &Container,
@@ -118,7 +118,7 @@ const NO_SIGNAL: Duration = Duration::from_secs(2);
 const SLOW: Duration = Duration::from_millis(900);
 
 /// Stops a container with the grace it declares, reports where that was not enough, and removes it.
-pub(crate) fn stop(engine: &Engine, name: &str, log: &RunLog) -> Result<()> {
+pub(super) fn stop(engine: &Engine, name: &str, log: &RunLog) -> Result<()> {
     let began = Instant::now();
     let had_ended = engine.stop(name)?;
     let took = began.elapsed();
@@ -148,7 +148,7 @@ fn killed_after(container: &Container, took: Duration) -> Option<Duration> {
 
 /// Freezes a container for good. The engine is asked for nothing but the number of its first process: a stop by the engine costs 100 M
 /// instructions on a simulated core, and the machine ends with the run.
-pub(crate) fn freeze(engine: &Engine, name: &str) -> Result<()> {
+pub(super) fn freeze(engine: &Engine, name: &str) -> Result<()> {
     let Some(container) = engine.container(name)? else {
         return Err(Error::new(format!("there is no container {name}")));
     };

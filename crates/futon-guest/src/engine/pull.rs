@@ -33,7 +33,7 @@ use crate::{
 pub(super) const ENGINE_LIMIT: Duration = Duration::from_secs(120);
 
 /// Pulls images by their names from the registry that a payload has brought, on a machine without a network.
-pub(crate) fn pull_carried(engine: &Engine, folder: &Path, names: &[String]) -> Result<()> {
+pub(super) fn pull_carried(engine: &Engine, folder: &Path, names: &[String]) -> Result<()> {
     let carried = Carried::serve(folder)?;
     pull(engine, &Exchange::at(Target::Tcp(carried.address())), names)?;
     // It is in the guest's memory, and the engine has it now.
@@ -41,7 +41,7 @@ pub(crate) fn pull_carried(engine: &Engine, folder: &Path, names: &[String]) -> 
 }
 
 /// Pulls images by their names.
-pub(crate) fn pull(engine: &Engine, exchange: &Exchange, names: &[String]) -> Result<()> {
+pub(super) fn pull(engine: &Engine, exchange: &Exchange, names: &[String]) -> Result<()> {
     pull_all(engine, exchange, names).map_err(|error| for_want_of_room(error, room_left()))
 }
 

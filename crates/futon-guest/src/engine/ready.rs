@@ -1,11 +1,7 @@
 //! `ready`: waits until a container of the engine's serves, or is known never to.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
-use futon_model::Probe;
 use guest_net::{
     Error, Result,
     http::Limits,
@@ -13,7 +9,7 @@ use guest_net::{
 };
 
 use super::{Engine, api, find, logs};
-use crate::{kernel, ready::wait, runlog::RunLog};
+use crate::{cli::Ready, kernel, ready::wait, runlog::RunLog};
 
 /// The longest pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -32,17 +28,10 @@ const LATE: Duration = Duration::from_secs(5);
 /// Bytes of a container's log that are read where it ended before it served.
 const FIRST_WORDS: u64 = 4096;
 
-/// Waits until the server behind `port` on this machine answers, at most for `limit`.
-pub(crate) fn wait_until_ready(
-    engine: &Engine,
-    name: &str,
-    address: SocketAddr,
-    probe: &Probe,
-    limit: Duration,
-    log: &RunLog,
-) -> Result<()> {
-    let mut subject = EngineContainer::of(engine, name, address.port());
-    wait(name, &mut subject, address, probe, limit, PAUSE, log)
+/// Waits until the server at an address of this machine answers.
+pub(super) fn wait_until_ready(engine: &Engine, wanted: &Ready, log: &RunLog) -> Result<()> {
+    let mut subject = EngineContainer::of(engine, &wanted.container, wanted.port);
+    wait(&mut subject, wanted, PAUSE, log)
 }
 
 struct EngineContainer<'a> {
@@ -128,6 +117,8 @@ impl Subject for EngineContainer<'_> {
 
 #[cfg(test)]
 mod tests {
+    use futon_model::Probe;
+
     use super::*;
 
     fn container(state: &str) -> String {
@@ -147,16 +138,14 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("no-events"), "").unwrap();
         let log = RunLog::at(folder.join("results.log"));
-        let error = wait_until_ready(
-            &engine,
-            "function",
-            ([127, 0, 0, 1], 1).into(),
-            &Probe::Http2,
-            Duration::from_secs(60),
-            &log,
-        )
-        .unwrap_err()
-        .to_string();
+        let wanted = Ready {
+            container: "function".into(),
+            address: [127, 0, 0, 1].into(),
+            port: 1,
+            timeout: Duration::from_secs(60),
+            probe: Probe::Http2,
+        };
+        let error = wait_until_ready(&engine, &wanted, &log).unwrap_err().to_string();
         assert!(error.contains("could not be executed: exec `/s`: Exec format error (exit status 1)"), "{error}");
         assert!(server.join().unwrap()[1].starts_with("GET /containers/function/logs?"));
         std::fs::remove_dir_all(folder).unwrap();

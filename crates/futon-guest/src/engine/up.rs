@@ -11,7 +11,7 @@ use super::{Engine, waits};
 
 /// Makes networks, volumes and containers, and starts the containers where `start` says so. The container named by `pinned` gets these
 /// processors, unless it has some.
-pub(crate) fn up(engine: &Engine, file: &Path, start: bool, pinned: Option<(&str, &str)>) -> Result<()> {
+pub(super) fn up(engine: &Engine, file: &Path, start: bool, pinned: Option<(&str, &str)>) -> Result<()> {
     let shown = file.display();
     let text = fs::read(file).context(format_args!("cannot read {shown}"))?;
     let requests: EngineRequests = serde_json::from_slice(&text).context(format_args!("cannot parse {shown}"))?;

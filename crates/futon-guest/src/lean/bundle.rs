@@ -29,10 +29,9 @@ pub(super) fn read() -> Result<LeanBundle> {
     )))
 }
 
-/// A container of the bundle with its place in the order of starting.
-pub(super) fn find<'a>(bundle: &'a LeanBundle, name: &str) -> Result<(usize, &'a LeanContainer)> {
-    let mut containers = bundle.containers.iter().enumerate();
-    containers.find(|(_, c)| c.name == name).ok_or_else(|| Error::new(format!("there is no container {name}")))
+/// A container of the bundle.
+pub(super) fn find<'a>(bundle: &'a LeanBundle, name: &str) -> Result<&'a LeanContainer> {
+    bundle.containers.iter().find(|c| c.name == name).ok_or_else(|| Error::new(format!("there is no container {name}")))
 }
 
 /// How a container's process ended.

@@ -3,13 +3,12 @@
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write},
-    net::SocketAddr,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
-use futon_model::{GuestEvent, LeanBundle, LeanCondition, LeanContainer, LeanWait, Probe, not_whole};
+use futon_model::{GuestEvent, LeanBundle, LeanCondition, LeanContainer, LeanWait, not_whole};
 use guest_net::{Context, Error, Result, ready};
 use nix::sys::signal::Signal;
 
@@ -18,7 +17,8 @@ use super::{
     health, net, output, supervise,
 };
 use crate::{
-    engine,
+    cli::{Ready, Up},
+    engine, files,
     own::{self, Apart, Streams},
     report::report,
     runlog::RunLog,
@@ -33,10 +33,14 @@ const NO_SIGNAL_GRACE: Duration = Duration::from_secs(2);
 /// Where crun keeps what it knows of its containers.
 const RUNTIME_STATE: &str = "/run/crun";
 
-/// Starts all containers of the bundle, each when what it waits for is so, and reports which image the one called `name` runs.
-pub(super) fn start(name: &str, log: &RunLog) -> Result<()> {
+/// Starts all containers of the bundle, each when what it waits for is so, and reports which image the one runs that is to be reported.
+pub(super) fn up(wanted: &Up, log: &RunLog) -> Result<()> {
+    if let Some(file) = &wanted.file {
+        let file = file.display();
+        return Err(Error::new(format!("the lean guest starts the containers of its bundle: {file} is for an engine")));
+    }
     let bundle = bundle::read()?;
-    let (_, container) = bundle::find(&bundle, name)?;
+    let reported = wanted.report.as_deref().map(|name| bundle::find(&bundle, name)).transpose()?;
     for (number, needed) in bundle.containers.iter().enumerate() {
         for wait in &needed.waits {
             wait_for(&bundle, wait)?;
@@ -46,18 +50,23 @@ pub(super) fn start(name: &str, log: &RunLog) -> Result<()> {
         }
         net::connect(&bundle, needed, number).context(format_args!("the network of {}", needed.name))?;
         start_one(needed).context(format_args!("cannot start {}", needed.name))?;
-        println!("container {}: image {} is {}", needed.name, needed.image, needed.image_id);
+        say_image(needed);
     }
-    report(
-        &GuestEvent::Container {
-            name: name.to_owned(),
-            image: container.image.clone(),
-            image_id: container.image_id.clone(),
-            repo_digests: container.repo_digests.clone(),
-        },
-        log,
-    );
+    if let Some(container) = reported {
+        report_image(container, log);
+    }
     Ok(())
+}
+
+/// Says which image a container runs.
+pub(super) fn say_image(container: &LeanContainer) {
+    println!("container {}: image {} is {}", container.name, container.image, container.image_id);
+}
+
+/// Reports it.
+pub(super) fn report_image(container: &LeanContainer, log: &RunLog) {
+    let LeanContainer { name, image, image_id, repo_digests, .. } = container.clone();
+    report(&GuestEvent::Container { name, image, image_id, repo_digests }, log);
 }
 
 fn start_one(container: &LeanContainer) -> Result<()> {
@@ -90,7 +99,7 @@ fn null() -> Result<File> {
 
 /// Waits for a dependency; the words for one that fails are Compose's.
 fn wait_for(bundle: &LeanBundle, wait: &LeanWait) -> Result<()> {
-    let (_, needed) = bundle::find(bundle, &wait.container)?;
+    let needed = bundle::find(bundle, &wait.container)?;
     let record = Record::of(&needed.name);
     println!("{}", engine::waiting(&needed.service, wait.until == LeanCondition::Healthy));
     loop {
@@ -147,10 +156,10 @@ fn progress(needed: &LeanContainer, until: LeanCondition, health: Option<Health>
 }
 
 /// Waits until the container serves.
-pub(super) fn ready(name: &str, address: SocketAddr, probe: &Probe, limit: Duration, log: &RunLog) -> Result<()> {
-    let record = Record::of(name);
+pub(super) fn wait_until_ready(wanted: &Ready, log: &RunLog) -> Result<()> {
+    let record = Record::of(&wanted.container);
     record.pid()?;
-    crate::ready::wait(name, &mut Supervised::of(record), address, probe, limit, TICK, log)
+    crate::ready::wait(&mut Supervised::of(record), wanted, TICK, log)
 }
 
 /// Bytes of a container's log that are read where it ended before it served.
@@ -206,7 +215,7 @@ impl ready::Subject for Supervised {
 }
 
 /// Reports a container's state.
-pub(super) fn state(name: &str, log: &RunLog) {
+pub(super) fn report_state(name: &str, log: &RunLog) {
     report(&state_of(&Record::of(name), name), log);
 }
 
@@ -289,7 +298,7 @@ fn save_companion(container: &LeanContainer, limit: u64, log: &RunLog) -> Result
         return Ok(());
     }
     let file = log.folder().join(format!("companion-{service}.log"));
-    crate::save(&file, log, &|file| crate::put_own(file, log), |out| write_log(name, limit, out))
+    files::save(&file, log, |out| write_log(name, limit, out))
 }
 
 /// Writes a container's log, at most `limit` bytes of it. Where that is not all, the reason stands behind it and is returned.
@@ -312,12 +321,12 @@ fn write_log_of(record: &Record, limit: u64, out: &mut dyn Write) -> io::Result<
 /// Stops a container with the grace it declares, and removes it.
 pub(super) fn stop(name: &str, log: &RunLog) -> Result<()> {
     let bundle = bundle::read()?;
-    let (_, container) = bundle::find(&bundle, name)?;
+    let container = bundle::find(&bundle, name)?;
     let record = Record::of(name);
     record.set_stopping()?;
     if record.end().is_some() {
         // It may have ended since its log was saved.
-        state(name, log);
+        report_state(name, log);
     } else {
         let mut grace = Duration::from_millis(container.stop_grace_ms);
         // SAFETY: kill(2) takes two numbers and touches no memory.

@@ -8,43 +8,70 @@ mod init;
 mod net;
 mod output;
 mod pull;
-mod settle;
 mod supervise;
 
-use std::{io, path::Path};
+use std::io;
 
 use guest_net::Result;
-
-use crate::{cli::LeanVerb, files, runlog::RunLog};
 
 pub(crate) use init::run as init;
 pub(crate) use net::answer_at;
 
-/// Whether this is the lean guest: it has a bundle in place of an engine.
-pub(crate) fn is_here() -> bool {
-    Path::new(bundle::FOLDER).is_dir()
+use crate::{cli::ContainerVerb, cmdline::CommandLine, files, runlog::RunLog};
+
+/// Whether this command line boots the lean guest.
+pub(crate) fn is_named_in(cmdline: &CommandLine) -> bool {
+    cmdline.has("futon.lean")
 }
 
-/// Does it.
-pub(crate) fn run(verb: &LeanVerb, log: &RunLog) -> Result<()> {
+/// Does it with the containers of the bundle.
+pub(crate) fn run(verb: &ContainerVerb, log: &RunLog) -> Result<()> {
     match verb {
-        LeanVerb::Settle { time, seed } => settle::run(*time, seed.as_deref()),
-        LeanVerb::Pull { images } => pull::run(images),
-        LeanVerb::Start { name } => container::start(name, log),
-        LeanVerb::Ready { name, address, port, timeout, probe } => {
-            container::ready(name, (*address, *port).into(), probe, *timeout, log)
-        }
-        LeanVerb::State { name } => {
-            container::state(name, log);
+        ContainerVerb::Pull { images } => pull::run(images),
+        ContainerVerb::Up(wanted) => container::up(wanted, log),
+        ContainerVerb::Container { name } => {
+            let bundle = bundle::read()?;
+            let container = bundle::find(&bundle, name)?;
+            container::say_image(container);
+            container::report_image(container, log);
             Ok(())
         }
-        LeanVerb::Logs { name, limit } => container::write_log(name, *limit, &mut io::stdout().lock()).map(drop),
-        LeanVerb::Log { name, file, limit } => {
-            container::save_companions(name, *limit, log);
-            container::state(name, log);
-            files::save(file, log, &|file| files::put_own(file, log), |out| container::write_log(name, *limit, out))
+        ContainerVerb::Ready(wanted) => container::wait_until_ready(wanted, log),
+        ContainerVerb::State { name } => {
+            container::report_state(name, log);
+            Ok(())
         }
-        LeanVerb::Stop { name, freeze: true } => container::freeze(name),
-        LeanVerb::Stop { name, freeze: false } => container::stop(name, log),
+        ContainerVerb::Logs { name, limit } => container::write_log(name, *limit, &mut io::stdout().lock()).map(drop),
+        // The bundle knows the containers beside it.
+        ContainerVerb::Log { name, file, limit, .. } => {
+            container::save_companions(name, *limit, log);
+            container::report_state(name, log);
+            files::save(file, log, |out| container::write_log(name, *limit, out))
+        }
+        ContainerVerb::Stop { name, freeze: true } => container::freeze(name),
+        ContainerVerb::Stop { name, freeze: false } => container::stop(name, log),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Verb};
+
+    #[test]
+    fn the_lean_guests_own_command_line_names_it_and_no_other_does() {
+        let named = |text: &str| is_named_in(&CommandLine::parse(text));
+        assert!(named(include_str!("../../../../images/lean/cmdline")));
+        assert!(!named(include_str!("../../../../images/base/cmdline")));
+        assert!(!named("root=/dev/vda futon.lean=0 note=\"a futon.lean\""));
+    }
+
+    #[test]
+    fn requests_to_an_engine_are_refused() {
+        let Verb::Containers(verb) = Cli::parse_from(["futon-guest", "up", "service.json"]).verb else { panic!() };
+        let error = run(&verb, &RunLog::from_env()).unwrap_err().to_string();
+        assert!(error.ends_with("service.json is for an engine"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Clock and entropy from the host: on a simulator both are the run's, not the moment's.
+//! `settle`: clock and entropy from the host. On a simulator both are the run's, not the moment's.
 
 use std::{fs::OpenOptions, os::fd::AsRawFd};
 
@@ -18,7 +18,7 @@ struct PoolInfo {
 }
 
 /// Sets what is given.
-pub(super) fn run(time: Option<i64>, seed: Option<&str>) -> Result<()> {
+pub(crate) fn run(time: Option<i64>, seed: Option<&str>) -> Result<()> {
     if let Some(seed) = seed {
         add_entropy(&bytes_of(seed)?)?;
     }
