@@ -7,18 +7,18 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
-use futon_common::{Context, Error, Result, Setup, sha256_bytes, sha256_of_data};
-use tokio::process::Command;
+use futon_common::{Context, Error, Result, sha256_bytes, sha256_of_data};
+use futon_machine::Tool;
+use futon_qemu::copy_raw;
 use tokio::task::spawn_blocking;
 
 /// Room for images and containers beside the files of the base, MiB.
 const ROOM: u64 = 768;
 /// Changes when roots are made in another way.
 const FORM: &str = "1";
-/// Limit of each tool.
+/// Limit of each of e2fsprogs' tools.
 const LIMIT: Duration = Duration::from_secs(300);
 /// How many are kept: those used last.
 const KEPT: usize = 2;
@@ -90,18 +90,22 @@ async fn make(image: &Path, target: &Path) -> Result<()> {
 
 async fn shrink(image: &Path, part: &Path) -> Result<()> {
     let (from, file) = (image.display().to_string(), part.display().to_string());
-    run("qemu-img", "qemu-utils", &["convert", "-O", "raw", &from, &file], &[0]).await?;
+    copy_raw(image, part).await?;
     size_of(part)
         .map_err(|why| Error::usage(format!("{from} cannot be the root in a staging machine's memory: {why}")))?;
-    run("e2fsck", "e2fsprogs", &["-fy", &file], &[0, 1]).await?;
-    run("tune2fs", "e2fsprogs", &["-O", "^has_journal", &file], &[0]).await?;
-    run("resize2fs", "e2fsprogs", &["-M", &file], &[0]).await?;
+    tool("e2fsck").run(&["-fy", &file], &[0, 1]).await?;
+    tool("tune2fs").run(&["-O", "^has_journal", &file], &[0]).await?;
+    tool("resize2fs").run(&["-M", &file], &[0]).await?;
     let least = size_of(part).map_err(Error::infra)?;
     let wanted = (least + (ROOM << 20)).next_multiple_of(ALIGN);
     let raw = File::options().write(true).open(part).context(|| file.clone())?;
     raw.set_len(wanted).context(|| format!("cannot write {file}"))?;
-    run("resize2fs", "e2fsprogs", &[&file, &format!("{}K", wanted >> 10)], &[0]).await?;
+    tool("resize2fs").run(&[&file, &format!("{}K", wanted >> 10)], &[0]).await?;
     raw.set_len(wanted).context(|| format!("cannot write {file}"))
+}
+
+fn tool(name: &str) -> Tool<'_> {
+    Tool { name, package: "e2fsprogs", limit: LIMIT, environment: &[HOUR] }
 }
 
 /// Size of an ext4 file system, bytes; else what the file is.
@@ -116,30 +120,6 @@ fn size_of(file: &Path) -> std::result::Result<u64, String> {
     let blocks = u64::from(number(4)) | u64::from(number(0x150)) << 32;
     // No more than the format allows.
     Ok(blocks << (10 + number(24).min(6)))
-}
-
-async fn run(program: &str, package: &str, arguments: &[&str], good: &[i32]) -> Result<()> {
-    let mut command = Command::new(program);
-    command.args(arguments).env(HOUR.0, HOUR.1).stdin(Stdio::null()).kill_on_drop(true);
-    // Debian keeps them where an ordinary user's PATH does not look.
-    let path = std::env::var("PATH").unwrap_or_default();
-    command.env("PATH", format!("{path}:/usr/sbin:/sbin:/usr/bin:/bin"));
-    let shown = || format!("{program} {}", arguments.join(" "));
-    let output = tokio::time::timeout(LIMIT, command.output())
-        .await
-        .map_err(|_| Error::infra(format!("{} did not end within {LIMIT:?}", shown())))?;
-    let output = output.map_err(|e| {
-        let missing = e.kind() == io::ErrorKind::NotFound;
-        let error = Error::infra(format!("cannot run {program}")).caused_by(e);
-        if missing { error.hint(Setup::here().package(package)) } else { error }
-    })?;
-    if output.status.code().is_some_and(|code| good.contains(&code)) {
-        return Ok(());
-    }
-    let said = [output.stderr, output.stdout].concat();
-    let said = String::from_utf8_lossy(&said);
-    let last = said.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    Err(Error::infra(format!("{}: {last} ({})", shown(), output.status)))
 }
 
 /// Removes those that were not used for the longest time.

@@ -9,6 +9,7 @@ mod inputs;
 pub mod namespace;
 pub mod process;
 mod processor;
+mod tool;
 
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
@@ -28,6 +29,7 @@ pub use inputs::MachineInputs;
 pub use namespace::{HOST_PORT, port_is_taken};
 pub use process::namespace_works;
 pub use processor::processor_level;
+pub use tool::Tool;
 
 /// What a machine needs to start.
 #[derive(Debug, Clone)]

@@ -2,13 +2,13 @@
 
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Output;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::process::Command;
 
-use futon_common::{Context, Error, Result, Setup};
+use futon_common::{Context, Error, Result};
+use futon_machine::Tool;
 
 /// Limit of one qemu-img call.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -21,15 +21,7 @@ async fn qemu_img(args: &[&str]) -> Result<Output> {
 }
 
 async fn qemu_img_within(limit: Duration, args: &[&str]) -> Result<Output> {
-    let command = Command::new("qemu-img").args(args).stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = tokio::time::timeout(limit, command)
-        .await
-        .map_err(|_| Error::infra(format!("qemu-img {} did not end within {limit:?}", args[0])))?;
-    output.map_err(|e| {
-        let missing = e.kind() == std::io::ErrorKind::NotFound;
-        let error = Error::infra("cannot run qemu-img").caused_by(e);
-        if missing { error.hint(Setup::here().package("qemu-utils")) } else { error }
-    })
+    Tool { name: "qemu-img", package: "qemu-utils", limit, environment: &[] }.output(args).await
 }
 
 fn stderr(output: &Output) -> String {
@@ -42,6 +34,14 @@ fn stderr(output: &Output) -> String {
 /// When it cannot be read, or there is no room.
 pub async fn pack_disk(disk: &Path, image: &Path) -> Result<()> {
     convert(disk, image, &["-c", "-o", "compression_type=zstd", "-f", "raw", "-O", "qcow2"]).await
+}
+
+/// Copies a disk image of any format into a raw file, sparse.
+///
+/// # Errors
+/// When it cannot be read, or there is no room.
+pub async fn copy_raw(image: &Path, raw: &Path) -> Result<()> {
+    convert(image, raw, &["-O", "raw"]).await
 }
 
 /// Makes the raw disk again that [`pack_disk`] has packed. An image with a backing file is refused: it would read a file of this host.
@@ -78,6 +78,22 @@ async fn convert(from: &Path, to: &Path, how: &[&str]) -> Result<()> {
 /// # Errors
 /// When the image is missing, or qemu-img finds it damaged.
 pub async fn probe_image(image: &Path) -> Result<String> {
+    let format = image_format(image).await?;
+    if format == "raw" && !looks_like_a_disk(image) {
+        return Err(Error::infra(format!(
+            "base image damaged: {} has neither a partition table nor a file system",
+            image.display()
+        ))
+        .hint("`futon resources build --force` makes it again; `futon resources verify` checks all hashes"));
+    }
+    Ok(format)
+}
+
+/// Format of a disk image, whatever it holds; everything that qemu-img does not know is `raw`.
+///
+/// # Errors
+/// When the image is missing, or qemu-img finds it damaged.
+pub async fn image_format(image: &Path) -> Result<String> {
     let shown = image.display();
     let metadata = std::fs::metadata(image).map_err(|e| {
         Error::infra(format!("base image missing: {shown}"))
@@ -98,12 +114,6 @@ pub async fn probe_image(image: &Path) -> Result<String> {
         .get("format")
         .and_then(Value::as_str)
         .ok_or_else(|| Error::infra(format!("qemu-img reports no format for {shown}")))?;
-    if format == "raw" && !looks_like_a_disk(image) {
-        return Err(Error::infra(format!(
-            "base image damaged: {shown} has neither a partition table nor a file system"
-        ))
-        .hint("`futon resources build --force` makes it again; `futon resources verify` checks all hashes"));
-    }
     Ok(format.to_owned())
 }
 

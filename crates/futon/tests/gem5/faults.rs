@@ -57,7 +57,10 @@ fn a_detailed_core_that_stands_still_is_tried_once_more() {
     assert_eq!(phases(&report), ["boot", "setup", "evaluate-stalled", "evaluate"]);
     assert_eq!(report["functions"][0]["simulation"]["rows"], 2);
     let remarks = report["functions"][0]["remarks"].to_string();
-    assert!(remarks.contains("committed no instruction") && remarks.contains("drained after 10 simulated"), "{remarks}");
+    assert!(
+        remarks.contains("committed no instruction") && remarks.contains("drained after 10 simulated"),
+        "{remarks}"
+    );
     let folder = |name: &str| simulated.read(&format!("out/fibonacci-go/results/gem5/{name}/gem5.command"));
     assert!(folder("evaluate").contains("--drain-at-us") && !folder("evaluate-stalled").contains("--drain-at-us"));
 
