@@ -33,6 +33,7 @@ mod status;
 mod template;
 pub mod text;
 mod turns;
+mod unique;
 mod verdict;
 pub mod wire;
 
@@ -47,4 +48,5 @@ pub use load::{Counted, LoadReplies};
 pub use schema::Schema;
 pub use sheet::{Member, Options, Sheet};
 pub use status::Code;
+pub use unique::unique_json;
 pub use verdict::{CallKind, Judged, Reason, Verdict};

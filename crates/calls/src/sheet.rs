@@ -19,6 +19,7 @@ use crate::http;
 use crate::rules::Compiled;
 use crate::schema::Schema;
 use crate::template::{Template, Values};
+use crate::unique::unique_json;
 use crate::wire::{self, CallList};
 
 const NO_SCHEMA: &str =
@@ -334,8 +335,8 @@ impl Sheet {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(CallsError::Unreadable { path, error }),
             };
-            let value = serde_json::from_str(&text)
-                .map_err(|e| CallsError::Schema(format!("{}: not JSON: {e}", path.display())))?;
+            let value =
+                unique_json(&text).map_err(|e| CallsError::Schema(format!("{}: not JSON: {e}", path.display())))?;
             self.snapshots.insert(name.clone(), value);
         }
         Ok(())

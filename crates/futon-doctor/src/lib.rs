@@ -35,6 +35,18 @@ pub enum State {
     Note,
 }
 
+impl State {
+    /// The word for it, for people.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Missing => "missing",
+            Self::Note => "note",
+        }
+    }
+}
+
 fn ok(name: &str, detail: impl Into<String>) -> Finding {
     Finding { name: name.into(), state: State::Ok, detail: detail.into() }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use calls::{Call, Declaration, Expect, Options, Schema, SchemaSource, Sheet, Source, Tls, oracle};
+use calls::{Call, Declaration, Expect, Options, Schema, SchemaSource, Sheet, Source, Tls, oracle, unique_json};
 use futon_cli::{CallArgs, ClientArgs};
 use futon_common::{Context, Error, Result};
 use futon_functions::{Compose, Declared, Selection, calls_error, client_name};
@@ -20,8 +20,11 @@ pub fn given(args: &CallArgs) -> Result<Option<Declared>> {
     }
     let Some(call) = &args.call else { return Ok(None) };
     let json = |flag: &str, text: &Option<String>| -> Result<Option<Value>> {
-        let parsed = text.as_deref().map(serde_json::from_str).transpose();
+        let parsed = text.as_deref().map(unique_json).transpose();
         parsed.map_err(|e| {
+            if e.is_data() {
+                return Error::usage(format!("{flag}: {e}"));
+            }
             Error::usage(format!("{flag}: not JSON: {e}")).hint("quote it for the shell: '{\"name\": \"x\"}'")
         })
     };

@@ -29,6 +29,20 @@ fn hanging(project: &Project, args: &[&str], events: &str) -> Child {
 }
 
 #[test]
+fn json_on_the_command_line_has_each_key_once() {
+    let project = Project::new();
+    for (flag, json, said) in [
+        ("--data", r#"{"name": "x", "name": "y"}"#, "--data: the key \"name\" comes twice at line 1"),
+        ("--expect", r#"{"a": {"b": 1, "b": 1}}"#, "--expect: the key \"b\" comes twice"),
+        ("--expect", "{name: x}", "--expect: not JSON"),
+    ] {
+        let output = project.futon(&["test", "fibonacci-go", "--on", "fake", "--call", "a.B/C", flag, json]);
+        let told = text(&output);
+        assert!(output.status.code() == Some(2) && told.contains(said), "{told}");
+    }
+}
+
+#[test]
 fn a_working_directory_that_runs_is_left_alone() {
     let project = Project::new();
     let done = |args: &[&str]| {

@@ -2,7 +2,7 @@
 
 use futon_cli::{DoctorArgs, DoctorFor};
 use futon_common::{Context, Result, Setup};
-use futon_doctor::{BaseImage, Finding, Host, State};
+use futon_doctor::{BaseImage, Host, State};
 use futon_model::ExitCode;
 use futon_terminal::Ui;
 
@@ -22,12 +22,7 @@ pub async fn doctor(args: &DoctorArgs, ui: &mut Ui) -> Result<ExitCode> {
         ui.out(&serde_json::to_string_pretty(&findings).context(|| "cannot write the findings".into())?)?;
     } else {
         for f in &findings {
-            let word = match f.state {
-                State::Ok => "ok",
-                State::Missing => "missing",
-                State::Note => "note",
-            };
-            ui.out(&format!("{word:8} {:22} {}", f.name, f.detail))?;
+            ui.out(&format!("{:8} {:22} {}", f.state.word(), f.name, f.detail))?;
         }
     }
     let missing = findings.iter().filter(|f| f.state == State::Missing).count();
