@@ -105,7 +105,7 @@ impl Tree {
                 .filter(|name| name.ends_with(".wants") || name.ends_with(".requires"))
                 .any(|by| self.is_entry(&format!("{folder}/{by}/{unit}")))
         };
-        self.unit(unit).is_some() && UNITS.iter().any(|folder| wanting(&folder))
+        self.unit(unit).is_some() && UNITS.iter().any(wanting)
     }
 
     /// Whether there is an entry, be it a link that leads nowhere.
