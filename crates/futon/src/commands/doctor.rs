@@ -2,9 +2,9 @@
 
 use futon_cli::{DoctorArgs, DoctorFor};
 use futon_common::{Context, Result, Setup};
-use futon_doctor::{BaseImage, Host, State};
+use futon_doctor::{BaseImage, Finding, Host, State};
 use futon_model::ExitCode;
-use futon_terminal::Ui;
+use futon_terminal::{Ui, columns, wrap};
 
 /// Prints what is there and what is missing; anything missing is a failure.
 pub async fn doctor(args: &DoctorArgs, ui: &mut Ui) -> Result<ExitCode> {
@@ -21,8 +21,8 @@ pub async fn doctor(args: &DoctorArgs, ui: &mut Ui) -> Result<ExitCode> {
     if args.json {
         ui.out(&serde_json::to_string_pretty(&findings).context(|| "cannot write the findings".into())?)?;
     } else {
-        for f in &findings {
-            ui.out(&format!("{:8} {:22} {}", f.state.word(), f.name, f.detail))?;
+        for line in findings.iter().flat_map(|finding| shown(finding, columns())) {
+            ui.out(&line)?;
         }
     }
     let missing = findings.iter().filter(|f| f.state == State::Missing).count();
@@ -41,4 +41,36 @@ pub async fn doctor(args: &DoctorArgs, ui: &mut Ui) -> Result<ExitCode> {
         return Ok(ExitCode::Infra);
     }
     Ok(ExitCode::Passed)
+}
+
+/// Columns before a detail.
+const INDENT: usize = 32;
+
+/// A finding in lines of at most `columns`: its detail beside its name, or below where there is little room.
+fn shown(finding: &Finding, columns: usize) -> Vec<String> {
+    let begin = format!("{:8} {}", finding.state.word(), finding.name);
+    if columns < 2 * INDENT {
+        let detail = wrap(&finding.detail, columns.saturating_sub(4));
+        return std::iter::once(begin).chain(detail.into_iter().map(|line| format!("    {line}"))).collect();
+    }
+    let detail = wrap(&finding.detail, columns.saturating_sub(INDENT));
+    let mut begin = Some(begin);
+    let line = |text: String| format!("{:31} {text}", begin.take().unwrap_or_default());
+    detail.into_iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn findings_fit_the_terminal() {
+        let finding = Finding { name: "kernel".into(), state: State::Note, detail: "a word and others ".repeat(6) };
+        for columns in [40, 63, 64, 80, 160] {
+            let lines = shown(&finding, columns);
+            assert!(lines.iter().all(|line| line.chars().count() <= columns), "{columns}: {lines:#?}");
+            assert!(lines[0].starts_with("note     kernel"), "{lines:#?}");
+        }
+        assert!(shown(&finding, 80)[1].starts_with(&" ".repeat(INDENT)));
+    }
 }
