@@ -60,12 +60,11 @@ impl Rules {
         if a == b {
             return true;
         }
-        // Doubles do not tell large whole numbers apart.
-        if let (Some(x), Some(y)) = (a.as_i128(), b.as_i128()) {
+        // Doubles do not tell large whole numbers apart: an id that went through one has lost digits.
+        if let (Some(x), Some(y)) = (whole(a), whole(b)) {
             return x.abs_diff(y) as f64 <= self.tolerance;
         }
         match (a.as_f64(), b.as_f64()) {
-            // 1 and 1.0 are one number.
             (Some(x), Some(y)) => (x - y).abs() <= self.tolerance,
             _ => false,
         }
@@ -157,6 +156,17 @@ fn short(value: &Value) -> String {
     shorten(&value.to_string(), SHOWN)
 }
 
+/// A number that is whole, however it is written: 1 and 1.0 are one number.
+fn whole(number: &serde_json::Number) -> Option<i128> {
+    /// From here on a double may be more than an `i128` holds.
+    const LIMIT: f64 = 1e38;
+    number.as_i128().or_else(|| {
+        let double = number.as_f64().filter(|double| double.fract() == 0.0 && double.abs() < LIMIT)?;
+        #[expect(clippy::cast_possible_truncation, reason = "whole, and within the limit")]
+        Some(double as i128)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -182,6 +192,14 @@ mod tests {
         assert_eq!(told(json!([])), format!(".: expected {value}, got []"));
         assert!(rules.differences(&json!(1), &json!(1.0)).is_empty());
         assert!(!rules.differences(&json!(9_007_199_254_740_993_u64), &json!(9_007_199_254_740_992_u64)).is_empty());
+        // An id that went through a double.
+        assert!(!rules.differences(&json!(9_007_199_254_740_993_u64), &json!(9_007_199_254_740_992.0)).is_empty());
+        assert!(
+            !rules.differences(&json!(1.234_567_890_123_456_7e18), &json!(1_234_567_890_123_456_789_u64)).is_empty()
+        );
+        assert!(rules.differences(&json!(5_000_000_000_000_000_000_u64), &json!(5e18)).is_empty());
+        assert!(rules.differences(&json!(1e300), &json!(1e300)).is_empty());
+        assert!(!rules.differences(&json!(1e300), &json!(1)).is_empty());
     }
 
     #[test]

@@ -189,6 +189,24 @@ fn whole_numbers_beyond_64_bits_are_refused_and_other_numbers_are_exact() {
 }
 
 #[test]
+fn an_any_of_unknown_type_matters_only_where_the_reply_is_looked_at() {
+    let told = |expect: &str| {
+        let sheet = one(&format!("{{call: geo.Geo/Strange, expect: {{{expect}}}}}"));
+        let reply = Reply {
+            // Field 1, an Any: type_url `x/x.Y`, one byte of value.
+            messages: vec![b"\x0a\x0a\x0a\x05x/x.Y\x12\x01\x00".to_vec()],
+            ..grpc(&sheet, "geo.Geo/Strange", &[], "0")
+        };
+        why(&sheet, reply)
+    };
+    assert_eq!(told("status: OK"), "");
+    for looks in ["cel: ['reply.part == 0.0']", "partial: true, equals: {part: 0}"] {
+        let why = told(looks);
+        assert!(why.contains("x.Y") && why.contains("the schema must have the types of its Any fields"), "{why}");
+    }
+}
+
+#[test]
 fn what_partial_names_is_compared_whatever_it_is_called() {
     let odd = json!({"any": {"@type": "x/geo.Near", "big": "5", "lat": 0.1}, "rooms": {"1": {"name": "a"}}, "part": 0.1, "big": "100"});
     let told = |expect: &str| {

@@ -91,13 +91,11 @@ impl Looks<'_> {
                 for (at, value) in self.values(&rules.rules)?.iter().enumerate() {
                     self.value(inner, rules, value)
                         .map_err(|r| Reason { words: format!("message {}: {}", at + 1, r.words), ..r })?;
-                    let plain = self.plain(Some(at))?;
-                    self.expressions(rules, &plain)?;
+                    self.expressions(rules, Some(at))?;
                 }
             }
         }
-        let plain = self.plain(None)?;
-        self.expressions(compiled, &plain)
+        self.expressions(compiled, None)
     }
 
     /// `equals`, `matches`, `text` and `oracle` of a value.
@@ -207,7 +205,7 @@ impl Looks<'_> {
     }
 
     /// What expressions see: the names with their values. `only`: one message of a stream.
-    pub(crate) fn plain(&self, only: Option<usize>) -> Result<Vec<(&'static str, Value)>, Reason> {
+    fn plain(&self, only: Option<usize>) -> Result<Vec<(&'static str, Value)>, Reason> {
         let mut replies = Vec::new();
         if self.method.is_some() {
             for message in &self.answer.messages {
@@ -241,7 +239,12 @@ impl Looks<'_> {
         ])
     }
 
-    pub(crate) fn expressions(&self, compiled: &Compiled, names: &[(&'static str, Value)]) -> Result<(), Reason> {
+    /// CEL. A reply is made JSON only where there is an expression: some messages, as an `Any` of unknown type, have no such form.
+    fn expressions(&self, compiled: &Compiled, only: Option<usize>) -> Result<(), Reason> {
+        if compiled.cel.is_empty() {
+            return Ok(());
+        }
+        let names = self.plain(only)?;
         let scope = Scope { names: names.iter().map(|(name, value)| (*name, value)).collect() };
         for (text, program) in &compiled.cel {
             scope.holds(text, program).map_err(|why| {

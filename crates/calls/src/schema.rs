@@ -254,8 +254,12 @@ pub(crate) fn to_plain_json(message: &DynamicMessage) -> Result<Value, String> {
 /// Fails for an `Any` of unknown type, or a timestamp out of range.
 fn json(message: &DynamicMessage, options: &SerializeOptions) -> Result<Value, String> {
     let done = message.serialize_with_options(serde_json::value::Serializer, options);
-    let mut value =
-        done.map_err(|error| format!("a {} that cannot be shown as JSON: {error}", message.descriptor().full_name()))?;
+    let mut value = done.map_err(|error| {
+        let (kind, error) = (message.descriptor().full_name().to_owned(), error.to_string());
+        // prost-reflect's words for the type of an `Any`.
+        let more = if error.contains("not found") { "; the schema must have the types of its Any fields" } else { "" };
+        format!("a {kind} that cannot be shown as JSON: {error}{more}")
+    })?;
     shorten_floats(&message.descriptor(), &mut value);
     Ok(value)
 }
