@@ -39,7 +39,7 @@ pub(super) fn stage(
             let why = "it contains neither manifest.json nor index.json (hint: make it with docker save, or skopeo copy … oci-archive:)";
             return Err(tar.lacks(why));
         };
-        return stage_layout(tar, &entries, staging, name, added);
+        return layout::stage(tar, &entries, staging, name, added);
     };
     // If there is a manifest.json, an engine reads nothing else; the index only shows how the manifests were written.
     let entries = layout::entries(tar).ok().flatten();
@@ -49,7 +49,7 @@ pub(super) fn stage(
     let saved = saved.unwrap_or_default();
     let mut images = Vec::new();
     for (image, names) in choose(tar, &saved, name)? {
-        let first = names.first().ok_or_else(|| nameless(tar))?;
+        let first = names.first().ok_or_else(|| layout::nameless(tar))?;
         let stored = stage_saved(tar, image, entries.as_deref(), staging, first, added)?;
         images.extend(names.iter().map(|n| StoredImage { reference: n.clone(), ..stored.clone() }));
     }
@@ -75,7 +75,7 @@ fn choose<'s>(
                 return Err(StoreError::not_an_image(tar.describe(), why));
             }
             if names.is_empty() {
-                return Err(nameless(tar));
+                return Err(layout::nameless(tar));
             }
             all.push((image, names));
         }
@@ -99,27 +99,6 @@ fn choose<'s>(
             Err(StoreError::not_an_image(tar.describe(), why))
         }
     }
-}
-
-fn nameless(tar: &Tar) -> StoreError {
-    StoreError::not_an_image(tar.describe(), "its image has no name (hint: give a name: --name NAME[:TAG])")
-}
-
-fn stage_layout(
-    tar: &Tar,
-    entries: &[IndexEntry],
-    staging: &mut Staging,
-    name: Option<&ImageReference>,
-    added: &str,
-) -> Result<Vec<StoredImage>, StoreError> {
-    if let Some(name) = name {
-        return Ok(vec![layout::find(tar, entries, name)?.stage(staging, name, added.to_owned())?]);
-    }
-    let named: Vec<_> = entries.iter().filter_map(|e| Some((e, layout::full_name(e)?))).collect();
-    if named.is_empty() {
-        return Err(nameless(tar));
-    }
-    named.into_iter().map(|(entry, name)| layout::open(tar, entry)?.stage(staging, &name, added.to_owned())).collect()
 }
 
 /// Stages one image; its manifest is the archive's own if it has one, else it is made here.

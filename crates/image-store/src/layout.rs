@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use futon_model::{Digest, ImageReference};
 
 use super::StoreError;
+use super::blobs::Staging;
 use super::choice::{candidates, not_offered};
 use super::import::{Candidate, Import, USUAL, in_layout, missing};
 use super::manifest::{Descriptor, Document, IndexEntry};
+use super::names::StoredImage;
 
 use super::source::Source;
 
@@ -53,6 +55,29 @@ pub(super) fn find<'s, S: Source>(
             Ok(Import { blob: in_layout, index: None, several, candidates })
         }
     }
+}
+
+/// Stages the image that `name` means, or without a name all images under the names that the layout gives them.
+pub(super) fn stage<S: Source>(
+    source: &S,
+    entries: &[IndexEntry],
+    staging: &mut Staging,
+    name: Option<&ImageReference>,
+    added: &str,
+) -> Result<Vec<StoredImage>, StoreError> {
+    if let Some(name) = name {
+        return Ok(vec![find(source, entries, name)?.stage(staging, name, added.to_owned())?]);
+    }
+    let named: Vec<_> = entries.iter().filter_map(|e| Some((e, full_name(e)?))).collect();
+    if named.is_empty() {
+        return Err(nameless(source));
+    }
+    named.into_iter().map(|(entry, name)| open(source, entry)?.stage(staging, &name, added.to_owned())).collect()
+}
+
+/// Says that an image has no name of its own.
+pub(super) fn nameless<S: Source>(source: &S) -> StoreError {
+    StoreError::not_an_image(source.describe(), "its image has no name (hint: give a name: --name NAME[:TAG])")
 }
 
 /// Reads what an entry leads to, through an index where there is one. The engine's classic store takes no index within an index.

@@ -126,15 +126,26 @@ impl ImageStore {
     /// # Errors
     /// The folder holds no usable linux/amd64 image, or a digest is wrong.
     pub fn add_oci_layout(&self, layout_folder: &Path, name: &ImageReference) -> Result<Added, StoreError> {
+        only(self.add_layout(layout_folder, Some(name))?)
+    }
+
+    /// Adds all images of an OCI layout folder under the names that it gives them.
+    ///
+    /// # Errors
+    /// No image in it has a name; or as for [`Self::add_oci_layout`].
+    pub fn add_named_oci_layout(&self, layout_folder: &Path) -> Result<Vec<Added>, StoreError> {
+        self.add_layout(layout_folder, None)
+    }
+
+    fn add_layout(&self, layout_folder: &Path, name: Option<&ImageReference>) -> Result<Vec<Added>, StoreError> {
         let source = Folder(layout_folder.to_owned());
-        let added = self.add(|staging, now| {
+        self.add(|staging, now| {
             let entries = layout::entries(&source)?.ok_or_else(|| {
                 let why = "no index.json in it: not an OCI layout (hint: make one with buildah push … oci:FOLDER)";
                 StoreError::not_an_image(source.describe(), why)
             })?;
-            Ok(vec![layout::find(&source, &entries, name)?.stage(staging, name, now)?])
-        })?;
-        only(added)
+            layout::stage(&source, &entries, staging, name, &now)
+        })
     }
 
     /// Adds an image of another store under the name that it has there.

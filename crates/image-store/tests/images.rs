@@ -70,6 +70,23 @@ fn an_added_image_is_found_by_all_its_names() {
 }
 
 #[test]
+fn a_layouts_own_names_are_used_and_wanted() {
+    let scratch = tempfile::tempdir().unwrap();
+    let store = ImageStore::open(scratch.path().join("images")).unwrap();
+    let made = image(&scratch.path().join("layout"), "go");
+    let error = store.add_named_oci_layout(&made.layout).unwrap_err().to_string();
+    assert!(error.contains("its image has no name") && error.contains("--name"), "{error}");
+    let index = made.layout.join("index.json");
+    let mut value: serde_json::Value = serde_json::from_slice(&std::fs::read(&index).unwrap()).unwrap();
+    value["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"] = "me/named:1".into();
+    std::fs::write(&index, value.to_string()).unwrap();
+    let added = store.add_named_oci_layout(&made.layout).unwrap();
+    assert_eq!(added.len(), 1);
+    assert_eq!(added[0].image.manifest.digest.as_str(), made.manifest);
+    assert!(store.resolve(&name("me/named:1")).unwrap().is_some());
+}
+
+#[test]
 fn the_old_docker_archive_keeps_its_image_id() {
     let scratch = tempfile::tempdir().unwrap();
     let at = |name: &str| scratch.path().join(name);

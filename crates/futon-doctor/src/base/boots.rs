@@ -1,13 +1,14 @@
 //! Whether the image comes up and runs the run script.
 
 use super::tree::Tree;
+use super::units::Unit;
 use crate::{Finding, missing, note, ok};
 
 /// The unit that fetches the run script and runs it.
 const UNIT: &str = "gem5.service";
 
 /// That unit, if it is there.
-pub(super) struct Service(Option<String>);
+pub(super) struct Service(Option<Unit>);
 
 impl Service {
     pub(super) fn of(tree: &Tree) -> Self {
@@ -16,7 +17,7 @@ impl Service {
 
     /// Whether it mentions something.
     pub(super) fn mentions(&self, word: &str) -> bool {
-        self.0.as_ref().is_some_and(|text| text.contains(word))
+        self.0.as_ref().is_some_and(|unit| unit.mentions(word))
     }
 
     /// Whether it runs futon's own tool, which finds the exchange by itself.
@@ -25,15 +26,19 @@ impl Service {
     }
 
     pub(super) fn findings(&self, tree: &Tree, gem5: bool) -> Vec<Finding> {
-        let Some(text) = &self.0 else {
+        let Some(unit) = &self.0 else {
             return vec![missing(UNIT, "not there, or masked; docs/base-images.md has one to copy")];
         };
-        let start = text.lines().find_map(|line| line.trim().strip_prefix("ExecStart=")).unwrap_or("nothing");
-        let program = start.trim_start_matches(['-', '@', ':', '+', '!']).split_whitespace().next().unwrap_or_default();
-        let mut findings = vec![if !tree.starts(UNIT) {
-            missing(UNIT, "nothing starts it; run `systemctl enable gem5.service` in the image")
-        } else if program.starts_with('/') && !tree.has(program) {
-            missing(UNIT, format!("it runs {program}, which is not in the image"))
+        let start = unit.values("Service", "ExecStart").first().copied().unwrap_or_default();
+        let program =
+            start.trim_start_matches(['-', '@', ':', '+', '!', '|']).split_whitespace().next().unwrap_or_default();
+        let there = if program.starts_with('/') { tree.is_program(program) } else { tree.program(program).is_some() };
+        let mut findings = vec![if program.is_empty() {
+            missing(UNIT, "it has no ExecStart=: it runs nothing")
+        } else if !tree.starts(UNIT) {
+            missing(UNIT, "the default target does not want it; run `systemctl enable gem5.service` in the image")
+        } else if !there {
+            missing(UNIT, format!("it runs {program}, which is not in the image, or is not executable"))
         } else if gem5 && !self.runs_futon_guest() {
             missing(
                 UNIT,
@@ -42,6 +47,13 @@ impl Service {
         } else {
             ok(UNIT, format!("enabled; runs {program}"))
         }];
+        let conditions = unit.conditions();
+        if !conditions.is_empty() {
+            findings.push(note(UNIT, format!("it runs only if {} holds: not looked at", conditions.join(", "))));
+        }
+        if program.starts_with('/') && !self.mentions("3003") && !self.runs_futon_guest() {
+            findings.push(note(UNIT, format!("what {program} does is not looked at: it must fetch and run run.sh")));
+        }
         for name in ["curl", "wget"] {
             if !self.runs_futon_guest() && self.mentions(name) {
                 findings.push(match tree.program(name) {

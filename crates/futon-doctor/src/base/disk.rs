@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ext4_view::{Ext4, Ext4Read};
+use ext4_view::{Ext4, Ext4Error, Ext4Read};
 use futon_common::{Context, Result};
 use futon_machine::Tool;
 use futon_qemu::{copy_raw, image_format};
@@ -70,8 +70,8 @@ impl Disk {
         let (mut found, mut others) = (Vec::new(), Vec::new());
         for place in places {
             match self.load(&place) {
-                Some(files) => found.push((Tree::new(files), place)),
-                None => others.push(place),
+                Ok(files) => found.push((Tree::new(files), place)),
+                Err(error) => others.push((place, error)),
             }
         }
         let named = |(tree, place): &(Tree, Place)| {
@@ -84,8 +84,11 @@ impl Disk {
             let (tree, place) = found.swap_remove(at);
             return Ok(Root::Found { tree: Box::new(tree), place });
         }
-        for place in others {
+        for (place, error) in others {
             let kind = self.kind(&place).await?;
+            if let Ext4Error::Incompatible(feature) = error {
+                return Ok(Root::NotRead(note("root", format!("{place}, with what futon does not read: {feature}"))));
+            }
             if matches!(&*kind, "xfs" | "btrfs" | "f2fs" | "erofs" | "squashfs" | "LVM2_member" | "crypto_LUKS") {
                 let place = place.partition.map_or_else(|| "the disk".into(), |number| format!("partition {number}"));
                 let why =
@@ -99,9 +102,9 @@ impl Disk {
         )))
     }
 
-    fn load(&self, place: &Place) -> Option<Ext4> {
-        let file = File::open(&self.raw).ok()?;
-        Ext4::load(Box::new(Part { file, start: place.start })).ok()
+    fn load(&self, place: &Place) -> std::result::Result<Ext4, Ext4Error> {
+        let file = File::open(&self.raw).map_err(|e| Ext4Error::Io(Box::new(e)))?;
+        Ext4::load(Box::new(Part { file, start: place.start }))
     }
 
     async fn partitions(&self) -> Result<Vec<Place>> {

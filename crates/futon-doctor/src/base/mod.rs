@@ -6,10 +6,11 @@ mod engine;
 mod kernel;
 mod network;
 mod tree;
+mod units;
 
 use std::path::Path;
 
-use futon_common::Result;
+use futon_common::{Context, Error, Result};
 use futon_resources::KERNEL;
 use futon_terminal::Ui;
 
@@ -40,6 +41,10 @@ pub struct BaseImage<'a> {
 /// # Errors
 /// When the image cannot be read at all.
 pub async fn base_image(given: &BaseImage<'_>, ui: &mut Ui) -> Result<Vec<Finding>> {
+    let about = std::fs::metadata(given.image).context(|| format!("cannot read {}", given.image.display()))?;
+    if !about.is_file() || about.len() == 0 {
+        return Err(Error::usage(format!("{} is not a disk image: a folder, or empty", given.image.display())));
+    }
     ui.start("reading the image");
     let disk = disk::open(given.image, given.resources).await;
     ui.stop();

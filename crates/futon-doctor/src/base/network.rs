@@ -2,39 +2,68 @@
 
 use super::boots::Service;
 use super::tree::Tree;
-use crate::{Finding, missing, ok};
+use super::units::{Unit, fits};
+use crate::{Finding, missing, note, ok};
+
+/// Names that the guest's first network card may have.
+const CARDS: [&str; 4] = ["enp0s3", "ens3", "eno1", "eth0"];
 
 /// Who asks for an address.
 pub(super) fn dhcp(tree: &Tree) -> Finding {
     const NAME: &str = "DHCP";
-    let says = |folder: &str, ending: &str, words: &[&str]| {
-        let files = tree.names(folder).into_iter().filter(|name| name.ends_with(ending));
-        let texts = files.filter_map(|name| tree.text(&format!("{folder}/{name}")));
-        texts.into_iter().any(|text| text.lines().any(|line| words.iter().any(|word| line.trim().starts_with(word))))
-    };
-    let networkd = tree.starts("systemd-networkd.service");
-    if networkd && says("/etc/systemd/network", ".network", &["DHCP=yes", "DHCP=ipv4", "DHCP=true", "DHCP=both"]) {
+    if tree.starts("systemd-networkd.service") && networkd_asks(tree) {
         return ok(NAME, "systemd-networkd asks");
     }
-    if says("/etc/netplan", ".yaml", &["dhcp4: true", "dhcp4: yes"]) {
+    let netplan = |text: &str| {
+        let plain = |line: &str| line.split('#').next().unwrap_or_default().replace(' ', "");
+        text.lines()
+            .map(plain)
+            .any(|line| ["true", "yes", "on"].iter().any(|word| line.contains(&format!("dhcp4:{word}"))))
+    };
+    if files(tree, "/etc/netplan", ".yaml").iter().any(|text| netplan(text)) {
         return ok(NAME, "netplan has a line for it");
     }
     if tree.starts("NetworkManager.service") {
         return ok(NAME, "NetworkManager asks");
     }
-    let interfaces = tree.text("/etc/network/interfaces").unwrap_or_default();
-    let asks = |text: &str| text.lines().any(|line| line.trim_start().starts_with("iface") && line.contains(" dhcp"));
-    let more = "/etc/network/interfaces.d";
-    let others = tree.names(more).into_iter().filter_map(|name| tree.text(&format!("{more}/{name}")));
-    if tree.starts("networking.service") && (asks(&interfaces) || others.into_iter().any(|text| asks(&text))) {
+    let mut interfaces = files(tree, "/etc/network/interfaces.d", "");
+    interfaces.extend(tree.text("/etc/network/interfaces"));
+    let asks =
+        |text: &String| text.lines().any(|line| line.trim_start().starts_with("iface") && line.contains(" dhcp"));
+    if tree.starts("networking.service") && interfaces.iter().any(asks) {
         return ok(NAME, "ifupdown asks");
     }
     if let Some(unit) = ["dhcpcd.service", "connman.service", "dhclient.service"].iter().find(|unit| tree.starts(unit))
     {
         return ok(NAME, format!("{unit} asks"));
     }
+    if ["cloud-init.service", "cloud-init-network.service"].iter().any(|unit| tree.starts(unit)) {
+        return note(NAME, "only cloud-init may ask, by what it writes at the first boot");
+    }
     let why = "nobody asks for an address: no systemd-networkd with DHCP=, NetworkManager, netplan, ifupdown or dhcpcd";
     missing(NAME, why)
+}
+
+/// The texts of a folder's files.
+fn files(tree: &Tree, folder: &str, ending: &str) -> Vec<String> {
+    let names = tree.names(folder).into_iter().filter(|name| name.ends_with(ending));
+    names.filter_map(|name| tree.text(&format!("{folder}/{name}"))).collect()
+}
+
+/// Whether a file of systemd-networkd's is about a network card and asks for an address.
+fn networkd_asks(tree: &Tree) -> bool {
+    let folders = ["/etc/systemd/network", "/usr/lib/systemd/network", "/lib/systemd/network"];
+    folders.iter().flat_map(|folder| files(tree, folder, ".network")).any(|text| {
+        let mut file = Unit::default();
+        file.read(&text);
+        let names = file.values("Match", "Name").join(" ");
+        let card = names.is_empty() || names.split_whitespace().any(|name| CARDS.iter().any(|card| fits(name, card)));
+        let of_a_card = file.last("Match", "Type").is_none_or(|kind| kind.contains("ether"))
+            && file.last("Match", "Kind").is_none()
+            && file.last("Match", "Virtualization").is_none_or(|where_| !where_.contains("container"));
+        let asks = file.last("Network", "DHCP").unwrap_or_default().to_ascii_lowercase();
+        card && of_a_card && matches!(&*asks, "yes" | "y" | "true" | "t" | "on" | "1" | "ipv4" | "v4" | "both")
+    })
 }
 
 /// Whether the guest finds the exchange by its name.

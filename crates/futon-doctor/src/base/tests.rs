@@ -1,6 +1,7 @@
 //! Images made here, file by file.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -29,6 +30,7 @@ impl Files {
         let program = [&b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0"[..], &[0; 44]].concat();
         for path in ["usr/bin/dash", "usr/bin/curl", "usr/sbin/dockerd", "usr/lib/systemd/systemd"] {
             files.write(path, &program);
+            fs::set_permissions(files.path(path), fs::Permissions::from_mode(0o755)).unwrap();
         }
         for (link, to) in [("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib")] {
             files.link(link, to);
@@ -48,6 +50,9 @@ impl Files {
             files.start(unit);
         }
         files.start("gem5.service");
+        files.link("usr/lib/systemd/system/default.target", "graphical.target");
+        files.write("usr/lib/systemd/system/graphical.target", b"[Unit]\nRequires = \\\n  multi-user.target\n");
+        files.write("usr/lib/systemd/system/multi-user.target", b"[Unit]\n");
         files.write(
             "etc/docker/daemon.json",
             br#"{"registry-mirrors":["http://10.0.2.2:3003/"],"insecure-registries":["10.0.2.2:3003"]}"#,
@@ -176,8 +181,45 @@ async fn each_thing_that_is_not_there_is_named() {
     lean.write(&format!("usr/lib/modules/{RELEASE}/modules.dep"), b"virtio_blk.ko:\nvirtio_net.ko:\noverlay.ko:\n");
     expect(lean, "no bridge").await;
     let tool = whole();
-    tool.write("etc/systemd/system/gem5.service", b"ExecStart=/usr/local/sbin/futon-guest init\n");
+    tool.write("etc/systemd/system/gem5.service", b"[Service]\nExecStart=/usr/local/sbin/futon-guest init\n");
     expect(tool, "it runs /usr/local/sbin/futon-guest, which is not in the image").await;
+    let dropped = whole();
+    dropped.write("etc/systemd/system/gem5.service.d/o.conf", b"[Service]\nExecStart=\nExecStart = /nothere\n");
+    expect(dropped, "it runs /nothere, which is not in the image").await;
+    let empty = whole();
+    empty.write("etc/systemd/system/gem5.service", b"[Service]\n# curl 3003\nType=exec\n");
+    expect(empty, "it has no ExecStart=").await;
+    let rescue = whole();
+    rescue.link("usr/lib/systemd/system/default.target", "rescue.target");
+    rescue.write("usr/lib/systemd/system/rescue.target", b"[Unit]\n");
+    let found = missing_in(&rescue.findings().await);
+    assert!(found.iter().any(|f| f.contains("the default target does not want it")), "{found:?}");
+    let plain = whole();
+    fs::set_permissions(plain.path("usr/bin/curl"), fs::Permissions::from_mode(0o644)).unwrap();
+    expect(plain, "curl: gem5.service calls it").await;
+    let wireless = whole();
+    wireless.write("etc/systemd/network/80-dhcp.network", b"[Match]\nName=wl*\n[Network]\nDHCP=yes\n");
+    expect(wireless, "DHCP: nobody asks").await;
+}
+
+#[tokio::test]
+async fn other_ways_of_asking_for_an_address_are_known() {
+    for (file, text) in [
+        ("usr/lib/systemd/network/90-all.network", "[Match]\nType=ether\n[Network]\nDHCP = ipv4\n"),
+        ("etc/systemd/network/a.network", "[Match]\nName=eth* en*\n[Network]\nDHCP=on\n"),
+        ("etc/netplan/50.yaml", "network: {ethernets: {all: {match: {name: 'e*'}, dhcp4: true}}}\n"),
+    ] {
+        let files = Files::whole().without("etc/systemd/network/80-dhcp.network");
+        files.write(file, text.as_bytes());
+        let findings = files.findings().await;
+        assert_eq!(missing_in(&findings), Vec::<String>::new(), "{file}");
+    }
+    let files = Files::whole().without("etc/systemd/network/80-dhcp.network");
+    files.write(
+        "usr/lib/systemd/network/80-c.network",
+        b"[Match]\nKind=veth\nName=host0\nVirtualization=container\n[Network]\nDHCP=yes\n",
+    );
+    assert!(missing_in(&files.findings().await)[0].contains("DHCP"));
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! A root file system, to be read; and what systemd would start in it.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 
 use ext4_view::{Ext4, Ext4Error};
+
+use super::units::Unit;
 
 /// Where units lie, the ones that win first.
 const UNITS: [&str; 3] = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
@@ -12,11 +15,13 @@ pub(super) struct Tree {
     files: Ext4,
     /// The first thing that is there and could not be read.
     problem: RefCell<Option<String>>,
+    /// Units that are started, once somebody has asked.
+    started: OnceCell<BTreeSet<String>>,
 }
 
 impl Tree {
     pub(super) fn new(files: Ext4) -> Self {
-        Self { files, problem: RefCell::default() }
+        Self { files, problem: RefCell::default(), started: OnceCell::new() }
     }
 
     /// What could not be read.
@@ -71,7 +76,7 @@ impl Tree {
     /// A program, in one of the folders where systems keep them.
     pub(super) fn program(&self, name: &str) -> Option<String> {
         const FOLDERS: [&str; 6] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin"];
-        FOLDERS.iter().map(|folder| format!("{folder}/{name}")).find(|path| self.has(path))
+        FOLDERS.iter().map(|folder| format!("{folder}/{name}")).find(|path| self.is_program(path))
     }
 
     /// Whether this looks like the root of a system.
@@ -88,24 +93,55 @@ impl Tree {
         }
     }
 
-    /// The text of a unit; none where it is not there or masked.
-    pub(super) fn unit(&self, name: &str) -> Option<String> {
+    /// Whether a program is there that may be run.
+    pub(super) fn is_program(&self, path: &str) -> bool {
+        self.answer(path, self.files.metadata(path)).is_some_and(|about| !about.is_dir() && about.mode() & 0o111 != 0)
+    }
+
+    /// A unit with its drop-ins; none where it is not there or masked.
+    pub(super) fn unit(&self, name: &str) -> Option<Unit> {
         let path = UNITS.iter().map(|folder| format!("{folder}/{name}")).find(|path| self.is_entry(path))?;
         // A unit is masked by a link to /dev/null.
         let target = self.files.read_link(&*path).ok();
-        let masked = target.is_some_and(|to| to.to_str() == Ok("/dev/null"));
-        if masked { None } else { self.text(&path) }
+        if target.is_some_and(|to| to.to_str() == Ok("/dev/null")) {
+            return None;
+        }
+        let mut unit = Unit::default();
+        unit.read(&self.text(&path)?);
+        // Of drop-ins with one name the first folder's wins; they are read in the order of their names.
+        let mut more = BTreeMap::new();
+        for folder in UNITS.map(|folder| format!("{folder}/{name}.d")) {
+            for file in self.names(&folder).into_iter().filter(|file| file.ends_with(".conf")) {
+                more.entry(file.clone()).or_insert_with(|| format!("{folder}/{file}"));
+            }
+        }
+        for path in more.values() {
+            unit.read(&self.text(path).unwrap_or_default());
+        }
+        Some(unit)
     }
 
-    /// Whether systemd starts a unit by itself, since another one wants it.
+    /// Whether systemd starts a unit by itself: the default target wants it, or something does that the target wants.
     pub(super) fn starts(&self, unit: &str) -> bool {
-        let wanting = |folder: &&str| {
-            let by = self.names(folder);
-            by.iter()
-                .filter(|name| name.ends_with(".wants") || name.ends_with(".requires"))
-                .any(|by| self.is_entry(&format!("{folder}/{by}/{unit}")))
-        };
-        self.unit(unit).is_some() && UNITS.iter().any(wanting)
+        self.unit(unit).is_some() && self.started.get_or_init(|| self.all_started()).contains(unit)
+    }
+
+    fn all_started(&self) -> BTreeSet<String> {
+        let default = UNITS.iter().find_map(|folder| self.canonical(&format!("{folder}/default.target")));
+        let default = default.and_then(|path| Some(path.rsplit_once('/')?.1.to_owned()));
+        // Without that link systemd goes to its own choice.
+        let mut next = vec![default.unwrap_or_else(|| "multi-user.target".to_owned())];
+        let mut all = BTreeSet::new();
+        while let Some(name) = next.pop() {
+            let Some(unit) = self.unit(&name).filter(|_| !all.contains(&name)) else { continue };
+            let lists = ["Wants", "Requires", "Upholds", "BindsTo"].map(|key| unit.values("Unit", key).join(" "));
+            next.extend(lists.iter().flat_map(|list| list.split_whitespace()).map(str::to_owned));
+            for kind in ["wants", "requires", "upholds"] {
+                next.extend(UNITS.iter().flat_map(|folder| self.names(&format!("{folder}/{name}.{kind}"))));
+            }
+            all.insert(name);
+        }
+        all
     }
 
     /// Whether there is an entry, be it a link that leads nowhere.

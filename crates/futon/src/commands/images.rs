@@ -134,12 +134,13 @@ async fn add(
         if path.is_dir() {
             if !path.join("index.json").is_file() {
                 return Err(Error::usage(format!("{source_text} is no OCI layout: there is no index.json in it")).hint(
-                    "name an archive (docker save, podman save, buildah push) or a folder that skopeo or crane wrote",
+                    "name an archive (docker save, podman save, buildah push) or an OCI layout (`skopeo copy … oci:FOLDER`)",
                 ));
             }
-            let name = name
-                .ok_or_else(|| Error::usage("an OCI layout has no image name").hint("add --name me/function:latest"))?;
-            return Ok(vec![store.add_oci_layout(&path, &name)?]);
+            return Ok(match name {
+                Some(name) => vec![store.add_oci_layout(&path, &name)?],
+                None => store.add_named_oci_layout(&path)?,
+            });
         }
         if path.is_file() {
             return Ok(store.add_docker_archive(&path, name.as_ref())?);
