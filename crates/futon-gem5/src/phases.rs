@@ -189,7 +189,7 @@ impl Run {
         Ok(Some((Restore::Checkpoint(folder), with)))
     }
 
-    pub(super) fn recall(&mut self, with: &[(String, PathBuf)], live: bool) {
+    fn recall(&mut self, with: &[(String, PathBuf)], live: bool) {
         if let Some((_, path)) = with.iter().find(|(name, _)| name == EVENTS) {
             self.shared.channel.restored(path, live);
         }
@@ -235,7 +235,8 @@ impl Run {
         let _ = self.shared.events.send(EventKind::SimulationPhase { phase: phase.name().into(), from });
         let mut finished = self.attempt(phase, restore, with, None).await?;
         if phase == Phase::Evaluate && stalled::may_try_again(&finished, with) && !self.shared.cancel.is_cancelled() {
-            outcomes.phases.push(self.set_aside(&finished, with)?);
+            outcomes.phases.push(stalled::set_aside(&finished, &self.folder, &self.shared)?);
+            self.recall(with, true);
             finished = self.attempt(phase, restore, with, Some(stalled::DRAIN_AT)).await?;
         }
         outcomes.phases.push(finished.report.clone());

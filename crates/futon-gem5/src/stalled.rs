@@ -13,8 +13,7 @@ use futon_model::{Code, PhaseReport};
 
 use super::channel::EVENTS;
 use super::diagnose::Ending;
-use super::phases::Run;
-use super::session::Finished;
+use super::session::{Finished, Shared};
 
 /// Simulated time into the second process after which its core is drained: before the first call, as a rule.
 pub(super) const DRAIN_AT: Duration = Duration::from_micros(10);
@@ -33,23 +32,20 @@ fn lines(file: &Path) -> usize {
     fs::read(file).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count()
 }
 
-impl Run {
-    /// Keeps a stalled process's files under a name of their own, and makes the run ready for the next one.
-    pub(super) fn set_aside(&mut self, finished: &Finished, with: &[(String, PathBuf)]) -> Result<PhaseReport> {
-        let name = format!("{}{SUFFIX}", finished.report.name);
-        let (from, to) = (self.folder.join(&finished.report.name), self.folder.join(&name));
-        fs::rename(&from, &to).context(|| format!("cannot rename {}", from.display()))?;
-        self.recall(with, true);
-        let why = match &finished.ending {
-            Ending::Failed(failure) => failure.why.as_str(),
-            _ => "",
-        };
-        let remark = format!(
-            "{why}; measured again from the same checkpoint with a core that was drained after {} simulated \u{b5}s (the first try's \
-             files are in {name}): its figures compare with those of another --sim-seed, not digit by digit",
-            DRAIN_AT.as_micros()
-        );
-        self.shared.remarks.lock().unwrap_or_else(PoisonError::into_inner).push(remark);
-        Ok(PhaseReport { name, ..finished.report.clone() })
-    }
+/// Keeps a stalled process's files under a name of their own, in the run's folder.
+pub(super) fn set_aside(finished: &Finished, folder: &Path, shared: &Shared) -> Result<PhaseReport> {
+    let name = format!("{}{SUFFIX}", finished.report.name);
+    let from = folder.join(&finished.report.name);
+    fs::rename(&from, folder.join(&name)).context(|| format!("cannot rename {}", from.display()))?;
+    let why = match &finished.ending {
+        Ending::Failed(failure) => failure.why.as_str(),
+        _ => "",
+    };
+    let remark = format!(
+        "{why}; measured again from the same checkpoint with a core that was drained after {} simulated \u{b5}s (the first try's \
+         files are in {name}): its figures compare with those of another --sim-seed, not digit by digit",
+        DRAIN_AT.as_micros()
+    );
+    shared.remarks.lock().unwrap_or_else(PoisonError::into_inner).push(remark);
+    Ok(PhaseReport { name, ..finished.report.clone() })
 }

@@ -2,11 +2,18 @@
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use futon_model::Probe;
 use gem5_selftest::work::Work;
 
-use crate::engine::Way;
+/// How containers are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Way {
+    /// The guest's port that leads to a port of the container.
+    Published,
+    /// The container's own address.
+    Container,
+}
 
 /// Bytes of a container's log that are kept.
 pub(crate) const LOG_LIMIT: u64 = 16 << 20;

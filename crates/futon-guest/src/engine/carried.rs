@@ -14,7 +14,7 @@ use std::{
 use futon_model::CarriedRegistry;
 use guest_net::{Context, Result, route};
 
-use crate::{exchange::PORT, lean::answer_at};
+use crate::{exchange::PORT, lean::net::answer_at};
 
 /// A client that says nothing is let go.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -8,15 +8,7 @@ use super::{
     Engine,
     api::{Container, PortBinding},
 };
-
-/// How containers are found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Way {
-    /// The guest's port that leads to a port of the container.
-    Published,
-    /// The container's own address.
-    Container,
-}
+use crate::cli::Way;
 
 /// Address and port.
 pub(crate) fn find(engine: &Engine, name: &str, way: Way, port: u16) -> Result<(String, u16)> {

@@ -21,7 +21,7 @@ use futon_model::CarriedRegistry;
 use guest_net::{Error, Result};
 
 pub(crate) use api::Engine;
-pub(crate) use find::{Way, find};
+pub(crate) use find::find;
 pub(crate) use journal::journal;
 pub(crate) use logs::{cut_words, report_kill};
 pub(crate) use pull::settle;

@@ -5,7 +5,7 @@ mod container;
 mod disk;
 mod health;
 mod init;
-mod net;
+pub(crate) mod net;
 mod output;
 mod pull;
 mod supervise;
@@ -15,7 +15,6 @@ use std::io;
 use guest_net::Result;
 
 pub(crate) use init::run as init;
-pub(crate) use net::answer_at;
 
 use crate::{cli::ContainerVerb, cmdline::CommandLine, files, runlog::RunLog};
 
