@@ -69,10 +69,8 @@ impl Channel {
 
     /// The guest's file of events goes with a checkpoint: the restored guest writes on at its end.
     pub(super) fn restored(&mut self, events: &Path, live: bool) {
-        let text = fs::read(events).unwrap_or_default();
-        let lines = text.iter().filter(|b| **b == b'\n').count();
         // A run that starts from a stored checkpoint has not reported these lines yet.
-        self.told = if live { lines } else { 0 };
+        self.told = if live { lines_of(events) } else { 0 };
         self.follower = None;
     }
 
@@ -135,6 +133,11 @@ impl Channel {
             Err(e) => failed(400, e.to_string(), name),
         }
     }
+}
+
+/// How many whole lines a file of events has; none where it is not there.
+pub(super) fn lines_of(events: &Path) -> usize {
+    fs::read(events).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count()
 }
 
 /// Names of the guest's files in an output folder.

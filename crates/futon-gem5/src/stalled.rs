@@ -11,7 +11,7 @@ use std::time::Duration;
 use futon_common::{Context, Result};
 use futon_model::{Code, PhaseReport};
 
-use super::channel::EVENTS;
+use super::channel::{EVENTS, lines_of};
 use super::diagnose::Ending;
 use super::session::{Finished, Shared};
 
@@ -24,12 +24,8 @@ const SUFFIX: &str = "-stalled";
 /// Whether a process stood still, and may be made again. Not if the guest has said anything since the checkpoint: it would say it twice.
 pub(super) fn may_try_again(finished: &Finished, with: &[(String, PathBuf)]) -> bool {
     let stalled = matches!(&finished.ending, Ending::Failed(failure) if failure.code == Code::Gem5Stalled);
-    let before = with.iter().find(|(name, _)| name == EVENTS).map_or(0, |(_, path)| lines(path));
-    stalled && lines(&finished.outdir.join(EVENTS)) == before
-}
-
-fn lines(file: &Path) -> usize {
-    fs::read(file).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count()
+    let before = with.iter().find(|(name, _)| name == EVENTS).map_or(0, |(_, path)| lines_of(path));
+    stalled && lines_of(&finished.outdir.join(EVENTS)) == before
 }
 
 /// Keeps a stalled process's files under a name of their own, in the run's folder.

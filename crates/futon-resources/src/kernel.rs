@@ -69,7 +69,7 @@ pub fn check_kernel(path: &Path, to_be_used_for: KernelUse) -> Result<KernelChec
         return Err(Error::usage(format!("{} cannot be used as kernel: {why}", path.display()))
             .hint("the lean guest needs an uncompressed x86-64 vmlinux; `futon resources build kernel` makes one"));
     }
-    let version = memchr::memmem::find_iter(&bytes, VERSION_BEGINS).find_map(|at| version(&bytes[at..]));
+    let version = kernel_banner(&bytes);
     let configuration = configuration(&bytes);
     let missing = configuration.as_ref().map(|on| missing(on, to_be_used_for)).unwrap_or_default();
     Ok(KernelCheck { version, missing, configuration_known: configuration.is_some() })
@@ -107,6 +107,12 @@ fn elf_x86_64(bytes: &[u8]) -> Result<(), String> {
         return Err("it is not an executable".into());
     }
     if bytes.get(18..20) == Some(&[62, 0]) { Ok(()) } else { Err("it is not for x86-64".into()) }
+}
+
+/// The line of a vmlinux that its kernel prints first: `Linux version 6.12.9 (…) …`.
+#[must_use]
+pub fn kernel_banner(vmlinux: &[u8]) -> Option<String> {
+    memchr::memmem::find_iter(vmlinux, VERSION_BEGINS).find_map(|at| version(&vmlinux[at..]))
 }
 
 /// A line that begins as the kernel's banner and goes on with a number.

@@ -19,7 +19,7 @@ pub use digests::Digests;
 pub use folders::{can_be_written, default_folder, folders, own_folder, writable};
 pub use functions::{build_function_images, sample_images};
 pub use gem5_json::gem5_resources;
-pub use kernel::{KernelCheck, KernelUse, check_kernel};
+pub use kernel::{KernelCheck, KernelUse, check_kernel, kernel_banner};
 pub use lean::{FoundLean, LeanPart, build_lean_part, find_lean};
 pub use manifest::{Manifest, Problem, Resource};
 pub use names::{

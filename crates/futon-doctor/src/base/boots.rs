@@ -7,6 +7,9 @@ use crate::{Finding, missing, note, ok};
 /// The unit that fetches the run script and runs it.
 const UNIT: &str = "gem5.service";
 
+/// Names of cloud-init's unit that sets up the network.
+pub(super) const CLOUD_INIT: [&str; 2] = ["cloud-init.service", "cloud-init-network.service"];
+
 /// That unit, if it is there.
 pub(super) struct Service(Option<Unit>);
 
@@ -93,14 +96,12 @@ pub(super) fn processor(tree: &Tree) -> Finding {
 
 /// What makes the boot slow.
 pub(super) fn delays(tree: &Tree) -> Option<Finding> {
-    const SLOW: [&str; 6] = [
+    const SLOW: [&str; 4] = [
         "systemd-networkd-wait-online.service",
         "NetworkManager-wait-online.service",
-        "cloud-init.service",
-        "cloud-init-network.service",
         "snapd.seeded.service",
         "ifupdown-wait-online.service",
     ];
-    let slow: Vec<&str> = SLOW.into_iter().filter(|unit| tree.starts(unit)).collect();
+    let slow: Vec<&str> = SLOW.into_iter().chain(CLOUD_INIT).filter(|unit| tree.starts(unit)).collect();
     (!slow.is_empty()).then(|| note("boot", format!("{} may delay it; the limit is --limit boot=", slow.join(", "))))
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use futon_resources::kernel_banner;
+
 use super::BaseImage;
 use super::tree::Tree;
 use crate::{Finding, missing, note, ok};
@@ -28,8 +30,9 @@ impl Kernel {
     pub(super) fn read(path: &Path) -> Result<Self, String> {
         let bytes = fs::read(path).map_err(|e| e.to_string())?;
         let uncompressed = bytes.starts_with(b"\x7fELF");
-        let text = if uncompressed { banner(&bytes) } else { boot_header(&bytes) };
-        let release = text.ok_or("neither a bzImage nor a vmlinux: it does not say which Linux it is")?;
+        let banner = || kernel_banner(&bytes)?.split(' ').nth(2).map(str::to_owned);
+        let release = if uncompressed { banner() } else { boot_header(&bytes) };
+        let release = release.ok_or("neither a bzImage nor a vmlinux: it does not say which Linux it is")?;
         Ok(Self { release, uncompressed })
     }
 
@@ -115,15 +118,6 @@ fn boot_header(bytes: &[u8]) -> Option<String> {
     }
     let at = usize::from(u16::from_le_bytes([*bytes.get(0x20e)?, *bytes.get(0x20f)?]));
     first_word(bytes.get(at.checked_add(0x200)?..)?)
-}
-
-/// The release in the line that a kernel prints first.
-fn banner(bytes: &[u8]) -> Option<String> {
-    const BEGIN: &[u8] = b"Linux version ";
-    // The same words stand in a format, without a release.
-    let at = memchr::memmem::find_iter(bytes, BEGIN)
-        .find(|at| bytes.get(at + BEGIN.len()).is_some_and(u8::is_ascii_digit))?;
-    first_word(&bytes[at + BEGIN.len()..])
 }
 
 fn first_word(bytes: &[u8]) -> Option<String> {

@@ -1,6 +1,6 @@
 //! Whether the guest gets an address and finds the exchange.
 
-use super::boots::Service;
+use super::boots::{CLOUD_INIT, Service};
 use super::tree::Tree;
 use super::units::{Unit, fits};
 use crate::{Finding, missing, note, ok};
@@ -37,7 +37,7 @@ pub(super) fn dhcp(tree: &Tree) -> Finding {
     {
         return ok(NAME, format!("{unit} asks"));
     }
-    if ["cloud-init.service", "cloud-init-network.service"].iter().any(|unit| tree.starts(unit)) {
+    if CLOUD_INIT.iter().any(|unit| tree.starts(unit)) {
         return note(NAME, "only cloud-init may ask, by what it writes at the first boot");
     }
     let why = "nobody asks for an address: no systemd-networkd with DHCP=, NetworkManager, netplan, ifupdown or dhcpcd";

@@ -123,7 +123,7 @@ impl Tree {
 
     /// Whether systemd starts a unit by itself: the default target wants it, or something does that the target wants.
     pub(super) fn starts(&self, unit: &str) -> bool {
-        self.unit(unit).is_some() && self.started.get_or_init(|| self.all_started()).contains(unit)
+        self.started.get_or_init(|| self.all_started()).contains(unit)
     }
 
     fn all_started(&self) -> BTreeSet<String> {
@@ -133,7 +133,10 @@ impl Tree {
         let mut next = vec![default.unwrap_or_else(|| "multi-user.target".to_owned())];
         let mut all = BTreeSet::new();
         while let Some(name) = next.pop() {
-            let Some(unit) = self.unit(&name).filter(|_| !all.contains(&name)) else { continue };
+            if all.contains(&name) {
+                continue;
+            }
+            let Some(unit) = self.unit(&name) else { continue };
             let lists = ["Wants", "Requires", "Upholds", "BindsTo"].map(|key| unit.values("Unit", key).join(" "));
             next.extend(lists.iter().flat_map(|list| list.split_whitespace()).map(str::to_owned));
             for kind in ["wants", "requires", "upholds"] {
