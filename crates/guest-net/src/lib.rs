@@ -7,5 +7,7 @@ pub mod http;
 pub mod netlink;
 pub mod ready;
 pub mod route;
+#[cfg(test)]
+mod test_ports;
 
 pub use error::{Context, Error, Result};

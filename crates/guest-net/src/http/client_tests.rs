@@ -126,9 +126,8 @@ fn a_server_that_drips_meets_the_whole_limit() {
 
 #[test]
 fn no_server_is_refused_at_once() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let target = Target::Tcp(listener.local_addr().unwrap());
-    drop(listener);
+    let (_kept, address) = crate::test_ports::refusing();
+    let target = Target::Tcp(address);
     let error = send(&target, LIMITS, Request::get("/")).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
 }

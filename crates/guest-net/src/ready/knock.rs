@@ -268,9 +268,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_closed_port_is_named_so() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        drop(listener);
+        let (_kept, address) = crate::test_ports::refusing();
         assert_eq!(answer(address), Answer::Refused);
         assert!(is_refused(address));
     }

@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn nobody_listens_where_a_connection_is_refused() {
-        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (_kept, address) = crate::test_ports::refusing();
         assert!(is_refused(address));
         let reason = followed(None, address).unwrap();
         assert_eq!(reason.words(), "port 50051: connections are refused");

@@ -10,15 +10,13 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{FIBONACCI, client, command, fibonacci},
-    server::{Deed, Server},
+    server::{Deed, Port, Server},
 };
 
 #[test]
 fn never_listens() {
-    // Bound and never listened on would need a socket option; a port that was free a moment ago
-    // refuses just as well.
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-    let run = client(port, &format!("{FIBONACCI} -connect-timeout 300ms"));
+    let port = Port::new();
+    let run = client(port.number, &format!("{FIBONACCI} -connect-timeout 300ms"));
     assert_eq!(run.code, 3, "{}", run.log);
     assert!(run.log.contains("level=fatal msg=\"Fail to init client: no gRPC server at 127.0.0.1:"));
     assert!(run.log.contains("refused"), "{}", run.log);
@@ -31,7 +29,8 @@ fn never_listens() {
 
 #[test]
 fn its_own_function_answers_it() {
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    let kept = Port::new();
+    let port = kept.number;
     let mut server = command(&format!("-serve -url 0.0.0.0 -port {port}")).spawn().unwrap();
     let run = client(port, "-function-name helloworld -n 3");
     let wrong = client(port, &format!("{FIBONACCI} -n 1"));

@@ -11,7 +11,7 @@ use tonic::Status;
 
 use crate::{
     client::{command, fibonacci},
-    server::{Deed, Server},
+    server::{Deed, Port, Server},
 };
 
 const SCHEMA: &str = "syntax = \"proto3\"; package fibonacci; message Text { string text = 1; } \
@@ -126,9 +126,9 @@ fn a_call_that_hangs_ends_the_run_unless_its_deadline_was_declared() {
 
 #[test]
 fn no_server_is_said_and_nothing_is_called() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = Port::new();
     let calls = "[{call: fibonacci.Greeter/SayHello, expect: {status: OK}}]";
-    let (judged, replies, code) = sent(port, calls, "-connect-timeout 200ms");
+    let (judged, replies, code) = sent(port.number, calls, "-connect-timeout 200ms");
     assert_eq!((judged.measured.len(), code), (0, 3));
     assert!(replies.not_connected.contains("no gRPC server"), "{}", replies.not_connected);
 }

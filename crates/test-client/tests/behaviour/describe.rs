@@ -13,7 +13,7 @@ use hyper::{body::Incoming, server::conn::http2::Builder, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
 
-use crate::client::command;
+use crate::{client::command, server::Port};
 
 /// A question and an answer of reflection, and the head of a file, as far as the test needs them.
 #[derive(Clone, PartialEq, Eq, Message)]
@@ -181,8 +181,8 @@ fn a_server_without_reflection_or_without_grpc_is_told_as_such() {
     let secured = crate::tls::before(serve(Has { reflection: "v1", health: false, grpc: true }), "own");
     let over = described(vec![listener(secured, Speaks::Tls)]).remove(0).unwrap();
     assert_eq!((over.reflection.as_deref(), over.files.len()), (Some("v1"), 2), "{over:?}");
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let all = [(plain, Speaks::Http2), (web, Speaks::Http2), (gone, Speaks::Http2), (plain, Speaks::Loopback)];
+    let gone = Port::new();
+    let all = [(plain, Speaks::Http2), (web, Speaks::Http2), (gone.number, Speaks::Http2), (plain, Speaks::Loopback)];
     let offers = described(all.into_iter().map(|(port, speaks)| listener(port, speaks)).collect());
     let one = |at: usize| offers[at].as_ref().unwrap();
     assert_eq!((one(0).is_grpc, &one(0).reflection, one(0).files.len()), (true, &None, 0));

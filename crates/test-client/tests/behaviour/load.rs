@@ -12,7 +12,7 @@ use tonic::Status;
 
 use crate::{
     client::{command, fibonacci},
-    server::{Deed, Server},
+    server::{Deed, Port, Server},
     tls::{before, file},
 };
 
@@ -92,8 +92,8 @@ fn a_server_that_dies_ends_the_load_and_one_that_never_was_is_status_3() {
         report["errors"]["UNAVAILABLE"].as_u64().unwrap() >= 1 && report["duration_s"].as_f64().unwrap() < 15.0,
         "{report}"
     );
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let (report, code, log) = load(port, "-connect-timeout 200ms");
+    let port = Port::new();
+    let (report, code, log) = load(port.number, "-connect-timeout 200ms");
     assert_eq!((code, &report["verified"]), (3, &Value::from(0)), "{report} {log}");
 }
 

@@ -14,7 +14,7 @@ use std::{
 use http::Request;
 use hyper::{body::Incoming, server::conn::http2::Builder, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::sync::Notify;
+use tokio::{net::TcpSocket, sync::Notify};
 use tonic::{Response, Status, server::UnaryService};
 use tonic_prost::ProstCodec;
 
@@ -42,6 +42,25 @@ pub enum Deed {
 /// Says what to do with a call: its path, its number from 1, its text.
 pub type Script = fn(&str, u64, &str) -> Deed;
 
+/// A port on 127.0.0.1 where nobody listens. It is kept: a port that only was free a moment ago may be another test's server by the time
+/// it is called. A server may still take it, as both sides allow reuse.
+#[derive(Debug)]
+pub struct Port {
+    /// Its number.
+    pub number: u16,
+    _kept: TcpSocket,
+}
+
+impl Port {
+    /// Takes a free one.
+    pub fn new() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        Self { number: socket.local_addr().unwrap().port(), _kept: socket }
+    }
+}
+
 /// A running server; ends when dropped.
 #[derive(Debug)]
 pub struct Server {
@@ -50,13 +69,18 @@ pub struct Server {
     end: Arc<Notify>,
     calls: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
+    /// Where it has died, nobody else shall listen.
+    kept: Option<Port>,
 }
 
 impl Server {
     /// Starts a server on a free port.
     pub fn start(script: Script) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        Self::on(listener, script)
+        let kept = Port::new();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, kept.number)).unwrap();
+        let mut server = Self::on(listener, script);
+        server.kept = Some(kept);
+        server
     }
 
     /// Starts a server on a port that was bound before.
@@ -76,7 +100,7 @@ impl Server {
                 }
             });
         });
-        Self { port: address.port(), end, calls, thread: Some(thread) }
+        Self { port: address.port(), end, calls, thread: Some(thread), kept: None }
     }
 
     /// Waits until a [`Deed::Die`] has ended it.
