@@ -74,6 +74,9 @@ fn folder_of(path: &Path) -> PathBuf {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned)
 }
 
+/// futon's extension of a service.
+const OWN_KEY: &str = "x-futon";
+
 /// futon's extension of a service: the key `x-futon`.
 pub type FunctionHints = calls::Declaration;
 
@@ -96,6 +99,29 @@ impl Compose {
     /// Compose's warnings.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
         self.project.warnings.iter().map(String::as_str).filter(|words| !words.contains(NO_NEWS))
+    }
+
+    /// Extensions that nobody reads and that are nearly futon's own: Compose takes any key `x-…`, in any spelling.
+    pub(super) fn nearly_extensions(&self, services: &[&str]) -> Vec<String> {
+        let like = |key: &str| strsim::levenshtein(&key.to_lowercase().replace('_', "-"), OWN_KEY) <= 1;
+        let mut remarks = Vec::new();
+        for service in services {
+            let extensions = self.project.services.get(*service).map(|spec| spec.extensions.keys());
+            for key in extensions.into_iter().flatten().filter(|key| *key != OWN_KEY && like(key)) {
+                let place = self.project.place(service, Some(key));
+                remarks.push(format!(
+                    "{place}: service {service}, key `{key}`: futon reads `{OWN_KEY}`, and not this key"
+                ));
+            }
+        }
+        for key in self.project.other.keys().filter(|key| like(key)) {
+            // An anchor for services' own keys.
+            if key == OWN_KEY && self.project.services.values().any(|spec| spec.extensions.contains_key(OWN_KEY)) {
+                continue;
+            }
+            remarks.push(format!("{}: key `{key}`: futon reads a service's key `{OWN_KEY}`", self.path.display()));
+        }
+        remarks
     }
 
     /// Names of the services that can be called: they declare calls or a client, or a built-in client knows them. Without services of profiles
@@ -271,6 +297,27 @@ pub(super) mod tests {
         assert!(words(&compose, "hints").contains("fn.calls.yaml:2:1"), "{}", words(&compose, "hints"));
         std::fs::write(folder.path().join("fn.calls.yaml"), "port: 7\n").unwrap();
         assert_eq!(compose.service("hints").unwrap().hints.port, Some(7));
+    }
+
+    #[test]
+    fn an_extension_that_is_nearly_futons_own_is_named() {
+        let said = |extension: &str, at_the_top: &str| {
+            let mut compose =
+                model(&serde_json::json!({"name": "p", "services": {"f": {"image": "me/f"}}, (at_the_top): {}}));
+            let service = compose.project.services.get_mut("f").unwrap();
+            service.extensions.insert(extension.into(), serde_json::json!({"client": "aes-go"}));
+            compose.nearly_extensions(&["f"])
+        };
+        for nearly in ["x-Futon", "X-FUTON", "x-futn", "x_futon", "x-futons"] {
+            let words = format!("functions.yaml: service f, key `{nearly}`: futon reads `x-futon`, and not this key");
+            assert_eq!(said(nearly, "x-other"), [words]);
+        }
+        assert_eq!(
+            said("x-other", "x-futon"),
+            ["functions.yaml: key `x-futon`: futon reads a service's key `x-futon`"]
+        );
+        // One that services take theirs from.
+        assert_eq!(said("x-futon", "x-futon"), [""; 0]);
     }
 
     #[test]

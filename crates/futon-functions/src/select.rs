@@ -91,6 +91,7 @@ fn of_service(compose: &Compose, name: &str) -> Result<Selection> {
             .hint("give each container a different name and port"));
     }
     let mut remarks: Vec<String> = compose.warnings().map(str::to_owned).collect();
+    remarks.extend(compose.nearly_extensions(&order));
     let original = order.iter().map(|name| compose.service(name)).collect::<Result<Vec<_>>>()?;
     let GuestFile { project: guests, handover, remarks: more } = guest_file(compose, &order)?;
     remarks.extend(more);

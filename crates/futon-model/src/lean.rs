@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A run's containers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeanBundle {
-    /// `futon.lean/3`.
+    /// `futon.lean/4`.
     pub schema: String,
     /// Networks that containers have addresses on.
     pub networks: Vec<LeanNetwork>,
@@ -20,7 +20,7 @@ pub struct LeanBundle {
 
 impl LeanBundle {
     /// Form of the file.
-    pub const SCHEMA: &str = "futon.lean/3";
+    pub const SCHEMA: &str = "futon.lean/4";
     /// Serial number of the disk that holds a bundle, where a disk does.
     pub const DISK_SERIAL: &str = "futon-bundle";
     /// Key of an extended attribute in a bundle's extended headers: its name and its value, both in hexadecimal digits, between
@@ -82,6 +82,22 @@ pub struct LeanContainer {
     /// When it is started again.
     #[serde(default, skip_serializing_if = "LeanRestart::is_never")]
     pub restart: LeanRestart,
+    /// Whom its network's name server knows; nobody where it has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<LeanHost>,
+}
+
+/// A container on a network, as that network's name server knows it for another container there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeanHost {
+    /// Name of the container: it has its names as long as it runs.
+    pub container: String,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// Its names.
+    pub names: Vec<String>,
+    /// The name that its address has.
+    pub pointer: String,
 }
 
 /// Where a container's network comes from.

@@ -46,8 +46,8 @@ pub use inputs::GenType;
 pub use judgement::Judgement;
 pub use latency::{histogram, millis, summary};
 pub use lean::{
-    LeanAddress, LeanAttachment, LeanBundle, LeanCheck, LeanCondition, LeanContainer, LeanNetwork, LeanRefusal,
-    LeanRestart, LeanWait,
+    LeanAddress, LeanAttachment, LeanBundle, LeanCheck, LeanCondition, LeanContainer, LeanHost, LeanNetwork,
+    LeanRefusal, LeanRestart, LeanWait,
 };
 pub use limits::Limits;
 pub use load::{

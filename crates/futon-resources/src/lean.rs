@@ -96,7 +96,7 @@ pub struct FoundLean {
 /// user names takes the place of the one there.
 ///
 /// # Errors
-/// When a part is missing or has changed since it was made.
+/// When a part is missing or has changed since it was made, or the initramfs was made with other guest tools than those in the folder.
 pub fn find_lean(
     resources: &Path,
     kernel: Option<&Path>,
@@ -125,7 +125,17 @@ pub fn find_lean(
     };
     let initrd = match initrd {
         Some(given) => own(given, "--initrd")?,
-        None => part(LEAN_INITRD, "lean")?,
+        None => {
+            let path = part(LEAN_INITRD, "lean")?;
+            if let Some(tool) = older_tool(&manifest) {
+                return Err(Error::infra(format!(
+                    "{} has another {tool} than this futon: run scripts and the guest would not understand each other",
+                    path.display()
+                ))
+                .hint("`futon resources build lean` makes it anew"));
+            }
+            path
+        }
     };
     let cmdline = match cmdline {
         Some(line) => line.to_owned(),
@@ -137,9 +147,46 @@ pub fn find_lean(
     Ok(FoundLean { kernel, initrd, cmdline, seccomp: part(SECCOMP, "lean")? })
 }
 
+/// A guest tool in the initramfs that is not the one in the folder, which came there with this futon.
+fn older_tool(manifest: &Manifest) -> Option<&'static str> {
+    let inputs = &manifest.resources.get(LEAN_INITRD)?.inputs;
+    [FUTON_GUEST, TEST_CLIENT].into_iter().find(|tool| {
+        let own = manifest.resources.get(*tool).map(|resource| &resource.sha256);
+        inputs.get(*tool).zip(own).is_some_and(|(used, own)| used != own)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_guest_of_another_futon_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [LEAN_KERNEL, LEAN_INITRD, LEAN_CMDLINE, SECCOMP, FUTON_GUEST, TEST_CLIENT] {
+            fs::write(folder.path().join(name), name).unwrap();
+        }
+        let inputs = |guest: &str| {
+            let digest = |of: &str| futon_common::sha256_bytes(of);
+            BTreeMap::from([(FUTON_GUEST.into(), digest(guest)), (TEST_CLIENT.into(), digest(TEST_CLIENT))])
+        };
+        let mut manifest = Manifest::default();
+        for tool in [FUTON_GUEST, TEST_CLIENT] {
+            manifest.record(folder.path(), tool, "built", &BTreeMap::new()).unwrap();
+        }
+        let mut found = |guest: &str| {
+            manifest.record(folder.path(), LEAN_INITRD, "made", &inputs(guest)).unwrap();
+            manifest.write(folder.path()).unwrap();
+            find_lean(folder.path(), None, None, None)
+        };
+        found(FUTON_GUEST).unwrap();
+        let error = found("an older one").unwrap_err();
+        assert!(error.to_string().contains("has another futon-guest than this futon"), "{error}");
+        assert_eq!(error.hint_text(), Some("`futon resources build lean` makes it anew"));
+        // The user's own may have any.
+        let own = folder.path().join(LEAN_KERNEL);
+        find_lean(folder.path(), None, Some(&own), None).unwrap();
+    }
 
     #[test]
     fn what_is_missing_is_named_with_the_command_that_makes_it() {

@@ -77,8 +77,16 @@ impl Settings {
     /// # Errors
     /// When the file cannot be read, a key is unknown, a value is none that the key can have, or there is no such profile.
     pub fn find(given: Option<&Path>, profile: Option<&str>) -> Result<Self> {
-        let usual = Path::new("futon.toml");
-        match given.or_else(|| Some(usual).filter(|path| path.is_file())) {
+        match given {
+            Some(path) => Self::read(path, profile),
+            None => Self::beside(Path::new(""), profile),
+        }
+    }
+
+    /// Reads `futon.toml` in a folder, if it exists. A link that leads nowhere exists.
+    fn beside(folder: &Path, profile: Option<&str>) -> Result<Self> {
+        let path = folder.join("futon.toml");
+        match Some(&path).filter(|path| path.symlink_metadata().is_ok()) {
             Some(path) => Self::read(path, profile),
             None => match profile {
                 Some(name) => Err(Error::usage(format!("there is no profile {name:?}: there is no futon.toml here"))

@@ -94,6 +94,14 @@ fn what_is_wrong_is_named_with_its_line_and_the_nearest_name() {
 }
 
 #[test]
+fn a_link_that_leads_nowhere_is_no_missing_file() {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("gone.toml", folder.path().join("futon.toml")).unwrap();
+    let error = Settings::beside(folder.path(), None).unwrap_err();
+    assert!(error.to_string().contains("cannot read") && error.to_string().contains("futon.toml"), "{error}");
+}
+
+#[test]
 fn without_a_file_all_is_default() {
     assert_eq!(Settings::default().config().unwrap(), Config::default());
     assert_eq!(read("", None).unwrap().config().unwrap(), Config::default());

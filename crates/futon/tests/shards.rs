@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use common::{Project, beyond_the_schema, oci_layout_of, text};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A project with nine functions and images of three sizes.
 fn project() -> Project {
@@ -222,13 +222,17 @@ fn listing_and_planning_start_and_write_nothing() {
     let project = project();
     let compose = fs::read_to_string(project.path("functions.yaml")).unwrap();
     let calls = "  with-calls:\n    image: me/nowhere:v1\n    x-futon:\n      port: 8080\n      calls: [{http: GET /, expect: {status: 200}}]\n";
-    project.write("functions.yaml", &(compose + calls));
+    let mistyped = "  aes-go:\n    image: me/nowhere:v1\n    x-Futon: {port: 8080}\n";
+    project.write("functions.yaml", &(compose + calls + mistyped));
     let (mut before, mut after) = (Vec::new(), Vec::new());
     tree(&project.path(""), &mut before);
     let output = project.futon(&["list", "--all", "--json"]);
     let list: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&output)));
     assert!(project.futon(&["list", "a", "with-calls"]).status.success());
     assert!(project.futon(&["plan", "--matrix", "--shards", "3"]).status.success());
+    let remark = "functions.yaml:15: service aes-go, key `x-Futon`: futon reads `x-futon`, and not this key";
+    let output = text(&project.futon(&["list", "a", "aes-go"]));
+    assert!(output.replace("\n  ", " ").contains(&format!("note: {remark}")), "{output}");
     tree(&project.path(""), &mut after);
     assert_eq!(before, after);
     assert_eq!((&list["schema"], &list["machine"]), (&"futon.list/1".into(), &"qemu/docker".into()));
@@ -241,6 +245,7 @@ fn listing_and_planning_start_and_write_nothing() {
         (&of("with-calls")["calls"]["declared"], &of("with-calls")["images"][0]["digest"]),
         (&1.into(), &Value::Null)
     );
+    assert_eq!((&of("aes-go")["remarks"], &of("a")["remarks"]), (&json!([remark]), &json!([])));
     // An archive would have to be added to the store.
     project.write("my.tar", "");
     let output = project.futon(&["list", "./my.tar"]);

@@ -25,6 +25,8 @@ pub struct ImageSettings {
     pub stop_signal: String,
     /// Directories that are volumes.
     pub volumes: Vec<String>,
+    /// Ports that it says it serves, as they are written: `PORT` or `PORT/PROTOCOL`.
+    pub exposed: Vec<String>,
     /// Healthcheck.
     pub healthcheck: Option<ImageHealthcheck>,
 }
@@ -71,9 +73,21 @@ impl ImageSettings {
             cmd: words(config, "Cmd")?.unwrap_or_default(),
             working_dir: text_of(config, "WorkingDir")?,
             stop_signal: text_of(config, "StopSignal")?,
-            volumes: names(config, "Volumes")?,
+            volumes: names(config, "Volumes", "map[string]struct {}")?,
+            exposed: names(config, "ExposedPorts", "nat.PortSet")?,
             healthcheck: healthcheck(config)?,
         })
+    }
+}
+
+/// The port of name servers.
+const NAMES: &str = "53";
+
+impl ImageSettings {
+    /// Whether it says that it serves names itself.
+    #[must_use]
+    pub fn serves_names(&self) -> bool {
+        self.exposed.iter().any(|port| port.split('/').next() == Some(NAMES))
     }
 }
 
@@ -158,8 +172,8 @@ fn words(config: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>,
     }
 }
 
-/// Keys of a map, in order.
-fn names(config: &Map<String, Value>, name: &str) -> Result<Vec<String>, String> {
+/// Keys of a map, in order; `wanted` is its type in Go.
+fn names(config: &Map<String, Value>, name: &str, wanted: &str) -> Result<Vec<String>, String> {
     match key(config, name) {
         None => Ok(Vec::new()),
         Some(Value::Object(map)) => {
@@ -168,7 +182,7 @@ fn names(config: &Map<String, Value>, name: &str) -> Result<Vec<String>, String>
             }
             Ok(map.keys().cloned().collect())
         }
-        Some(other) => Err(mismatch(other, &field(name), "map[string]struct {}")),
+        Some(other) => Err(mismatch(other, &field(name), wanted)),
     }
 }
 
@@ -262,6 +276,10 @@ mod tests {
             (
                 r#"{"Cmd": ["a", 1]}"#,
                 "json: cannot unmarshal array into Go struct field Config.V1Image.config.Cmd of type string",
+            ),
+            (
+                r#"{"ExposedPorts": ["53/udp"]}"#,
+                "json: cannot unmarshal array into Go struct field Config.V1Image.config.ExposedPorts of type nat.PortSet",
             ),
             (
                 r#"{"Volumes": ["/x"]}"#,

@@ -1,14 +1,18 @@
-//! `/etc/hosts` and `/etc/resolv.conf` of a container. The lean guest has no name server for its containers as an engine has: whom a
-//! container could ask that for stands in its `/etc/hosts`, behind the engine's own lines.
+//! What names a container knows: its `/etc/hosts`, its `/etc/resolv.conf`, and whom its network's name server knows. Who shares a network with
+//! it stands in `/etc/hosts`, too, behind the engine's own lines: on a simulated core that costs less than a question.
 
-use futon_model::LeanAttachment;
+use futon_model::{LeanAttachment, LeanHost};
 
 use super::settings::{ServiceNet, ServiceSettings};
 
-/// What containers find other names with; only an open network answers.
-const RESOLV_CONF: &str = "nameserver 10.0.2.3\n";
-/// Its options where a service sets none: without an open network nobody is waited for long.
-const RESOLV_OPTIONS: &str = "timeout:2 attempts:1";
+/// The name server of a container that has no network with names: QEMU's, which only an open network lets answer.
+const OUTSIDE: &str = "10.0.2.3";
+/// The name server of all others, at the engine's address.
+const INSIDE: &str = "127.0.0.11";
+/// Options of the guest's own name server: without an open network nobody is waited for long.
+const RESOLV_OPTIONS: [&str; 2] = ["timeout:2", "attempts:1"];
+/// The engine's own option where a service does not set it: a name without a dot is looked for as it is.
+const NDOTS: &str = "ndots:0";
 
 /// What the engine writes first.
 const OWN: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::0\tip6-localnet\nff00::0\tip6-mcastprefix\n\
@@ -30,6 +34,8 @@ pub(super) struct Neighbour<'a> {
     pub(super) name: &'a str,
     /// Its settings.
     pub(super) settings: &'a ServiceSettings,
+    /// The beginning of its id, which it has for a host name where none is set.
+    pub(super) short_id: Option<String>,
     /// Its addresses.
     pub(super) attachment: &'a LeanAttachment,
     /// The engine's names of all networks, by their numbers; none of the engine's own, where nobody has a name.
@@ -39,7 +45,7 @@ pub(super) struct Neighbour<'a> {
 impl Neighbour<'_> {
     /// Names on a network, by its place in the service's list and its number: those that the engine's name server knows (moby:
     /// `daemon/container_operations.go`, `buildEndpointDNSNames`), and the same with the network's name behind a dot (libnetwork:
-    /// `Sandbox.ResolveName`). Its short id is nobody's to know.
+    /// `Sandbox.ResolveName`).
     fn names(&self, card: usize, network: usize) -> Vec<String> {
         let Some(network) = self.networks.get(network).copied().flatten() else { return Vec::new() };
         let mut names = vec![self.service, self.name];
@@ -49,6 +55,7 @@ impl Neighbour<'_> {
             names.extend(place.aliases.iter().map(String::as_str));
         }
         names.extend(self.settings.hostname.as_deref().filter(|name| !name.is_empty()));
+        names.extend(self.short_id.as_deref());
         let mut unique: Vec<String> = Vec::new();
         for name in names {
             if !unique.iter().any(|known| known == name) {
@@ -91,36 +98,55 @@ pub(super) fn hosts(all: &[Neighbour<'_>], index: usize, hostname: &str) -> Stri
         let extra = me.settings.names.extra_hosts.iter().map(|(name, _)| name.as_str());
         extra.chain([full.as_str()]).chain(short).any(|own| own.eq_ignore_ascii_case(name))
     };
+    for LeanHost { address, mut names, .. } in known(all, index) {
+        names.retain(|name| !is_own(name));
+        if !names.is_empty() {
+            text.push_str(&format!("{address}\t{}\n", names.join(" ")));
+        }
+    }
+    text
+}
+
+/// Whom the container at `index` can find by a name: who is on one of its networks, itself included.
+pub(super) fn known(all: &[Neighbour<'_>], index: usize) -> Vec<LeanHost> {
+    let me = &all[index];
+    let LeanAttachment::Own(mine) = me.attachment else { return Vec::new() };
+    let mut known = Vec::new();
     for other in all {
         let LeanAttachment::Own(theirs) = other.attachment else { continue };
         for (card, address) in theirs.iter().enumerate() {
             if !mine.iter().any(|own| own.network == address.network) {
                 continue;
             }
-            let mut names = other.names(card, address.network);
             let links = me.settings.names.links.iter().filter(|(service, _)| service == other.service);
-            names.extend(links.map(|(_, name)| name.clone()).filter(|name| name != other.service));
-            names.retain(|name| !is_own(name));
-            if !names.is_empty() {
-                text.push_str(&format!("{}\t{}\n", address.address, names.join(" ")));
+            let linked = links.map(|(_, name)| name.clone()).filter(|name| name != other.service);
+            let names = other.names(card, address.network).into_iter().chain(linked).collect();
+            if let Some(network) = other.networks.get(address.network).copied().flatten() {
+                let pointer = format!("{}.{network}", other.name);
+                known.push(LeanHost { container: other.name.to_owned(), address: address.address, names, pointer });
             }
         }
     }
-    text
+    known
 }
 
-/// `/etc/resolv.conf` of a container.
-pub(super) fn resolv_conf(settings: &ServiceSettings) -> String {
-    let mut text = String::from(RESOLV_CONF);
+/// `/etc/resolv.conf` of a container; `asks_inside` if its network has a name server.
+pub(super) fn resolv_conf(settings: &ServiceSettings, asks_inside: bool) -> String {
+    let mut text = format!("nameserver {}\n", if asks_inside { INSIDE } else { OUTSIDE });
     // A dot alone stands for no domain at all.
     let search: Vec<&str> =
         settings.names.dns_search.iter().map(String::as_str).filter(|domain| *domain != ".").collect();
     if !search.is_empty() {
         text.push_str(&format!("search {}\n", search.join(" ")));
     }
-    let options = settings.names.dns_options.join(" ");
-    let space = if options.is_empty() { "" } else { " " };
-    text.push_str(&format!("options {options}{space}{RESOLV_OPTIONS}\n"));
+    let mut options: Vec<&str> = settings.names.dns_options.iter().map(String::as_str).collect();
+    if options.is_empty() {
+        options.extend(RESOLV_OPTIONS);
+    }
+    if asks_inside && !options.iter().any(|option| option.starts_with("ndots:")) {
+        options.push(NDOTS);
+    }
+    text.push_str(&format!("options {}\n", options.join(" ")));
     text
 }
 
@@ -167,6 +193,7 @@ mod tests {
             service,
             name,
             settings,
+            short_id: (service == "far").then(|| "0123456789ab".to_owned()),
             attachment,
             networks: &networks,
         };
@@ -187,6 +214,13 @@ mod tests {
             ]
         );
         assert!(!hosts(&all, 0, "x").contains("172.20"));
+        // The name server knows the same of them, and who has which address.
+        let known_to_me = known(&all, 2);
+        let found: Vec<_> = known_to_me.iter().map(|host| (host.pointer.as_str(), host.address.octets()[1])).collect();
+        assert_eq!(found, [("futon-db-1.p_back", 19), ("function.p_front", 18), ("function.p_back", 19)]);
+        assert_eq!(known_to_me[0].names[..2], ["db", "futon-db-1"]);
+        let far = ["0123456789ab", "far.p_far", "alias-on-far.p_far", "0123456789ab.p_far"];
+        assert_eq!(known(&all, 1)[0].names[2..], far);
         // A name that the file has is asked of nobody.
         let mut named = me.clone();
         named.names.extra_hosts = vec![("DB".into(), "1.2.3.4".into())];
@@ -197,6 +231,7 @@ mod tests {
         let all = [of("db", "futon-db-1", &db, &a), of("fn", "function", &far, &c)];
         let all = all.map(|one| Neighbour { networks: &[None, None, None], ..one });
         assert_eq!(hosts(&all, 1, "me"), format!("{OWN}172.18.0.3\tme\n172.19.0.3\tme\n"));
+        assert_eq!(known(&all, 1), []);
     }
 
     #[test]
@@ -204,9 +239,16 @@ mod tests {
         let service = ServiceSettings { domainname: Some("example.org".into()), ..settings(&["default"]) };
         let place = on(&[0], 2);
         let networks = [Some("p_default")];
-        let all = [Neighbour { service: "s", name: "s", settings: &service, attachment: &place, networks: &networks }];
+        let all = [Neighbour {
+            service: "s",
+            name: "s",
+            settings: &service,
+            short_id: None,
+            attachment: &place,
+            networks: &networks,
+        }];
         assert!(hosts(&all, 0, "me").contains("172.18.0.2\tme.example.org me\n"));
-        let none = [Neighbour { attachment: &LeanAttachment::None, ..all[0] }];
+        let none = all.map(|one| Neighbour { attachment: &LeanAttachment::None, ..one });
         assert_eq!(hosts(&none, 0, "me"), OWN);
     }
 
@@ -217,8 +259,13 @@ mod tests {
             dns_options: vec!["ndots:2".into()],
             ..Names::default()
         };
-        let text = resolv_conf(&ServiceSettings { names, ..ServiceSettings::default() });
-        assert_eq!(text, "nameserver 10.0.2.3\nsearch example.org b.c\noptions ndots:2 timeout:2 attempts:1\n");
-        assert_eq!(resolv_conf(&ServiceSettings::default()), "nameserver 10.0.2.3\noptions timeout:2 attempts:1\n");
+        let told = ServiceSettings { names, ..ServiceSettings::default() };
+        let rest = "search example.org b.c\noptions ndots:2\n";
+        assert_eq!(resolv_conf(&told, true), format!("nameserver 127.0.0.11\n{rest}"));
+        assert_eq!(resolv_conf(&told, false), format!("nameserver 10.0.2.3\n{rest}"));
+        let untold = ServiceSettings::default();
+        let options = "options timeout:2 attempts:1";
+        assert_eq!(resolv_conf(&untold, true), format!("nameserver 127.0.0.11\n{options} ndots:0\n"));
+        assert_eq!(resolv_conf(&untold, false), format!("nameserver 10.0.2.3\n{options}\n"));
     }
 }

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::config::{ContainerConfig, ContainerPlace, oci_config, working_dir};
 use super::furnish::{add_engine_files, find, make_working_dir};
 use super::image::{ImageHealthcheck, ImageSettings};
-use super::names::{Neighbour, hosts, resolv_conf};
+use super::names::{Neighbour, hosts, known, resolv_conf};
 use super::settings::{Limits, ServiceSettings};
 use super::signal::{signal_number, stop_signal};
 use super::users::find_user;
@@ -99,7 +99,11 @@ impl Making<'_> {
         let written = container.settings.stop_signal.as_ref().filter(|written| !written.is_empty());
         about.stop_signal = stop_signal(written.unwrap_or(&settings.stop_signal));
         Ok(Ok(match self.body(index, &image, &settings, rootfs, volumes) {
-            Ok((body, check)) => Part { about: LeanContainer { check, ..about }, body: Some(body) },
+            Ok((body, check)) => {
+                // Who answers questions at every address of its own would find its port taken.
+                let hosts = if settings.serves_names() { Vec::new() } else { known(&self.neighbours(), index) };
+                Part { about: LeanContainer { check, hosts, ..about }, body: Some(body) }
+            }
             Err(why) => Part { about: LeanContainer { refused: Some(why), ..about }, body: None },
         }))
     }
@@ -124,6 +128,7 @@ impl Making<'_> {
             waits: waits.collect(),
             check: None,
             restart: container.settings.restart,
+            hosts: Vec::new(),
         }
     }
 
@@ -174,10 +179,11 @@ impl Making<'_> {
         let check = self.check(index, settings, &made, &mut files);
         let owner = self.network_owner(index);
         let neighbours: Vec<Neighbour<'_>> = self.neighbours();
+        let asks_inside = !known(&neighbours, owner).is_empty();
         files.extend([
             ("hosts", hosts(&neighbours, owner, &hostname).into_bytes()),
             ("hostname", format!("{hostname}\n").into_bytes()),
-            ("resolv.conf", resolv_conf(&self.containers[owner].settings).into_bytes()),
+            ("resolv.conf", resolv_conf(&self.containers[owner].settings, asks_inside).into_bytes()),
         ]);
         Ok((Body { files, sources: plan.sources, tree, rootfs }, check))
     }
@@ -222,13 +228,20 @@ impl Making<'_> {
 
     fn neighbours(&self) -> Vec<Neighbour<'_>> {
         let attachments = self.attachments.iter().map(|a| a.as_ref().unwrap_or(&LeanAttachment::None));
+        let short_id = |(index, container): (usize, &BundleContainer)| {
+            let has_none = container.settings.hostname.as_deref().is_none_or(str::is_empty);
+            let image = self.store.resolve(&container.image).ok().flatten().filter(|_| has_none);
+            image.map(|image| self.hostname(index, &image))
+        };
         self.containers
             .iter()
+            .enumerate()
             .zip(attachments)
-            .map(|(container, attachment)| Neighbour {
+            .map(|((index, container), attachment)| Neighbour {
                 service: &container.service,
                 name: &container.name,
                 settings: &container.settings,
+                short_id: short_id((index, container)),
                 attachment,
                 networks: &self.networks,
             })

@@ -249,6 +249,11 @@ fn status_of(record: &Record) -> (&'static str, Option<End>) {
     (status, end)
 }
 
+/// Whether a container runs, as the engine has it.
+pub(super) fn is_running(record: &Record) -> bool {
+    status_of(record).0 == "running"
+}
+
 /// Reports the state of each container beside `name` and saves its log beside the run's own. One that was not started is told so; none
 /// hinders the others.
 pub(super) fn save_companions(name: &str, limit: u64, log: &RunLog) {

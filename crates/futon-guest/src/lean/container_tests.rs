@@ -19,6 +19,7 @@ fn dependencies_that_fail_are_told_in_composes_words() {
         waits: Vec::new(),
         check: None,
         restart: LeanRestart::Never,
+        hosts: Vec::new(),
     };
     let failed = |why: &str| Progress::Failed(why.to_owned());
     for (until, health, ended, word) in [

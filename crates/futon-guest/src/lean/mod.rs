@@ -5,6 +5,7 @@ mod container;
 mod disk;
 mod health;
 mod init;
+mod names;
 pub(crate) mod net;
 mod output;
 mod pull;

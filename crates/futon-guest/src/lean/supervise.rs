@@ -22,6 +22,7 @@ use nix::{
 
 use super::{
     bundle::{self, End, Record},
+    names,
     output::{self, Pump},
 };
 use crate::kernel;
@@ -38,7 +39,7 @@ const TICK: Duration = Duration::from_millis(20);
 
 /// Runs a container to its end. The first line on standard output says whether it was started.
 pub(super) fn run(container: &LeanContainer) -> Result<()> {
-    match begin(&container.name) {
+    match begin(container) {
         Ok((record, started)) => {
             say("started");
             stay(container, &record, started)
@@ -62,12 +63,13 @@ struct Started {
     output: Pump,
 }
 
-fn begin(name: &str) -> Result<(Record, Started)> {
-    let record = Record::of(name);
+fn begin(container: &LeanContainer) -> Result<(Record, Started)> {
+    let record = Record::of(&container.name);
     record.create()?;
+    names::serve(container)?;
     // The container, which crun leaves behind, becomes this process's child.
     prctl::set_child_subreaper(true).context("cannot become a subreaper")?;
-    let started = launch(name, &record)?;
+    let started = launch(&container.name, &record)?;
     Ok((record, started))
 }
 

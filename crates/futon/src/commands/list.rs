@@ -45,6 +45,8 @@ struct Listed {
     /// Milliseconds, bytes, or 1.
     weight: u64,
     shard: u32,
+    /// What futon has to say of it, Compose's warnings among it.
+    remarks: Vec<String>,
 }
 
 /// An image, and its manifest's digest if the store has it.
@@ -85,10 +87,22 @@ pub fn list(args: &ListArgs, ui: &Ui) -> Result<ExitCode> {
         ui.out(&serde_json::to_string_pretty(&list).context(|| "cannot write the list".into())?)?;
         return Ok(ExitCode::Passed);
     }
+    say_remarks(list.functions.iter().flat_map(|function| &function.remarks), ui);
     for line in table(&list, columns()) {
         ui.out(&line)?;
     }
     Ok(ExitCode::Passed)
+}
+
+/// Says what there is to say of functions, each remark once.
+pub fn say_remarks<'a>(remarks: impl Iterator<Item = &'a String>, ui: &Ui) {
+    let mut said = Vec::new();
+    for remark in remarks {
+        if !said.contains(&remark) {
+            ui.line(&format!("note: {remark}"));
+            said.push(remark);
+        }
+    }
 }
 
 fn listed(project: &Project, parts: &SuiteParts, args: &ListArgs, resources: &Path) -> Result<List> {
@@ -104,6 +118,7 @@ fn listed(project: &Project, parts: &SuiteParts, args: &ListArgs, resources: &Pa
             calls: calls(project, &selection, args)?,
             weight,
             shard: parts.shard.index(),
+            remarks: selection.remarks.clone(),
         });
     }
     Ok(List {
@@ -184,7 +199,14 @@ mod tests {
     #[test]
     fn a_table_fits_narrow_and_wide_terminals() {
         let image = |name: &str, digest: Option<&str>| Image { reference: name.into(), digest: digest.map(Into::into) };
-        let function = |name: &str, calls, images| Listed { name: name.into(), images, calls, weight: 3100, shard: 1 };
+        let function = |name: &str, calls, images| Listed {
+            name: name.into(),
+            images,
+            calls,
+            weight: 3100,
+            shard: 1,
+            remarks: Vec::new(),
+        };
         let digest = format!("sha256:{}", "a".repeat(64));
         let list = List {
             schema: LIST_SCHEMA,

@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::job::{self, Parts};
+use super::list::say_remarks;
 use super::matrix::matrix;
 use futon_prepare::given::missing_image;
 use futon_prepare::machine::{Purpose, prepare};
@@ -35,6 +36,8 @@ pub async fn plan(args: &PlanArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     let cells = cells.collect::<Result<Vec<Cell>>>();
     ui.stop();
     let cells = cells?;
+    let selections = names.iter().map(|name| project.selection(name)).collect::<Result<Vec<_>>>()?;
+    say_remarks(selections.iter().flat_map(|selection| &selection.remarks), ui);
     let Some(target) = &args.output else {
         show(&cells, test.output.json, ui)?;
         return Ok(ExitCode::Passed);
