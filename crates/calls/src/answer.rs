@@ -36,6 +36,8 @@ impl Answer {
         let speaks_grpc = is_grpc(kind.as_bytes());
         let find = |name: &str| last.iter().find(|h| h.name == name).map(text);
         let statuses = last.iter().filter(|h| h.name == "grpc-status").count();
+        // Some servers say nothing but the status, and not what it is of; gRPC's C library takes that.
+        let is_bare = kind.is_empty() && reply.only_headers && statuses > 0;
         let (status, message) = if let Some(local) = reply.local_status.checked_sub(1) {
             (local, reply.words.clone())
         } else if reply.status != 200 && !(speaks_grpc && statuses > 0) {
@@ -49,7 +51,7 @@ impl Answer {
                 _ => 2,
             };
             (code, format!("HTTP status {}, content type {kind:?}", reply.status))
-        } else if !speaks_grpc {
+        } else if !speaks_grpc && !is_bare {
             return Err(reason(
                 CallKind::Protocol,
                 format!("the answer is not gRPC: HTTP status 200 with content type {kind:?}"),
@@ -195,18 +197,22 @@ impl Answer {
     }
 }
 
-/// Headers as text; those with `-bin` in plain base64, whatever padding the server wrote.
+/// Headers as text; those with `-bin` in plain base64, whatever padding the server wrote, also where it joined several by commas
+/// (PROTOCOL-HTTP2.md, "Custom-Metadata").
 fn texts(headers: &[Header]) -> Vec<(String, String)> {
-    let text = |header: &Header| {
-        if header.name.ends_with("-bin") {
-            let decoded = STANDARD.decode(&header.value).or_else(|_| STANDARD_NO_PAD.decode(&header.value));
-            if let Ok(bytes) = decoded {
-                return STANDARD.encode(bytes);
-            }
+    let mut list = Vec::new();
+    for Header { name, value } in headers {
+        let plain = |part: &[u8]| {
+            let bytes = STANDARD.decode(part).or_else(|_| STANDARD_NO_PAD.decode(part)).ok()?;
+            Some(STANDARD.encode(bytes))
+        };
+        let parts = value.split(|byte| *byte == b',').map(|part| plain(part.trim_ascii()));
+        match parts.collect::<Option<Vec<_>>>().filter(|_| name.ends_with("-bin")) {
+            Some(parts) => list.extend(parts.into_iter().map(|part| (name.clone(), part))),
+            None => list.push((name.clone(), String::from_utf8_lossy(value).into_owned())),
         }
-        String::from_utf8_lossy(&header.value).into_owned()
-    };
-    headers.iter().map(|header| (header.name.clone(), text(header))).collect()
+    }
+    list
 }
 
 /// gRPC's messages are percent-encoded (PROTOCOL-HTTP2.md).

@@ -1,9 +1,9 @@
 //! Expectations held against the schema, before a run.
 
-use prost_reflect::{DynamicMessage, Kind, MessageDescriptor};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::Value;
 
-use crate::compare::Rules;
+use crate::compare::{Rules, unset};
 use crate::declare::Call;
 use crate::error::Complaint;
 use crate::expect::Expect;
@@ -11,6 +11,7 @@ use crate::oracle;
 use crate::path::shown;
 use crate::rules::Compiled;
 use crate::schema::{Schema, from_json, to_json, to_plain_json, with_json_names};
+use crate::walk::is_special;
 
 /// Checks of an expectation all that needs the schema.
 pub(crate) fn check_expectation(schema: &Schema, call: &Call, expect: &Expect) -> Result<(), Complaint> {
@@ -29,7 +30,7 @@ pub(crate) fn check_expectation(schema: &Schema, call: &Call, expect: &Expect) -
             return Err(Complaint::new("oracle", "oracles know only gRPC replies"));
         };
         if expect.oracle_inputs.is_empty() {
-            only_string(&method.input()).map_err(|why| Complaint::new("oracle", why))?;
+            OnlyText::of(&method.input()).map_err(|why| Complaint::new("oracle", why))?;
         }
     } else if !expect.oracle_inputs.is_empty() {
         return Err(Complaint::new("oracle_inputs", "they need an `oracle`"));
@@ -50,6 +51,11 @@ pub(crate) fn check_expectation(schema: &Schema, call: &Call, expect: &Expect) -
             )
             .hint("write it as a text, with all digits: such numbers of a reply are texts, too"));
         }
+        if compiled.message.is_some() {
+            return Err(
+                Complaint::new("status.message", "only gRPC's statuses have a message").hint("`text` is HTTP's body")
+            );
+        }
         if expect.count.is_some() || expect.each.is_some() {
             return Err(Complaint::new("", "`count` and `each` are only for gRPC streams"));
         }
@@ -68,8 +74,13 @@ pub(crate) fn check_expectation(schema: &Schema, call: &Call, expect: &Expect) -
     }
     let texts =
         [expect.text.is_some(), expect.oracle.is_some(), expect.each.as_ref().is_some_and(|e| e.text.is_some())];
+    if stream && (expect.text.is_some() || expect.oracle.is_some()) {
+        let key = if expect.text.is_some() { "text" } else { "oracle" };
+        return Err(Complaint::new(key, "the reply is a stream, and has no text of its own")
+            .hint(format!("write it for each message: each: {{{key}: …}}")));
+    }
     if texts.contains(&true) {
-        only_string(&method.output()).map_err(|why| Complaint::new("text", why))?;
+        OnlyText::of(&method.output()).map_err(|why| Complaint::new("text", why))?;
     }
     if let Some(wanted) = &expect.equals {
         let list = match (method.is_server_streaming(), wanted) {
@@ -106,9 +117,6 @@ fn lead_somewhere(compiled: &Compiled, kind: &MessageDescriptor, stream: bool) -
 
 /// The expected value, with all defaults, or only the given part if `partial`.
 pub(crate) fn canonical(kind: &MessageDescriptor, wanted: &Value, rules: &Rules) -> Result<Value, Complaint> {
-    if let Value::Array(list) = wanted {
-        return list.iter().map(|one| canonical(kind, one, rules)).collect::<Result<_, _>>().map(Value::Array);
-    }
     let whole = comparable(&from_json(kind, wanted)?, rules).map_err(|why| Complaint::new("", why))?;
     if !rules.partial {
         return Ok(whole);
@@ -128,7 +136,7 @@ fn masked(named: &Value, whole: &Value) -> Result<Value, Complaint> {
             let kept = named.iter().map(|(key, inner)| {
                 let value = match whole.get(key) {
                     Some(value) => masked(inner, value).map_err(|c| c.below(key))?,
-                    None if inner.is_null() => Value::Null,
+                    None if inner.is_null() => unset(),
                     // Left out, it would not be compared.
                     None => {
                         return Err(Complaint::new(key, "with `partial` it must be written as in proto3 JSON")
@@ -146,24 +154,54 @@ fn masked(named: &Value, whole: &Value) -> Result<Value, Complaint> {
     })
 }
 
-/// The first number of a value whose digits were lost when it was read.
+/// The first number of a value beyond 64 bits, as which a whole number is read that has more of them.
 fn beyond_64_bits(value: &Value) -> Option<String> {
+    find_beyond_64_bits(value, &|_| true)
+}
+
+/// The same, of those that `is_meant` takes as they are written.
+pub(crate) fn find_beyond_64_bits(value: &Value, is_meant: &impl Fn(&str) -> bool) -> Option<String> {
     match value {
         Value::Number(number) => {
             let large = number.as_f64().filter(|_| number.is_f64()).is_some_and(|x| x.abs() >= 2_f64.powi(63));
-            large.then(|| number.to_string())
+            large.then(|| number.to_string()).filter(|text| is_meant(text))
         }
-        Value::Array(list) => list.iter().find_map(beyond_64_bits),
-        Value::Object(map) => map.values().find_map(beyond_64_bits),
+        Value::Array(list) => list.iter().find_map(|one| find_beyond_64_bits(one, is_meant)),
+        Value::Object(map) => map.values().find_map(|one| find_beyond_64_bits(one, is_meant)),
         _ => None,
     }
 }
 
-/// The JSON name of a message's only string.
-pub(crate) fn only_string(kind: &MessageDescriptor) -> Result<String, String> {
-    let found: Vec<_> = kind.fields().filter(|f| f.kind() == Kind::String && !f.is_list() && !f.is_map()).collect();
-    match &found[..] {
-        [field] => Ok(field.json_name().to_owned()),
-        _ => Err(format!("{} has {} text fields, but must have one", kind.full_name(), found.len())),
+/// Where a message's only text stands in its JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum OnlyText {
+    /// In the field with this name.
+    Field(String),
+    /// The message's JSON is the text.
+    All,
+}
+
+impl OnlyText {
+    /// Of this kind of message.
+    pub(crate) fn of(kind: &MessageDescriptor) -> Result<Self, String> {
+        if kind.full_name() == "google.protobuf.StringValue" {
+            return Ok(Self::All);
+        }
+        let is_special = is_special(kind);
+        let is_text = |f: &FieldDescriptor| f.kind() == Kind::String && !f.is_list() && !f.is_map() && !is_special;
+        let found: Vec<_> = kind.fields().filter(is_text).collect();
+        match &found[..] {
+            [field] => Ok(Self::Field(field.json_name().to_owned())),
+            _ => Err(format!("{} has {} text fields, but must have one", kind.full_name(), found.len())),
+        }
+    }
+
+    /// The text of a message in JSON; what is not set is empty.
+    pub(crate) fn find(&self, message: &Value) -> String {
+        let found = match self {
+            Self::Field(name) => message.get(name),
+            Self::All => Some(message),
+        };
+        found.and_then(Value::as_str).unwrap_or_default().to_owned()
     }
 }

@@ -13,8 +13,6 @@ const TOLD: usize = 5;
 /// How values are held against each other.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rules {
-    /// Whether what is expected to be null may be missing, as a message's field that is not set.
-    pub(crate) null_may_be_missing: bool,
     pub(crate) partial: bool,
     pub(crate) unordered_all: bool,
     pub(crate) unordered: Vec<Path>,
@@ -80,9 +78,12 @@ impl Rules {
         for (key, value) in wanted {
             place.push(Step::Key(key.clone()));
             match got.get(key) {
+                _ if self.ignore.iter().any(|path| path.covers(place)) => {}
+                Some(other) if is_unset(value) => {
+                    found.push(format!("{}: expected it not to be set, got {}", shown(place), short(other)));
+                }
                 Some(other) => self.walk(value, other, place, found),
-                None if self.null_may_be_missing && value.is_null()
-                    || self.ignore.iter().any(|path| path.covers(place)) => {}
+                None if is_unset(value) => {}
                 None => found.push(format!("{}: expected {}, it is missing", shown(place), short(value))),
             }
             place.pop();
@@ -152,6 +153,29 @@ fn take(at: usize, fits: &[Vec<usize>], taken: &mut [Option<usize>], seen: &mut 
     false
 }
 
+/// What no value of a reply is: it stands for a message's field that must not be set. `null` would not do, since in Google's `Value` and `Struct`
+/// that is a value.
+const UNSET: &str = "\u{0}unset";
+
+/// That a field must not be set.
+pub(crate) fn unset() -> Value {
+    UNSET.into()
+}
+
+fn is_unset(value: &Value) -> bool {
+    value.as_str() == Some(UNSET)
+}
+
+/// What is expected, for people.
+pub(crate) fn readable(wanted: &Value) -> Value {
+    match wanted {
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), readable(value))).collect(),
+        Value::Array(list) => list.iter().map(readable).collect(),
+        one if is_unset(one) => Value::Null,
+        one => one.clone(),
+    }
+}
+
 fn short(value: &Value) -> String {
     shorten(&value.to_string(), SHOWN)
 }
@@ -209,7 +233,11 @@ mod tests {
         assert!(!partial.differences(&json!({"a": [1]}), &json!({"a": [1, 2]})).is_empty(), "lists are whole");
         let null = json!({"a": null});
         assert!(!Rules::default().differences(&null, &json!({})).is_empty());
-        assert!(Rules { null_may_be_missing: true, ..Rules::default() }.differences(&null, &json!({})).is_empty());
+        let none = json!({"a": unset()});
+        assert!(Rules::default().differences(&none, &json!({})).is_empty());
+        let told = Rules::default().differences(&none, &json!({"a": null}));
+        assert_eq!(told, [".a: expected it not to be set, got null"]);
+        assert_eq!(readable(&json!([none])), json!([{"a": null}]));
         let near = Rules { tolerance: 0.01, ..Rules::default() };
         assert!(!near.differences(&json!(9_007_199_254_740_993_u64), &json!(9_007_199_254_740_992_u64)).is_empty());
         assert!(near.differences(&json!([1.0, 5]), &json!([1.009, 5])).is_empty());

@@ -3,15 +3,16 @@
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use prost::Message;
-use prost_reflect::MethodDescriptor;
-use serde_json::Value;
+use prost_reflect::{DynamicMessage, MethodDescriptor};
+use serde_json::{Value, json};
 
 use crate::declare::Call;
 use crate::error::Complaint;
 use crate::expect::Expect;
 use crate::http;
-use crate::schema::{Schema, from_json, missing_required};
+use crate::schema::{Schema, from_json, missing_required, to_json};
 use crate::template::{Template, Values, has_placeholder};
+use crate::walk::{is_special, may_be_a_list};
 use crate::wire::{self, LARGEST_MESSAGE, Protocol};
 
 /// The requests of a gRPC call in JSON, one for each message.
@@ -27,11 +28,15 @@ pub(crate) fn requests(
     Ok(match (method.is_client_streaming(), data) {
         (true, None) => Vec::new(),
         (true, Some(Value::Array(list))) => list,
-        (false, Some(Value::Array(_))) => {
+        (false, Some(Value::Array(_))) if !may_be_a_list(&method.input()) => {
             return Err(Complaint::new("data", "a list of messages, but the method takes one")
                 .hint(format!("{} is not a stream of requests", method.full_name())));
         }
-        (_, None) => vec![Value::Object(serde_json::Map::new())],
+        // A message in which nothing is set, as its kind has it in JSON.
+        (_, None) => {
+            let empty = DynamicMessage::new(method.input());
+            vec![if is_special(&method.input()) { to_json(&empty).unwrap_or_default() } else { json!({}) }]
+        }
         (_, Some(one)) => vec![one],
     })
 }
@@ -53,11 +58,22 @@ pub(crate) fn grpc(call: &Call, schema: &Schema, template: &mut Template) -> Res
     }
     // Metadata before data: the order in which random numbers are drawn.
     let mut headers = http::headers("metadata", call.metadata.iter(), template)?;
+    http::for_http2("metadata", &headers)?;
     for header in &mut headers {
-        let reserved =
-            header.name.starts_with("grpc-") || matches!(header.name.as_str(), "content-type" | "te" | "host");
+        let reserved = header.name.starts_with("grpc-")
+            || matches!(header.name.as_str(), "content-type" | "content-length" | "te" | "host");
+        let wrong = |why: &str| Err(Complaint::new(format!("metadata.{}", header.name), why));
         if reserved {
-            return Err(Complaint::new(format!("metadata.{}", header.name), "the client sets it itself"));
+            return wrong("the client sets it itself");
+        }
+        // PROTOCOL-HTTP2.md, "Custom-Metadata".
+        if !header.name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-.".contains(&b)) {
+            return wrong("a key of metadata has letters, digits, and _ - . alone");
+        }
+        if !header.value.iter().all(|b| (0x20..=0x7e).contains(b)) {
+            return wrong(
+                "a text in metadata is printable ASCII; other bytes need a key that ends with `-bin`, and base64",
+            );
         }
         if header.name.ends_with("-bin") {
             let decoded = STANDARD.decode(&header.value).or_else(|_| STANDARD_NO_PAD.decode(&header.value));

@@ -5,6 +5,7 @@ use std::path::Path;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
 
+use crate::check::find_beyond_64_bits;
 use crate::declare::{Call, Cloud, EventMode, Preset};
 use crate::error::Complaint;
 use crate::expect::Expect;
@@ -90,6 +91,34 @@ pub(crate) fn headers<'a>(
     Ok(list)
 }
 
+/// Refuses headers that are of one connection, which HTTP/2 has none of (RFC 9113, 8.2.2): sent they would be malformed, and left out in
+/// silence the function would not see what was declared.
+pub(crate) fn for_http2(key: &str, list: &[Header]) -> Result<(), Complaint> {
+    let is_connections = |header: &&Header| match header.name.as_str() {
+        "connection" | "proxy-connection" | "keep-alive" | "transfer-encoding" | "upgrade" => true,
+        "te" => header.value != b"trailers",
+        _ => false,
+    };
+    match list.iter().find(is_connections) {
+        Some(bad) => Err(Complaint::new(format!("{key}.{}", bad.name), "HTTP/2 has no such header")),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a whole number of more than 64 bits with more digits than a double has: some were lost when it was read.
+fn keeps_digits(value: &Value) -> Result<(), Complaint> {
+    /// Every double can have so many.
+    const DIGITS: usize = 15;
+    let Some(number) = find_beyond_64_bits(value, &|text| {
+        let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+        mantissa.trim_start_matches("0.").bytes().filter(u8::is_ascii_digit).count() > DIGITS
+    }) else {
+        return Ok(());
+    };
+    let why = format!("{number}: a whole number of more than 64 bits has lost digits");
+    Err(Complaint::new("", why).hint("give the whole request as a text: body: '{\"n\": …}'"))
+}
+
 /// The call as it is sent.
 pub(crate) fn encode(
     call: &Call,
@@ -107,6 +136,9 @@ pub(crate) fn encode(
     {
         return Err(Complaint::new(format!("headers.{}", bad.name), "the client sets it itself"));
     }
+    if call.h2c {
+        for_http2("headers", &list)?;
+    }
     let given = [call.json.is_some(), call.body.is_some(), call.file.is_some(), call.event.is_some()];
     if given.iter().filter(|given| **given).count() > 1 {
         return Err(Complaint::new("", "only one of `json`, `body`, `file` and `event` can be the body"));
@@ -118,6 +150,7 @@ pub(crate) fn encode(
     };
     let body = if let Some(value) = &call.json {
         kind(&mut list, "application/json");
+        keeps_digits(value).map_err(|c| c.below("json"))?;
         template.value(value).map_err(|c| c.below("json"))?.to_string().into_bytes()
     } else if let Some(text) = &call.body {
         kind(&mut list, "text/plain; charset=utf-8");
@@ -162,7 +195,10 @@ fn cloud_event(event: &Cloud, headers: &mut Vec<Header>, template: &mut Template
         attributes.push(("subject", fill("subject", subject)?));
     }
     let data = match &event.data {
-        Some(data) => Some(template.value(data).map_err(|c| c.below("data").below("event"))?),
+        Some(data) => {
+            keeps_digits(data).map_err(|c| c.below("data").below("event"))?;
+            Some(template.value(data).map_err(|c| c.below("data").below("event"))?)
+        }
         None => None,
     };
     Ok(match event.mode {

@@ -34,6 +34,153 @@ fn snapshots_tell_bodies_apart_that_are_no_text() {
 }
 
 #[test]
+fn null_is_a_value_where_googles_types_have_it() {
+    let any = |equals: &str, partial: bool, reply: serde_json::Value| {
+        let sheet = one(&format!("{{call: geo.Geo/Any, expect: {{equals: {equals}, partial: {partial}}}}}"));
+        why(&sheet, grpc(&sheet, "geo.Geo/Any", &[reply], "0"))
+    };
+    for partial in [false, true] {
+        for (equals, right, wrong) in [
+            ("{st: {a: null, b: 1}}", json!({"st": {"a": null, "b": 1}}), json!({"st": {"b": 1}})),
+            ("{v: null}", json!({"v": null}), json!({})),
+            ("{nothing: null}", json!({"nothing": null}), json!({})),
+            // Of a message null says that it is not set.
+            ("{room: null}", json!({}), json!({"room": {}})),
+        ] {
+            assert_eq!(any(equals, partial, right), "", "{equals} {partial}");
+            let why = any(equals, partial, wrong);
+            assert!(why.starts_with("wrong reply: "), "{equals} {partial}: {why:?}");
+        }
+    }
+}
+
+#[test]
+fn the_only_text_may_be_all_there_is() {
+    let wrap = |expect: &str, data: &str, reply: serde_json::Value| {
+        let sheet = one(&format!("{{call: geo.Geo/Wrap, data: {data}, expect: {{{expect}}}}}"));
+        why(&sheet, grpc(&sheet, "geo.Geo/Wrap", &[reply], "0"))
+    };
+    assert_eq!(wrap("text: hi", "x", json!("hi")), "");
+    assert!(wrap("text: ''", "x", json!("hi")).contains("expected \"\", got \"hi\""));
+    assert_eq!(wrap("oracle: fibonacci-go", "'3'", json!("fn: Fib: y = fib(x) | x: 3 y: 2 | runtime: GoLang")), "");
+    assert!(wrap("oracle: fibonacci-go", "'3'", json!("")).contains("wrong reply"));
+    // What is a text, a number or anything has no only text.
+    let options = Options::default();
+    let error = resolved("calls: [{call: geo.Geo/Value, expect: {text: ''}}]", &options).unwrap_err();
+    assert!(error.to_string().contains("0 text fields"), "{error}");
+}
+
+#[test]
+fn the_largest_float_is_what_all_writers_print() {
+    let sheet =
+        one("{call: geo.Geo/Strange, expect: {equals: {part: 3.4028235e+38, parts: [-3.4028235e38]}, partial: true}}");
+    let reply = |part: f32| json!({"part": f64::from(part), "parts": [f64::from(f32::MIN)]});
+    assert_eq!(why(&sheet, grpc(&sheet, "geo.Geo/Strange", &[reply(f32::MAX)], "0")), "");
+    assert!(!why(&sheet, grpc(&sheet, "geo.Geo/Strange", &[reply(1.0)], "0")).is_empty());
+    let error = resolved("calls: [{call: geo.Geo/Strange, expect: {equals: {part: 3.5e38}}}]", &Options::default())
+        .unwrap_err();
+    assert!(error.to_string().contains("float value out of range"), "{error}");
+}
+
+#[test]
+fn an_any_is_read_as_its_writers_print_it() {
+    let any = |equals: &str, reply: serde_json::Value| {
+        let sheet = one(&format!(
+            "{{call: geo.Geo/Strange, expect: {{equals: {{any: {equals}}}, partial: true, matches: {{.part: '^0$'}}}}}}"
+        ));
+        why(&sheet, grpc(&sheet, "geo.Geo/Strange", &[json!({"any": reply})], "0"))
+    };
+    let url = |name: &str| format!("type.googleapis.com/{name}");
+    // Python's writer has no `value` here, others have.
+    for written in [
+        "{'@type': type.googleapis.com/google.protobuf.Empty}",
+        "{'@type': type.googleapis.com/google.protobuf.Empty, value: {}}",
+    ] {
+        assert_eq!(any(written, json!({"@type": url("google.protobuf.Empty"), "value": {}})), "", "{written}");
+    }
+    let sheet = one("{call: geo.Geo/Strange, expect: {matches: {.any.lat: '^0.1$'}}}");
+    let near = json!({"any": {"@type": url("geo.Near"), "lat": 0.1}});
+    assert_eq!(why(&sheet, grpc(&sheet, "geo.Geo/Strange", &[near], "0")), "");
+    let sheet = one("{call: geo.Geo/Strange, expect: {matches: {.any.value: '^0.1$'}}}");
+    let wrapped = json!({"any": {"@type": url("google.protobuf.FloatValue"), "value": 0.1}});
+    assert_eq!(why(&sheet, grpc(&sheet, "geo.Geo/Strange", &[wrapped], "0")), "");
+}
+
+#[test]
+fn lists_are_messages_where_googles_types_are_lists() {
+    let sheet = one("{call: geo.Geo/List, data: [1, a], expect: {equals: [2]}}");
+    assert_eq!(why(&sheet, grpc(&sheet, "geo.Geo/List", &[json!([2])], "0")), "");
+    assert!(why(&sheet, grpc(&sheet, "geo.Geo/List", &[json!([3])], "0")).contains("expected 2, got 3"));
+    // No data is a message in which nothing is set.
+    one("{call: geo.Geo/Wrap, expect: {text: ''}}");
+    one("{call: geo.Geo/List, expect: {equals: []}}");
+}
+
+#[test]
+fn a_stream_has_no_text_of_its_own() {
+    let refused = |call: &str| resolved(&format!("calls: [{call}]"), &Options::default()).unwrap_err().to_string();
+    assert!(refused("{call: geo.Geo/Texts, expect: {text: ''}}").contains("has no text of its own"));
+    let sheet = one("{call: geo.Geo/Texts, expect: {each: {text: a}}}");
+    assert_eq!(why(&sheet, grpc(&sheet, "geo.Geo/Texts", &[json!({"text": "a"})], "0")), "");
+    assert!(!why(&sheet, grpc(&sheet, "geo.Geo/Texts", &[json!({"text": "b"})], "0")).is_empty());
+}
+
+#[test]
+fn numbers_of_requests_keep_their_digits() {
+    let refused = |call: &str| resolved(&format!("calls: [{call}]"), &Options::default()).unwrap_err().to_string();
+    let long = "12345678901234567890123";
+    for call in [
+        format!("{{http: POST /, json: {{n: [{long}]}}, expect: {{status: 200}}}}"),
+        format!("{{http: POST /, event: {{type: t, source: s, data: {{n: {long}}}}}, expect: {{status: 200}}}}"),
+    ] {
+        assert!(refused(&call).contains("has lost digits"), "{call}");
+    }
+    one("{http: POST /, json: {n: 1e30, m: 6.02214076e23, o: 18446744073709551615}, expect: {status: 200}}");
+    assert!(refused("{http: GET /, expect: {status: {code: 200, message: OK}}}").contains("only gRPC's statuses"));
+    one("{http: GET /, expect: {status: [299, 999, 7xx]}}");
+}
+
+#[test]
+fn a_status_alone_and_joined_binary_metadata_are_taken() {
+    let sheet = one("{call: geo.Geo/Say, expect: {status: UNIMPLEMENTED}}");
+    let alone =
+        Reply { status: 200, only_headers: true, headers: vec![header("grpc-status", "12")], ..Reply::default() };
+    assert_eq!(why(&sheet, alone.clone()), "");
+    assert!(why(&sheet, Reply { only_headers: false, ..alone }).contains("not gRPC"));
+    let sheet = one("{call: geo.Geo/Say, expect: {status: OK, headers: {x-bin: AP/+}}}");
+    let good = grpc(&sheet, "geo.Geo/Say", &[json!({"text": "hi"})], "0");
+    let of =
+        |value: &str| Reply { headers: [good.headers.clone(), vec![header("x-bin", value)]].concat(), ..good.clone() };
+    for value in ["AP/+", "AQ, AP/+", "AP/+,AQ=="] {
+        assert_eq!(why(&sheet, of(value)), "", "{value}");
+    }
+    assert!(!why(&sheet, of("AQ")).is_empty());
+}
+
+#[test]
+fn what_is_of_one_connection_is_refused_over_http2() {
+    let refused = |call: &str| resolved(&format!("calls: [{call}]"), &Options::default()).unwrap_err().to_string();
+    for name in ["connection", "proxy-connection", "keep-alive", "upgrade"] {
+        let why = refused(&format!("{{call: geo.Geo/Say, metadata: {{{name}: x}}, expect: {{status: OK}}}}"));
+        assert!(why.contains(&format!("metadata.{name}`: HTTP/2 has no such header")), "{why}");
+    }
+    for name in ["keep-alive", "upgrade", "te"] {
+        let why = refused(&format!("{{http: GET /, h2c: true, headers: {{{name}: x}}, expect: {{status: 200}}}}"));
+        assert!(why.contains(&format!("headers.{name}`: HTTP/2 has no such header")), "{why}");
+    }
+    one("{http: GET /, h2c: true, headers: {te: trailers}, expect: {status: 200}}");
+    one("{http: GET /, headers: {keep-alive: x, te: gzip}, expect: {status: 200}}");
+    for (metadata, why) in [
+        ("{content-length: '5'}", "the client sets it itself"),
+        ("{x!y: a}", "a key of metadata has letters"),
+        ("{x: caf\u{e9}}", "is printable ASCII"),
+    ] {
+        let said = refused(&format!("{{call: geo.Geo/Say, metadata: {metadata}, expect: {{status: OK}}}}"));
+        assert!(said.contains(why), "{said}");
+    }
+}
+
+#[test]
 fn the_status_is_in_the_trailers_once() {
     let sheet = one("{call: geo.Geo/Say, expect: {text: hi}}");
     let good = grpc(&sheet, "geo.Geo/Say", &[json!({"text": "hi"})], "0");

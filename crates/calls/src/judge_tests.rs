@@ -14,6 +14,13 @@ const PROTO: &str = r#"
 syntax = "proto3";
 package geo;
 import "google/protobuf/any.proto";
+import "google/protobuf/empty.proto";
+import "google/protobuf/struct.proto";
+import "google/protobuf/wrappers.proto";
+message Loose {
+  google.protobuf.Struct st = 1; google.protobuf.Value v = 2; Room room = 3; google.protobuf.Empty empty = 6;
+  oneof o { google.protobuf.NullValue nothing = 4; string s = 5; }
+}
 message Near { float lat = 1; double lon = 2; int64 big = 3; repeated string tags = 4; }
 message Found { repeated string hotel_ids = 1; Room room = 2; int64 count = 3; }
 message Room { string name = 1; bool free = 2; double price = 3; }
@@ -21,6 +28,11 @@ message Text { string text = 1; }
 message Odd { google.protobuf.Any any = 1; map<int32, Room> rooms = 2; float part = 3; int64 big = 4; repeated float parts = 5; }
 service Geo {
   rpc Strange(Text) returns (Odd);
+  rpc Any(Text) returns (Loose);
+  rpc Wrap(google.protobuf.StringValue) returns (google.protobuf.StringValue);
+  rpc Value(Text) returns (google.protobuf.Value);
+  rpc List(google.protobuf.ListValue) returns (google.protobuf.ListValue);
+  rpc Texts(Text) returns (stream Text);
   rpc Nearby(Near) returns (Found);
   rpc Watch(Near) returns (stream Found);
   rpc Sum(stream Near) returns (Found);
@@ -32,7 +44,8 @@ service Geo {
 /// A sheet of a YAML text, with the schema above beside it.
 pub(super) fn resolved(text: &str, options: &Options) -> Result<Sheet, CallsError> {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("geo.proto"), PROTO).unwrap();
+    // With a byte order mark, which protoc takes.
+    std::fs::write(folder.path().join("geo.proto"), format!("\u{feff}{PROTO}")).unwrap();
     let text = format!("schema: {{proto: [geo.proto]}}\n{text}");
     let source = Source::inside("x.yaml", &text, "");
     let declaration = Declaration::parse(&text, &source)?;
@@ -259,7 +272,7 @@ fn http_replies() {
         (
             "{http: GET /, expect: {equals: {a: [1]}}}",
             http(200, "text/html", "<html>"),
-            "the body is not JSON: \"<html>\"",
+            "the body is not JSON (expected value at line 1 column 1): \"<html>\"",
         ),
         ("{http: GET /, expect: {equals: ok}}", http(200, "text/plain", "ok"), "the body is not JSON"),
         ("{http: GET /, expect: {equals: ok}}", http(200, "application/json", "\"ok\""), ""),

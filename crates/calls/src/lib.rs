@@ -35,6 +35,7 @@ pub mod text;
 mod turns;
 mod unique;
 mod verdict;
+mod walk;
 pub mod wire;
 
 pub use around::log_regex;

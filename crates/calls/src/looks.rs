@@ -6,8 +6,8 @@ use prost_reflect::MethodDescriptor;
 use serde_json::{Map, Value, json};
 
 use crate::answer::Answer;
-use crate::check::{canonical, comparable, only_string};
-use crate::compare::Rules;
+use crate::check::{OnlyText, canonical, comparable};
+use crate::compare::{Rules, readable};
 use crate::expect::Expect;
 use crate::oracle;
 use crate::rules::{Compiled, Scope};
@@ -61,11 +61,15 @@ impl Looks<'_> {
 
     /// Says that a body is no JSON.
     fn not_json(&self) -> String {
-        if self.answer.body.starts_with(&[0x1f, 0x8b]) {
-            return "the body is compressed (gzip), which futon did not ask for, so it is not JSON".to_owned();
+        let encoding =
+            self.answer.headers.iter().find(|(name, _)| name == "content-encoding").map(|(_, value)| value.as_str());
+        let encoding = encoding.or_else(|| self.answer.body.starts_with(&[0x1f, 0x8b]).then_some("gzip"));
+        if let Some(encoding) = encoding.filter(|encoding| *encoding != "identity") {
+            return format!("the body is encoded ({encoding}), which futon does not decode, so it is not JSON");
         }
         let shown = shorten(&String::from_utf8_lossy(&self.answer.body), SHOWN);
-        format!("the body is not JSON: {shown:?}; `text` compares a body as it is")
+        let why = serde_json::from_slice::<Value>(&self.answer.body).err().map(|why| format!(" ({why})"));
+        format!("the body is not JSON{}: {shown:?}; `text` compares a body as it is", why.unwrap_or_default())
     }
 
     /// The whole reply: of a stream the list of its messages.
@@ -82,14 +86,14 @@ impl Looks<'_> {
             if let Some(wanted) = expect.count.filter(|wanted| *wanted != count) {
                 return Err(wrong(&wanted, &whole, format!("expected {wanted} messages, got {count}")));
             }
-            self.value(expect, compiled, &whole)?;
+            self.value(expect, compiled, &whole, self.is_stream())?;
             if let (Some(inner), Some(rules)) = (&expect.each, &compiled.each) {
                 // For an empty stream everything is true; `count: 0` must say that this is meant.
                 if count == 0 && expect.count != Some(0) {
                     return Err(wrong("messages", &whole, "the stream has no message for `each`"));
                 }
                 for (at, value) in self.values(&rules.rules)?.iter().enumerate() {
-                    self.value(inner, rules, value)
+                    self.value(inner, rules, value, false)
                         .map_err(|r| Reason { words: format!("message {}: {}", at + 1, r.words), ..r })?;
                     self.expressions(rules, Some(at))?;
                 }
@@ -98,20 +102,28 @@ impl Looks<'_> {
         self.expressions(compiled, None)
     }
 
-    /// `equals`, `matches`, `text` and `oracle` of a value.
-    pub(crate) fn value(&self, expect: &Expect, compiled: &Compiled, got: &Value) -> Result<(), Reason> {
+    /// `equals`, `matches`, `text` and `oracle` of a value; `list`: of a list of messages.
+    pub(crate) fn value(&self, expect: &Expect, compiled: &Compiled, got: &Value, list: bool) -> Result<(), Reason> {
         if let Some(wanted) = &expect.equals {
             if self.method.is_none() && self.answer.json.is_none() {
                 return Err(wrong(wanted, got, self.not_json()));
             }
             let wanted = match self.method {
-                Some(method) => canonical(&method.output(), wanted, &compiled.rules)
-                    .map_err(|c| reason(CallKind::WrongReply, c.why))?,
+                Some(method) => {
+                    let one = |one: &Value| canonical(&method.output(), one, &compiled.rules);
+                    let whole = match wanted {
+                        Value::Array(messages) if list => {
+                            messages.iter().map(one).collect::<Result<_, _>>().map(Value::Array)
+                        }
+                        wanted => one(wanted),
+                    };
+                    whole.map_err(|c| reason(CallKind::WrongReply, c.why))?
+                }
                 None => wanted.clone(),
             };
             let differences = compiled.rules.differences(&wanted, got);
             if !differences.is_empty() {
-                return Err(wrong(&wanted, got, format!("wrong reply: {}", differences.join("; "))));
+                return Err(wrong(&readable(&wanted), got, format!("wrong reply: {}", differences.join("; "))));
             }
         }
         if !compiled.matches.is_empty() && !self.is_text() {
@@ -166,8 +178,8 @@ impl Looks<'_> {
         match self.method {
             None => Ok(String::from_utf8_lossy(&self.answer.body).into_owned()),
             Some(method) => {
-                let field = only_string(&method.output()).map_err(|why| reason(CallKind::WrongReply, why))?;
-                Ok(got.get(field).and_then(Value::as_str).unwrap_or_default().to_owned())
+                let text = OnlyText::of(&method.output()).map_err(|why| reason(CallKind::WrongReply, why))?;
+                Ok(text.find(got))
             }
         }
     }
@@ -180,8 +192,7 @@ impl Looks<'_> {
             return Err(lost("oracles know only gRPC replies".into()));
         };
         let inputs = if inputs.is_empty() {
-            let field = only_string(&method.input()).map_err(lost)?;
-            vec![self.request.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()]
+            vec![OnlyText::of(&method.input()).map_err(lost)?.find(self.request)]
         } else {
             inputs.to_vec()
         };

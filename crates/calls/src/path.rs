@@ -1,9 +1,10 @@
 //! Paths in JSON: `.hotels[0].name`, `.hotels[*].name`, `.labels["k.1"]`, `.` for the whole.
 
-use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+use prost_reflect::{Kind, MessageDescriptor};
 use serde_json::Value;
 
 use crate::schema::field_named;
+use crate::walk::is_special;
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +93,7 @@ impl Path {
         let mut walk = Walk::from(kind);
         let step = |step: &Step| match step {
             Step::Key(key) => match walk.go(key) {
-                Met::Field(field) => Step::Key(field.json_name().to_owned()),
+                Met::Field { json, .. } => Step::Key(json),
                 _ => step.clone(),
             },
             other => other.clone(),
@@ -121,8 +122,8 @@ impl Path {
                 Met::Entry => {}
                 Met::Unknown => return None,
                 Met::Missing(kind) => return Some(format!("{} has no field {key}", kind.full_name())),
-                Met::Field(field) => {
-                    list = field.is_list();
+                Met::Field { list: is_list, .. } => {
+                    list = is_list;
                     if !list && !walk.is_known() && at + 1 < self.0.len() {
                         return Some(format!("{} is one value", shown(&self.0[..=at])));
                     }
@@ -153,8 +154,13 @@ struct Walk {
 enum Met {
     /// A map's entry.
     Entry,
-    /// A field.
-    Field(FieldDescriptor),
+    /// A field, or an extension.
+    Field {
+        /// Its name in JSON.
+        json: String,
+        /// Whether it is a list.
+        list: bool,
+    },
     /// Nothing: this kind of message has no such field.
     Missing(MessageDescriptor),
     /// Something in what has no fields of its own: Google's types, and plain values.
@@ -177,14 +183,21 @@ impl Walk {
             self.message = value.as_message().cloned();
             return Met::Entry;
         }
-        let known = self.message.take().filter(|kind| !kind.full_name().starts_with("google.protobuf."));
+        let known = self.message.take().filter(|kind| !is_special(kind));
         let Some(known) = known else { return Met::Unknown };
+        if key.starts_with('[') {
+            let Some(extension) = known.extensions().find(|extension| extension.json_name() == key) else {
+                return Met::Missing(known);
+            };
+            self.message = extension.kind().as_message().cloned();
+            return Met::Field { json: key.to_owned(), list: extension.is_list() };
+        }
         let Some(field) = field_named(&known, key) else { return Met::Missing(known) };
         match (field.is_map(), field.kind().as_message()) {
             (true, Some(entry)) => self.entries = Some(entry.map_entry_value_field().kind()),
             (_, kind) => self.message = kind.cloned(),
         }
-        Met::Field(field)
+        Met::Field { json: field.json_name().to_owned(), list: field.is_list() }
     }
 }
 

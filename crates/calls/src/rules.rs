@@ -142,7 +142,6 @@ impl Compiled {
             return Err(Complaint::new("tolerance", "write a number of at least 0"));
         }
         let rules = Rules {
-            null_may_be_missing: !http,
             partial: expect.partial,
             unordered_all,
             unordered,
@@ -239,12 +238,12 @@ fn wanted(text: &str, http: bool) -> Result<Wanted, String> {
         return Code::parse(text).map(|code| Wanted::Grpc(code.0));
     }
     let class =
-        text.strip_suffix("xx").and_then(|digit| digit.parse::<u32>().ok()).filter(|digit| (1..=5).contains(digit));
+        text.strip_suffix("xx").and_then(|digit| digit.parse::<u32>().ok()).filter(|digit| (1..=9).contains(digit));
     if let Some(class) = class {
         return Ok(Wanted::Class(class));
     }
     match text.parse::<u32>() {
-        Ok(status) if (100..600).contains(&status) => Ok(Wanted::Http(status)),
+        Ok(status) if (100..1000).contains(&status) => Ok(Wanted::Http(status)),
         _ => Err(format!("{text:?} is not an HTTP status; write 200 or 2xx")),
     }
 }
@@ -322,7 +321,7 @@ mod tests {
             (json!({}), false, "any reply would be correct"),
             (json!({"status": "NOPE"}), false, "not a gRPC status"),
             (json!({"status": "OK"}), true, "not an HTTP status"),
-            (json!({"status": 600}), true, "not an HTTP status"),
+            (json!({"status": 1000}), true, "not an HTTP status"),
             (json!({"status": []}), true, "the list is empty"),
             (json!({"partial": true}), false, "there is none"),
             (json!({"matches": {".a": "("}}), false, "not a regular expression"),

@@ -7,10 +7,12 @@ use prost_reflect::{
     ReflectMessage, SerializeOptions,
 };
 use protox::Compiler;
+use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver};
 use serde_json::Value;
 
 use crate::declare::SchemaSource;
 use crate::error::{CallsError, Complaint, nearest};
+use crate::walk::{each_float, is_special};
 
 /// Descriptions of services and messages.
 #[derive(Debug, Clone, Default)]
@@ -136,12 +138,37 @@ fn compile(source: &SchemaSource, folder: &Path) -> Result<Vec<u8>, CallsError> 
         }
         CallsError::Schema(words)
     };
-    let mut compiler = Compiler::new(&includes).map_err(failed)?;
+    let mut resolver = ChainFileResolver::new();
+    for include in includes {
+        resolver.add(Unmarked { files: IncludeFileResolver::new(include.clone()), folder: include });
+    }
+    resolver.add(GoogleFileResolver::new());
+    let mut compiler = Compiler::with_file_resolver(resolver);
     compiler.include_imports(true);
     for file in &files {
         compiler.open_file(file).map_err(failed)?;
     }
     Ok(compiler.encode_file_descriptor_set())
+}
+
+/// A folder of `.proto` files, of which some begin with a byte order mark, as some editors save them: protoc does not mind it.
+struct Unmarked {
+    files: IncludeFileResolver,
+    folder: PathBuf,
+}
+
+impl FileResolver for Unmarked {
+    fn resolve_path(&self, path: &Path) -> Option<String> {
+        self.files.resolve_path(path)
+    }
+
+    fn open_file(&self, name: &str) -> Result<File, protox::Error> {
+        let text = std::fs::read_to_string(self.folder.join(name)).unwrap_or_default();
+        match text.strip_prefix('\u{feff}') {
+            Some(source) => File::from_source(name, source),
+            None => self.files.open_file(name),
+        }
+    }
 }
 
 /// Protox's errors are `FILE:LINE:COLUMN: words`.
@@ -151,8 +178,10 @@ fn one_line(text: &str) -> String {
 
 /// A message from JSON.
 pub(crate) fn from_json(kind: &MessageDescriptor, value: &Value) -> Result<DynamicMessage, Complaint> {
+    let mut rounded = value.clone();
+    each_float(kind, &mut rounded, &mut round_float);
     let mut track = serde_path_to_error::Track::new();
-    let deserializer = serde_path_to_error::Deserializer::new(value, &mut track);
+    let deserializer = serde_path_to_error::Deserializer::new(&rounded, &mut track);
     DynamicMessage::deserialize(kind.clone(), deserializer).map_err(|error| {
         let path = track.path().to_string();
         let path = if path == "." { String::new() } else { path };
@@ -168,7 +197,7 @@ pub(crate) fn field_named(kind: &MessageDescriptor, name: &str) -> Option<FieldD
 
 /// The first field of a value that its message does not have.
 fn unknown_field(kind: &MessageDescriptor, value: &Value, above: &str) -> Option<Complaint> {
-    if kind.full_name().starts_with("google.protobuf.") {
+    if is_special(kind) {
         return None;
     }
     for (key, inner) in value.as_object()? {
@@ -216,7 +245,7 @@ pub(crate) fn with_json_names(kind: &MessageDescriptor, value: &Value) -> Value 
         let inner = name.and_then(|name| kind.parent_pool().get_message_by_name(name));
         return inner.map_or_else(|| value.clone(), |inner| with_json_names(&inner, value));
     }
-    if kind.full_name().starts_with("google.protobuf.") {
+    if is_special(kind) {
         return value.clone();
     }
     let renamed = map.iter().map(|(key, inner)| {
@@ -260,39 +289,26 @@ fn json(message: &DynamicMessage, options: &SerializeOptions) -> Result<Value, S
         let more = if error.contains("not found") { "; the schema must have the types of its Any fields" } else { "" };
         format!("a {kind} that cannot be shown as JSON: {error}{more}")
     })?;
-    shorten_floats(&message.descriptor(), &mut value);
+    each_float(&message.descriptor(), &mut value, &mut shorten_float);
     Ok(value)
 }
 
-/// Gives `float` fields the shortest number that is the same one, as proto3 JSON has it: 0.1, not 0.10000000149011612.
-fn shorten_floats(kind: &MessageDescriptor, value: &mut Value) {
-    if kind.full_name() == "google.protobuf.FloatValue" {
-        return shorten_float(value);
-    }
-    let Some(map) = value.as_object_mut().filter(|_| !kind.full_name().starts_with("google.protobuf.")) else { return };
-    for field in kind.fields() {
-        let Some(value) = map.get_mut(field.json_name()) else { continue };
-        let (entries, kind) = match field.kind() {
-            Kind::Message(entry) if field.is_map() => (true, entry.map_entry_value_field().kind()),
-            kind => (false, kind),
-        };
-        let one = |value: &mut Value| match &kind {
-            Kind::Float => shorten_float(value),
-            Kind::Message(kind) => shorten_floats(kind, value),
-            _ => {}
-        };
-        match value {
-            Value::Object(map) if entries => map.values_mut().for_each(one),
-            Value::Array(list) if field.is_list() => list.iter_mut().for_each(one),
-            value => one(value),
-        }
-    }
-}
-
+/// Gives a `float` the shortest number that is the same one, as proto3 JSON has it: 0.1, not 0.10000000149011612.
 #[allow(clippy::cast_possible_truncation, reason = "it was a float before")]
 fn shorten_float(value: &mut Value) {
     let short = value.as_f64().and_then(|number| (number as f32).to_string().parse::<f64>().ok());
     if let Some(number) = short.and_then(serde_json::Number::from_f64) {
+        *value = Value::Number(number);
+    }
+}
+
+/// The largest `float`, as people and programs write it, is a little more than that: it is what it rounds to.
+#[allow(clippy::cast_possible_truncation, reason = "it is rounded as all of JSON's readers round it")]
+fn round_float(value: &mut Value) {
+    let written = value.as_f64().or_else(|| value.as_str()?.parse().ok()).filter(|number| number.is_finite());
+    let Some(number) = written.filter(|number| number.abs() > f64::from(f32::MAX)) else { return };
+    let rounded = f64::from(number as f32);
+    if let Some(number) = serde_json::Number::from_f64(rounded) {
         *value = Value::Number(number);
     }
 }

@@ -78,6 +78,9 @@ pub struct CallList {
     /// All of them go over TLS.
     #[prost(message, optional, tag = "4")]
     pub tls: Option<Tls>,
+    /// The host of those that name none, wherever they are sent. Empty: the address that they are sent to.
+    #[prost(string, tag = "5")]
+    pub authority: String,
 }
 
 /// Which certificate a server must have.
@@ -175,6 +178,12 @@ pub struct ReplyList {
 }
 
 impl CallList {
+    /// The host of calls that name none, sent to `address`.
+    #[must_use]
+    pub fn host(&self, address: std::net::SocketAddr) -> String {
+        if self.authority.is_empty() { address.to_string() } else { self.authority.clone() }
+    }
+
     /// The bytes of a list.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -223,7 +232,8 @@ mod tests {
     #[test]
     fn a_list_comes_back_and_a_number_that_leads_nowhere_is_refused() {
         let call = Call { name: "a".into(), body: vec![1, 2], ..Call::default() };
-        let list = CallList { calls: vec![call], warmup: vec![0], sequence: vec![0, 0], tls: None };
+        let list =
+            CallList { calls: vec![call], warmup: vec![0], sequence: vec![0, 0], tls: None, authority: "h:1".into() };
         assert_eq!(CallList::from_bytes(&list.to_bytes()).unwrap(), list);
         let bad = CallList { sequence: vec![1], ..list };
         assert!(CallList::from_bytes(&bad.to_bytes()).unwrap_err().contains("call 1 of 1"));

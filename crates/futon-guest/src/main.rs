@@ -30,6 +30,7 @@ mod service;
 mod settle;
 mod step;
 mod transfer;
+mod waits;
 
 use std::{fs::File, path::Path, process::ExitCode};
 

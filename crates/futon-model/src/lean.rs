@@ -4,6 +4,8 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::StartAfter;
+
 /// A run's containers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeanBundle {
@@ -11,7 +13,7 @@ pub struct LeanBundle {
     pub schema: String,
     /// Networks that containers have addresses on.
     pub networks: Vec<LeanNetwork>,
-    /// Containers in the order in which they are started, the function's last; none when an image is refused.
+    /// Containers in the order in which they are started where none has to wait; none when an image is refused.
     pub containers: Vec<LeanContainer>,
     /// An image that a Docker Engine does not take.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,9 +75,9 @@ pub struct LeanContainer {
     /// Why an engine would not make or start it; the engine's message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
-    /// What must be so before it is started.
+    /// What is waited for before it starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub waits: Vec<LeanWait>,
+    pub after: Vec<StartAfter>,
     /// How its health is found out, where others wait for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<LeanCheck>,
@@ -123,27 +125,6 @@ pub struct LeanAddress {
     pub address: Ipv4Addr,
     /// Whether its default route leads there.
     pub default_route: bool,
-}
-
-/// A dependency that must have come so far.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeanWait {
-    /// Name of the container, which comes before this one in the list.
-    pub container: String,
-    /// How far.
-    pub until: LeanCondition,
-    /// Whether a failure is this container's, too.
-    pub required: bool,
-}
-
-/// How far a dependency must have come; that it was started goes without saying.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LeanCondition {
-    /// Its healthcheck has succeeded.
-    Healthy,
-    /// It has ended with status 0.
-    Completed,
 }
 
 /// A healthcheck; the command is in the container's [`LeanBundle::CHECK`].

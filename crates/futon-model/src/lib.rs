@@ -46,8 +46,7 @@ pub use inputs::GenType;
 pub use judgement::Judgement;
 pub use latency::{histogram, millis, summary};
 pub use lean::{
-    LeanAddress, LeanAttachment, LeanBundle, LeanCheck, LeanCondition, LeanContainer, LeanHost, LeanNetwork,
-    LeanRefusal, LeanRestart, LeanWait,
+    LeanAddress, LeanAttachment, LeanBundle, LeanCheck, LeanContainer, LeanHost, LeanNetwork, LeanRefusal, LeanRestart,
 };
 pub use limits::Limits;
 pub use load::{

@@ -82,6 +82,9 @@ pub struct ClientPlan {
     pub address: String,
     /// Port on the guest under which the function answers.
     pub port: u16,
+    /// The host that declared calls name where they name none: the published port, whatever address they are sent to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
     /// What the guest must ask the engine before it knows address and port; none where the two above are right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub find: Option<FindPort>,

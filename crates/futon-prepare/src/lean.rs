@@ -52,6 +52,7 @@ pub fn lean_parts(
             name: service.container.clone(),
             image: service.image.clone(),
             settings,
+            checked: selection.whole,
         });
     }
     let networks = lean_networks(&selection.project).map_err(|key| refused(None, key))?;

@@ -138,7 +138,10 @@ impl WorkDir {
             }
         }
         if contents.compose.is_some() {
-            let list = contents.sheet.map(Sheet::encode).transpose().map_err(|e| calls_error(&e))?;
+            let mut list = contents.sheet.map(Sheet::encode).transpose().map_err(|e| calls_error(&e))?;
+            if let (Some(list), Some(client)) = (&mut list, &plan.client) {
+                list.authority = client.authority.clone().unwrap_or_default();
+            }
             write(CALLS, &list.map(|list| list.to_bytes()).unwrap_or_default())?;
         }
         if let Some(sheet) = contents.sheet {

@@ -99,6 +99,8 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
     if on_simulator && find.is_none() && !request.describes {
         remarks.push("the client calls the container's own address, not its published port: the engine's proxy would be in the way".to_owned());
     }
+    // Servers that know their name by the published port are called by it on every machine.
+    let authority = (find.is_none() && selection.turns.is_empty()).then(|| format!("{address}:{port}"));
     let (address, find) = match find {
         None if (request.describes || on_simulator) && !in_network_of_machine(selection) => {
             (LOOPBACK.to_owned(), Some(FindPort::Container(container_port)))
@@ -120,6 +122,7 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
         seed: request.sheet.map(Sheet::seed).or(request.seed),
         address,
         port,
+        authority,
         find,
         container: selection.service.container.clone(),
         service: selection.service_name.clone(),
@@ -151,7 +154,9 @@ pub fn function_plan(selection: &Selection, request: &PlanRequest<'_>) -> Result
         plan.expect_failure = declared::expected_failure(hints)?;
     }
     plan.limits.stop = stop_limit(plan.limits.stop, selection);
-    plan.limits.start = plan.limits.start.saturating_add(health_wait(selection, request.store)?);
+    let for_health = health_wait(selection, request.store)?;
+    plan.limits.start = plan.limits.start.saturating_add(for_health);
+    plan.limits.run = plan.limits.run.saturating_add(for_health);
     if let Some(load) = request.load {
         // Its duration, then the calls that are still due, then those in flight.
         let limits = &mut plan.limits;

@@ -1,5 +1,5 @@
-//! What names a container knows: its `/etc/hosts`, its `/etc/resolv.conf`, and whom its network's name server knows. Who shares a network with
-//! it stands in `/etc/hosts`, too, behind the engine's own lines: on a simulated core that costs less than a question.
+//! What names a container knows: its `/etc/hosts` and `/etc/resolv.conf`, both with what the engine writes, and whom its network's name server
+//! knows. Only where there can be no name server, since the container is one itself, do the others stand in `/etc/hosts`.
 
 use futon_model::{LeanAttachment, LeanHost};
 
@@ -75,8 +75,8 @@ fn full_name(hostname: &str, settings: &ServiceSettings) -> String {
     }
 }
 
-/// `/etc/hosts` of the container at `index`.
-pub(super) fn hosts(all: &[Neighbour<'_>], index: usize, hostname: &str) -> String {
+/// `/etc/hosts` of the container at `index`; with `all_names` those of all whom it can find.
+pub(super) fn hosts(all: &[Neighbour<'_>], index: usize, hostname: &str, all_names: bool) -> String {
     let me = &all[index];
     // The engine leaves out IPv6 where a container has none.
     let no_ipv6 = me.settings.sysctls.get("net.ipv6.conf.all.disable_ipv6").is_some_and(|value| value == "1");
@@ -98,7 +98,7 @@ pub(super) fn hosts(all: &[Neighbour<'_>], index: usize, hostname: &str) -> Stri
         let extra = me.settings.names.extra_hosts.iter().map(|(name, _)| name.as_str());
         extra.chain([full.as_str()]).chain(short).any(|own| own.eq_ignore_ascii_case(name))
     };
-    for LeanHost { address, mut names, .. } in known(all, index) {
+    for LeanHost { address, mut names, .. } in known(all, index).into_iter().filter(|_| all_names) {
         names.retain(|name| !is_own(name));
         if !names.is_empty() {
             text.push_str(&format!("{address}\t{}\n", names.join(" ")));
@@ -198,7 +198,7 @@ mod tests {
             networks: &networks,
         };
         let all = [of("db", "futon-db-1", &db, &a), of("far", "far", &far, &b), of("fn", "function", &me, &c)];
-        let text = hosts(&all, 2, "me");
+        let text = hosts(&all, 2, "me", true);
         assert!(text.starts_with(OWN), "{text}");
         let lines: Vec<&str> = text[OWN.len()..].lines().collect();
         assert_eq!(
@@ -213,24 +213,28 @@ mod tests {
                 "172.19.0.3\tfn function alias-on-back fn.p_back function.p_back alias-on-back.p_back",
             ]
         );
-        assert!(!hosts(&all, 0, "x").contains("172.20"));
+        assert!(!hosts(&all, 0, "x", true).contains("172.20"));
         // The name server knows the same of them, and who has which address.
         let known_to_me = known(&all, 2);
         let found: Vec<_> = known_to_me.iter().map(|host| (host.pointer.as_str(), host.address.octets()[1])).collect();
         assert_eq!(found, [("futon-db-1.p_back", 19), ("function.p_front", 18), ("function.p_back", 19)]);
         assert_eq!(known_to_me[0].names[..2], ["db", "futon-db-1"]);
-        let far = ["0123456789ab", "far.p_far", "alias-on-far.p_far", "0123456789ab.p_far"];
-        assert_eq!(known(&all, 1)[0].names[2..], far);
+        let of_far = ["0123456789ab", "far.p_far", "alias-on-far.p_far", "0123456789ab.p_far"];
+        assert_eq!(known(&all, 1)[0].names[2..], of_far);
+        assert_eq!(
+            hosts(&all, 2, "me", false),
+            format!("{OWN}1.2.3.4\ta.b\n172.17.0.1\tgw\n172.18.0.3\tme\n172.19.0.3\tme\n")
+        );
         // A name that the file has is asked of nobody.
         let mut named = me.clone();
         named.names.extra_hosts = vec![("DB".into(), "1.2.3.4".into())];
         let all = [of("db", "futon-db-1", &db, &a), of("far", "far", &far, &b), of("fn", "function", &named, &c)];
-        let text = hosts(&all, 2, "dbhost.p_back");
+        let text = hosts(&all, 2, "dbhost.p_back", true);
         assert!(text.contains("172.19.0.2\tfuton-db-1 alias-on-back db.p_back futon-db-1.p_back"), "{text}");
         // On the engine's own network nobody has a name but his own.
         let all = [of("db", "futon-db-1", &db, &a), of("fn", "function", &far, &c)];
         let all = all.map(|one| Neighbour { networks: &[None, None, None], ..one });
-        assert_eq!(hosts(&all, 1, "me"), format!("{OWN}172.18.0.3\tme\n172.19.0.3\tme\n"));
+        assert_eq!(hosts(&all, 1, "me", true), format!("{OWN}172.18.0.3\tme\n172.19.0.3\tme\n"));
         assert_eq!(known(&all, 1), []);
     }
 
@@ -247,9 +251,9 @@ mod tests {
             attachment: &place,
             networks: &networks,
         }];
-        assert!(hosts(&all, 0, "me").contains("172.18.0.2\tme.example.org me\n"));
+        assert!(hosts(&all, 0, "me", true).contains("172.18.0.2\tme.example.org me\n"));
         let none = all.map(|one| Neighbour { attachment: &LeanAttachment::None, ..one });
-        assert_eq!(hosts(&none, 0, "me"), OWN);
+        assert_eq!(hosts(&none, 0, "me", true), OWN);
     }
 
     #[test]

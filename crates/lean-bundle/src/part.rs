@@ -2,7 +2,7 @@
 
 use futon_common::{Context, Error, Result};
 use futon_model::{
-    ImageReference, LeanAttachment, LeanBundle, LeanCheck, LeanCondition, LeanContainer, LeanRefusal, LeanWait,
+    ImageReference, LeanAttachment, LeanBundle, LeanCheck, LeanContainer, LeanRefusal, StartAfter, StartCondition,
 };
 use image_store::rootfs::{Rootfs, RootfsError, Tree};
 use image_store::{ImageStore, StoredImage, architecture_word};
@@ -39,6 +39,9 @@ pub struct BundleContainer {
     pub image: ImageReference,
     /// Settings of the service.
     pub settings: ServiceSettings,
+    /// Whether its healthcheck runs although nobody waits for it: it must not fail.
+    #[serde(default)]
+    pub checked: bool,
 }
 
 /// One container, ready to be written.
@@ -100,7 +103,6 @@ impl Making<'_> {
         about.stop_signal = stop_signal(written.unwrap_or(&settings.stop_signal));
         Ok(Ok(match self.body(index, &image, &settings, rootfs, volumes) {
             Ok((body, check)) => {
-                // Who answers questions at every address of its own would find its port taken.
                 let hosts = if settings.serves_names() { Vec::new() } else { known(&self.neighbours(), index) };
                 Part { about: LeanContainer { check, hosts, ..about }, body: Some(body) }
             }
@@ -112,8 +114,9 @@ impl Making<'_> {
         let name_of = |service: &String| {
             self.containers.iter().find(|other| other.service == *service).map(|other| other.name.clone())
         };
-        let waits = container.settings.waits.iter().filter_map(|(service, until, required)| {
-            Some(LeanWait { container: name_of(service)?, until: *until, required: *required })
+        let after = container.settings.waits.iter().filter_map(|(service, condition, required)| {
+            let container = name_of(service)?;
+            Some(StartAfter { service: service.clone(), container, condition: *condition, required: *required })
         });
         LeanContainer {
             name: container.name.clone(),
@@ -125,7 +128,7 @@ impl Making<'_> {
             stop_signal: libc::SIGTERM,
             stop_grace_ms: container.settings.stop_grace_ms.unwrap_or(STOP_GRACE_MS),
             refused: None,
-            waits: waits.collect(),
+            after: after.collect(),
             check: None,
             restart: container.settings.restart,
             hosts: Vec::new(),
@@ -181,14 +184,14 @@ impl Making<'_> {
         let neighbours: Vec<Neighbour<'_>> = self.neighbours();
         let asks_inside = !known(&neighbours, owner).is_empty();
         files.extend([
-            ("hosts", hosts(&neighbours, owner, &hostname).into_bytes()),
+            ("hosts", hosts(&neighbours, owner, &hostname, self.serves_names(owner)).into_bytes()),
             ("hostname", format!("{hostname}\n").into_bytes()),
             ("resolv.conf", resolv_conf(&self.containers[owner].settings, asks_inside).into_bytes()),
         ]);
         Ok((Body { files, sources: plan.sources, tree, rootfs }, check))
     }
 
-    /// The healthcheck, where somebody waits for it and there is one.
+    /// The healthcheck, where somebody waits for it or it must not fail, and there is one.
     fn check(
         &self,
         index: usize,
@@ -201,9 +204,9 @@ impl Making<'_> {
             .containers
             .iter()
             .flat_map(|other| &other.settings.waits)
-            .any(|(service, until, _)| *service == container.service && *until == LeanCondition::Healthy);
-        let check =
-            merged(container.settings.healthcheck.as_ref(), image.healthcheck.as_ref()).filter(|_| waited_for)?;
+            .any(|(service, until, _)| *service == container.service && *until == StartCondition::Healthy);
+        let check = merged(container.settings.healthcheck.as_ref(), image.healthcheck.as_ref())
+            .filter(|_| waited_for || container.checked)?;
         let command = match check.test.split_first() {
             Some((kind, words)) if kind == "CMD" => words.to_vec(),
             Some((kind, words)) if kind == "CMD-SHELL" => {
@@ -246,6 +249,14 @@ impl Making<'_> {
                 networks: &self.networks,
             })
             .collect()
+    }
+
+    /// Whether the image at `index` says that it serves names: where it listens, at every address of its own, the guest's name server would
+    /// be in its way.
+    fn serves_names(&self, index: usize) -> bool {
+        let image = self.store.resolve(&self.containers[index].image).ok().flatten();
+        let text = image.and_then(|image| std::fs::read(self.store.blob_path(&image.config.digest)).ok());
+        text.and_then(|text| ImageSettings::read(&text).ok()).is_some_and(|settings| settings.serves_names())
     }
 
     /// Whose network a container has: its own, or that of the one it joins.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use compose_model::{Condition, GoDuration, Project, Service, ServiceNetwork};
 use futon_functions::Handover;
-use futon_model::LeanCondition;
+use futon_model::StartCondition;
 
 use super::addresses::{BRIDGE, BundleNetwork};
 use super::image::ImageHealthcheck;
@@ -348,14 +348,14 @@ fn healthcheck(service: &Service) -> Option<ImageHealthcheck> {
     })
 }
 
-fn waits(service: &Service) -> Vec<(String, LeanCondition, bool)> {
-    let dependencies = service.depends_on.iter().filter_map(|(name, dependency)| {
+fn waits(service: &Service) -> Vec<(String, StartCondition, bool)> {
+    let dependencies = service.depends_on.iter().map(|(name, dependency)| {
         let until = match dependency.condition {
-            Condition::ServiceStarted => return None,
-            Condition::ServiceHealthy => LeanCondition::Healthy,
-            Condition::ServiceCompletedSuccessfully => LeanCondition::Completed,
+            Condition::ServiceStarted => StartCondition::Started,
+            Condition::ServiceHealthy => StartCondition::Healthy,
+            Condition::ServiceCompletedSuccessfully => StartCondition::Completed,
         };
-        Some((name.clone(), until, dependency.required))
+        (name.clone(), until, dependency.required)
     });
     dependencies.collect()
 }

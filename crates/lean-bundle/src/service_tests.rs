@@ -41,7 +41,7 @@ fn keys_are_done() {
     );
     assert_eq!((made.shm, made.restart), (Shm::Bytes(1 << 20), LeanRestart::OnFailure(Some(3))));
     assert_eq!((made.stop_grace_ms, made.network), (Some(90_000), ServiceNet::Service("db".into())));
-    assert_eq!(made.waits, [("db".to_owned(), LeanCondition::Healthy, true)]);
+    assert_eq!(made.waits, [("db".to_owned(), StartCondition::Healthy, true)]);
     // Said, not done.
     assert_eq!(made.unknown, ["dns"]);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
-use futon_model::{LeanCondition, LeanRestart};
+use futon_model::{LeanRestart, StartCondition};
 use serde::{Deserialize, Serialize};
 
 use super::image::ImageHealthcheck;
@@ -51,7 +51,7 @@ pub struct ServiceSettings {
     /// When it is started again.
     pub restart: LeanRestart,
     /// Dependencies that must have come so far first: service, how far, whether it is an error where they do not.
-    pub waits: Vec<(String, LeanCondition, bool)>,
+    pub waits: Vec<(String, StartCondition, bool)>,
     /// Port in the container that the client calls.
     pub container_port: Option<u16>,
     /// Platform that its image must be made for, as written.

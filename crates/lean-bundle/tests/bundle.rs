@@ -96,7 +96,7 @@ fn store_of(folder: &Path, plain: &[Vec<u8>]) -> Arc<ImageStore> {
 
 fn container(service: &str, image: &str, settings: ServiceSettings) -> BundleContainer {
     let image: ImageReference = image.parse().unwrap();
-    BundleContainer { service: service.into(), name: format!("{service}-1"), image, settings }
+    BundleContainer { service: service.into(), name: format!("{service}-1"), image, settings, checked: false }
 }
 
 fn bundle(folder: &Path) -> Bundle {

@@ -1,10 +1,15 @@
 //! Files in editions of Protocol Buffers, as files that say the same in proto3. What an edition says by features (`descriptor.proto`,
-//! `FeatureSet`), a proto3 file says by flags of its fields: which have presence, which are packed, which are groups. Two features change
-//! nothing here: whether enums are closed, and how texts that are not UTF-8 are taken (they never are).
+//! `FeatureSet`), a proto3 file says by flags of its fields: which have presence, which are packed, which are groups. How texts that are not
+//! UTF-8 are taken changes nothing here (they never are), and whether enums are closed nothing but this: one whose first number is not 0 is
+//! for proto2 alone, so that is what its file becomes, and all its fields have presence there.
+
+use std::ops::Not;
 
 use prost::Message;
 use prost_reflect::prost_types::field_descriptor_proto::{Label, Type};
-use prost_reflect::prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto};
+use prost_reflect::prost_types::{
+    DescriptorProto, EnumDescriptorProto, FieldDescriptorProto, FileDescriptorProto, MessageOptions,
+};
 
 /// Editions 2023 and 2024; the features that count have the same defaults in both.
 const KNOWN: [i32; 2] = [1000, 1001];
@@ -117,15 +122,41 @@ pub(super) fn in_proto3(file: &[u8]) -> Result<Vec<u8>, String> {
     for (field, featured) in plain.extension.iter_mut().zip(&featured.extensions) {
         flag(field, featured, around);
     }
-    plain.syntax = Some("proto3".into());
+    plain.syntax = has_odd_enum(&plain.enum_type, &plain.message_type).not().then(|| "proto3".to_owned());
+    if plain.syntax.is_none() {
+        plain.message_type.iter_mut().for_each(without_flags);
+        plain.extension.iter_mut().for_each(|field| field.proto3_optional = None);
+    }
     Ok(plain.encode_to_vec())
 }
 
+/// Whether an enum begins with another number than 0.
+fn has_odd_enum(enums: &[EnumDescriptorProto], messages: &[DescriptorProto]) -> bool {
+    enums.iter().any(|of| of.value.first().is_some_and(|first| first.number() != 0))
+        || messages.iter().any(|inner| has_odd_enum(&inner.enum_type, &inner.nested_type))
+}
+
+/// Takes away what only proto3 has.
+fn without_flags(message: &mut DescriptorProto) {
+    message.field.iter_mut().chain(&mut message.extension).for_each(|field| field.proto3_optional = None);
+    message.nested_type.iter_mut().for_each(without_flags);
+}
+
 fn translate(message: &mut DescriptorProto, featured: &Msg, around: Features) {
-    let own = Features::from(featured.options).within(around);
+    let mut own = Features::from(featured.options).within(around);
+    let is_entry = |message: &DescriptorProto| message.options.as_ref().is_some_and(MessageOptions::map_entry);
+    if is_entry(message) {
+        // Neither a map's entries nor their values are ever groups.
+        own.encoding = 0;
+    }
+    let maps: Vec<String> =
+        message.nested_type.iter().filter(|inner| is_entry(inner)).map(|inner| format!(".{}", inner.name())).collect();
     for (field, featured_field) in message.field.iter_mut().zip(&featured.fields) {
         let oneof = field.oneof_index.and_then(|at| featured.oneofs.get(usize::try_from(at).ok()?));
-        let around = oneof.map_or(own, |oneof| Features::from(oneof.options).within(own));
+        let mut around = oneof.map_or(own, |oneof| Features::from(oneof.options).within(own));
+        if maps.iter().any(|entry| field.type_name().ends_with(entry.as_str())) {
+            around.encoding = 0;
+        }
         flag(field, featured_field, around);
     }
     for (field, featured) in message.extension.iter_mut().zip(&featured.extensions) {
@@ -222,6 +253,21 @@ mod tests {
         let message = schema.method("e.E/Do").unwrap().input();
         let presence = ["text", "plain"].map(|name| message.get_field_by_name(name).unwrap().supports_presence());
         assert_eq!(presence, [true, false]);
+    }
+
+    #[test]
+    fn maps_are_no_groups_and_closed_enums_begin_anywhere() {
+        let source = "syntax = \"proto2\"; package e; enum Odd { ONE = 1; TWO = 2; } message M { map<string, M> map = 1; optional M inner = 2; \
+            optional Odd odd = 3; } service E { rpc Do(M) returns (M); }";
+        let delimited = Features { encoding: DELIMITED, ..Features::default() };
+        let (schema, remarks) = Schema::from_files(&[of_edition(source, 1000, delimited, |_| Features::default())]);
+        assert!(remarks.is_empty(), "{remarks:?}");
+        let message = schema.method("e.E/Do").unwrap().input();
+        let field = |name: &str| message.get_field_by_name(name).unwrap();
+        assert_eq!((field("map").is_group(), field("inner").is_group()), (false, true));
+        let prost_reflect::Kind::Message(entry) = field("map").kind() else { panic!() };
+        assert!(!entry.map_entry_value_field().is_group());
+        assert!(field("odd").supports_presence());
     }
 
     #[test]

@@ -13,7 +13,6 @@ mod pull;
 mod ready;
 mod rehearsal;
 mod up;
-mod waits;
 
 use std::io;
 
@@ -26,7 +25,6 @@ pub(crate) use journal::journal;
 pub(crate) use logs::{cut_words, report_kill};
 pub(crate) use pull::settle;
 pub(crate) use rehearsal::forget;
-pub(crate) use waits::waiting;
 
 use crate::{
     cli::{ContainerVerb, Up},

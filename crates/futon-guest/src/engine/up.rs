@@ -1,13 +1,21 @@
 //! `up`: brings a service up by the requests that the host has made of its compose file, as `docker compose up` would: networks and volumes
 //! first, then every container is made, then each is started when what it waits for is there.
 
-use std::{fs, path::Path, time::Instant};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use futon_model::{ContainerRequest, EngineRequests};
-use guest_net::{Context, Result};
+use guest_net::{Context, Error, Result};
 use serde_json::Value;
 
-use super::{Engine, waits};
+use super::Engine;
+use crate::waits::{self, Pending, State};
+
+/// Between two looks at containers that others wait for.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Makes networks, volumes and containers, and starts the containers where `start` says so. The container named by `pinned` gets these
 /// processors, unless it has some.
@@ -39,14 +47,30 @@ pub(super) fn up(engine: &Engine, file: &Path, start: bool, pinned: Option<(&str
         }
         let id = engine.create_container(name, &create).context(format_args!("cannot make the container {name}"))?;
         done("container made", name);
-        made.push((id, name, after));
+        made.push((id, name.as_str(), after.as_slice()));
     }
-    for (id, name, after) in made.into_iter().filter(|_| start) {
-        waits::wait(engine, after).context(format_args!("the container {name} was not started"))?;
-        engine.start(&id).context(format_args!("cannot start the container {name}"))?;
-        done("container started", name);
+    if !start {
+        return Ok(());
     }
-    Ok(())
+    let pending = made.iter().map(|(id, name, after)| Pending { name, after, what: id }).collect();
+    waits::start_all(
+        pending,
+        PAUSE,
+        |after| state_of(engine, &after.container),
+        |one| {
+            engine.start(one.what).context(format_args!("cannot start the container {}", one.name))?;
+            done("container started", one.name);
+            Ok(())
+        },
+    )
+}
+
+fn state_of(engine: &Engine, container: &str) -> Result<State> {
+    let Some(found) = engine.container(container)? else {
+        return Err(Error::new(format!("there is no container {container} any more")));
+    };
+    let ended = found.state.is_over().then_some(found.state.exit_code);
+    Ok(State { ended, health: found.state.health.map(|health| health.status) })
 }
 
 /// Gives a container processors, unless it has some.

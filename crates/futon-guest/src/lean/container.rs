@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futon_model::{GuestEvent, LeanBundle, LeanCondition, LeanContainer, LeanWait, not_whole};
+use futon_model::{GuestEvent, LeanContainer, not_whole};
 use guest_net::{Context, Error, Result, ready};
 use nix::sys::signal::Signal;
 
@@ -22,6 +22,7 @@ use crate::{
     own::{self, Apart, Streams},
     report::report,
     runlog::RunLog,
+    waits::{self, Pending, State},
 };
 
 /// Between two looks.
@@ -41,17 +42,23 @@ pub(super) fn up(wanted: &Up, log: &RunLog) -> Result<()> {
     }
     let bundle = bundle::read()?;
     let reported = wanted.report.as_deref().map(|name| bundle::find(&bundle, name)).transpose()?;
-    for (number, needed) in bundle.containers.iter().enumerate() {
-        for wait in &needed.waits {
-            wait_for(&bundle, wait)?;
-        }
-        if let Some(why) = &needed.refused {
-            return Err(Error::new(format!("cannot start the container {}: {why}", needed.name)));
-        }
-        net::connect(&bundle, needed, number).context(format_args!("the network of {}", needed.name))?;
-        start_one(needed).context(format_args!("cannot start {}", needed.name))?;
-        say_image(needed);
-    }
+    let pending =
+        bundle.containers.iter().enumerate().map(|one| Pending { name: &one.1.name, after: &one.1.after, what: one });
+    waits::start_all(
+        pending.collect(),
+        TICK,
+        |after| Ok(state_for(&after.container)),
+        |one| {
+            let (number, needed) = one.what;
+            if let Some(why) = &needed.refused {
+                return Err(Error::new(format!("cannot start the container {}: {why}", needed.name)));
+            }
+            net::connect(&bundle, needed, number).context(format_args!("the network of {}", needed.name))?;
+            start_one(needed).context(format_args!("cannot start {}", needed.name))?;
+            say_image(needed);
+            Ok(())
+        },
+    )?;
     if let Some(container) = reported {
         report_image(container, log);
     }
@@ -93,66 +100,14 @@ fn start_one(container: &LeanContainer) -> Result<()> {
     Ok(())
 }
 
+/// How it is with a container that others wait for.
+fn state_for(name: &str) -> State {
+    let record = Record::of(name);
+    State { ended: record.end().map(|end| end.status), health: record.health().map(|health| health.word().to_owned()) }
+}
+
 fn null() -> Result<File> {
     File::options().read(true).write(true).open("/dev/null").context("/dev/null")
-}
-
-/// Waits for a dependency; the words for one that fails are Compose's.
-fn wait_for(bundle: &LeanBundle, wait: &LeanWait) -> Result<()> {
-    let needed = bundle::find(bundle, &wait.container)?;
-    let record = Record::of(&needed.name);
-    println!("{}", engine::waiting(&needed.service, wait.until == LeanCondition::Healthy));
-    loop {
-        let word = progress(needed, wait.until, record.health(), record.end().map(|end| end.status));
-        match word {
-            Progress::There => {
-                println!(
-                    "container {}: {}",
-                    needed.name,
-                    if wait.until == LeanCondition::Healthy { "healthy" } else { "completed" }
-                );
-                return Ok(());
-            }
-            Progress::Failed(why) if wait.required => return Err(Error::new(why)),
-            Progress::Failed(why) => {
-                println!("optional dependency {}: {why}", needed.service);
-                return Ok(());
-            }
-            Progress::OnItsWay => thread::sleep(TICK),
-        }
-    }
-}
-
-/// How far a dependency has come.
-#[derive(Debug, PartialEq, Eq)]
-enum Progress {
-    There,
-    OnItsWay,
-    Failed(String),
-}
-
-fn progress(needed: &LeanContainer, until: LeanCondition, health: Option<Health>, ended: Option<i64>) -> Progress {
-    let name = &needed.name;
-    match (until, ended, health) {
-        (LeanCondition::Completed, None, _) | (LeanCondition::Healthy, None, Some(Health::Starting)) => {
-            Progress::OnItsWay
-        }
-        (LeanCondition::Completed, Some(0), _) | (LeanCondition::Healthy, None, Some(Health::Healthy)) => {
-            Progress::There
-        }
-        (LeanCondition::Completed, Some(status), _) => {
-            Progress::Failed(format!("service {:?} didn't complete successfully: exit {status}", needed.service))
-        }
-        (LeanCondition::Healthy, Some(status), _) => {
-            Progress::Failed(format!("dependency failed to start: container {name} exited ({status})"))
-        }
-        (LeanCondition::Healthy, None, Some(Health::Unhealthy)) => {
-            Progress::Failed(format!("dependency failed to start: container {name} is unhealthy"))
-        }
-        (LeanCondition::Healthy, None, None) => {
-            Progress::Failed(format!("dependency failed to start: container {name} has no healthcheck configured"))
-        }
-    }
 }
 
 /// Waits until the container serves.
@@ -299,10 +254,11 @@ fn save_companion(container: &LeanContainer, limit: u64, log: &RunLog) -> Result
         restarts: record.restarts().times,
     };
     report(&event, log);
-    if status == "created" {
-        return Ok(());
-    }
     let file = log.folder().join(format!("companion-{service}.log"));
+    if status == "created" {
+        // It has said nothing; who is told to look there finds so.
+        return files::save(&file, log, |_| Ok(None));
+    }
     files::save(&file, log, |out| write_log(name, limit, out))
 }
 

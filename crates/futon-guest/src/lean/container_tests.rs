@@ -1,55 +1,6 @@
 //! Containers as run scripts see them.
 
-use futon_model::{LeanAttachment, LeanRestart};
-
 use super::*;
-
-#[test]
-fn dependencies_that_fail_are_told_in_composes_words() {
-    let needed = LeanContainer {
-        name: "futon-db-1".into(),
-        service: "db".into(),
-        image: "x".into(),
-        image_id: "sha256:x".into(),
-        repo_digests: Vec::new(),
-        network: LeanAttachment::None,
-        stop_signal: 15,
-        stop_grace_ms: 1,
-        refused: None,
-        waits: Vec::new(),
-        check: None,
-        restart: LeanRestart::Never,
-        hosts: Vec::new(),
-    };
-    let failed = |why: &str| Progress::Failed(why.to_owned());
-    for (until, health, ended, word) in [
-        (LeanCondition::Completed, None, None, Progress::OnItsWay),
-        (LeanCondition::Completed, None, Some(0), Progress::There),
-        (LeanCondition::Completed, None, Some(7), failed("service \"db\" didn't complete successfully: exit 7")),
-        (LeanCondition::Healthy, Some(Health::Starting), None, Progress::OnItsWay),
-        (LeanCondition::Healthy, Some(Health::Healthy), None, Progress::There),
-        (
-            LeanCondition::Healthy,
-            Some(Health::Unhealthy),
-            None,
-            failed("dependency failed to start: container futon-db-1 is unhealthy"),
-        ),
-        (
-            LeanCondition::Healthy,
-            Some(Health::Healthy),
-            Some(1),
-            failed("dependency failed to start: container futon-db-1 exited (1)"),
-        ),
-        (
-            LeanCondition::Healthy,
-            None,
-            None,
-            failed("dependency failed to start: container futon-db-1 has no healthcheck configured"),
-        ),
-    ] {
-        assert_eq!(progress(&needed, until, health, ended), word);
-    }
-}
 
 #[test]
 fn restarts_are_known_while_a_container_is_waited_for() {

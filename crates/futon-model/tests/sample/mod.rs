@@ -30,6 +30,7 @@ pub(crate) fn plan() -> Plan {
             seed: None,
             address: "127.0.0.1".into(),
             port: 50000,
+            authority: None,
             find: None,
             container: "function".into(),
             service: "fibonacci-go".into(),

@@ -64,6 +64,7 @@ fn ours(project: &Project, store: &Arc<ImageStore>, name: &str) -> Ours {
             name: project.services[name].container(&project.name, name),
             image: project.services[name].image.as_ref().unwrap().parse().unwrap(),
             settings,
+            checked: false,
         });
     }
     let profile = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/starts/seccomp.json");

@@ -155,7 +155,9 @@ impl Asked {
 const NOT_FOUND: u32 = 5;
 
 fn speaks_grpc(reply: &Reply) -> bool {
-    header(&reply.headers, "content-type").is_some_and(|kind| calls::wire::is_grpc(kind.as_bytes()))
+    // Some servers leave out what a status alone is of.
+    let is_bare = || reply.only_headers && header(&reply.headers, "grpc-status").is_some();
+    header(&reply.headers, "content-type").map_or_else(is_bare, |kind| calls::wire::is_grpc(kind.as_bytes()))
 }
 
 fn header(headers: &[Header], name: &str) -> Option<String> {

@@ -73,7 +73,7 @@ async fn connect(setup: &Setup, list: &CallList, secure: Option<Secure>) -> Resu
     let mut links = Vec::new();
     for (at, address) in (0_u32..).zip(addresses) {
         let first = made().find(|call| call.at == at);
-        let mut link = Link::new(address, secure.clone());
+        let mut link = Link::new(address, secure.clone()).called(list.host(address));
         match at {
             0 => setup.log.info(format!("Connect to  {}:{}", setup.options.url, setup.options.port)),
             _ => setup.log.info(format!("Connect to  {address}")),

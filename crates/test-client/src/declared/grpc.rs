@@ -7,7 +7,7 @@ use calls::wire::{Broken, Call, LARGEST_MESSAGE, Reply, is_grpc};
 use h2::Reason;
 use http::{Request, Version};
 use hyper::body::{Body as _, Incoming};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{
     link::{self, Link, RECONNECT},
@@ -24,8 +24,13 @@ pub async fn call(link: &mut Link, call: &Call, limit: Duration) -> Reply {
     let mut reply = Reply::default();
     let deadline = (call.deadline_ms > 0).then(|| Duration::from_millis(call.deadline_ms));
     let patience = deadline.map_or(limit, |deadline| deadline.min(limit));
-    match timeout(patience, exchange(link, call, deadline, &mut reply)).await {
-        Ok(Ok(())) => reply,
+    let until = deadline.map(|deadline| (Instant::now() + deadline, deadline));
+    match timeout(patience, exchange(link, call, until, &mut reply)).await {
+        // An answer after the deadline is none to gRPC's clients.
+        Ok(Ok(())) => match until.filter(|(until, _)| reply.local_status == 0 && Instant::now() >= *until) {
+            Some((_, deadline)) => Reply { local_status: DEADLINE_EXCEEDED, words: passed(deadline), ..reply },
+            None => reply,
+        },
         Ok(Err((how, words))) => {
             let words = if how == Broken::Protocol && link.is_lost() {
                 return Reply {
@@ -39,27 +44,35 @@ pub async fn call(link: &mut Link, call: &Call, limit: Duration) -> Reply {
             Reply { broken: how.into(), words, ..reply }
         }
         Err(_elapsed) if deadline.is_some_and(|deadline| deadline <= limit) => {
-            let words = format!("the deadline of {} has passed", humantime::format_duration(patience));
-            Reply { local_status: DEADLINE_EXCEEDED, words, ..reply }
+            Reply { local_status: DEADLINE_EXCEEDED, words: passed(patience), ..reply }
         }
         Err(_elapsed) => broken(Broken::Deadline, format!("no reply within {}", humantime::format_duration(limit))),
     }
 }
 
+fn passed(deadline: Duration) -> String {
+    format!("the deadline of {} has passed", humantime::format_duration(deadline))
+}
+
 type Failed = (Broken, String);
 
-async fn exchange(link: &mut Link, call: &Call, deadline: Option<Duration>, reply: &mut Reply) -> Result<(), Failed> {
-    let address = link.address();
+/// A deadline: when it is, and how long it was.
+type Until = (Instant, Duration);
+
+async fn exchange(link: &mut Link, call: &Call, until: Option<Until>, reply: &mut Reply) -> Result<(), Failed> {
+    let host = link.host();
     let (scheme, method) = (link.scheme(), &call.path);
     let request = || {
         let mut request = Request::builder()
             .method("POST")
             .version(Version::HTTP_2)
-            .uri(format!("{scheme}://{address}{method}"))
+            .uri(format!("{scheme}://{host}{method}"))
             .header("te", "trailers")
-            .header("content-type", "application/grpc")
-            .header("user-agent", concat!("futon-test-client/", env!("CARGO_PKG_VERSION")));
-        if let Some(deadline) = deadline {
+            .header("content-type", "application/grpc");
+        if !call.headers.iter().any(|header| header.name == "user-agent") {
+            request = request.header("user-agent", concat!("futon-test-client/", env!("CARGO_PKG_VERSION")));
+        }
+        if let Some((_, deadline)) = until {
             request = request.header("grpc-timeout", grpc_timeout(deadline));
         }
         for header in &call.headers {
@@ -69,7 +82,7 @@ async fn exchange(link: &mut Link, call: &Call, deadline: Option<Duration>, repl
     };
     let response = match link.send_http2(request, RECONNECT).await {
         Ok(response) => response,
-        Err(link::Failed::Unanswered(error)) => return ended(&error, reply),
+        Err(link::Failed::Unanswered(error)) => return ended(&error, until, reply),
         Err(failed) => return Err(failed.told(Broken::Protocol)),
     };
     reply.status = u32::from(response.status().as_u16());
@@ -78,13 +91,17 @@ async fn exchange(link: &mut Link, call: &Call, deadline: Option<Duration>, repl
     let body = response.into_body();
     // True right away only if the headers ended the stream.
     reply.only_headers = body.is_end_stream();
-    if grpc { messages(body, call, reply).await } else { plain(body, reply).await }
+    if grpc { messages(body, call, until, reply).await } else { plain(body, reply).await }
 }
 
 /// What an error of HTTP/2 means for the call: if the server reset its stream, the status that all of gRPC's clients give it
-/// (PROTOCOL-HTTP2.md, "Errors").
-fn ended(error: &hyper::Error, reply: &mut Reply) -> Result<(), Failed> {
+/// (PROTOCOL-HTTP2.md, "Errors"). A server that keeps the deadline, too, cancels the stream then, and may be the first to do so.
+fn ended(error: &hyper::Error, until: Option<Until>, reply: &mut Reply) -> Result<(), Failed> {
     let Some(reason) = link::reset(error) else { return Err((Broken::Protocol, chain(error))) };
+    if let Some((_, deadline)) = until.filter(|(until, _)| reason == Reason::CANCEL && Instant::now() >= *until) {
+        (reply.local_status, reply.words) = (DEADLINE_EXCEEDED, passed(deadline));
+        return Ok(());
+    }
     reply.local_status = 1 + status_of_reset(reason);
     reply.words = format!("the server reset the call: {reason}");
     Ok(())
@@ -102,13 +119,13 @@ pub fn status_of_reset(reason: Reason) -> u32 {
 }
 
 /// Reads the messages, then the trailers.
-async fn messages(body: Incoming, call: &Call, reply: &mut Reply) -> Result<(), Failed> {
+async fn messages(body: Incoming, call: &Call, until: Option<Until>, reply: &mut Reply) -> Result<(), Failed> {
     let mut body = pin!(body);
     let mut buffer = BytesMut::new();
     while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
         let frame = match frame {
             Ok(frame) => frame,
-            Err(error) => return ended(&error, reply),
+            Err(error) => return ended(&error, until, reply),
         };
         let frame = match frame.into_data() {
             Ok(data) => {

@@ -27,7 +27,7 @@ pub async fn call(link: &mut Link, call: &Call, limit: Duration) -> Reply {
 type Failed = (Broken, String);
 
 async fn exchange(link: &mut Link, call: &Call) -> Result<Reply, Failed> {
-    let address = link.address();
+    let own = link.host();
     let http2 = call.protocol() == Protocol::H2c;
     let scheme = link.scheme();
     let header = |name: &str| call.headers.iter().find(|header| header.name == name);
@@ -36,13 +36,13 @@ async fn exchange(link: &mut Link, call: &Call) -> Result<Reply, Failed> {
         request = if http2 {
             // In HTTP/2 the host is a part of the request's address.
             let host = header("host").map(|host| String::from_utf8_lossy(&host.value).into_owned());
-            let authority = host.unwrap_or_else(|| address.to_string());
+            let authority = host.unwrap_or_else(|| own.clone());
             request.version(Version::HTTP_2).uri(format!("{scheme}://{authority}{}", call.path))
         } else {
             request.version(Version::HTTP_11).uri(call.path.as_str())
         };
         if !http2 && header("host").is_none() {
-            request = request.header("host", address.to_string());
+            request = request.header("host", own.as_str());
         }
         if header("user-agent").is_none() {
             request = request.header("user-agent", concat!("futon-test-client/", env!("CARGO_PKG_VERSION")));

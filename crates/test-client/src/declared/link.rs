@@ -24,6 +24,12 @@ use crate::grpc::{Secure, Stream, chain, keep_trying, tcp, try_once, within};
 /// How long a lost connection is tried to be had again, outside a call's latency but within its limit.
 pub(super) const RECONNECT: Duration = Duration::from_secs(5);
 
+/// Connections in a row that are gone before a request is sent.
+const MOST_UNSENT: u32 = 5;
+
+/// Before a call that was refused is sent again.
+const BREATH: Duration = Duration::from_millis(10);
+
 /// Body of every request: all of it is there from the start.
 pub type Body = Either<Full<Bytes>, NoMessages>;
 
@@ -107,6 +113,8 @@ fn ended_without_a_word(error: &hyper::Error) -> bool {
 #[derive(Debug)]
 pub struct Link {
     address: SocketAddr,
+    /// The host of requests that name none.
+    host: String,
     secure: Option<Secure>,
     http1: Option<http1::SendRequest<Body>>,
     http2: Option<http2::SendRequest<Body>>,
@@ -115,7 +123,12 @@ pub struct Link {
 impl Link {
     /// To an address, over TLS where `secure` says how; nothing is opened yet.
     pub fn new(address: SocketAddr, secure: Option<Secure>) -> Self {
-        Self { address, secure, http1: None, http2: None }
+        Self { address, host: address.to_string(), secure, http1: None, http2: None }
+    }
+
+    /// The same, for requests to another host than its address.
+    pub fn called(self, host: String) -> Self {
+        Self { host, ..self }
     }
 
     /// The scheme of its requests.
@@ -123,9 +136,9 @@ impl Link {
         if self.secure.is_some() { "https" } else { "http" }
     }
 
-    /// Where it leads.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// The host of requests that name none.
+    pub fn host(&self) -> String {
+        self.host.clone()
     }
 
     /// Connects for a protocol, trying again until `limit` is over.
@@ -150,7 +163,8 @@ impl Link {
         let sender = within(limit, async {
             let stream = TokioIo::new(self.stream("http/1.1").await?);
             let mut client = http1::Builder::new();
-            client.max_headers(MOST_HEADERS);
+            // As Go's client and curl take it.
+            client.max_headers(MOST_HEADERS).allow_obsolete_multiline_headers_in_responses(true);
             let (sender, connection) = client.handshake(stream).await.map_err(|error| chain(&error))?;
             tokio::spawn(connection);
             Ok(sender)
@@ -215,16 +229,20 @@ impl Link {
     /// # Errors
     /// There is none to be had.
     async fn http2(&mut self, limit: Duration) -> Result<&mut http2::SendRequest<Body>, String> {
-        if self.http2.as_ref().is_none_or(http2::SendRequest::is_closed) {
+        // A server that leaves between two calls closes the connection a moment later.
+        let usable = match &mut self.http2 {
+            Some(sender) => !sender.is_closed() && sender.ready().await.is_ok(),
+            None => false,
+        };
+        if !usable {
             self.open(Protocol::H2c, limit).await?;
         }
-        let sender = self.http2.as_mut().ok_or_else(|| "no connection".to_owned())?;
-        sender.ready().await.map_err(|error| chain(&error))?;
-        Ok(sender)
+        self.http2.as_mut().ok_or_else(|| "no connection".to_owned())
     }
 
-    /// Sends what `request` makes over HTTP/2, and again on a new connection if the server says that it has not begun the call and never will: it
-    /// leaves, or refuses the stream. All of gRPC's clients do so, once (RFC 9113, 6.8 and 8.7; gRPC's A6, "transparent retries").
+    /// Sends what `request` makes over HTTP/2. All of gRPC's clients send it again (RFC 9113, 6.8 and 8.7; gRPC's A6, "transparent retries"): on
+    /// a new connection if it was not sent, since the server left before; and once if the server says that it has not begun the call and
+    /// never will, because it leaves or refuses the stream.
     ///
     /// # Errors
     /// There is no connection to be had, or no answer came.
@@ -233,18 +251,29 @@ impl Link {
         request: impl Fn() -> http::Result<Request<Body>>,
         limit: Duration,
     ) -> Result<Response<Incoming>, Failed> {
-        let first = request().map_err(Failed::Malformed)?;
-        let sender = self.http2(limit).await.map_err(no_connection)?;
-        match sender.send_request(first).await {
-            Err(error) if is_not_begun(&error) => {
-                if was_left(&error) {
-                    self.http2 = None;
-                }
-                let again = request().map_err(Failed::Malformed)?;
-                let sender = self.http2(limit).await.map_err(no_connection)?;
-                sender.send_request(again).await.map_err(Failed::Unanswered)
+        let (mut unsent, mut refused) = (0, false);
+        loop {
+            let made = request().map_err(Failed::Malformed)?;
+            let sender = self.http2(limit).await.map_err(no_connection)?;
+            let mut failed = match sender.try_send_request(made).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
+            let was_sent = failed.take_message().is_none();
+            let again = if was_sent { !refused && is_not_begun(failed.error()) } else { unsent < MOST_UNSENT };
+            if !again {
+                return Err(Failed::Unanswered(failed.into_error()));
             }
-            answer => answer.map_err(Failed::Unanswered),
+            if was_sent {
+                refused = true;
+                // It may count streams that have just ended.
+                tokio::time::sleep(BREATH).await;
+            } else {
+                unsent += 1;
+            }
+            if !was_sent || was_left(failed.error()) {
+                self.http2 = None;
+            }
         }
     }
 

@@ -18,6 +18,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// Bytes of headers or trailers that are taken: what gRPC's C library, and so its Python and C++ clients, take at most. futon's verdict
 /// names it.
 const LONGEST_HEADERS: u32 = 16 << 10;
+/// Bytes that a server may send before they are read. Half of that is how many h2 lets small frames cost that nobody reads any more, as after
+/// a stream that was cancelled.
+const WINDOW: u32 = 64 << 20;
 /// One try; a server may accept and then say nothing, and the next try may fare better.
 const TRY: Duration = Duration::from_secs(5);
 
@@ -80,15 +83,22 @@ where
         let (stream, sign) = Watched::new(open.await?);
         let (sender, connection) = Builder::new(TokioExecutor::new())
             .max_header_list_size(LONGEST_HEADERS)
+            .initial_connection_window_size(WINDOW)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| chain(&error))?;
         // Ends with the connection; what it says, the calls say too.
-        tokio::spawn(connection);
+        let connected = tokio::spawn(connection);
         match sign.await {
             Ok(Ok(())) => Ok(sender),
             Ok(Err(reason)) => Err(reason.to_owned()),
-            Err(_closed) => Err("the connection broke before the server spoke".to_owned()),
+            Err(_closed) => {
+                let why = match connected.await {
+                    Ok(Err(error)) => format!(": {}", chain(&error)),
+                    _ => String::new(),
+                };
+                Err(format!("the connection broke before the server spoke{why}"))
+            }
         }
     })
     .await

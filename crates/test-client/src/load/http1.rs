@@ -24,10 +24,11 @@ pub struct Request {
 
 /// The requests of all calls.
 pub fn requests(calls: &CallList, address: SocketAddr) -> Vec<Request> {
-    calls.calls.iter().map(|call| Request { bytes: written(call, address), head: call.method == "HEAD" }).collect()
+    let host = calls.host(address);
+    calls.calls.iter().map(|call| Request { bytes: written(call, &host), head: call.method == "HEAD" }).collect()
 }
 
-fn written(call: &Call, address: SocketAddr) -> Vec<u8> {
+fn written(call: &Call, host: &str) -> Vec<u8> {
     let mut to = format!("{} {} HTTP/1.1\r\n", call.method, call.path).into_bytes();
     let mut push = |name: &str, value: &[u8]| {
         to.extend_from_slice(name.as_bytes());
@@ -37,7 +38,7 @@ fn written(call: &Call, address: SocketAddr) -> Vec<u8> {
     };
     let has = |name: &str| call.headers.iter().any(|header| header.name == name);
     for (name, value) in [
-        ("host", address.to_string()),
+        ("host", host.to_owned()),
         ("user-agent", concat!("futon-test-client/", env!("CARGO_PKG_VERSION")).to_owned()),
         ("accept", "*/*".to_owned()),
     ] {

@@ -77,7 +77,8 @@ impl Requests {
     /// Makes the requests of all calls.
     pub fn new(calls: &CallList, address: SocketAddr) -> Self {
         let scheme = if calls.tls.is_some() { "https" } else { "http" };
-        let all: Vec<Vec<Field>> = calls.calls.iter().map(|call| fields(call, scheme, address)).collect();
+        let own = calls.host(address);
+        let all: Vec<Vec<Field>> = calls.calls.iter().map(|call| fields(call, scheme, &own)).collect();
         // What each request has, in the same order. Where requests have different headers of their own these are written out.
         let Some(example) = all.first() else { return Self { list: Vec::new(), table: 0 } };
         let alike = all.iter().all(|other| other.len() == example.len());
@@ -150,7 +151,7 @@ fn literal(to: &mut Vec<u8>, first: u8, field: &Field) {
 }
 
 /// The headers of a call, those with a colon first.
-fn fields(call: &Call, scheme: &str, address: SocketAddr) -> Vec<Field> {
+fn fields(call: &Call, scheme: &str, own: &str) -> Vec<Field> {
     let mut list = Vec::new();
     let mut push = |name: &str, value: &[u8]| list.push(Field { name: name.into(), value: value.to_vec() });
     let agent = concat!("futon-test-client/", env!("CARGO_PKG_VERSION"));
@@ -159,19 +160,18 @@ fn fields(call: &Call, scheme: &str, address: SocketAddr) -> Vec<Field> {
     push(":scheme", scheme.as_bytes());
     // In HTTP/2 the host is a part of the request's address.
     let host = call.headers.iter().find(|header| header.name == "host").map(|host| host.value.clone());
-    push(":authority", &host.unwrap_or_else(|| address.to_string().into_bytes()));
+    push(":authority", &host.unwrap_or_else(|| own.as_bytes().to_vec()));
     push(":path", call.path.as_bytes());
+    if !has("user-agent") {
+        push("user-agent", agent.as_bytes());
+    }
     if call.protocol() == Protocol::Grpc {
         push("te", b"trailers");
         push("content-type", b"application/grpc");
-        push("user-agent", agent.as_bytes());
         if call.deadline_ms > 0 {
             push("grpc-timeout", grpc_timeout(std::time::Duration::from_millis(call.deadline_ms)).as_bytes());
         }
     } else {
-        if !has("user-agent") {
-            push("user-agent", agent.as_bytes());
-        }
         if !has("accept") {
             push("accept", b"*/*");
         }
