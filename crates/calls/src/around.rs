@@ -25,6 +25,15 @@ pub(crate) fn check(declaration: &Declaration) -> Result<(), Complaint> {
         return Err(Complaint::new("tls", "give a certificate or accept any, not both")
             .hint("write `tls: {ca: FILE}` or `tls: {accept: true}`"));
     }
+    if let Some(tls) = &declaration.tls
+        && tls.cert.is_some() != tls.key.is_some()
+    {
+        return Err(Complaint::new(
+            "tls",
+            "a certificate of the client's own needs its key, and a key its certificate",
+        )
+        .hint("write `cert: FILE, key: FILE`"));
+    }
     if let Some(schema) = declaration.schema.as_ref().filter(|schema| schema.reflection)
         && (schema.protoset.is_some() || !schema.proto.is_empty())
     {
@@ -104,6 +113,8 @@ mod tests {
             ("ready: {log: (}", "`ready.log`: not a regular expression"),
             ("tls: {}", "`tls`: give a certificate or accept any, not both"),
             ("tls: {ca: a.pem, accept: true}", "give a certificate"),
+            ("tls: {accept: true, cert: a.pem}", "needs its key"),
+            ("tls: {accept: true, key: a.key}", "needs its key"),
             ("tls: {accept: true}\nready: {grpc_health: true}", "x.yaml:2:1: `ready`: it is checked without TLS"),
             ("ready: {log: //}", "it must be a regular expression"),
             ("checks:\n  - {file: console}", "x.yaml:2:5: `checks[0]`: it checks nothing"),

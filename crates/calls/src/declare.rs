@@ -137,6 +137,12 @@ pub struct Tls {
     /// The name that a signed certificate must be for, and that the client asks for; `localhost` where nothing is said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// File of the client's own certificate in PEM, and of those that sign it, for a server that wants one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cert: Option<String>,
+    /// File of that certificate's key in PEM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// When a function counts as serving. Exactly one key.

@@ -471,6 +471,7 @@ fn what_is_wrong_in_a_declaration_has_a_place_and_a_hint() {
         resolved(&text, &Options::default()).unwrap_err().to_string()
     };
     assert!(told("tls: {accept: true, name: a b}").contains("neither a host's name"));
+    assert!(told("tls: {accept: true, cert: geo.proto, key: geo.proto}").contains("`tls.cert`"));
     assert!(told("port: 0").contains("nothing can listen on port 0"));
     assert!(resolved("port: 1", &Options::default()).unwrap_err().to_string().contains("it has no calls"));
 }

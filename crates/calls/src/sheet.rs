@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName};
+use rustls_pki_types::pem::{self, PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -200,22 +200,36 @@ impl Sheet {
         let name = tls.name.clone().unwrap_or_else(|| "localhost".to_owned());
         ServerName::try_from(name.as_str())
             .map_err(|_| Complaint::new("tls.name", format!("{name:?} is neither a host's name nor an IP address")))?;
-        let mut roots = Vec::new();
-        if let Some(file) = &tls.ca {
-            let path = self.folder.join(file);
-            let wrong = |why: String| Complaint::new("tls.ca", format!("{}: {why}", path.display()));
-            let bytes = std::fs::read(&path).map_err(|error| wrong(error.to_string()))?;
-            for certificate in CertificateDer::pem_slice_iter(&bytes) {
-                roots
-                    .push(certificate.map_err(|error| wrong(format!("not a certificate in PEM: {error:?}")))?.to_vec());
+        let given = |file: &Option<String>, key| file.as_ref().map(|file| self.certificates(file, key)).transpose();
+        let roots = given(&tls.ca, "tls.ca")?.unwrap_or_default();
+        let own = given(&tls.cert, "tls.cert")?.unwrap_or_default();
+        let key = match &tls.key {
+            Some(file) => {
+                let path = self.folder.join(file);
+                let wrong = |why: String| Complaint::new("tls.key", format!("{}: {why}", path.display()));
+                let text = std::fs::read(&path).map_err(|error| wrong(error.to_string()))?;
+                let key = PrivateKeyDer::from_pem_slice(&text);
+                key.map_err(|error| wrong(format!("not a key in PEM: {error}")))?.secret_der().to_vec()
             }
-            if roots.is_empty() {
-                return Err(
-                    wrong("it contains no certificate".to_owned()).hint("PEM starts with -----BEGIN CERTIFICATE-----")
-                );
-            }
+            None => Vec::new(),
+        };
+        Ok(Some(wire::Tls { roots, name, own, key }))
+    }
+
+    /// The certificates in a file of PEM, which the key `key` names.
+    fn certificates(&self, file: &str, key: &str) -> Result<Vec<Vec<u8>>, Complaint> {
+        let path = self.folder.join(file);
+        let wrong = |why: String| Complaint::new(key, format!("{}: {why}", path.display()));
+        let bytes = std::fs::read(&path).map_err(|error| wrong(error.to_string()))?;
+        let read = CertificateDer::pem_slice_iter(&bytes).map(|certificate| Ok(certificate?.to_vec()));
+        let list = read.collect::<Result<Vec<_>, pem::Error>>();
+        let list = list.map_err(|error| wrong(format!("not a certificate in PEM: {error:?}")))?;
+        if list.is_empty() {
+            return Err(
+                wrong("it contains no certificate".to_owned()).hint("PEM starts with -----BEGIN CERTIFICATE-----")
+            );
         }
-        Ok(Some(wire::Tls { roots, name }))
+        Ok(list)
     }
 
     fn encode_one(&self, at: usize, n: u64) -> Result<wire::Call, Complaint> {

@@ -191,7 +191,7 @@ mod tests {
         assert!(words(vec![member("a", 2)]).contains("no other function"));
         assert!(words(vec![member("a", 2), member("b", 3)]).contains("a and b do not have the same number"));
         let mut secure = member("s", 2);
-        secure.sheet.declaration.tls = Some(crate::Tls { ca: None, accept: true, name: None });
+        secure.sheet.declaration.tls = Some(crate::Tls { accept: true, ..crate::Tls::default() });
         assert!(words(vec![member("a", 2), secure]).contains("s: functions that take turns"));
     }
 }

@@ -92,6 +92,12 @@ pub struct Tls {
     /// The name that a signed certificate must be for.
     #[prost(string, tag = "2")]
     pub name: String,
+    /// The client's own certificate in DER, then those that sign it; none where it has none.
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub own: Vec<Vec<u8>>,
+    /// Its key in DER: PKCS #8, PKCS #1 or SEC1.
+    #[prost(bytes = "vec", tag = "4")]
+    pub key: Vec<u8>,
 }
 
 /// Why a call has no complete reply.

@@ -38,6 +38,12 @@ pub struct CallArgs {
     /// --call uses TLS and accepts any certificate
     #[arg(long, requires = "call", conflicts_with = "cacert")]
     pub insecure: bool,
+    /// The client's own certificate for --call over TLS, in PEM
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// Key of that certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
     /// Save the replies as the snapshots that the calls name
     #[arg(long)]
     pub accept: bool,

@@ -58,6 +58,8 @@ pub fn given(args: &CallArgs) -> Result<Option<Declared>> {
             ca: args.cacert.as_ref().map(|path| path.display().to_string()),
             accept: args.insecure,
             name: None,
+            cert: args.cert.as_ref().map(|path| path.display().to_string()),
+            key: args.key.as_ref().map(|path| path.display().to_string()),
         }),
         port: args.port,
         ..Declaration::default()

@@ -15,7 +15,7 @@ use rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -31,6 +31,8 @@ pub struct Secure {
     provider: Arc<CryptoProvider>,
     verifier: Arc<dyn ServerCertVerifier>,
     name: ServerName<'static>,
+    /// The client's own certificate, and its key.
+    own: Option<(Vec<CertificateDer<'static>>, Arc<PrivateKeyDer<'static>>)>,
 }
 
 impl Secure {
@@ -53,7 +55,13 @@ impl Secure {
             Some(made.map_err(|error| chain(&error))?)
         };
         let verifier = Arc::new(Verifier { given, signed, provider: Arc::clone(&provider) });
-        Ok(Self { provider, verifier, name })
+        let own = if tls.own.is_empty() {
+            None
+        } else {
+            let key = PrivateKeyDer::try_from(tls.key.clone()).map_err(|why| format!("the client's key: {why}"))?;
+            Some((tls.own.iter().cloned().map(CertificateDer::from).collect(), Arc::new(key)))
+        };
+        Ok(Self { provider, verifier, name, own })
     }
 
     /// TLS of a connection on which `protocol` is to be spoken (ALPN).
@@ -61,7 +69,13 @@ impl Secure {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&self.provider));
         let builder = builder.with_safe_default_protocol_versions().map_err(|error| chain(&error))?;
         let verifier = Arc::clone(&self.verifier);
-        let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
+        let mut config = match &self.own {
+            Some((chain_of_own, key)) => builder
+                .with_client_auth_cert(chain_of_own.clone(), key.clone_key())
+                .map_err(|error| format!("the client's certificate: {}", chain(&error)))?,
+            None => builder.with_no_client_auth(),
+        };
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         Ok(Arc::new(config))
     }

@@ -3,9 +3,10 @@
 use std::{path::PathBuf, sync::Arc};
 
 use rustls::{
-    ServerConfig,
+    RootCertStore, ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::WebPkiClientVerifier,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -18,10 +19,26 @@ use crate::{
 
 /// A server of TLS before one without: its port. It ends with the test's process.
 pub fn before(plain: u16, name: &str) -> u16 {
+    before_for(plain, name, None)
+}
+
+/// The same for clients with a certificate that is this one, or that it signs.
+fn before_for(plain: u16, name: &str, clients: Option<&str>) -> u16 {
     let certificate = CertificateDer::from_pem_file(file(&format!("{name}.pem"))).unwrap();
     let key = PrivateKeyDer::from_pem_file(file(&format!("{name}.key"))).unwrap();
     let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
-    let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let builder = match clients {
+        Some(authority) => {
+            let mut roots = RootCertStore::empty();
+            roots.add(CertificateDer::from_pem_file(file(&format!("{authority}.pem"))).unwrap()).unwrap();
+            let provider = Arc::new(ring::default_provider());
+            builder.with_client_cert_verifier(
+                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap(),
+            )
+        }
+        None => builder.with_no_client_auth(),
+    };
     let mut config = builder.with_single_cert(vec![certificate], key).unwrap();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -72,6 +89,21 @@ fn a_certificate_is_accepted_given_or_signed_by_one_that_is() {
         (signed, format!("{{ca: {authority}, name: other.example}}"), "not valid for name"),
         (server.port, "{accept: true}".to_owned(), "TLS: "),
     ] {
+        let (_, replies, code) = sent(port, &format!("{CALL}\ntls: {tls}"), "-connect-timeout 300ms");
+        assert!(code == 3 && replies.not_connected.contains(words), "{tls}: {code} {}", replies.not_connected);
+    }
+}
+
+#[test]
+fn a_server_that_wants_a_certificate_gets_the_clients_own() {
+    let server = Server::start(fibonacci);
+    let port = before_for(server.port, "own", Some("authority"));
+    let pem = |name: &str| file(name).display().to_string();
+    let own = format!("{{accept: true, cert: {}, key: {}}}", pem("signed.pem"), pem("signed.key"));
+    let (judged, replies, code) = sent(port, &format!("{CALL}\ntls: {own}"), "");
+    assert_eq!((why(&judged), code), (vec!["right".to_owned(); 2], 0), "{}", replies.not_connected);
+    let other = format!("{{accept: true, cert: {}, key: {}}}", pem("own.pem"), pem("own.key"));
+    for (tls, words) in [("{accept: true}", "CertificateRequired"), (&other, "alert")] {
         let (_, replies, code) = sent(port, &format!("{CALL}\ntls: {tls}"), "-connect-timeout 300ms");
         assert!(code == 3 && replies.not_connected.contains(words), "{tls}: {code} {}", replies.not_connected);
     }
