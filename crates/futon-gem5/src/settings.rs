@@ -192,8 +192,11 @@ impl Gem5Settings {
         if self.cold {
             return Some("--cold boots in gem5");
         }
-        if self.disk.is_some() || self.initrd.is_none() {
-            return Some("a disk image is not staged with --boot-machine gem5");
+        if self.disk.is_some() {
+            return Some("with --boot-machine gem5 a disk image boots in gem5");
+        }
+        if self.initrd.is_none() {
+            return Some("the kernel has no initrd (--initrd)");
         }
         if self.cmdline.is_some() {
             return Some("--cmdline is for gem5's own boot");

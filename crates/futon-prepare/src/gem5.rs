@@ -238,7 +238,7 @@ pub async fn prepare_gem5(
             return Err(Error::usage(format!(
                 "--base docker on gem5 boots in QEMU, and that is not possible here: {why}"
             ))
-            .hint("--base lean boots in gem5, too"));
+            .hint("--boot-machine gem5 boots a disk image in gem5 itself, and so does --base lean"));
         }
         Err(why) if settings.core.has_cycles() => ui.line(&format!("boots and warms up in gem5: {why}")),
         Err(_) => {}

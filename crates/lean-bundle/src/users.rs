@@ -72,13 +72,16 @@ pub fn find_user(wanted: &str, passwd: &[u8], group: &[u8], more: &[String]) -> 
         let member = |entry: &Group<'_>| entry.members.split(|byte| *byte == b',').any(|member| member == name);
         others.extend(lines(group, true).map(group_entry).filter(member).map(|entry| entry.gid));
     }
+    // Each once, also where the image has it already.
+    let mut added = Vec::new();
     for wanted in more {
         let found = group_number(wanted, group)
             .unwrap_or_else(|| Err(format!("Unable to find group {wanted}: no matching entries in group file")))?;
-        if !others.contains(&found) {
-            others.push(found);
+        if !added.contains(&found) {
+            added.push(found);
         }
     }
+    others.extend(added);
     let mut additional = vec![id(gid)];
     additional.extend(others.into_iter().map(id));
     Ok(User { uid: id(uid), gid: id(gid), additional })
@@ -210,7 +213,7 @@ mod tests {
     fn groups_are_added() {
         let more = ["tty".to_owned(), "99".to_owned(), "5".to_owned()];
         assert_eq!(find_user("", PASSWD, GROUP, &more).unwrap().additional, [0, 5, 99]);
-        assert_eq!(find_user("web", PASSWD, GROUP, &more).unwrap().additional, [44, 5, 99]);
+        assert_eq!(find_user("web", PASSWD, GROUP, &more).unwrap().additional, [44, 5, 5, 99]);
         assert_eq!(
             find_user("", PASSWD, GROUP, &["none".to_owned()]).unwrap_err(),
             "Unable to find group none: no matching entries in group file"

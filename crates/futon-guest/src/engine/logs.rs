@@ -139,6 +139,11 @@ pub(super) fn stop(engine: &Engine, name: &str, log: &RunLog) -> Result<()> {
 /// The grace after which the engine killed a container, if it did.
 fn killed_after(container: &Container, took: Duration) -> Option<Duration> {
     let grace = Duration::from_secs(container.config.stop_timeout.unwrap_or(STOP_TIMEOUT));
+    let signal = container.config.stop_signal.as_deref().unwrap_or_default().to_ascii_uppercase();
+    if matches!(signal.trim_start_matches("SIG"), "KILL" | "9") {
+        // So it wants to be stopped.
+        return None;
+    }
     // One whose stop signal does not exist is waited for a little, and killed.
     let unsendable = container.config.stop_signal.as_ref().is_some_and(|signal| !signal.is_empty())
         && (NO_SIGNAL..grace).contains(&took);
@@ -294,6 +299,9 @@ mod tests {
         // Its signal does not exist.
         assert_eq!(after(r#", "StopSignal": "SIGNOPE""#, 137, 2100), Some(2));
         assert_eq!(after(r#", "StopSignal": "SIGQUIT""#, 137, 10_100), Some(10));
+        for signal in ["SIGKILL", "kill", "9"] {
+            assert_eq!(after(&format!(r#", "StopSignal": "{signal}""#), 137, 2100), None);
+        }
     }
 
     #[test]

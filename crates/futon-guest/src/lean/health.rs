@@ -55,13 +55,19 @@ impl Course {
 
 /// Checks a container until it has ended.
 pub(super) fn run(container: &LeanContainer, check: &LeanCheck) -> Result<()> {
-    let (record, began) = (Record::of(&container.name), Instant::now());
-    let mut course = Course::BEGIN;
+    let (record, mut began) = (Record::of(&container.name), Instant::now());
+    let (mut course, mut restarts) = (Course::BEGIN, 0);
     loop {
-        let asleep = Instant::now();
+        let mut asleep = Instant::now();
         while asleep.elapsed() < course.pause(check, began.elapsed()) {
             if record.end().is_some() {
                 return Ok(());
+            }
+            let times = record.restarts().times;
+            if times != restarts {
+                // A container that was started again begins again.
+                (course, restarts, began, asleep) = (Course::BEGIN, times, Instant::now(), Instant::now());
+                record.set_health(course.health)?;
             }
             thread::sleep(TICK);
         }

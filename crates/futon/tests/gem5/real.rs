@@ -187,7 +187,17 @@ fn guests_that_do_not_come_up_are_named() {
     fs::File::create(&disk).unwrap().set_len(64 << 20).unwrap();
     assert!(Command::new("mke2fs").args(["-q", "-t", "ext4"]).arg(&disk).status().unwrap().success());
     let (disk, kernel) = (disk.to_str().unwrap(), resources.join("lean-kernel"));
-    let words = ["fibonacci-go", "--base-image", disk, "--kernel", kernel.to_str().unwrap(), "--root", "/dev/sdz"];
+    let words = [
+        "fibonacci-go",
+        "--base-image",
+        disk,
+        "--kernel",
+        kernel.to_str().unwrap(),
+        "--root",
+        "/dev/sdz",
+        "--boot-machine",
+        "gem5",
+    ];
     let (code, report) = futon(&resources, &words);
     assert_eq!((verdict(&report), code), (("crashed", "boot", "guest_panic"), Some(3)), "{report:#}");
     assert!(why(&report).contains("Unable to mount root fs"), "{}", why(&report));

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 mod calls;
+mod companions;
 mod describe;
 mod faults;
 mod forks;

@@ -42,7 +42,7 @@ pub async fn describe(setup: &Setup, seen: &Path, report: &Path) -> Verdict {
         let secure = match listener.speaks {
             Speaks::Http2 => None,
             // Who only looks takes any certificate.
-            Speaks::Tls => Secure::new(&Tls { roots: Vec::new(), name: "localhost".to_owned() }).ok(),
+            Speaks::Tls => Secure::new(&Tls { name: "localhost".to_owned(), ..Tls::default() }).ok(),
             _ => continue,
         };
         let mut link = Link::new(address, secure);
