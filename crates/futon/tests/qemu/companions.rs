@@ -41,7 +41,7 @@ fn services(bench: &Bench, services: &[(&str, &str, &str)]) -> String {
         ));
     }
     text.push_str(
-        "    ports: [\"50000:8080\"]\n    x-futon: {ready: listens, calls: [{http: GET /, expect: {status: 200}}]}\n",
+        "    ports: [\"50000:8080\"]\n    x-futon: {ready: {tcp: true}, calls: [{http: GET /, expect: {status: 200}}]}\n",
     );
     let file = bench.path("functions.yaml");
     fs::write(&file, text).unwrap();
