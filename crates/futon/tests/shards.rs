@@ -223,16 +223,19 @@ fn listing_and_planning_start_and_write_nothing() {
     let compose = fs::read_to_string(project.path("functions.yaml")).unwrap();
     let calls = "  with-calls:\n    image: me/nowhere:v1\n    x-futon:\n      port: 8080\n      calls: [{http: GET /, expect: {status: 200}}]\n";
     let mistyped = "  aes-go:\n    image: me/nowhere:v1\n    x-Futon: {port: 8080}\n";
-    project.write("functions.yaml", &(compose + calls + mistyped));
+    let text = compose + calls + mistyped;
+    let line = text.lines().position(|line| line.contains("x-Futon")).unwrap() + 1;
+    project.write("functions.yaml", &text);
     let (mut before, mut after) = (Vec::new(), Vec::new());
     tree(&project.path(""), &mut before);
     let output = project.futon(&["list", "--all", "--json"]);
     let list: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&output)));
     assert!(project.futon(&["list", "a", "with-calls"]).status.success());
     assert!(project.futon(&["plan", "--matrix", "--shards", "3"]).status.success());
-    let remark = "functions.yaml:15: service aes-go, key `x-Futon`: futon reads `x-futon`, and not this key";
-    let output = text(&project.futon(&["list", "a", "aes-go"]));
-    assert!(output.replace("\n  ", " ").contains(&format!("note: {remark}")), "{output}");
+    let remark =
+        format!("functions.yaml:{line}: service aes-go, key `x-Futon`: futon reads `x-futon`, and not this key");
+    let output = common::text(&project.futon(&["list", "a", "aes-go"]));
+    assert!(output.contains(&format!("note: {remark}")), "{output}");
     tree(&project.path(""), &mut after);
     assert_eq!(before, after);
     assert_eq!((&list["schema"], &list["machine"]), (&"futon.list/1".into(), &"qemu/docker".into()));

@@ -219,7 +219,10 @@ fn settings_are_the_images_and_the_services() {
     assert_eq!(made["process"]["user"]["uid"], 0);
     assert!(made["linux"]["resources"]["cpu"].is_null());
     let hosts = String::from_utf8(all["function-1/hosts"].content.clone()).unwrap();
-    assert!(hosts.contains("172.18.0.2\tdatabase database-1 "), "{hosts}");
+    assert!(hosts.contains("172.18.0.3\t") && !hosts.contains("database"), "{hosts}");
+    let known: Vec<_> = function.hosts.iter().map(|host| (host.container.as_str(), host.address.to_string())).collect();
+    assert_eq!(known, [("database-1", "172.18.0.2".to_owned()), ("function-1", "172.18.0.3".to_owned())]);
+    assert_eq!(function.hosts[0].names[..2], ["database", "database-1"]);
     // The same input gives the same archive.
     let mut again = Vec::new();
     bundle.write(&mut again).unwrap();

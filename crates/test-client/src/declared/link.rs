@@ -152,7 +152,11 @@ impl Link {
             Protocol::Http1 => "HTTP",
         };
         let address = self.address;
-        keep_trying(what, address, limit, async |left| self.open(protocol, left).await).await
+        let made = keep_trying(what, address, limit, async |left| self.open(protocol, left).await).await;
+        made.map_err(|why| match &self.secure {
+            Some(secure) => secure.told(why),
+            None => why,
+        })
     }
 
     async fn open(&mut self, protocol: Protocol, limit: Duration) -> Result<(), String> {

@@ -3,19 +3,23 @@
 use std::{
     io,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
 };
 
 use calls::wire;
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
-        WebPkiServerVerifier,
+        ResolvesClientCert, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
+    sign::CertifiedKey,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -33,6 +37,22 @@ pub struct Secure {
     name: ServerName<'static>,
     /// The client's own certificate, and its key.
     own: Option<(Vec<CertificateDer<'static>>, Arc<PrivateKeyDer<'static>>)>,
+    asked: Arc<Asked>,
+}
+
+/// Has no certificate, and keeps whether the server asked for one.
+#[derive(Debug, Default)]
+struct Asked(AtomicBool);
+
+impl ResolvesClientCert for Asked {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.store(true, Ordering::Relaxed);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
 }
 
 impl Secure {
@@ -61,7 +81,17 @@ impl Secure {
             let key = PrivateKeyDer::try_from(tls.key.clone()).map_err(|why| format!("the client's key: {why}"))?;
             Some((tls.own.iter().cloned().map(CertificateDer::from).collect(), Arc::new(key)))
         };
-        Ok(Self { provider, verifier, name, own })
+        Ok(Self { provider, verifier, name, own, asked: Arc::default() })
+    }
+
+    /// Why there is no connection; whether the server asked for a certificate that the client does not have is known here alone: its alert
+    /// may be lost with the connection.
+    pub fn told(&self, why: String) -> String {
+        if self.asked.0.load(Ordering::Relaxed) {
+            format!("{why}; the server asked for a client's certificate (`tls: {{cert: FILE, key: FILE}}`)")
+        } else {
+            why
+        }
     }
 
     /// TLS of a connection on which `protocol` is to be spoken (ALPN).
@@ -74,7 +104,7 @@ impl Secure {
             Some((chain_of_own, key)) => builder
                 .with_client_auth_cert(chain_of_own.clone(), key.clone_key())
                 .map_err(|error| format!("the client's certificate: {}", chain(&error)))?,
-            None => builder.with_no_client_auth(),
+            None => builder.with_client_cert_resolver(Arc::clone(&self.asked) as Arc<dyn ResolvesClientCert>),
         };
         config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
         Ok(Arc::new(config))
@@ -215,8 +245,7 @@ impl ServerCertVerifier for Verifier {
             Some(signed) => signed.verify_server_cert(certificate, between, name, ocsp, now).map_err(|error| {
                 // webpki's word for one that signs itself as an authority.
                 if error.to_string().contains("CaUsedAsEndEntity") {
-                    let words = "the server has a certificate that signs itself, and it is none of those given";
-                    return Error::General(words.to_owned());
+                    return Error::InvalidCertificate(CertificateError::UnknownIssuer);
                 }
                 error
             }),
