@@ -223,9 +223,9 @@ fn listing_and_planning_start_and_write_nothing() {
     let compose = fs::read_to_string(project.path("functions.yaml")).unwrap();
     let calls = "  with-calls:\n    image: me/nowhere:v1\n    x-futon:\n      port: 8080\n      calls: [{http: GET /, expect: {status: 200}}]\n";
     let mistyped = "  aes-go:\n    image: me/nowhere:v1\n    x-Futon: {port: 8080}\n";
-    let text = compose + calls + mistyped;
-    let line = text.lines().position(|line| line.contains("x-Futon")).unwrap() + 1;
-    project.write("functions.yaml", &text);
+    let services = compose + calls + mistyped;
+    let line = services.lines().position(|line| line.contains("x-Futon")).unwrap() + 1;
+    project.write("functions.yaml", &services);
     let (mut before, mut after) = (Vec::new(), Vec::new());
     tree(&project.path(""), &mut before);
     let output = project.futon(&["list", "--all", "--json"]);
@@ -234,7 +234,7 @@ fn listing_and_planning_start_and_write_nothing() {
     assert!(project.futon(&["plan", "--matrix", "--shards", "3"]).status.success());
     let remark =
         format!("functions.yaml:{line}: service aes-go, key `x-Futon`: futon reads `x-futon`, and not this key");
-    let output = common::text(&project.futon(&["list", "a", "aes-go"]));
+    let output = text(&project.futon(&["list", "a", "aes-go"]));
     assert!(output.contains(&format!("note: {remark}")), "{output}");
     tree(&project.path(""), &mut after);
     assert_eq!(before, after);
