@@ -7,7 +7,6 @@ use crate::compare::{Rules, unset};
 use crate::declare::Call;
 use crate::error::Complaint;
 use crate::expect::Expect;
-use crate::oracle;
 use crate::path::shown;
 use crate::rules::Compiled;
 use crate::schema::{Schema, from_json, to_json, to_plain_json, with_json_names};
@@ -22,9 +21,9 @@ pub(crate) fn check_expectation(schema: &Schema, call: &Call, expect: &Expect) -
         None => None,
     };
     if let Some(name) = &expect.oracle {
-        let function = oracle::find(name).map_err(|e| Complaint::new("oracle", e.to_string()))?;
+        let function = oracles::find(name).map_err(|e| Complaint::new("oracle", e.to_string()))?;
         for input in &expect.oracle_inputs {
-            oracle::check_input(&function, input).map_err(|why| Complaint::new("oracle_inputs", why))?;
+            oracles::check_input(&function, input).map_err(|why| Complaint::new("oracle_inputs", why))?;
         }
         let Some(method) = &method else {
             return Err(Complaint::new("oracle", "oracles know only gRPC replies"));

@@ -9,6 +9,7 @@
 mod answer;
 mod around;
 mod body;
+mod built_in;
 mod check;
 mod compare;
 mod declare;
@@ -20,7 +21,6 @@ mod http;
 mod judge;
 mod load;
 mod looks;
-pub mod oracle;
 mod path;
 mod places;
 mod read;
@@ -39,6 +39,7 @@ mod walk;
 pub mod wire;
 
 pub use around::log_regex;
+pub use built_in::{built_in, built_in_schema};
 pub use declare::{
     Call, Check, Cloud, Declaration, EventMode, ExpectFailure, Health, Level, Preset, Ready, SchemaSource, Times, Tls,
 };
@@ -46,6 +47,7 @@ pub use error::{CallsError, Source};
 pub use example::Method;
 pub use expect::{Expect, StatusRule, Unordered};
 pub use load::{Counted, LoadReplies};
+pub use oracles as oracle;
 pub use schema::Schema;
 pub use sheet::{Member, Options, Sheet};
 pub use status::Code;

@@ -9,7 +9,6 @@ use crate::answer::Answer;
 use crate::check::{OnlyText, canonical, comparable};
 use crate::compare::{Rules, readable};
 use crate::expect::Expect;
-use crate::oracle;
 use crate::rules::{Compiled, Scope};
 use crate::schema::to_plain_json;
 use crate::text::shorten;
@@ -187,7 +186,7 @@ impl Looks<'_> {
     /// By a built-in verifier: for `inputs`, or for the request's text if there are none.
     pub(crate) fn oracle(&self, name: &str, inputs: &[String], got: &Value) -> Result<(), Reason> {
         let lost = |why: String| reason(CallKind::WrongReply, why);
-        let function = oracle::find(name).map_err(|e| lost(e.to_string()))?;
+        let function = oracles::find(name).map_err(|e| lost(e.to_string()))?;
         let (Some(method), got) = (self.method, self.text(got)?) else {
             return Err(lost("oracles know only gRPC replies".into()));
         };
@@ -196,10 +195,10 @@ impl Looks<'_> {
         } else {
             inputs.to_vec()
         };
-        let mut expected = oracle::Expectation::default();
+        let mut expected = oracles::Expectation::default();
         for input in &inputs {
-            oracle::check_input(&function, input).map_err(lost)?;
-            expected = expected.or(oracle::expected(&function, input));
+            oracles::check_input(&function, input).map_err(lost)?;
+            expected = expected.or(oracles::expected(&function, input));
         }
         if expected.accepts(&got) {
             return Ok(());

@@ -3,8 +3,7 @@
 use prost_reflect::{Kind, MessageDescriptor};
 use serde_json::Value;
 
-use crate::schema::field_named;
-use crate::walk::is_special;
+use crate::walk::{field_named, is_special};
 
 /// One step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use prost_reflect::{
-    Cardinality, DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor,
-    ReflectMessage, SerializeOptions,
+    Cardinality, DescriptorPool, DynamicMessage, Kind, MessageDescriptor, MethodDescriptor, ReflectMessage,
+    SerializeOptions,
 };
 use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver, IncludeFileResolver};
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::declare::SchemaSource;
 use crate::error::{CallsError, Complaint, nearest};
-use crate::walk::{each_float, is_special};
+use crate::walk::{each_float, field_named, is_special};
 
 /// Descriptions of services and messages.
 #[derive(Debug, Clone, Default)]
@@ -188,11 +188,6 @@ pub(crate) fn from_json(kind: &MessageDescriptor, value: &Value) -> Result<Dynam
         unknown_field(kind, value, "")
             .unwrap_or_else(|| Complaint::new(path, format!("{error} (for a {})", kind.full_name())))
     })
-}
-
-/// The field of a message with this name, in proto3 JSON or in the `.proto`.
-pub(crate) fn field_named(kind: &MessageDescriptor, name: &str) -> Option<FieldDescriptor> {
-    kind.get_field_by_json_name(name).or_else(|| kind.get_field_by_name(name))
 }
 
 /// The first field of a value that its message does not have.

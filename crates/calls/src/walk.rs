@@ -1,9 +1,7 @@
 //! Messages in JSON, walked through by their kinds.
 
-use prost_reflect::{Kind, MessageDescriptor};
+use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 use serde_json::{Value, json};
-
-use crate::schema::field_named;
 
 /// Whether a message has a JSON form of its own (protobuf.dev, "ProtoJSON Format", "Representation of each type").
 pub(crate) fn is_special(kind: &MessageDescriptor) -> bool {
@@ -14,6 +12,11 @@ pub(crate) fn is_special(kind: &MessageDescriptor) -> bool {
 /// Whether a message's JSON can be a list.
 pub(crate) fn may_be_a_list(kind: &MessageDescriptor) -> bool {
     matches!(kind.full_name(), "google.protobuf.ListValue" | "google.protobuf.Value")
+}
+
+/// The field of a message with this name, in proto3 JSON or in the `.proto`.
+pub(crate) fn field_named(kind: &MessageDescriptor, name: &str) -> Option<FieldDescriptor> {
+    kind.get_field_by_json_name(name).or_else(|| kind.get_field_by_name(name))
 }
 
 /// Calls `at` with each `float` of a message: in its fields, maps, extensions, wrappers, and in each `Any` of a known type.

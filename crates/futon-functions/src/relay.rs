@@ -97,7 +97,7 @@ mod tests {
         let expect = serde_json::to_value(declared.calls[0].expect.clone().unwrap()).unwrap();
         // It can be resolved as it is.
         let options = calls::Options {
-            schema: Some(calls::oracle::schema(calls::oracle::Service::HelloWorld).unwrap()),
+            schema: Some(calls::built_in_schema(calls::oracle::Service::HelloWorld).unwrap()),
             ..calls::Options::default()
         };
         assert_eq!(calls::Sheet::resolve(declared, std::path::Path::new("."), &options).unwrap().planned(), (CALLS, 0));

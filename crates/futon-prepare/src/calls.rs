@@ -126,7 +126,7 @@ pub fn sheet(compose: &Compose, selection: &Selection, request: SheetRequest<'_>
         .or(of_file.as_ref())
         .map_or_else(|| (PathBuf::from("."), Source::default()), |at| (at.folder.clone(), at.source.clone()));
     let schema = match selection.relay {
-        true => Some(oracle::schema(oracle::Service::HelloWorld).map_err(|e| calls_error(&e))?),
+        true => Some(calls::built_in_schema(oracle::Service::HelloWorld).map_err(|e| calls_error(&e))?),
         false => reflected,
     };
     let options = Options {
@@ -153,7 +153,7 @@ fn built_in(selection: &Selection, client: &ClientArgs, config: &Config) -> Resu
         _ => "A unique message",
     };
     oracle::check_input(&function, input).map_err(Error::usage)?;
-    let (declaration, schema) = oracle::declared(&function, input).map_err(|e| calls_error(&e))?;
+    let (declaration, schema) = calls::built_in(&function, input).map_err(|e| calls_error(&e))?;
     let counted = client.load.is_none();
     let options = Options {
         seed: client.seed,

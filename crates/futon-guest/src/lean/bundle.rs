@@ -108,6 +108,19 @@ impl Record {
         fs::create_dir_all(&self.folder).context(format_args!("cannot make {}", self.folder.display()))
     }
 
+    /// The container's state, in the engine's words, and how it ended, if it has.
+    pub(super) fn status(&self) -> (&'static str, Option<End>) {
+        let end = self.end();
+        let status = match self.pid() {
+            _ if end.is_some() => "exited",
+            Err(_) => "created",
+            // Its last process has ended, and the next one is not there yet.
+            Ok(pid) if self.restarts().times > 0 && !Path::new(&format!("/proc/{pid}")).exists() => "restarting",
+            Ok(_) => "running",
+        };
+        (status, end)
+    }
+
     /// What the container prints.
     pub(super) fn log(&self) -> PathBuf {
         self.folder.join("log")

@@ -175,7 +175,7 @@ pub(super) fn report_state(name: &str, log: &RunLog) {
 }
 
 fn state_of(record: &Record, name: &str) -> GuestEvent {
-    let (status, end) = status_of(record);
+    let (status, end) = record.status();
     match &end {
         Some(end) => println!("container {name}: {status} with status {}{}", end.status, end.details()),
         None => println!("container {name}: {status}"),
@@ -189,24 +189,6 @@ fn state_of(record: &Record, name: &str) -> GuestEvent {
         restarts: restarts.times,
         last_exit: restarts.last_status,
     }
-}
-
-/// A container's state, in the engine's words, and how it ended, if it has.
-fn status_of(record: &Record) -> (&'static str, Option<End>) {
-    let end = record.end();
-    let status = match record.pid() {
-        _ if end.is_some() => "exited",
-        Err(_) => "created",
-        // Its last process has ended, and the next one is not there yet.
-        Ok(pid) if record.restarts().times > 0 && !Path::new(&format!("/proc/{pid}")).exists() => "restarting",
-        Ok(_) => "running",
-    };
-    (status, end)
-}
-
-/// Whether a container runs, as the engine has it.
-pub(super) fn is_running(record: &Record) -> bool {
-    status_of(record).0 == "running"
 }
 
 /// Reports the state of each container beside `name` and saves its log beside the run's own. One that was not started is told so; none
@@ -231,7 +213,7 @@ fn save_companion(container: &LeanContainer, limit: u64, log: &RunLog) -> Result
     let record = Record::of(name);
     let began = Instant::now();
     let (status, end) = loop {
-        let (status, end) = status_of(&record);
+        let (status, end) = record.status();
         // One that was started again and runs may keep ending.
         if status != "running" || record.restarts().times == 0 || began.elapsed() >= RUNS_ON {
             break (status, end);

@@ -11,7 +11,7 @@ use futon_model::{LeanAttachment, LeanBundle, LeanContainer, LeanHost};
 use guest_net::{Context, Error, Result, names};
 use nix::sched::{CloneFlags, setns};
 
-use super::{bundle::Record, container::is_running};
+use super::bundle::Record;
 
 /// A question over UDP fits (RFC 1035, 4.2.1), with what clients add to it (RFC 6891).
 const LONGEST: usize = 4096;
@@ -53,7 +53,7 @@ struct Running(Vec<LeanHost>);
 
 impl Running {
     fn of(&self, is_meant: impl Fn(&LeanHost) -> bool) -> impl Iterator<Item = &LeanHost> {
-        self.0.iter().filter(move |host| is_meant(host) && is_running(&Record::of(&host.container)))
+        self.0.iter().filter(move |host| is_meant(host) && Record::of(&host.container).status().0 == "running")
     }
 }
 

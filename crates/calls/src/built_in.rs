@@ -8,28 +8,29 @@ use prost_reflect::prost_types::{
 };
 use serde_json::json;
 
-use super::{Function, Service};
+use oracles::{Function, Service};
+
 use crate::{Call, CallsError, Declaration, Expect, Schema};
 
 /// The declaration of one call of a built-in function, and the description of its messages.
 ///
 /// # Errors
 /// None that can be met: the description is whole.
-pub fn declared(function: &Function, input: &str) -> Result<(Declaration, Schema), CallsError> {
+pub fn built_in(function: &Function, input: &str) -> Result<(Declaration, Schema), CallsError> {
     let call = Call {
         call: Some(function.service.path().trim_start_matches('/').to_owned()),
         data: Some(json!({"text": input})),
         expect: Some(Expect { oracle: Some(function.name.to_owned()), ..Expect::default() }),
         ..Call::default()
     };
-    Ok((Declaration { calls: vec![call], ..Declaration::default() }, schema(function.service)?))
+    Ok((Declaration { calls: vec![call], ..Declaration::default() }, built_in_schema(function.service)?))
 }
 
 /// The description of a built-in service's messages: one string each, `text`.
 ///
 /// # Errors
 /// None that can be met: the description is whole.
-pub fn schema(service: Service) -> Result<Schema, CallsError> {
+pub fn built_in_schema(service: Service) -> Result<Schema, CallsError> {
     let (service, method) = service.path().trim_start_matches('/').split_once('/').unwrap_or_default();
     let (package, service) = service.rsplit_once('.').unwrap_or_default();
     let field = FieldDescriptorProto {
@@ -71,13 +72,13 @@ mod tests {
 
     use super::*;
     use crate::wire::{Header, Made, Reply, ReplyList};
-    use crate::{Options, Sheet, oracle};
+    use crate::{Options, Sheet};
 
     #[test]
     fn each_built_in_function_can_be_declared_and_judged() {
-        for name in oracle::names() {
-            let function = oracle::find(name).unwrap();
-            let (declaration, schema) = declared(&function, "7").unwrap();
+        for name in oracles::names() {
+            let function = oracles::find(name).unwrap();
+            let (declaration, schema) = built_in(&function, "7").unwrap();
             let options = Options { schema: Some(schema), ..Options::default() };
             let sheet = Sheet::resolve(declaration, Path::new("."), &options).unwrap();
             let list = sheet.encode().unwrap();

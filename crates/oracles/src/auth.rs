@@ -1,7 +1,7 @@
 //! auth: `fn: Auth | token: <t> | resp: <policy> | runtime: <R>`.
 
 use super::expectation::{Expectation, Unknown};
-use crate::oracle::Language;
+use crate::Language;
 
 /// The resource of every policy; the braces are part of it.
 const ARN: &str = "arn:aws:execute-api:{regionId}:{accountId}:{apiId}/{stage}/{httpVerb}\
@@ -96,7 +96,7 @@ mod tests {
         ] {
             let text = expected(Some(language), token).describe();
             assert_eq!(text.len(), length, "{text}");
-            let found = crate::text::hex(&Sha256::digest(&text));
+            let found = hex::encode(Sha256::digest(&text));
             assert_eq!(found, hash, "{text}");
             assert!(expected(None, token).accepts(&text));
         }

@@ -1,16 +1,15 @@
 //! Correct replies: for a function and the value it was sent, the correct texts.
+#![warn(missing_docs)]
 
 mod aes;
 mod auth;
 mod catalog;
 mod decimal;
-mod declared;
 mod expectation;
 mod fibonacci;
 mod python;
 
 pub use catalog::{Function, Language, Service, Unknown, check_method, find, names};
-pub use declared::{declared, schema};
 pub use expectation::Expectation;
 
 /// What `function` must reply to `input`.

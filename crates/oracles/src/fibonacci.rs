@@ -6,7 +6,7 @@ use super::{
     decimal::Decimal,
     expectation::{Expectation, Unknown},
 };
-use crate::oracle::Language;
+use crate::Language;
 
 /// Largest x whose number is computed here, in about 20 ms. A million takes seconds, and the
 /// function under test would need as long.
