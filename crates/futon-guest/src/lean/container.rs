@@ -13,7 +13,7 @@ use guest_net::{Context, Error, Result, ready};
 use nix::sys::signal::Signal;
 
 use super::{
-    bundle::{self, End, Health, Record},
+    bundle::{self, Health, Record},
     health, net, output, supervise,
 };
 use crate::{

@@ -1,6 +1,7 @@
 //! Containers as run scripts see them.
 
 use super::*;
+use crate::lean::bundle::End;
 
 #[test]
 fn restarts_are_known_while_a_container_is_waited_for() {
