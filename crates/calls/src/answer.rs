@@ -36,8 +36,6 @@ impl Answer {
         let speaks_grpc = is_grpc(kind.as_bytes());
         let find = |name: &str| last.iter().find(|h| h.name == name).map(text);
         let statuses = last.iter().filter(|h| h.name == "grpc-status").count();
-        // Some servers say nothing but the status, and not what it is of; gRPC's C library takes that.
-        let is_bare = kind.is_empty() && reply.only_headers && statuses > 0;
         let (status, message) = if let Some(local) = reply.local_status.checked_sub(1) {
             (local, reply.words.clone())
         } else if reply.status != 200 && !(speaks_grpc && statuses > 0) {
@@ -51,7 +49,7 @@ impl Answer {
                 _ => 2,
             };
             (code, format!("HTTP status {}, content type {kind:?}", reply.status))
-        } else if !speaks_grpc && !is_bare {
+        } else if !speaks_grpc && !reply.is_bare() {
             return Err(reason(
                 CallKind::Protocol,
                 format!("the answer is not gRPC: HTTP status 200 with content type {kind:?}"),

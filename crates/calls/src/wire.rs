@@ -183,6 +183,15 @@ pub struct ReplyList {
     pub not_connected: String,
 }
 
+impl Reply {
+    /// Whether it is gRPC's status alone, without a content type: some servers do not say what it is of, and gRPC's C library takes that.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        let has = |name: &str| self.headers.iter().any(|header| header.name == name && !header.value.is_empty());
+        self.only_headers && has("grpc-status") && !has("content-type")
+    }
+}
+
 impl CallList {
     /// The host of calls that name none, sent to `address`.
     #[must_use]

@@ -30,6 +30,8 @@ impl LeanBundle {
     pub const XATTR: &str = "FUTON.xattr";
     /// Key of a modification time that the header cannot hold: seconds since 1970, a space, nanoseconds.
     pub const MTIME: &str = "FUTON.mtime";
+    /// Where containers ask for names: the engine's address, in the network of each.
+    pub const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
     /// Its name in the bundle.
     pub const FILE: &str = "lean.json";
     /// Settings of a container's process for healthchecks, in the container's folder.

@@ -6,9 +6,10 @@ use std::net::Ipv4Addr;
 use domain::base::iana::{Class, Rcode};
 use domain::base::{Message, MessageBuilder, Name, Rtype, Ttl};
 use domain::rdata::{A, Ptr};
+use futon_model::LeanBundle;
 
-/// Where containers ask: the engine's address, RFC 1035's port.
-pub const ADDRESS: (Ipv4Addr, u16) = (Ipv4Addr::new(127, 0, 0, 11), 53);
+/// Where containers ask; the port is RFC 1035's.
+pub const ADDRESS: (Ipv4Addr, u16) = (LeanBundle::NAME_SERVER, 53);
 /// How long an answer holds, seconds; the engine's.
 const TTL: u32 = 600;
 /// What an address's name ends with when it is asked for.

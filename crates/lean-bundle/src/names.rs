@@ -1,14 +1,14 @@
 //! What names a container knows: its `/etc/hosts` and `/etc/resolv.conf`, both with what the engine writes, and whom its network's name server
 //! knows. Only where there can be no name server, since the container is one itself, do the others stand in `/etc/hosts`.
 
-use futon_model::{LeanAttachment, LeanHost};
+use std::net::Ipv4Addr;
+
+use futon_model::{LeanAttachment, LeanBundle, LeanHost};
 
 use super::settings::{ServiceNet, ServiceSettings};
 
 /// The name server of a container that has no network with names: QEMU's, which only an open network lets answer.
-const OUTSIDE: &str = "10.0.2.3";
-/// The name server of all others, at the engine's address.
-const INSIDE: &str = "127.0.0.11";
+const OUTSIDE: Ipv4Addr = Ipv4Addr::new(10, 0, 2, 3);
 /// Options of the guest's own name server: without an open network nobody is waited for long.
 const RESOLV_OPTIONS: [&str; 2] = ["timeout:2", "attempts:1"];
 /// The engine's own option where a service does not set it: a name without a dot is looked for as it is.
@@ -43,11 +43,10 @@ pub(super) struct Neighbour<'a> {
 }
 
 impl Neighbour<'_> {
-    /// Names on a network, by its place in the service's list and its number: those that the engine's name server knows (moby:
+    /// Names on a network, by its place in the service's list and its name: those that the engine's name server knows (moby:
     /// `daemon/container_operations.go`, `buildEndpointDNSNames`), and the same with the network's name behind a dot (libnetwork:
     /// `Sandbox.ResolveName`).
-    fn names(&self, card: usize, network: usize) -> Vec<String> {
-        let Some(network) = self.networks.get(network).copied().flatten() else { return Vec::new() };
+    fn names(&self, card: usize, network: &str) -> Vec<String> {
         let mut names = vec![self.service, self.name];
         if let ServiceNet::Networks(places) = &self.settings.network
             && let Some(place) = places.get(card)
@@ -75,9 +74,8 @@ fn full_name(hostname: &str, settings: &ServiceSettings) -> String {
     }
 }
 
-/// `/etc/hosts` of the container at `index`; with `all_names` those of all whom it can find.
-pub(super) fn hosts(all: &[Neighbour<'_>], index: usize, hostname: &str, all_names: bool) -> String {
-    let me = &all[index];
+/// `/etc/hosts` of a container, with the names of `others`.
+pub(super) fn hosts(me: &Neighbour<'_>, hostname: &str, others: &[LeanHost]) -> String {
     // The engine leaves out IPv6 where a container has none.
     let no_ipv6 = me.settings.sysctls.get("net.ipv6.conf.all.disable_ipv6").is_some_and(|value| value == "1");
     let mut text = String::from(if no_ipv6 { OWN_IPV4 } else { OWN });
@@ -94,12 +92,12 @@ pub(super) fn hosts(all: &[Neighbour<'_>], index: usize, hostname: &str, all_nam
         text.push_str(&format!("{}\t{full}{short}\n", address.address));
     }
     // Who finds a name in this file asks no name server for it.
-    let is_own = |name: &String| {
+    let is_own = |name: &str| {
         let extra = me.settings.names.extra_hosts.iter().map(|(name, _)| name.as_str());
         extra.chain([full.as_str()]).chain(short).any(|own| own.eq_ignore_ascii_case(name))
     };
-    for LeanHost { address, mut names, .. } in known(all, index).into_iter().filter(|_| all_names) {
-        names.retain(|name| !is_own(name));
+    for LeanHost { address, names, .. } in others {
+        let names: Vec<&str> = names.iter().filter(|name| !is_own(name)).map(String::as_str).collect();
         if !names.is_empty() {
             text.push_str(&format!("{address}\t{}\n", names.join(" ")));
         }
@@ -118,13 +116,15 @@ pub(super) fn known(all: &[Neighbour<'_>], index: usize) -> Vec<LeanHost> {
             if !mine.iter().any(|own| own.network == address.network) {
                 continue;
             }
+            let Some(network) = other.networks.get(address.network).copied().flatten() else { continue };
             let links = me.settings.names.links.iter().filter(|(service, _)| service == other.service);
             let linked = links.map(|(_, name)| name.clone()).filter(|name| name != other.service);
-            let names = other.names(card, address.network).into_iter().chain(linked).collect();
-            if let Some(network) = other.networks.get(address.network).copied().flatten() {
-                let pointer = format!("{}.{network}", other.name);
-                known.push(LeanHost { container: other.name.to_owned(), address: address.address, names, pointer });
-            }
+            known.push(LeanHost {
+                container: other.name.to_owned(),
+                address: address.address,
+                names: other.names(card, network).into_iter().chain(linked).collect(),
+                pointer: format!("{}.{network}", other.name),
+            });
         }
     }
     known
@@ -132,7 +132,8 @@ pub(super) fn known(all: &[Neighbour<'_>], index: usize) -> Vec<LeanHost> {
 
 /// `/etc/resolv.conf` of a container; `asks_inside` if its network has a name server.
 pub(super) fn resolv_conf(settings: &ServiceSettings, asks_inside: bool) -> String {
-    let mut text = format!("nameserver {}\n", if asks_inside { INSIDE } else { OUTSIDE });
+    let server = if asks_inside { LeanBundle::NAME_SERVER } else { OUTSIDE };
+    let mut text = format!("nameserver {server}\n");
     // A dot alone stands for no domain at all.
     let search: Vec<&str> =
         settings.names.dns_search.iter().map(String::as_str).filter(|domain| *domain != ".").collect();
@@ -198,7 +199,7 @@ mod tests {
             networks: &networks,
         };
         let all = [of("db", "futon-db-1", &db, &a), of("far", "far", &far, &b), of("fn", "function", &me, &c)];
-        let text = hosts(&all, 2, "me", true);
+        let text = hosts(&all[2], "me", &known(&all, 2));
         assert!(text.starts_with(OWN), "{text}");
         let lines: Vec<&str> = text[OWN.len()..].lines().collect();
         assert_eq!(
@@ -213,7 +214,7 @@ mod tests {
                 "172.19.0.3\tfn function alias-on-back fn.p_back function.p_back alias-on-back.p_back",
             ]
         );
-        assert!(!hosts(&all, 0, "x", true).contains("172.20"));
+        assert!(!hosts(&all[0], "x", &known(&all, 0)).contains("172.20"));
         // The name server knows the same of them, and who has which address.
         let known_to_me = known(&all, 2);
         let found: Vec<_> = known_to_me.iter().map(|host| (host.pointer.as_str(), host.address.octets()[1])).collect();
@@ -222,19 +223,19 @@ mod tests {
         let of_far = ["0123456789ab", "far.p_far", "alias-on-far.p_far", "0123456789ab.p_far"];
         assert_eq!(known(&all, 1)[0].names[2..], of_far);
         assert_eq!(
-            hosts(&all, 2, "me", false),
+            hosts(&all[2], "me", &[]),
             format!("{OWN}1.2.3.4\ta.b\n172.17.0.1\tgw\n172.18.0.3\tme\n172.19.0.3\tme\n")
         );
         // A name that the file has is asked of nobody.
         let mut named = me.clone();
         named.names.extra_hosts = vec![("DB".into(), "1.2.3.4".into())];
         let all = [of("db", "futon-db-1", &db, &a), of("far", "far", &far, &b), of("fn", "function", &named, &c)];
-        let text = hosts(&all, 2, "dbhost.p_back", true);
+        let text = hosts(&all[2], "dbhost.p_back", &known(&all, 2));
         assert!(text.contains("172.19.0.2\tfuton-db-1 alias-on-back db.p_back futon-db-1.p_back"), "{text}");
         // On the engine's own network nobody has a name but his own.
         let all = [of("db", "futon-db-1", &db, &a), of("fn", "function", &far, &c)];
         let all = all.map(|one| Neighbour { networks: &[None, None, None], ..one });
-        assert_eq!(hosts(&all, 1, "me", true), format!("{OWN}172.18.0.3\tme\n172.19.0.3\tme\n"));
+        assert_eq!(hosts(&all[1], "me", &known(&all, 1)), format!("{OWN}172.18.0.3\tme\n172.19.0.3\tme\n"));
         assert_eq!(known(&all, 1), []);
     }
 
@@ -251,9 +252,9 @@ mod tests {
             attachment: &place,
             networks: &networks,
         }];
-        assert!(hosts(&all, 0, "me", true).contains("172.18.0.2\tme.example.org me\n"));
+        assert!(hosts(&all[0], "me", &known(&all, 0)).contains("172.18.0.2\tme.example.org me\n"));
         let none = all.map(|one| Neighbour { attachment: &LeanAttachment::None, ..one });
-        assert_eq!(hosts(&none, 0, "me", true), OWN);
+        assert_eq!(hosts(&none[0], "me", &known(&none, 0)), OWN);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use futon_common::{Context, Error, Result};
 use futon_model::{
-    ImageReference, LeanAttachment, LeanBundle, LeanCheck, LeanContainer, LeanRefusal, StartAfter, StartCondition,
+    ImageReference, LeanAttachment, LeanBundle, LeanCheck, LeanContainer, LeanHost, LeanRefusal, StartAfter,
+    StartCondition,
 };
 use image_store::rootfs::{Rootfs, RootfsError, Tree};
 use image_store::{ImageStore, StoredImage, architecture_word};
@@ -102,10 +103,7 @@ impl Making<'_> {
         let written = container.settings.stop_signal.as_ref().filter(|written| !written.is_empty());
         about.stop_signal = stop_signal(written.unwrap_or(&settings.stop_signal));
         Ok(Ok(match self.body(index, &image, &settings, rootfs, volumes) {
-            Ok((body, check)) => {
-                let hosts = if settings.serves_names() { Vec::new() } else { known(&self.neighbours(), index) };
-                Part { about: LeanContainer { check, hosts, ..about }, body: Some(body) }
-            }
+            Ok((body, check, hosts)) => Part { about: LeanContainer { check, hosts, ..about }, body: Some(body) },
             Err(why) => Part { about: LeanContainer { refused: Some(why), ..about }, body: None },
         }))
     }
@@ -143,7 +141,7 @@ impl Making<'_> {
         settings: &ImageSettings,
         rootfs: Rootfs,
         volumes: &mut Volumes,
-    ) -> std::result::Result<(Body, Option<LeanCheck>), String> {
+    ) -> std::result::Result<(Body, Option<LeanCheck>, Vec<LeanHost>), String> {
         let (container, service) = (&self.containers[index], &self.containers[index].settings);
         let network = self.attachments[index].clone()?;
         validate(container)?;
@@ -182,13 +180,18 @@ impl Making<'_> {
         let check = self.check(index, settings, &made, &mut files);
         let owner = self.network_owner(index);
         let neighbours: Vec<Neighbour<'_>> = self.neighbours();
-        let asks_inside = !known(&neighbours, owner).is_empty();
+        let found = known(&neighbours, owner);
+        let resolver = resolv_conf(&self.containers[owner].settings, !found.is_empty());
+        let serves_names = if owner == index { settings.serves_names() } else { self.serves_names(owner) };
+        let (in_file, by_server) = if serves_names { (found, Vec::new()) } else { (Vec::new(), found) };
         files.extend([
-            ("hosts", hosts(&neighbours, owner, &hostname, self.serves_names(owner)).into_bytes()),
+            ("hosts", hosts(&neighbours[owner], &hostname, &in_file).into_bytes()),
             ("hostname", format!("{hostname}\n").into_bytes()),
-            ("resolv.conf", resolv_conf(&self.containers[owner].settings, asks_inside).into_bytes()),
+            ("resolv.conf", resolver.into_bytes()),
         ]);
-        Ok((Body { files, sources: plan.sources, tree, rootfs }, check))
+        // The network's owner has its name server.
+        let served = if owner == index { by_server } else { Vec::new() };
+        Ok((Body { files, sources: plan.sources, tree, rootfs }, check, served))
     }
 
     /// The healthcheck, where somebody waits for it or it must not fail, and there is one.
@@ -231,10 +234,12 @@ impl Making<'_> {
 
     fn neighbours(&self) -> Vec<Neighbour<'_>> {
         let attachments = self.attachments.iter().map(|a| a.as_ref().unwrap_or(&LeanAttachment::None));
-        let short_id = |(index, container): (usize, &BundleContainer)| {
-            let has_none = container.settings.hostname.as_deref().is_none_or(str::is_empty);
-            let image = self.store.resolve(&container.image).ok().flatten().filter(|_| has_none);
-            image.map(|image| self.hostname(index, &image))
+        let short_id = |index: usize, container: &BundleContainer| {
+            if container.settings.hostname.as_deref().is_some_and(|name| !name.is_empty()) {
+                return None;
+            }
+            let image = self.store.resolve(&container.image).ok().flatten()?;
+            Some(self.hostname(index, &image))
         };
         self.containers
             .iter()
@@ -244,7 +249,7 @@ impl Making<'_> {
                 service: &container.service,
                 name: &container.name,
                 settings: &container.settings,
-                short_id: short_id((index, container)),
+                short_id: short_id(index, container),
                 attachment,
                 networks: &self.networks,
             })

@@ -39,7 +39,7 @@ pub(super) fn up(engine: &Engine, file: &Path, start: bool, pinned: Option<(&str
         engine.create_volume(volume).context(format_args!("cannot make the volume {name}"))?;
         done("volume made", &name);
     }
-    let mut made = Vec::new();
+    let mut pending = Vec::new();
     for ContainerRequest { name, create, after, .. } in &requests.containers {
         let mut create = create.clone();
         if let Some((_, cpus)) = pinned.filter(|(pinned, _)| pinned == name) {
@@ -47,18 +47,17 @@ pub(super) fn up(engine: &Engine, file: &Path, start: bool, pinned: Option<(&str
         }
         let id = engine.create_container(name, &create).context(format_args!("cannot make the container {name}"))?;
         done("container made", name);
-        made.push((id, name.as_str(), after.as_slice()));
+        pending.push(Pending { name, after, what: id });
     }
     if !start {
         return Ok(());
     }
-    let pending = made.iter().map(|(id, name, after)| Pending { name, after, what: id }).collect();
     waits::start_all(
         pending,
         PAUSE,
         |after| state_of(engine, &after.container),
         |one| {
-            engine.start(one.what).context(format_args!("cannot start the container {}", one.name))?;
+            engine.start(&one.what).context(format_args!("cannot start the container {}", one.name))?;
             done("container started", one.name);
             Ok(())
         },

@@ -9,6 +9,7 @@ use futon_terminal::Ui;
 use futon_workdir::FolderLock;
 use tokio_util::sync::CancellationToken;
 
+use super::list::say_remarks;
 use futon_prepare::given::missing_image;
 use futon_prepare::machine::{Purpose, prepare};
 use futon_prepare::project::{Project, store_for};
@@ -26,9 +27,7 @@ pub async fn build(args: &BuildArgs, ui: &mut Ui, cancel: CancellationToken) -> 
     prepared.machine.make_disk(&workdir.disk()).await?;
     remember(&args.dir, &args.machine)?;
     let plan = workdir.plan();
-    for remark in &plan.remarks {
-        ui.line(&format!("note: {remark}"));
-    }
+    say_remarks(plan.remarks.iter(), ui);
     for image in &plan.images {
         match &image.manifest {
             Some(digest) => ui.line(&format!("{} is {}", image.reference, digest)),

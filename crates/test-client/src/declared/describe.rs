@@ -155,9 +155,7 @@ impl Asked {
 const NOT_FOUND: u32 = 5;
 
 fn speaks_grpc(reply: &Reply) -> bool {
-    // Some servers leave out what a status alone is of.
-    let is_bare = || reply.only_headers && header(&reply.headers, "grpc-status").is_some();
-    header(&reply.headers, "content-type").map_or_else(is_bare, |kind| calls::wire::is_grpc(kind.as_bytes()))
+    header(&reply.headers, "content-type").is_some_and(|kind| calls::wire::is_grpc(kind.as_bytes())) || reply.is_bare()
 }
 
 fn header(headers: &[Header], name: &str) -> Option<String> {

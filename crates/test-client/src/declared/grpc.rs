@@ -24,11 +24,10 @@ pub async fn call(link: &mut Link, call: &Call, limit: Duration) -> Reply {
     let mut reply = Reply::default();
     let deadline = (call.deadline_ms > 0).then(|| Duration::from_millis(call.deadline_ms));
     let patience = deadline.map_or(limit, |deadline| deadline.min(limit));
-    let until = deadline.map(|deadline| (Instant::now() + deadline, deadline));
-    match timeout(patience, exchange(link, call, until, &mut reply)).await {
-        // An answer after the deadline is none to gRPC's clients.
-        Ok(Ok(())) => match until.filter(|(until, _)| reply.local_status == 0 && Instant::now() >= *until) {
-            Some((_, deadline)) => Reply { local_status: DEADLINE_EXCEEDED, words: passed(deadline), ..reply },
+    let begun = Instant::now();
+    match timeout(patience, exchange(link, call, deadline, &mut reply)).await {
+        Ok(Ok(())) => match deadline.filter(|deadline| begun.elapsed() >= *deadline && is_answer(call, &reply)) {
+            Some(deadline) => Reply { local_status: DEADLINE_EXCEEDED, words: passed(deadline), ..reply },
             None => reply,
         },
         Ok(Err((how, words))) => {
@@ -50,16 +49,20 @@ pub async fn call(link: &mut Link, call: &Call, limit: Duration) -> Reply {
     }
 }
 
+/// Whether a reply is the server's answer, or its end of the call, which is none to gRPC's clients after the deadline: a server that keeps the
+/// deadline, too, cancels the stream then, and may be the first to do so.
+fn is_answer(call: &Call, reply: &Reply) -> bool {
+    let by_the_client = call.cancel_after > 0 && reply.messages.len() as u64 == call.cancel_after;
+    reply.local_status == 0 || reply.local_status == CANCELLED && !by_the_client
+}
+
 fn passed(deadline: Duration) -> String {
     format!("the deadline of {} has passed", humantime::format_duration(deadline))
 }
 
 type Failed = (Broken, String);
 
-/// A deadline: when it is, and how long it was.
-type Until = (Instant, Duration);
-
-async fn exchange(link: &mut Link, call: &Call, until: Option<Until>, reply: &mut Reply) -> Result<(), Failed> {
+async fn exchange(link: &mut Link, call: &Call, deadline: Option<Duration>, reply: &mut Reply) -> Result<(), Failed> {
     let host = link.host();
     let (scheme, method) = (link.scheme(), &call.path);
     let request = || {
@@ -72,7 +75,7 @@ async fn exchange(link: &mut Link, call: &Call, until: Option<Until>, reply: &mu
         if !call.headers.iter().any(|header| header.name == "user-agent") {
             request = request.header("user-agent", concat!("futon-test-client/", env!("CARGO_PKG_VERSION")));
         }
-        if let Some((_, deadline)) = until {
+        if let Some(deadline) = deadline {
             request = request.header("grpc-timeout", grpc_timeout(deadline));
         }
         for header in &call.headers {
@@ -82,7 +85,7 @@ async fn exchange(link: &mut Link, call: &Call, until: Option<Until>, reply: &mu
     };
     let response = match link.send_http2(request, RECONNECT).await {
         Ok(response) => response,
-        Err(link::Failed::Unanswered(error)) => return ended(&error, until, reply),
+        Err(link::Failed::Unanswered(error)) => return ended(&error, reply),
         Err(failed) => return Err(failed.told(Broken::Protocol)),
     };
     reply.status = u32::from(response.status().as_u16());
@@ -91,17 +94,13 @@ async fn exchange(link: &mut Link, call: &Call, until: Option<Until>, reply: &mu
     let body = response.into_body();
     // True right away only if the headers ended the stream.
     reply.only_headers = body.is_end_stream();
-    if grpc { messages(body, call, until, reply).await } else { plain(body, reply).await }
+    if grpc { messages(body, call, reply).await } else { plain(body, reply).await }
 }
 
 /// What an error of HTTP/2 means for the call: if the server reset its stream, the status that all of gRPC's clients give it
-/// (PROTOCOL-HTTP2.md, "Errors"). A server that keeps the deadline, too, cancels the stream then, and may be the first to do so.
-fn ended(error: &hyper::Error, until: Option<Until>, reply: &mut Reply) -> Result<(), Failed> {
+/// (PROTOCOL-HTTP2.md, "Errors").
+fn ended(error: &hyper::Error, reply: &mut Reply) -> Result<(), Failed> {
     let Some(reason) = link::reset(error) else { return Err((Broken::Protocol, chain(error))) };
-    if let Some((_, deadline)) = until.filter(|(until, _)| reason == Reason::CANCEL && Instant::now() >= *until) {
-        (reply.local_status, reply.words) = (DEADLINE_EXCEEDED, passed(deadline));
-        return Ok(());
-    }
     reply.local_status = 1 + status_of_reset(reason);
     reply.words = format!("the server reset the call: {reason}");
     Ok(())
@@ -119,13 +118,13 @@ pub fn status_of_reset(reason: Reason) -> u32 {
 }
 
 /// Reads the messages, then the trailers.
-async fn messages(body: Incoming, call: &Call, until: Option<Until>, reply: &mut Reply) -> Result<(), Failed> {
+async fn messages(body: Incoming, call: &Call, reply: &mut Reply) -> Result<(), Failed> {
     let mut body = pin!(body);
     let mut buffer = BytesMut::new();
     while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
         let frame = match frame {
             Ok(frame) => frame,
-            Err(error) => return ended(&error, until, reply),
+            Err(error) => return ended(&error, reply),
         };
         let frame = match frame.into_data() {
             Ok(data) => {
