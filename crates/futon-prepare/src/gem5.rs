@@ -229,8 +229,13 @@ pub async fn prepare_gem5(
     let settings = Gem5Settings { stage: staged.as_ref().ok().cloned(), ..settings };
     settings.check()?;
     ui.line(&format!(
-        "gem5 {} · {} core, system {} · {} cores, {} MiB",
-        settings.gem5.version, settings.core, settings.system, settings.cpus, settings.memory_mib
+        "gem5 {} · {} core, system {} · {} {}, {} MiB",
+        settings.gem5.version,
+        settings.core,
+        settings.system,
+        settings.cpus,
+        if settings.cpus == 1 { "processor" } else { "processors" },
+        settings.memory_mib
     ));
     match &staged {
         Ok(qemu) => ui.line(&format!("boots and warms up in {qemu}")),
