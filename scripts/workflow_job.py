@@ -212,6 +212,8 @@ class Job:
         if ("name" in given) == ("pattern" in given):
             raise Refused("download-artifact: either a name or a pattern is known here")
         target = self.real(self.workspace / given.get("path", "."))
+        # The folders above it are the runner's, too.
+        made = [folder for folder in [target, *target.parents] if not folder.exists()]
         target.mkdir(parents=True, exist_ok=True)
         if "name" in given:
             source = WORK / "artifacts" / given["name"]
@@ -223,7 +225,7 @@ class Job:
             for source in sorted((WORK / "artifacts").glob(given["pattern"])):
                 subprocess.run(["cp", "-a", str(source), str(target)], check=True)
                 print(f"artifact {source.name}")
-        self.own(target)
+        self.own(made[-1] if made else target)
         return True
 
     def action(self, step, folder, given):
