@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::{Port, Project, Protocol};
+use crate::{Condition, Port, Project, Protocol, Service};
 
 /// Why services cannot run together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -94,9 +94,13 @@ impl Project {
                 return Some(Conflict::ContainerName { name: container, first: (*first).into(), second: name.into() });
             }
             names.push((container, name));
+            let publishes = self.publishes(name, service, services);
             for port in &service.ports {
                 if let Some(text) = not_a_port(port) {
                     return Some(Conflict::NoPort { service: name.into(), text });
+                }
+                if !publishes {
+                    continue;
                 }
                 // Of a range the engine takes one that is free.
                 let Some((published, last)) = port.published_range() else { continue };
@@ -122,6 +126,26 @@ impl Project {
             }
         }
         None
+    }
+}
+
+impl Project {
+    /// Whether the engine publishes a service's ports while the others run.
+    fn publishes(&self, name: &str, service: &Service, services: &[&str]) -> bool {
+        let shares = service.network_mode.as_deref().is_some_and(|mode| mode != "bridge" && mode != "default");
+        let over = |other: &&str| {
+            let needed = self.services.get(*other).and_then(|other| other.depends_on.get(name));
+            needed.is_some_and(|needed| needed.condition == Condition::ServiceCompletedSuccessfully)
+        };
+        // One that is waited for to its end has freed them; whoever runs beside it before that is seen when it starts.
+        !shares && service.replicas() != 0 && !self.only_internal(service) && !services.iter().any(over)
+    }
+
+    /// Whether a service has only internal networks: the engine publishes no ports there.
+    #[must_use]
+    pub fn only_internal(&self, service: &Service) -> bool {
+        let internal = |name: &String| self.networks.get(name).is_some_and(|network| network.internal);
+        service.network_mode.is_none() && !service.networks.is_empty() && service.networks.keys().all(internal)
     }
 }
 
@@ -196,6 +220,26 @@ mod tests {
         }
         // The name that Compose gives is one as well.
         assert!(conflict(&json!({"a": {"container_name": "p-b-1"}, "b": {}})).is_some());
+    }
+
+    #[test]
+    fn ports_that_nobody_publishes_meet_none() {
+        let port = json!([{"target": 50051, "published": "50000"}]);
+        for other in [
+            json!({"ports": port, "network_mode": "host"}),
+            json!({"ports": port, "network_mode": "none"}),
+            json!({"ports": port, "scale": 0}),
+            json!({"ports": port, "networks": {"in": null}}),
+        ] {
+            let document = json!({"name": "p", "networks": {"in": {"name": "p_in", "internal": true}}, "services": {"a": {"ports": port}, "b": other}});
+            let project = Project::from_json(document.to_string().as_bytes()).unwrap();
+            assert_eq!(project.conflict(&["a", "b"]), None, "{other}");
+        }
+        let after = |condition: &str| json!({"a": {"ports": port, "depends_on": {"b": {"condition": condition}}}, "b": {"ports": port}});
+        assert_eq!(conflict(&after("service_completed_successfully")), None);
+        assert!(conflict(&after("service_started")).is_some());
+        // The engine's own network publishes.
+        assert!(conflict(&json!({"a": {"ports": port}, "b": {"ports": port, "network_mode": "bridge"}})).is_some());
     }
 
     #[test]

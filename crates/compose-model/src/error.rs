@@ -28,7 +28,7 @@ pub enum LoadError {
         words: String,
     },
     /// Docker Compose does not print a text of an extension as the file has it.
-    #[error("{}: service {service}: a text of `{key}` begins with a line break or a blank, which Docker Compose does not print as it is", file.display())]
+    #[error("{}: service {service}: a text of `{key}` begins with a line break or a blank, or has a line break of Unicode's (U+0085, U+2028, U+2029), which Docker Compose does not print as it is", file.display())]
     Unprintable {
         /// The file.
         file: PathBuf,
@@ -36,6 +36,18 @@ pub enum LoadError {
         service: String,
         /// The extension's key.
         key: String,
+    },
+    /// Docker Compose takes a value that means nothing to an engine.
+    #[error("{}: service {service}: key `{key}`: {why}", file.display())]
+    Value {
+        /// The file.
+        file: PathBuf,
+        /// The service.
+        service: String,
+        /// Its key.
+        key: String,
+        /// What is wrong with the value.
+        why: String,
     },
     /// Docker Compose is not there, or does not start on this machine.
     #[error("cannot run Docker Compose ({}): {why}", program.display())]
@@ -80,6 +92,7 @@ impl LoadError {
             Self::Unreadable { .. }
                 | Self::Refused { .. }
                 | Self::Unprintable { .. }
+                | Self::Value { .. }
                 | Self::TooLong { .. }
                 | Self::TooMuchMemory { .. }
         )

@@ -15,6 +15,7 @@ mod load;
 mod order;
 mod parts;
 mod places;
+mod printed;
 mod program;
 mod project;
 mod service;

@@ -10,8 +10,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::program::{self, NoOutput, Output};
-use crate::{LoadError, Places, Project};
+use crate::printed::{unprintable, with_large_numbers_as_texts};
+use crate::program::{self, COMPATIBILITY, NOT_BEGUN, NoOutput, Output};
+use crate::{LoadError, Places, Project, Service};
 
 /// How long Compose may take; a file is read in 0.05 s.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -91,7 +92,10 @@ impl Loader {
         let asked =
             Asked { loader: self, shown: file, file: &absolute, text: &String::from_utf8_lossy(&text), name: None };
         match asked.read() {
-            Err(LoadError::Refused { words, .. }) if words.contains(NO_NAME) => {
+            // A name that the file has, and that comes to nothing, is the file's mistake.
+            Err(LoadError::Refused { words, .. })
+                if words.contains(NO_NAME) && !asked.text.lines().any(|line| line.starts_with("name:")) =>
+            {
                 Asked { name: Some(&self.fallback_name), ..asked }.read()
             }
             read => read,
@@ -112,11 +116,17 @@ impl Loader {
             !name.starts_with(|c: char| c.is_ascii_digit())
                 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         };
-        if let Some(odd) = names.iter().find(|name| name.is_empty() || !is_name(name)) {
-            return Err(refused(format!("{odd:?} is not a variable name")));
+        // Compose takes any name from its environment, but no file can have it written as a variable.
+        let (odd, names): (Vec<&str>, Vec<&str>) =
+            names.iter().copied().partition(|name| name.is_empty() || !is_name(name));
+        let mut found_odd = BTreeMap::new();
+        for name in odd {
+            let value = (!name.is_empty() && !name.contains(['=', '\0'])).then(|| std::env::var_os(name)).flatten();
+            let value = value.map(|value| value.into_string().map_err(|_| refused(not_text(name)))).transpose()?;
+            found_odd.insert(name.to_owned(), value);
         }
         let environment: serde_json::Map<String, Value> = (0..)
-            .zip(names)
+            .zip(&names)
             .flat_map(|(n, name)| {
                 [
                     (format!("V{n}"), format!("${{{name}-}}").into()),
@@ -138,8 +148,21 @@ impl Loader {
             answer.services.get("v").map(|service| &service.environment).ok_or_else(|| nonsense("no answer".into()))?;
         let value = |name: String| given.get(&name).cloned().flatten().unwrap_or_default();
         let found = |n: usize| (value(format!("S{n}")) == "set").then(|| value(format!("V{n}")));
-        Ok(names.iter().enumerate().map(|(n, name)| ((*name).to_owned(), found(n))).collect())
+        let mut all: BTreeMap<_, _> =
+            names.iter().enumerate().map(|(n, name)| ((*name).to_owned(), found(n))).collect();
+        // What is no text comes with such characters through Compose's JSON.
+        let is_cut =
+            |value: &Option<String>| value.as_ref().is_some_and(|value| value.contains(char::REPLACEMENT_CHARACTER));
+        if let Some((name, _)) = all.iter().find(|(_, value)| is_cut(value)) {
+            return Err(refused(not_text(name)));
+        }
+        all.append(&mut found_odd);
+        Ok(all)
     }
+}
+
+fn not_text(name: &str) -> String {
+    format!("the variable {name} has bytes that are no UTF-8 text: give them as a `file:`")
 }
 
 /// One file that is asked about.
@@ -149,30 +172,6 @@ struct Asked<'a> {
     file: &'a Path,
     text: &'a str,
     name: Option<&'a str>,
-}
-
-/// The service and the key of an extension in Compose's YAML that has a text with a leading blank or line break. Compose's writer marks such
-/// a text by the depth of its indentation (`|2`), and leaves a leading line break out: what the file has cannot be told any more.
-fn unprintable(yaml: &str) -> Option<(String, String)> {
-    let (mut service, mut key) = ("", None);
-    for line in yaml.lines() {
-        let depth = line.len() - line.trim_start().len();
-        let name = || line.trim().trim_end_matches(':').trim_matches('"');
-        match depth {
-            _ if line.trim().is_empty() => {}
-            0 | 2 => (service, key) = (name(), None),
-            4 => key = line.trim_start().trim_start_matches('"').starts_with("x-").then(|| line.trim()),
-            _ => {}
-        }
-        let marked = line.rsplit(' ').next().and_then(|word| word.strip_prefix(['|', '>']));
-        if let (Some(key), Some(mark)) = (key, marked)
-            && mark.starts_with(|c: char| c.is_ascii_digit())
-        {
-            let key = key.split(':').next().unwrap_or(key).trim_matches('"');
-            return Some((service.to_owned(), key.to_owned()));
-        }
-    }
-    None
 }
 
 /// Services of all profiles, not of the active ones alone.
@@ -185,13 +184,15 @@ impl Asked<'_> {
             let yaml = scope.spawn(|| self.ask(&ALL, &["--format", "yaml"]));
             (self.ask(&ALL, &["--format", "json"]), yaml.join())
         });
-        let (project, all) = match json {
+        let (mut project, all) = match json {
             Ok(output) => (self.project(&output)?, true),
             // A service of a profile that nobody asked for may be what is wrong.
-            Err(LoadError::Refused { .. }) => (self.project(&self.ask(&[], &["--format", "json"])?)?, false),
+            Err(LoadError::Refused { words, .. }) => {
+                let active = self.project(&self.ask(&[], &["--format", "json"])?)?;
+                (Project { without_profiles: Some(words), ..active }, false)
+            }
             Err(e) => return Err(e),
         };
-        let mut project = project;
         let extensions = match yaml {
             Ok(Ok(output)) if all => output,
             _ => self.ask(if all { &ALL } else { &[] }, &["--format", "yaml"])?,
@@ -210,8 +211,19 @@ impl Asked<'_> {
     }
 
     fn project(&self, output: &Output) -> Result<Project, LoadError> {
-        let warnings = messages(&output.stderr).0;
-        let project = Project::from_json(&output.stdout).map_err(|e| self.nonsense(e.to_string()))?;
+        let mut warnings = messages(&output.stderr).0;
+        if std::env::var(COMPATIBILITY)
+            .is_ok_and(|set| !matches!(set.as_str(), "" | "0" | "f" | "F" | "false" | "FALSE" | "False"))
+        {
+            warnings.push(format!("{COMPATIBILITY} is left out: containers have Compose's names of today"));
+        }
+        let project = Project::from_json(&output.stdout).map_err(|e| {
+            // What is JSON, and has a value of the wrong kind, is what the file says.
+            match odd_value(&output.stdout).filter(|_| e.is_data()) {
+                Some((service, key, why)) => LoadError::Value { file: self.shown.to_owned(), service, key, why },
+                None => self.nonsense(e.to_string()),
+            }
+        })?;
         Ok(Project { warnings, ..project })
     }
 
@@ -221,6 +233,7 @@ impl Asked<'_> {
             #[serde(default)]
             services: BTreeMap<String, BTreeMap<String, Value>>,
         }
+        let read = |text: &str| serde_saphyr::from_str::<Document>(text);
         let text = std::str::from_utf8(yaml).map_err(|e| self.nonsense(e.to_string()))?;
         // Most files have none, and reading YAML is slow.
         if !text.lines().any(|line| line.trim_start().starts_with("x-") || line.trim_start().starts_with("\"x-")) {
@@ -229,7 +242,9 @@ impl Asked<'_> {
         if let Some((service, key)) = unprintable(text) {
             return Err(LoadError::Unprintable { file: self.shown.to_owned(), service, key });
         }
-        let document: Document = serde_saphyr::from_str(text).map_err(|e| self.nonsense(e.to_string()))?;
+        let document = read(text)
+            .or_else(|_| read(&with_large_numbers_as_texts(text)))
+            .map_err(|e| self.nonsense(e.to_string()))?;
         for (name, keys) in document.services {
             if let Some(service) = project.services.get_mut(&name) {
                 let extensions = keys.into_iter().filter(|(key, _)| key.starts_with("x-"));
@@ -254,7 +269,10 @@ impl Asked<'_> {
         let program = &self.loader.program;
         let not_run = |why: String| LoadError::NoProgram { program: program.clone(), why };
         let Loader { environment, limit, memory, .. } = self.loader;
-        let output = match program::run(program, &line, folder, environment, *limit, *memory) {
+        let run = |client| program::run(program, &line, client, environment, *limit, *memory);
+        let begun = run(true);
+        let again = matches!(&begun, Ok(output) if !output.status.success() && output.stderr.contains(NOT_BEGUN));
+        let output = match if again { run(false) } else { begun } {
             Ok(output) => output,
             Err(NoOutput::NotStarted(e)) => return Err(not_run(e.to_string())),
             Err(NoOutput::TooLong) => {
@@ -295,6 +313,20 @@ impl Asked<'_> {
     }
 }
 
+/// The first service and key whose value the model does not take, and why.
+fn odd_value(json: &[u8]) -> Option<(String, String, String)> {
+    let document: Value = serde_json::from_slice(json).ok()?;
+    for (name, service) in document.get("services")?.as_object()? {
+        for (key, value) in service.as_object()? {
+            let alone = serde_json::json!({ key: value });
+            if let Err(why) = Service::deserialize(&alone) {
+                return Some((name.clone(), key.clone(), why.to_string()));
+            }
+        }
+    }
+    None
+}
+
 /// Warnings, and what else the program said. Warnings are lines of the form `time="…" level=warning msg="…"`.
 fn messages(stderr: &str) -> (Vec<String>, String) {
     let (mut warnings, mut words) = (Vec::new(), Vec::new());
@@ -330,19 +362,6 @@ fn unquote(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_text_that_compose_does_not_print_as_it_is_is_found() {
-        let yaml = |text: &str| {
-            format!(
-                "name: p\nservices:\n  a:\n    command: |2\n       x\n    image: i\n  lead:\n    image: i\n    x-futon:\n      calls:\n        - expect:\n            text: {text}\n              hello\n"
-            )
-        };
-        assert_eq!(unprintable(&yaml("|2")), Some(("lead".into(), "x-futon".into())));
-        assert_eq!(unprintable(&yaml(">2-")), Some(("lead".into(), "x-futon".into())));
-        assert_eq!(unprintable(&yaml("|")), None);
-        assert_eq!(unprintable(&yaml("|-")), None);
-    }
 
     #[test]
     fn warnings_are_told_from_errors() {

@@ -1,4 +1,4 @@
-//! Running Docker Compose: bounded in time and output, with an environment that leads to no daemon.
+//! Running Docker Compose: bounded in time and output, with the caller's environment and folder, as files may speak of both.
 
 use std::ffi::OsString;
 use std::io::{self, Read};
@@ -15,25 +15,26 @@ const LARGEST: u64 = 256 << 20;
 /// How often the program is looked at.
 const TICK: Duration = Duration::from_millis(2);
 
-/// Variables by which the Docker client finds a daemon, a context or settings, and by which Compose takes other files than the one named.
-const LEFT_OUT: [&str; 9] = [
-    "DOCKER_HOST",
-    "DOCKER_CONTEXT",
-    "DOCKER_CERT_PATH",
-    "DOCKER_TLS",
-    "DOCKER_TLS_VERIFY",
-    "DOCKER_API_VERSION",
-    "COMPOSE_FILE",
-    "COMPOSE_COMPATIBILITY",
-    "COMPOSE_PROGRESS",
-];
+/// Variables by which the Docker client finds a daemon or a context. It connects to none to read a file, but does not begin with one that
+/// cannot be: then they are left out.
+const OF_THE_CLIENT: [&str; 6] =
+    ["DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CERT_PATH", "DOCKER_TLS", "DOCKER_TLS_VERIFY", "DOCKER_API_VERSION"];
 
-/// Files from a repository or a registry are not fetched; the client's own settings are not read.
-const SET: [(&str, &str); 3] = [
-    ("COMPOSE_EXPERIMENTAL_GIT_REMOTE", "false"),
-    ("COMPOSE_EXPERIMENTAL_OCI_REMOTE", "false"),
-    ("DOCKER_CONFIG", "/nonexistent"),
-];
+/// The client's own settings, which can name a context, too.
+const SETTINGS: (&str, &str) = ("DOCKER_CONFIG", "/nonexistent");
+
+/// Its words when it does not begin.
+pub(crate) const NOT_BEGUN: &str = "Failed to initialize: ";
+
+/// Variables that change Compose's output or its names.
+const LEFT_OUT: [&str; 2] = [COMPATIBILITY, "COMPOSE_PROGRESS"];
+
+/// With this variable, Compose names containers in an older way.
+pub(crate) const COMPATIBILITY: &str = "COMPOSE_COMPATIBILITY";
+
+/// Files from a repository or a registry are not fetched.
+const SET: [(&str, &str); 2] =
+    [("COMPOSE_EXPERIMENTAL_GIT_REMOTE", "false"), ("COMPOSE_EXPERIMENTAL_OCI_REMOTE", "false")];
 
 /// How a call ended.
 #[derive(Debug)]
@@ -51,21 +52,23 @@ pub(crate) enum NoOutput {
     TooMuch,
 }
 
-/// Runs `program` in `folder` with so much memory for its data, bytes; `environment` is put over the caller's.
+/// Runs `program` with so much memory for its data, bytes; `environment` is put over the caller's. Without a `client` it knows no daemon.
 pub(crate) fn run(
     program: &Path,
     arguments: &[OsString],
-    folder: &Path,
+    client: bool,
     environment: &[(String, String)],
     limit: Duration,
     memory: u64,
 ) -> Result<Output, NoOutput> {
-    // A relative path is the caller's, not the folder's; a bare name is looked up in PATH.
-    let program = if program.components().count() > 1 { std::path::absolute(program) } else { Ok(program.to_owned()) };
-    let mut command = Command::new(program.map_err(NoOutput::NotStarted)?);
-    command.args(arguments).current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     LEFT_OUT.iter().for_each(|name| _ = command.env_remove(name));
-    command.envs(environment.iter().map(|(name, value)| (name, value))).envs(SET).env("PWD", folder);
+    if !client {
+        OF_THE_CLIENT.iter().for_each(|name| _ = command.env_remove(name));
+        command.env(SETTINGS.0, SETTINGS.1);
+    }
+    command.envs(environment.iter().map(|(name, value)| (name, value))).envs(SET);
     let mut child = command.spawn().map_err(NoOutput::NotStarted)?;
     // Not its address space, of which Go reserves far more than it uses. It has hardly begun; where it is over already this is late.
     let memory = Rlimit { current: Some(memory), maximum: Some(memory) };

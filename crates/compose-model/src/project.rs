@@ -30,6 +30,8 @@ pub struct Project {
     pub other: BTreeMap<String, Value>,
     /// Services whose profiles are not active unless one of them is asked for.
     pub inactive: BTreeSet<String>,
+    /// Compose's words about the file with services of all profiles, where it refuses that: then only services of active ones are here.
+    pub without_profiles: Option<String>,
     /// What Compose warned of, one sentence each.
     pub warnings: Vec<String>,
     /// Where services and keys stand in the file.

@@ -137,6 +137,32 @@ impl Service {
         self.raw.keys().map(String::as_str)
     }
 
+    /// The engine's restart policy, as Compose 2.26 makes it of `deploy: restart_policy`, which takes the place of `restart`, or of that: name,
+    /// and how often. Nothing where the service has neither. The engine may refuse what it comes to.
+    #[must_use]
+    pub fn restart_policy(&self) -> Option<(&str, i64)> {
+        let policy = self.deploy.as_ref().and_then(|deploy| deploy.restart_policy.as_ref());
+        let (name, times) = match (policy, self.restart.as_deref().filter(|written| !written.is_empty())) {
+            (Some(policy), _) => {
+                let times = policy.max_attempts.map_or(0, |times| i64::try_from(times).unwrap_or(i64::MAX));
+                (policy.condition.as_deref().unwrap_or_default(), times)
+            }
+            (None, Some(written)) => {
+                let mut parts = written.split(':');
+                let name = parts.next().unwrap_or_default();
+                // What is no number counts for nothing.
+                (name, parts.next().and_then(|times| times.parse().ok()).unwrap_or(0))
+            }
+            (None, None) => return None,
+        };
+        let name = match name {
+            "none" | "" => "no",
+            "any" => "always",
+            other => other,
+        };
+        Some((name, times))
+    }
+
     /// The key that says how many containers it asks for.
     #[must_use]
     pub fn replicas_key(&self) -> &'static str {

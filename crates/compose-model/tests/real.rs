@@ -103,7 +103,9 @@ fn variables_come_from_the_environment_and_from_the_file_beside() {
     assert_eq!(values["MY_TAG"].as_deref(), Some("shell"));
     assert_eq!(values["FROM_FILE"].as_deref(), Some("two words"));
     assert_eq!(values["NOPE"], None);
-    assert!(loader.variables(&file, &["$(id)"]).is_err());
+    // Compose takes any name from its environment, and no file can have these as variables.
+    let odd = loader.variables(&file, &["$(id)", "", "a=b", "FUTON_TEST_SET_NOWHERE"]).unwrap();
+    assert!(odd.len() == 4 && odd.values().all(Option::is_none), "{odd:?}");
 }
 
 /// Every sample gives a model or a refusal, and no key that the types do not know.
@@ -131,4 +133,50 @@ fn every_written_sample_is_understood() {
         }
     }
     assert!(read >= 100 && refused >= 20, "{read} read, {refused} refused");
+}
+
+#[test]
+fn the_callers_folder_and_environment_are_composes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("compose.yaml");
+    fs::write(&file, "services:\n  fn:\n    image: i\n    environment: [DOCKER_HOST, DOCKER_CONFIG]\n    volumes: [\"${PWD}/data:/d\"]\n").unwrap();
+    let loader = |host: &str| {
+        let set = [("PWD", "/where/i/am"), ("DOCKER_HOST", host), ("DOCKER_CONFIG", "/my/settings")];
+        set.into_iter().fold(Loader::new(program()), |loader, (name, value)| loader.variable(name, value))
+    };
+    let service = loader("tcp://10.0.0.1:2375").load(&file).unwrap().services["fn"].clone();
+    assert_eq!(service.volumes[0].source, "/where/i/am/data");
+    assert_eq!(service.environment["DOCKER_HOST"].as_deref(), Some("tcp://10.0.0.1:2375"));
+    assert_eq!(service.environment["DOCKER_CONFIG"].as_deref(), Some("/my/settings"));
+}
+
+#[test]
+fn extensions_keep_texts_that_look_like_numbers() {
+    let text = "services:\n  fn:\n    image: i\n    environment: {COMMIT: 5e6017}\n    x-futon: {a: 5e6017, b: \"x >5\", c: [1e999]}\n";
+    let service = load(text).unwrap().services["fn"].clone();
+    assert_eq!(service.environment["COMMIT"].as_deref(), Some("5e6017"));
+    assert_eq!(service.extensions["x-futon"], serde_json::json!({"a": "5e6017", "b": "x >5", "c": ["1e999"]}));
+    let broken = load("services:\n  fn:\n    image: i\n    x-futon: {a: \"a\\u2028b\"}\n").unwrap_err();
+    assert!(matches!(&broken, LoadError::Unprintable { service, .. } if service == "fn"), "{broken}");
+}
+
+#[test]
+fn values_that_mean_nothing_are_the_files_mistake() {
+    for (key, value) in
+        [("stop_grace_period", "-5s"), ("healthcheck", "{test: [CMD, x], interval: -1s}"), ("scale", "-1")]
+    {
+        let error = load(&format!("services:\n  fn:\n    image: i\n    {key}: {value}\n")).unwrap_err();
+        assert!(error.is_files_fault() && error.to_string().contains(&format!("service fn: key `{key}`")), "{error}");
+    }
+    let nameless = load("name: \"${NOTHING_IS_SET:-}\"\nservices:\n  fn:\n    image: i\n").unwrap_err();
+    assert!(nameless.to_string().contains("project name must not be empty"), "{nameless}");
+}
+
+#[test]
+fn a_broken_service_of_another_profile_is_told() {
+    let text =
+        "services:\n  fn: {image: i, profiles: [p]}\n  other: {image: x, profiles: [dead], depends_on: [nothere]}\n";
+    let project = load(text).unwrap();
+    assert!(project.services.is_empty());
+    assert!(project.without_profiles.unwrap().contains("nothere"));
 }

@@ -235,6 +235,7 @@ fn load_error(error: &LoadError) -> Error {
         }
         LoadError::Unprintable { .. } => "write the declaration into a file of its own, and name that: `x-futon: FILE`",
         LoadError::Refused { .. } => "this message is from Docker Compose: `docker compose config` shows it, too",
+        LoadError::Value { .. } => "Docker Compose takes it, and no engine can: change the value",
         LoadError::TooLong { .. } => "does the file have aliases that expand without end?",
         LoadError::NoProgram { .. } => {
             "`futon resources build compose` installs it; it needs x86_64 Linux with glibc 2.34 (Debian 12, Ubuntu 22.04) or newer"

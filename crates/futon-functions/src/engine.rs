@@ -166,7 +166,7 @@ fn key_of(
             });
             of_host("Tmpfs", entries.collect::<Map<_, _>>().into());
         }
-        "restart" => of_host("RestartPolicy", restart(service.restart.as_deref().unwrap_or("no"))),
+        "restart" => of_host("RestartPolicy", restart(service)),
         "init" => of_host("Init", json!(service.init)),
         "read_only" => of_host("ReadonlyRootfs", service.read_only.into()),
         "cap_add" => of_host("CapAdd", json!(service.cap_add)),
@@ -237,12 +237,12 @@ fn healthcheck(service: &Service) -> Result<Value, String> {
     Ok(made)
 }
 
-/// `no`, `always`, `unless-stopped`, `on-failure`, `on-failure:3`.
-fn restart(word: &str) -> Value {
-    let (name, count) = word.split_once(':').unwrap_or((word, ""));
-    match count.parse::<u64>() {
-        Ok(count) => json!({ "Name": name, "MaximumRetryCount": count }),
-        Err(_) => json!({ "Name": name }),
+/// The engine judges it.
+fn restart(service: &Service) -> Value {
+    match service.restart_policy() {
+        None => json!({ "Name": "no" }),
+        Some((name, 0)) => json!({ "Name": name }),
+        Some((name, times)) => json!({ "Name": name, "MaximumRetryCount": times }),
     }
 }
 
@@ -294,6 +294,8 @@ fn bind_text(mount: &Mount) -> String {
     let mut options = vec![if mount.read_only { "ro" } else { "rw" }];
     options.extend(bind.and_then(|b| b.selinux.as_deref()));
     options.extend(bind.and_then(|b| b.propagation.as_deref()));
+    // The engine refuses it for a bind; so it must hear of it.
+    options.extend(mount.volume.as_ref().filter(|v| v.nocopy).map(|_| "nocopy"));
     format!("{}:{}:{}", mount.source, mount.target, options.join(","))
 }
 
@@ -307,13 +309,15 @@ fn mount_request(project: &Project, mount: &Mount) -> Value {
     if mount.read_only {
         made["ReadOnly"] = true.into();
     }
-    if let Some(propagation) = mount.bind.as_ref().and_then(|b| b.propagation.as_deref()) {
+    // Compose warns of options of another kind, and leaves them out.
+    let kind = mount.kind.as_str();
+    if let Some(propagation) = mount.bind.as_ref().and_then(|b| b.propagation.as_deref()).filter(|_| kind == "bind") {
         made["BindOptions"] = json!({ "Propagation": propagation });
     }
-    if let Some(volume) = &mount.volume {
+    if let Some(volume) = mount.volume.as_ref().filter(|_| kind == "volume") {
         made["VolumeOptions"] = if volume.nocopy { json!({ "NoCopy": true }) } else { json!({}) };
     }
-    if let Some(tmpfs) = &mount.tmpfs {
+    if let Some(tmpfs) = mount.tmpfs.as_ref().filter(|_| kind == "tmpfs") {
         let mut options = json!({});
         if let Some(size) = tmpfs.size {
             options["SizeBytes"] = size.into();

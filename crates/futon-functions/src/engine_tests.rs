@@ -77,3 +77,25 @@ fn what_is_not_understood_is_named() {
         "services": {"a": {"image": "x", "networks": {"default": null}}}});
     assert!(requests(&ipam, &["a"]).unwrap_err().contains("network default"));
 }
+
+/// The engine judges what Compose hands on: a policy by Compose's words, a bind with an option of volumes.
+#[test]
+fn policies_and_options_are_handed_on_as_compose_does() {
+    let of = |keys: Value| {
+        let mut service = json!({"image": "a", "networks": {"default": null}});
+        service.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+        let document = json!({"name": "p", "networks": {"default": {"name": "p_default"}}, "services": {"a": service}});
+        requests(&document, &["a"]).unwrap()["containers"][0]["create"]["HostConfig"].clone()
+    };
+    for (restart, policy) in [
+        ("any", json!({"Name": "always"})),
+        ("none", json!({"Name": "no"})),
+        ("on-failure:-1", json!({"Name": "on-failure", "MaximumRetryCount": -1})),
+        ("on-failure:3:4", json!({"Name": "on-failure", "MaximumRetryCount": 3})),
+        ("sometimes", json!({"Name": "sometimes"})),
+    ] {
+        assert_eq!(of(json!({"restart": restart}))["RestartPolicy"], policy, "{restart}");
+    }
+    let bind = json!({"type": "bind", "source": "/s", "target": "/t", "bind": {"create_host_path": true}, "volume": {"nocopy": true}});
+    assert_eq!(of(json!({"volumes": [bind]}))["Binds"], json!(["/s:/t:rw,nocopy"]));
+}

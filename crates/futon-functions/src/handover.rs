@@ -91,6 +91,11 @@ impl Handover {
         self.entries.iter().find(|entry| entry.name == name).map(|entry| &entry.from)
     }
 
+    /// Where the guest has the copy of a file or folder of the host.
+    pub(super) fn copy_of(&self, source: &Path) -> Option<&str> {
+        self.known.get(source).map(String::as_str)
+    }
+
     /// Adds a bind mount's source on the host. `project` is the compose file's folder.
     ///
     /// # Errors
@@ -107,6 +112,10 @@ impl Handover {
             Ok(_) => self.path(source).map(Bound::Copy),
             Err(e) if e.kind() == io::ErrorKind::NotFound && machines && !ours => Ok(Bound::Guests),
             Err(e) if e.kind() == io::ErrorKind::NotFound && make => {
+                if fs::symlink_metadata(source).is_ok() {
+                    // The engine would make a folder there.
+                    return Err(format!("mkdir {}: file exists: it is a link to what is not there", source.display()));
+                }
                 Ok(Bound::Copy(self.add(source, Origin::NewFolder)))
             }
             Err(e) => Err(format!("{}: {e}", source.display())),
@@ -190,6 +199,8 @@ impl Handover {
     pub fn write(&self, out: impl Write) -> Result<()> {
         let mut archive = Builder::new(out);
         archive.follow_symlinks(false);
+        // The guest takes no entries with holes.
+        archive.sparse(false);
         for (number, entry) in self.entries.iter().enumerate() {
             let failed = || format!("cannot copy {} to the guest", entry.name);
             folder(&mut archive, &number.to_string()).context(failed)?;
@@ -265,6 +276,7 @@ mod tests {
         fs::write(path("app cfg"), "mode = fast\n").unwrap();
         fs::set_permissions(path("app cfg"), fs::Permissions::from_mode(0o640)).unwrap();
         symlink("app cfg", path("app-link")).unwrap();
+        fs::File::create(path("d/holes")).unwrap().set_len(1 << 20).unwrap();
 
         let mut handover = Handover::default();
         let copy = |bound| match bound {
@@ -292,8 +304,9 @@ mod tests {
         assert!(path("out/3/new").is_dir());
         assert_eq!(read("4/tok"), "s3cret");
         for entry in tar::Archive::new(&bytes[..]).entries().unwrap() {
-            // The guest takes no entry without an owner.
-            assert!(entry.unwrap().header().uid().is_ok());
+            // The guest takes no entry without an owner, and none with holes.
+            let header = entry.unwrap().header().clone();
+            assert!(header.uid().is_ok() && header.entry_type() != EntryType::GNUSparse);
         }
         let mut archive = tar::Archive::new(&bytes[..]);
         let last = archive.entries().unwrap().last().unwrap().unwrap();

@@ -2,6 +2,7 @@
 //!
 //! Docker Compose reads a compose file once; a [`Selection`] holds everything that it means for one function.
 
+mod canonical;
 mod compose;
 mod engine;
 mod guest_file;

@@ -137,7 +137,7 @@ fn of_service(compose: &Compose, name: &str) -> Result<Selection> {
         whole: compose.whole,
         target,
         published,
-        compose: text(&guests),
+        compose: text(&guests, &handover),
         engine: engine_requests(&guests, &order),
         project: guests.clone(),
         handover,
@@ -237,7 +237,15 @@ fn unknown(compose: &Compose, wanted: &str) -> Error {
             names.join(", ")
         ),
     };
-    Error::usage(format!("unknown function {wanted:?}")).hint(hint)
+    let unknown = format!("unknown function {wanted:?}");
+    match &compose.project.without_profiles {
+        // The function may have a profile, and not be to blame.
+        Some(words) => Error::usage(format!(
+            "{unknown}: services with profiles that are not active are left out, since Docker Compose refuses the file with them: {words}"
+        ))
+        .hint(format!("mend that service, or make the function's profile active: COMPOSE_PROFILES=…; {hint}")),
+        None => Error::usage(unknown).hint(hint),
+    }
 }
 
 /// Name under which the test client knows a function.

@@ -93,7 +93,7 @@ pub(super) fn target(compose: &Compose, service: &Service, remarks: &mut Vec<Str
             named: container_port.is_some(),
         });
     };
-    if only_internal(compose, service) {
+    if compose.project.only_internal(&service.spec) {
         remarks.push(format!("the networks of service {name} are internal: the engine publishes no ports there"));
         return Ok(Target { way: Way::Container, container_port: number(port), named: true });
     }
@@ -104,14 +104,6 @@ pub(super) fn target(compose: &Compose, service: &Service, remarks: &mut Vec<Str
         _ => Way::Assigned,
     };
     Ok(Target { way, container_port: number(port), named: true })
-}
-
-/// Whether a service has only internal networks.
-fn only_internal(compose: &Compose, service: &Service) -> bool {
-    let internal = |name: &String| compose.project.networks.get(name).is_some_and(|network| network.internal);
-    service.spec.network_mode.is_none()
-        && !service.spec.networks.is_empty()
-        && service.spec.networks.keys().all(internal)
 }
 
 /// The address with which a client in the guest reaches a listener on `host_ip`.

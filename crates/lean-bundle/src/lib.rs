@@ -8,6 +8,7 @@ mod addresses;
 mod capabilities;
 mod config;
 mod furnish;
+mod host_files;
 mod image;
 mod logging;
 mod make;

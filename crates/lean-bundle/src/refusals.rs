@@ -121,13 +121,25 @@ fn is_bind(mount: &Mount) -> bool {
 }
 
 fn bind(service: &Service, written: &Mount) -> Option<String> {
-    if let Some(why) = mount(written) {
-        let rights = if written.read_only { "ro" } else { "rw" };
-        return Some(format!("invalid volume specification: '{}:{}:{rights}': {why}", written.source, written.target));
+    let of_volume = written.volume.as_ref().is_some_and(|volume| volume.nocopy);
+    let extra = "invalid mount config for type \"bind\": field VolumeOptions must not be specified";
+    if let Some(why) = mount(written).or_else(|| of_volume.then(|| extra.into())) {
+        return Some(format!("invalid volume specification: '{}': {why}", bind_text(written)));
     }
     let target = clean(&written.target);
     let twice = service.tmpfs.iter().any(|tmpfs| target_of(tmpfs) == target);
     twice.then(|| format!("Duplicate mount point: {target}"))
+}
+
+/// A bind as Compose writes it for the engine. Of the options of volumes it has `nocopy`; a bind that it does not write as a text has
+/// none of them.
+fn bind_text(mount: &Mount) -> String {
+    let bind = mount.bind.as_ref();
+    let mut options = vec![if mount.read_only { "ro" } else { "rw" }];
+    options.extend(bind.and_then(|bind| bind.selinux.as_deref()));
+    options.extend(bind.and_then(|bind| bind.propagation.as_deref()));
+    options.extend(mount.volume.as_ref().filter(|volume| volume.nocopy).map(|_| "nocopy"));
+    format!("{}:{}:{}", mount.source, mount.target, options.join(","))
 }
 
 /// The path of a short `tmpfs`.
@@ -336,6 +348,13 @@ mod tests {
                 format!("invalid volume specification: '/s:d:rw': {}{absolute}", of("bind")),
             ),
             (
+                r#""volumes": [{"type": "bind", "source": "/s", "target": "/d", "read_only": true, "bind": {"create_host_path": true, "selinux": "z"}, "volume": {"nocopy": true}}]"#,
+                format!(
+                    "invalid volume specification: '/s:/d:ro,z,nocopy': {}field VolumeOptions must not be specified",
+                    of("bind")
+                ),
+            ),
+            (
                 r#""volumes": [{"type": "bind", "source": "/s", "target": "/d", "bind": {"create_host_path": true}}], "tmpfs": ["/d:size=1m"]"#,
                 "Duplicate mount point: /d".into(),
             ),
@@ -346,6 +365,11 @@ mod tests {
         }
         let well = r#""volumes": [{"type": "volume", "source": "v", "target": "/d", "read_only": true}, {"type": "volume", "target": "/x"}], "tmpfs": ["/d"]"#;
         assert_eq!(tried(well), None);
+        // Compose leaves options of volumes away where it does not write the bind as a text.
+        for options in [r#""volume": {"nocopy": true}"#, r#""bind": {"create_host_path": true}, "volume": {}"#] {
+            let keys = format!(r#""volumes": [{{"type": "bind", "source": "/s", "target": "/d", {options}}}]"#);
+            assert_eq!(tried(&keys), None, "{options}");
+        }
     }
 
     #[test]

@@ -1,30 +1,11 @@
-//! `restart` and `deploy: restart_policy`, as Compose 2.26 makes one policy of them: the second takes the place of the first.
+//! When a service is started again, and what the engine says of a policy that is none.
 
 use compose_model::Service;
 use futon_model::LeanRestart;
 
 /// When a service is started again, and what the engine says of a policy that is none (moby, `ValidateRestartPolicy`).
 pub(super) fn restart(service: &Service) -> (LeanRestart, Option<String>) {
-    let policy = service.deploy.as_ref().and_then(|deploy| deploy.restart_policy.as_ref());
-    let written = service.restart.as_deref().filter(|written| !written.is_empty());
-    let (name, times) = match (policy, written) {
-        (Some(policy), _) => {
-            let times = policy.max_attempts.map_or(0, |times| i64::try_from(times).unwrap_or(i64::MAX));
-            (policy.condition.as_deref().unwrap_or_default(), times)
-        }
-        (None, Some(written)) => {
-            let mut parts = written.split(':');
-            let name = parts.next().unwrap_or_default();
-            // What is no number counts for nothing.
-            (name, parts.next().and_then(|times| times.parse().ok()).unwrap_or(0))
-        }
-        (None, None) => return (LeanRestart::Never, None),
-    };
-    let name = match name {
-        "none" | "" => "no",
-        "any" => "always",
-        other => other,
-    };
+    let Some((name, times)) = service.restart_policy() else { return (LeanRestart::Never, None) };
     let invalid = |why: &str| Some(format!("invalid restart policy: {why}"));
     let refused = match (name, times) {
         ("on-failure", ..=-1) => invalid("maximum retry count cannot be negative"),

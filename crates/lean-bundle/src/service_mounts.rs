@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use compose_model::{Mount, Project, Service, ServiceFile};
 use futon_functions::{Handover, Origin};
 
+use super::host_files::can_hand_over;
 use super::refused_key::{RefusedKey, refuse};
 use super::settings::{MountSource, ServiceMount};
-use super::volumes::can_hand_over;
 
 /// The mounts of a service, as the compose file has them.
 pub(super) fn mounts(

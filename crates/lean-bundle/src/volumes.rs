@@ -1,15 +1,13 @@
 //! What containers have mounted from the bundle: volumes, filled with what images have in their place, and files of the host.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use image_store::rootfs::{Kind, Node, Rootfs, Tree};
 use tar::Builder;
 
 use super::furnish::{find, resolve};
+use super::host_files::{HostFile, host_files};
 use super::image::ImageSettings;
 use super::mounts::{Kind as Way, Mounted, Ready, clean, tmpfs_options};
 use super::settings::{MountSource, ServiceSettings};
@@ -19,8 +17,6 @@ use super::write::{append_folder, append_owned, append_tree};
 pub(super) const VOLUMES: &str = ".volumes";
 /// A container's folder of what it alone has mounted.
 const OWN: &str = "mounts";
-/// Most bytes of a folder of the host's that are copied into a bundle.
-const HOST_FOLDER_MAX: u64 = 64 << 20;
 
 /// Something that lies in the bundle to be mounted.
 #[derive(Debug)]
@@ -31,6 +27,8 @@ pub(super) enum Source {
     Folder { path: String, mode: u32 },
     /// A file.
     File { path: String, mode: u32, owner: (u64, u64), content: Vec<u8> },
+    /// A file of the host's, or a folder with all in it.
+    Host(Vec<HostFile>),
 }
 
 impl Source {
@@ -50,6 +48,7 @@ impl Source {
             Self::File { path, mode, owner, content } => {
                 append_owned(archive, &format!("{prefix}{path}"), *mode, *owner, content)
             }
+            Self::Host(files) => files.iter().try_for_each(|file| file.append(archive, prefix)),
         }
     }
 }
@@ -120,7 +119,7 @@ impl Volumes {
                     bundle(own, Way::Bind)
                 }
                 MountSource::Host(path) => {
-                    host(path, &place, &mut plan.sources)?;
+                    plan.sources.push(Source::Host(host_files(path, &place)?));
                     bundle(own, Way::Bind)
                 }
             };
@@ -200,46 +199,10 @@ fn subtree(tree: &Tree, path: &str, name: &str) -> Option<Tree> {
     Some(made)
 }
 
-/// A file or folder of the host, as it is now, for root.
-fn host(path: &Path, place: &str, sources: &mut Vec<Source>) -> Result<(), String> {
-    let mut left = HOST_FOLDER_MAX;
-    copy(path, place, sources, &mut left).map_err(|why| format!("cannot copy {} to the guest: {why}", path.display()))
-}
-
-/// Whether a file or folder of the host can go into a bundle.
-///
-/// # Errors
-/// Why not.
-pub(super) fn can_hand_over(path: &Path) -> Result<(), String> {
-    host(path, "", &mut Vec::new())
-}
-
-fn copy(path: &Path, place: &str, sources: &mut Vec<Source>, left: &mut u64) -> Result<(), String> {
-    let about = fs::metadata(path).map_err(|e| e.to_string())?;
-    let mode = about.permissions().mode() & 0o7777;
-    if about.is_file() {
-        *left = left.checked_sub(about.len()).ok_or_else(|| format!("more than {} MiB", HOST_FOLDER_MAX >> 20))?;
-        let content = fs::read(path).map_err(|e| e.to_string())?;
-        sources.push(Source::File { path: place.to_owned(), mode, owner: (0, 0), content });
-        return Ok(());
-    }
-    if !about.is_dir() {
-        return Err("neither a file nor a folder".into());
-    }
-    sources.push(Source::Folder { path: place.to_owned(), mode });
-    let mut entries: Vec<_> =
-        fs::read_dir(path).and_then(Iterator::collect::<io::Result<_>>).map_err(|e| e.to_string())?;
-    entries.sort_by_key(fs::DirEntry::file_name);
-    for entry in entries {
-        let name = entry.file_name();
-        let name = name.to_str().ok_or_else(|| format!("{} is not UTF-8", entry.path().display()))?;
-        copy(&entry.path(), &format!("{place}/{name}"), sources, left)?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use image_store::rootfs::Content;
 
     use super::super::settings::ServiceMount;
@@ -324,9 +287,7 @@ mod tests {
         fs::write(folder.path().join("sub/f"), "text").unwrap();
         let made =
             plan(&mut Volumes::default(), &[], vec![mount("/c", MountSource::Host(folder.path().to_owned()))]).unwrap();
-        assert!(
-            matches!(&made.sources[2], Source::File { path, content, .. } if path == "fn/mounts/0/sub/f" && content == b"text")
-        );
+        assert!(matches!(&made.sources[..], [Source::Host(files)] if files.len() == 3), "{made:?}");
         let gone = MountSource::Host(folder.path().join("gone"));
         assert!(plan(&mut Volumes::default(), &[], vec![mount("/c", gone)]).unwrap_err().contains("cannot copy"));
     }

@@ -119,14 +119,21 @@ fn append_node(
 /// Length of a name in the header itself; longer ones go before it, in an entry of their own.
 const NAME_MAX: usize = 100;
 
-fn append(archive: &mut Builder<impl Write>, mut header: Header, path: &[u8], data: &mut dyn Read) -> io::Result<()> {
+/// Appends what a header describes. It has the size already.
+pub(super) fn append(
+    archive: &mut Builder<impl Write>,
+    mut header: Header,
+    path: &[u8],
+    data: &mut dyn Read,
+) -> io::Result<()> {
     long(archive, EntryType::GNULongName, path)?;
     put(&mut header.as_old_mut().name, path);
     header.set_cksum();
     archive.append(&header, data)
 }
 
-fn append_link(
+/// Appends a link, with its target as it is.
+pub(super) fn append_link(
     archive: &mut Builder<impl Write>,
     mut header: Header,
     kind: EntryType,

@@ -6,13 +6,14 @@ mod layout;
 
 use std::collections::BTreeMap;
 use std::io::{Read, empty};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::sync::Arc;
 
 use futon_model::{ImageReference, LeanAddress, LeanAttachment, LeanBundle};
 use image_store::ImageStore;
 use layout::{gzip, put_blob, put_index, sha256};
-use lean_bundle::{Bundle, BundleContainer, ServiceSettings};
+use lean_bundle::{Bundle, BundleContainer, MountSource, ServiceMount, ServiceSettings};
 use serde_json::{Value, json};
 use tar::{Builder, EntryType, Header};
 
@@ -271,6 +272,44 @@ fn files_of_users_and_groups_that_are_directories_are_told_whoever_is_looked_for
         other.write(&mut archive).unwrap();
         let about: LeanBundle = serde_json::from_slice(&members(&archive).1["lean.json"].content).unwrap();
         assert_eq!(about.containers[0].refused.as_deref(), Some(why));
+    }
+}
+
+#[test]
+fn mounted_files_of_the_host_are_there_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::create_dir_all(path("d/sub")).unwrap();
+    std::fs::write(path("d/sub/secret"), "text").unwrap();
+    std::fs::set_permissions(path("d/sub/secret"), PermissionsExt::from_mode(0o600)).unwrap();
+    for (name, target) in [("up", "/etc/hostname"), ("gone", "../gone"), ("loop", ".")] {
+        symlink(target, path("d").join(name)).unwrap();
+    }
+    // Only root can give a file away.
+    let _ = chown(path("d/sub/secret"), Some(1000), Some(1000));
+    let own = std::fs::metadata(path("d/sub/secret")).unwrap();
+    let mut other = bundle(folder.path());
+    other.containers[1].settings.mounts = [("/d", "d"), ("/s", "d/sub/secret")]
+        .map(|(target, from)| ServiceMount {
+            target: target.into(),
+            source: MountSource::Host(path(from)),
+            read_only: false,
+        })
+        .into();
+    let mut archive = Vec::new();
+    other.write(&mut archive).unwrap();
+    let (order, all) = members(&archive);
+    let member =
+        |name: &str| all.get(&format!("function-1/mounts/{name}")).unwrap_or_else(|| panic!("no {name} in {order:?}"));
+    for (name, target) in [("0/up", "/etc/hostname"), ("0/gone", "../gone"), ("0/loop", ".")] {
+        assert_eq!((member(name).kind, member(name).link.as_deref()), (EntryType::Symlink, Some(target)), "{name}");
+    }
+    assert_eq!(member("0").kind, EntryType::Directory);
+    for name in ["0/sub/secret", "1"] {
+        let made = member(name);
+        assert_eq!((made.content.as_slice(), made.mode), (&b"text"[..], 0o600), "{name}");
+        assert_eq!(made.owner, (own.uid().into(), own.gid().into()), "{name}");
+        assert_eq!(made.mtime, u64::try_from(own.mtime()).unwrap(), "{name}");
     }
 }
 

@@ -114,3 +114,75 @@ fn lean_with_whole_no_service_may_be_unhealthy() {
     assert_eq!(run.verdict(0)["code"], "companion_failed", "{}", run.all());
     assert!(run.verdict(0)["why"].as_str().unwrap().contains("the service sick is unhealthy"), "{}", run.all());
 }
+
+/// Prints what is in /d, what of /data, the limit of core files, and whether the profile is in force.
+const LOOK: &str = r"import os, resource
+for name in sorted(os.listdir('/d')):
+ about = os.lstat('/d/' + name)
+ print('has', name, about.st_uid, about.st_gid, oct(about.st_mode), about.st_size, os.readlink('/d/' + name) if os.path.islink('/d/' + name) else '')
+print('core', resource.getrlimit(resource.RLIMIT_CORE))
+try: os.sched_rr_get_interval(0)
+except OSError as error: print('denied', error.errno)
+print('data', os.path.isdir('/data') and os.listdir('/data'))
+print('all seen')
+";
+
+/// A profile of seccomp, a folder with links and holes, limits of 0, two mounts at one place: files and forms that only the host has.
+fn handed_over(base: &str, bound: bool) -> Vec<String> {
+    let bench = Bench::new();
+    let folder = bench.path("d");
+    fs::create_dir(&folder).unwrap();
+    for (target, name) in [("/etc/hostname", "out"), ("nowhere", "gone"), (".", "loop"), ("file", "in")] {
+        std::os::unix::fs::symlink(target, folder.join(name)).unwrap();
+    }
+    fs::write(folder.join("file"), "x").unwrap();
+    fs::set_permissions(folder.join("file"), std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
+    fs::File::create(folder.join("holes")).unwrap().set_len(1 << 20).unwrap();
+    fs::create_dir(bench.path("data")).unwrap();
+    fs::write(bench.path("data/of-the-host"), "").unwrap();
+    let profile = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["sched_rr_get_interval"], "action": "SCMP_ACT_ERRNO"}]}"#;
+    fs::write(bench.path("p.json"), profile).unwrap();
+    let mut document = serde_json::json!({
+        "name": "p",
+        "services": {"f": {
+            "image": "futon/http-python", "entrypoint": ["python", "-u", "-c", format!("{LOOK}{SERVE}")], "ports": ["50000:8080"],
+            "security_opt": ["seccomp=./p.json"], "ulimits": {"core": 0}, "restart": "any",
+            "configs": [{"source": "c", "target": "/d/"}], "volumes": ["./d:/nothing/../d"],
+            "x-futon": {"ready": {"tcp": true}, "calls": [{"http": "GET /", "expect": {"status": 200}}]},
+        }},
+        "configs": {"c": {"file": "./p.json"}},
+    });
+    let file = bench.path("functions.yaml");
+    if bound {
+        // By its options it is a folder of the host's.
+        document["services"]["f"]["volumes"].as_array_mut().unwrap().push("named:/data".into());
+        let options = serde_json::json!({"type": "none", "o": "bind", "device": bench.path("data")});
+        document["volumes"] = serde_json::json!({"named": {"driver_opts": options}});
+    }
+    fs::write(&file, document.to_string()).unwrap();
+    let run = bench.test(&["f", "--base", base, "--functions", file.to_str().unwrap()]);
+    assert_eq!((run.code, run.verdict(0)["outcome"].as_str()), (Some(0), Some("passed")), "{}", run.all());
+    let log = fs::read_to_string(bench.path("out/f/results/uploads/container.log")).unwrap();
+    log.lines().filter(|line| !line.contains("GET /")).map(str::to_owned).collect()
+}
+
+#[test]
+#[ignore = "needs virtual machines: make test runs it"]
+fn what_only_the_host_has_is_handed_over_alike() {
+    let lean = handed_over("lean", false);
+    let docker = handed_over("docker", true);
+    let same = |lines: &[String]| lines.iter().filter(|line| !line.starts_with("data")).cloned().collect::<Vec<_>>();
+    assert_eq!(same(&lean), same(&docker));
+    assert!(docker.iter().any(|line| line == "data ['of-the-host']"), "{docker:?}");
+    let said = lean.join("\n");
+    for line in ["core (0, 0)", "denied 1", "data False", "all seen"] {
+        assert!(lean.iter().any(|said| said == line), "{line}: {said}");
+    }
+    for (name, link) in [("out", "/etc/hostname"), ("gone", "nowhere"), ("loop", "."), ("in", "file")] {
+        assert!(
+            lean.iter().any(|said| said.starts_with(&format!("has {name} ")) && said.ends_with(link)),
+            "{name}: {said}"
+        );
+    }
+    assert!(said.contains("0o100640 1") && said.contains("1048576"), "{said}");
+}
