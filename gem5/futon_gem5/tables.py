@@ -22,7 +22,7 @@ def _cache(name, source, size, assoc, tag, data, response, mshrs, targets, buffe
 
 
 _COMMON = [
-    ("clock", "1GHz", "futon: fewer instructions a simulated second while the guest waits; vSwarm-u has 2.5GHz"),
+    ("clock", "1GHz", "futon: fewer instructions per simulated second while the guest waits; vSwarm-u has 2.5GHz"),
     ("membus.width", 64, SIMPLE + "/system.py"),
     ("itlb.size", 64, "gem5's own; a checkpoint holds the entries"),
     ("dtlb.size", 64, "gem5's own; a checkpoint holds the entries"),

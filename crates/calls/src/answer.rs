@@ -1,11 +1,12 @@
 //! A reply, decoded, its status and its metadata.
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
 use serde_json::Value;
 
 use crate::body::json_body;
+use crate::encode::BINARY;
 use crate::rules::{Compiled, Wanted};
 use crate::schema::missing_required;
 use crate::status::Code;
@@ -200,10 +201,7 @@ impl Answer {
 fn texts(headers: &[Header]) -> Vec<(String, String)> {
     let mut list = Vec::new();
     for Header { name, value } in headers {
-        let plain = |part: &[u8]| {
-            let bytes = STANDARD.decode(part).or_else(|_| STANDARD_NO_PAD.decode(part)).ok()?;
-            Some(STANDARD.encode(bytes))
-        };
+        let plain = |part: &[u8]| BINARY.decode(part).ok().map(|bytes| STANDARD.encode(bytes));
         let parts = value.split(|byte| *byte == b',').map(|part| plain(part.trim_ascii()));
         match parts.collect::<Option<Vec<_>>>().filter(|_| name.ends_with("-bin")) {
             Some(parts) => list.extend(parts.into_iter().map(|part| (name.clone(), part))),

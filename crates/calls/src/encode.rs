@@ -1,7 +1,7 @@
 //! From declared calls to bytes.
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD_NO_PAD};
+use base64::engine::{DecodePaddingMode, Engine};
 use prost::Message;
 use prost_reflect::{DynamicMessage, MethodDescriptor};
 use serde_json::{Value, json};
@@ -14,6 +14,12 @@ use crate::schema::{Schema, from_json, missing_required, to_json};
 use crate::template::{Template, Values, has_placeholder};
 use crate::walk::{is_special, may_be_a_list};
 use crate::wire::{self, LARGEST_MESSAGE, Protocol};
+
+/// Values of `-bin` headers, with padding or without (PROTOCOL-HTTP2.md, "Custom-Metadata").
+pub(crate) const BINARY: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// The requests of a gRPC call in JSON, one for each message.
 pub(crate) fn requests(
@@ -76,7 +82,7 @@ pub(crate) fn grpc(call: &Call, schema: &Schema, template: &mut Template) -> Res
             );
         }
         if header.name.ends_with("-bin") {
-            let decoded = STANDARD.decode(&header.value).or_else(|_| STANDARD_NO_PAD.decode(&header.value));
+            let decoded = BINARY.decode(&header.value);
             let bytes =
                 decoded.map_err(|e| Complaint::new(format!("metadata.{}", header.name), format!("no base64: {e}")))?;
             header.value = STANDARD_NO_PAD.encode(bytes).into_bytes();

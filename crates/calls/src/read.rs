@@ -69,7 +69,7 @@ fn complaint(path: String, words: &str) -> Complaint {
     let complaint = Complaint::new(path, "there is no such key");
     match nearest(key, names.iter().copied()) {
         Some(name) => complaint.hint(format!("did you mean `{name}`?")),
-        None => complaint.hint(format!("there are {}", names.join(", "))),
+        None => complaint.hint(format!("the keys are {}", names.join(", "))),
     }
 }
 

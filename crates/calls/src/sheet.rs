@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::check::check_expectation;
-use crate::declare::{Call, Declaration};
+use crate::declare::{Call, Declaration, SchemaSource};
 use crate::encode::{self, request_values};
 use crate::error::{CallsError, Complaint, Source};
 use crate::expect::Expect;
@@ -129,7 +129,9 @@ impl Sheet {
         }
         let schema = match (&declaration.schema, &options.schema) {
             (_, Some(schema)) if reflected => schema.clone(),
-            (Some(source), _) if !reflected => Schema::read(source, folder)?,
+            (Some(named), _) if !reflected => {
+                Schema::read(named, folder).map_err(|error| at_its_key(error, named, folder, &options.source))?
+            }
             _ => Schema::default(),
         };
         let (warmup, sequence) = order(&declaration.calls, options).map_err(at)?;
@@ -439,6 +441,21 @@ impl Sheet {
 /// Whether a call is HTTP, by its keys or by a preset.
 pub(crate) fn is_http(call: &Call, declaration: &Declaration) -> bool {
     call.http.is_some() || call.call.is_none() && declaration.preset.is_some()
+}
+
+/// A file that cannot be read, at the key of the schema that names it.
+fn at_its_key(error: CallsError, schema: &SchemaSource, folder: &Path, source: &Source) -> CallsError {
+    let CallsError::Unreadable { path, error: why } = &error else { return error };
+    let place = |files: &[String]| files.iter().position(|file| folder.join(file) == *path);
+    let key = if let Some(at) = place(&schema.proto) {
+        format!("schema.proto[{at}]")
+    } else if let Some(at) = place(&schema.include) {
+        format!("schema.include[{at}]")
+    } else {
+        "schema.protoset".to_owned()
+    };
+    let complaint = Complaint::new(key, format!("cannot read {}: {why}", path.display()));
+    complaint.hint(error.hint().unwrap_or_default()).at(source)
 }
 
 /// Which calls are made before, and which are measured.

@@ -50,6 +50,25 @@ fn a_schema_by_reflection_is_wanted_taken_or_yet_to_come() {
 }
 
 #[test]
+fn a_file_that_the_schema_lacks_is_named_at_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.proto"), "syntax = \"proto3\";").unwrap();
+    let calls = "calls: [{call: a.S/Get, expect: {status: OK}}]";
+    for (schema, place) in [
+        ("{proto: [a.proto, none.proto]}", "x.yaml:1:27: `schema.proto[1]`: cannot read "),
+        ("{proto: [a.proto], include: [gone]}", "x.yaml:1:38: `schema.include[0]`: cannot read "),
+        ("{protoset: gone.pb}", "x.yaml:1:10: `schema.protoset`: cannot read "),
+    ] {
+        let text = format!("schema: {schema}\n{calls}");
+        let source = Source::inside("x.yaml", &text, "");
+        let declaration = Declaration::parse(&text, &source).unwrap();
+        let options = Options { source, ..Options::default() };
+        let told = Sheet::resolve(declaration, folder.path(), &options).unwrap_err().to_string();
+        assert!(told.starts_with(place), "{told}");
+    }
+}
+
+#[test]
 fn text_that_is_no_yaml_is_named_by_its_place() {
     for (text, place, words) in [
         ("calls:\n  - call: a.B/C\n   data: {x: 1}\n", "x.yaml:3:4: ", "expected '-'"),

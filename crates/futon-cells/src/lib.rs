@@ -3,7 +3,6 @@
 //! It starts no machine and prints nothing.
 #![warn(missing_docs)]
 
-mod files;
 mod merge;
 mod shard;
 mod suite;

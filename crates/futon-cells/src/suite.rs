@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use futon_common::{Context, Error, Result, sha256_bytes};
+use futon_common::{Context, Error, Result, sha256_bytes, write_whole};
 use futon_model::{Cell, FunctionReport};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::files::write_whole;
 use crate::{Shard, Unit, Weights, assign};
 
 /// The file's name, beside `report.json`.

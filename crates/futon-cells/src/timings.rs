@@ -7,10 +7,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use futon_common::{Context, Error, Result};
+use futon_common::{Context, Error, Result, folder_of, require_regular, write_whole};
 use serde::{Deserialize, Serialize};
-
-use crate::files::{folder_of, write_whole};
 
 /// Name and version of the file's form.
 pub const TIMINGS_SCHEMA: &str = "futon.timings/1";
@@ -50,8 +48,9 @@ impl Timings {
     /// When it cannot be read or is malformed.
     pub fn read(path: &Path) -> Result<Option<Self>> {
         let mut text = String::new();
-        // A device would have no end; what is cut here is malformed.
-        match File::open(path).and_then(|file| file.take(LARGEST).read_to_string(&mut text)) {
+        let open = require_regular(path).and_then(|()| File::open(path));
+        // What is cut here is malformed.
+        match open.and_then(|file| file.take(LARGEST).read_to_string(&mut text)) {
             Ok(_) => Self::parse(&text, &path.display().to_string()).map(Some),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
             Err(e) => Err(Error::usage(format!("cannot read {}", path.display())).caused_by(e)),

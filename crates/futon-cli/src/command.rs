@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 
+use super::adjust;
 use super::calls::CallsCommand;
 use super::config::ConfigCommand;
 use super::describe::{DescribeArgs, ScaffoldArgs};
@@ -49,6 +50,7 @@ pub enum Command {
     /// List what `futon test` would run: images, calls, weights, shards; no machine starts
     List(Box<ListArgs>),
     /// Show everything that shapes each function's result, by digest, or plan the jobs of a suite's shards; no machine starts
+    #[command(mut_args(adjust::plan))]
     Plan(Box<PlanArgs>),
     /// Merge the runs of a suite's shards into one report, if they prove that nothing is missing or differs
     ///
@@ -65,10 +67,13 @@ pub enum Command {
     #[command(subcommand)]
     Calls(CallsCommand),
     /// Simulate functions up to their checkpoints: booted, started, warmed up (gem5)
+    #[command(mut_args(adjust::setup))]
     Setup(TestArgs),
     /// Invoke functions on the measured core, from the checkpoints that `setup` made (gem5)
+    #[command(mut_args(adjust::only_gem5))]
     Evaluate(TestArgs),
     /// Measure functions on simulated cores: several perturbed runs, means with 95% intervals (gem5)
+    #[command(mut_args(adjust::measure))]
     Measure(MeasureArgs),
     /// Check what is simulated (gem5)
     #[command(subcommand)]

@@ -8,6 +8,7 @@ use super::TestArgs;
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Show every setting in effect, and where it is from
+    #[command(mut_args(super::adjust::config_show))]
     Show(Box<ConfigShowArgs>),
     /// Print the JSON schema of futon.toml
     Schema,

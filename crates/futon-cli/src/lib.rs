@@ -3,6 +3,7 @@
 
 use clap::{CommandFactory, FromArgMatches, Parser};
 
+mod adjust;
 mod calls;
 mod client;
 mod command;
@@ -143,6 +144,43 @@ mod tests {
             clap_complete::generate(*shell, &mut Cli::command(), "futon", &mut script);
             assert!(script.len() > 1000, "{shell}");
         }
+    }
+
+    #[test]
+    fn a_command_of_gem5_has_its_own_defaults_and_machine() {
+        let help = |words: &[&str]| {
+            let words = [&["futon"], words, &["--help"]].concat();
+            Cli::command().try_get_matches_from(words).unwrap_err().to_string()
+        };
+        let default = |help: &str, flag: &str| {
+            let after = help.split_once(&format!("      --{flag} ")).unwrap_or_else(|| panic!("{flag}: {help}")).1;
+            let text = after.split_once("\n      --").map_or(after, |(text, _)| text);
+            // Help may be wrapped anywhere.
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            text.rsplit_once("[default: ").map(|(_, rest)| rest.split_once(']').unwrap().0.to_owned())
+        };
+        let (cycles, all) = (&["measure"][..], [&["setup"][..], &["evaluate"], &["measure"], &["gem5", "selftest"]]);
+        for words in all {
+            let help = help(words);
+            for (flag, expected) in [("on", "gem5"), ("base", "lean"), ("memory", "1024")] {
+                assert_eq!(default(&help, flag).as_deref(), Some(expected), "{words:?} --{flag}");
+            }
+            let refused = Cli::of_words(&[&["futon"], words, &["--on", "qemu"]].concat()).unwrap_err();
+            assert!(refused.to_string().contains("[possible values: gem5]"), "{words:?}: {refused}");
+        }
+        let (measure, selftest) = (help(cycles), help(&["gem5", "selftest"]));
+        for (flag, expected) in [("cpu", "o3"), ("uarch-warmup", "3"), ("software-warmup", "20")] {
+            assert_eq!(default(&measure, flag).as_deref(), Some(expected), "--{flag}");
+        }
+        assert!(measure.contains("per function [default: 5]"), "{measure}");
+        assert_eq!(default(&selftest, "cpu").as_deref(), Some("o3"));
+        for flag in ["--stress", "--shard", "--record-timings"] {
+            assert!(!measure.contains(flag), "{flag}: {measure}");
+        }
+        let words = [&["futon"], cycles, &["f", "--budget", "1h"]].concat();
+        assert!(Cli::of_words(&words).unwrap_err().to_string().contains("--ci"));
+        assert!(help(&["plan"]).contains("Print the cells as JSON"));
+        assert!(help(&["config", "show"]).contains("Print the settings as JSON"));
     }
 
     #[test]

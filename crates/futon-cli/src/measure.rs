@@ -17,7 +17,7 @@ pub struct MeasureArgs {
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub ci: Option<f64>,
     /// With --ci: begin no further run after this time
-    #[arg(long, default_value = "1h", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "1h", requires = "ci", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub budget: Duration,
     /// Keep the runs that are complete in the folder of --out, and make those that are missing
     #[arg(long, requires = "out")]

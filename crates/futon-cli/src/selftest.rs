@@ -16,6 +16,7 @@ pub enum Gem5Command {
     /// an uncalibrated model: this shows that it does what its parameters say, not that a real processor does the same.
     ///
     /// The exit status is 0 if all figures are within their tolerances, 1 if one is off, 3 if nothing was measured.
+    #[command(mut_args(super::adjust::selftest))]
     Selftest(Box<SelftestArgs>),
 }
 

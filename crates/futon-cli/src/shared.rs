@@ -44,6 +44,7 @@ pub(crate) fn limit(text: &str) -> Result<(String, Duration), String> {
         return Err(format!("there is no limit {name:?}; the limits are {}", Limits::NAMES.join(", ")));
     }
     let length = humantime::parse_duration(length).map_err(|e| format!("{length:?} is not a duration: {e}"))?;
+    Limits::check(length)?;
     Ok((name.to_owned(), length))
 }
 
@@ -54,7 +55,8 @@ mod tests {
     #[test]
     fn limits_are_checked() {
         assert_eq!(limit("pull=5m"), Ok(("pull".into(), Duration::from_secs(300))));
-        for bad in ["pull", "pul=5m", "pull=5"] {
+        assert!(limit("run=1ms").is_ok() && limit("run=30days").is_ok());
+        for bad in ["pull", "pul=5m", "pull=5", "run=0s", "run=1ns", "run=31days", "run=9999999999years"] {
             assert!(limit(bad).is_err(), "{bad}");
         }
     }

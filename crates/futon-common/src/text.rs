@@ -9,6 +9,12 @@ pub fn duration(ms: u64) -> String {
     if ms < 1000 { format!("{ms} ms") } else { format!("{:.1} s", duration.as_secs_f64()) }
 }
 
+/// A number of things: `1 cell`, `2 cells`.
+#[must_use]
+pub fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Shows control characters instead of sending them to a terminal: `\n`, `\t`, `\u{1b}`. The line stays one line.
 #[must_use]
 pub fn one_line(text: &str) -> String {
@@ -61,7 +67,12 @@ fn steers(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{log_line, one_line};
+    use super::{counted, log_line, one_line};
+
+    #[test]
+    fn one_thing_is_no_plural() {
+        assert_eq!([0, 1, 2].map(|number| counted(number, "cell")), ["0 cells", "1 cell", "2 cells"]);
+    }
 
     #[test]
     fn what_steers_is_shown_and_the_rest_is_kept() {

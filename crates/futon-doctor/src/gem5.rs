@@ -33,7 +33,10 @@ pub async fn gem5(folder: &Path) -> Vec<Finding> {
             });
         }
         Err(e) => {
-            findings.push(missing("gem5", format!("{e}; {}", e.hint_text().unwrap_or("docs/gem5.md has more"))));
+            let why = e.to_string();
+            // The finding itself says that it is missing.
+            let why = why.strip_prefix("gem5 missing: ").unwrap_or(&why);
+            findings.push(missing("gem5", format!("{why}; {}", e.hint_text().unwrap_or("docs/gem5.md has more"))));
         }
     }
     findings.push(if confinement_works() {

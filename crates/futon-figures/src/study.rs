@@ -54,7 +54,14 @@ impl Study {
 
 /// Reads the rows of a measurement: runs of one seed belong together.
 fn measured(folder: &Path) -> Result<Measured> {
-    let rows = read(&folder.join("invocations.csv"))?;
+    let file = folder.join("invocations.csv");
+    if !file.is_file() {
+        let why = if folder.is_dir() { "it has no invocations.csv" } else { "there is no such folder" };
+        return Err(
+            Error::usage(format!("{}: {why}", folder.display())).hint("name folders that `futon measure --out` wrote")
+        );
+    }
+    let rows = read(&file)?;
     let all = |column: &str| -> Vec<String> {
         let mut found: Vec<String> = Vec::new();
         for value in rows.iter().filter_map(|row| row.get(column)) {

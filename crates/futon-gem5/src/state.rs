@@ -40,9 +40,10 @@ impl FromStr for FlushList {
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let unknown = |word: &&str| !NAMES.contains(word);
         match text.split(',').find(unknown) {
-            Some(word) if text != "all" && text != "none" => {
-                Err(format!("there is no {word:?}; there are {}, and all or none alone", NAMES.join(", ")))
-            }
+            Some(word) if text != "all" && text != "none" => Err(format!(
+                "there is no structure {word:?}; the structures are {}; all and none stand alone",
+                NAMES.join(", ")
+            )),
             _ => Ok(Self(text.to_owned())),
         }
     }

@@ -85,6 +85,23 @@ impl Limits {
         steps::RUN,
     ];
 
+    /// The shortest limit: what is shorter strikes before anything has happened.
+    const SHORTEST: Duration = Duration::from_millis(1);
+
+    /// The longest limit, 30 days.
+    const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+    /// Checks a limit that somebody has chosen.
+    ///
+    /// # Errors
+    /// When it is out of the range, which the message names.
+    pub fn check(length: Duration) -> Result<(), &'static str> {
+        if (Self::SHORTEST..=Self::LONGEST).contains(&length) {
+            return Ok(());
+        }
+        Err("a limit is at least 1ms and at most 30days")
+    }
+
     /// A limit by its name.
     pub fn named_mut(&mut self, name: &str) -> Option<&mut Duration> {
         Some(match name {

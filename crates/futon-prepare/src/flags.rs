@@ -21,8 +21,12 @@ pub struct Flags<'a> {
 }
 
 impl Flags<'_> {
-    /// The settings of one function or of all, with the flags over them.
+    /// The settings of one function or of all, with the flags over them: those that are in effect in a run.
+    ///
+    /// # Errors
+    /// When flags contradict each other or the machine, or there would be no invocation.
     pub fn over(&self, function: Option<&str>) -> Result<Config> {
+        super::gem5::require_gem5_for_its_flags(self.machine)?;
         let mut config = settings(self.machine, function)?;
         set_limits(&mut config.limits, &self.project.limits);
         super::machine::apply(self.machine, &mut config);
@@ -36,6 +40,9 @@ impl Flags<'_> {
 
     /// The same of each function that has settings of its own. One that is not there is a mistake, but where another compose file than the
     /// project's is named.
+    ///
+    /// # Errors
+    /// As those of [`over`](Self::over), and when there is no such function.
     pub fn of_functions(&self, compose: &Compose) -> Result<BTreeMap<String, Config>> {
         let mut own = BTreeMap::new();
         let Some(settings) = &self.machine.settings else { return Ok(own) };
@@ -52,6 +59,9 @@ impl Flags<'_> {
 }
 
 /// Refuses what is said of one function where several take turns.
+///
+/// # Errors
+/// Which flag.
 pub fn require_nothing_else_in_turn(args: &ProjectArgs, client: &ClientArgs, machine: &MachineArgs) -> Result<()> {
     if machine.gem5.interleave.is_empty() {
         return Ok(());

@@ -1,10 +1,13 @@
 //! What the user has given: settings, limits, files.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use futon_cli::{ClientArgs, MachineArgs};
-use futon_common::{Context, Error, Result};
+use futon_common::{Context, Error, Result, require_regular};
 use futon_model::{Limits, Network, PlannedImage};
 use futon_resources::source_root;
 use futon_workdir::config::{ClientConfig, Config};
@@ -35,26 +38,44 @@ pub fn set_limits(limits: &mut Limits, given: &[(String, Duration)]) {
 }
 
 /// `PATH` or `NAME=PATH`.
+///
+/// # Errors
+/// When a name is a path, or a file is missing or cannot be read.
 pub fn named_files(files: &[String]) -> Result<Vec<(String, PathBuf)>> {
-    files
-        .iter()
-        .map(|text| {
-            let (name, path) = match text.split_once('=') {
-                Some((name, path)) => (name.to_owned(), PathBuf::from(path)),
-                None => {
-                    let path = PathBuf::from(text);
-                    let name = path.file_name().map(|n| n.to_string_lossy().into_owned());
-                    (name.ok_or_else(|| Error::usage(format!("{text:?} has no file name")))?, path)
-                }
-            };
-            Ok((name, path))
-        })
-        .collect()
+    files.iter().map(|text| named_file(text)).collect()
+}
+
+fn named_file(text: &str) -> Result<(String, PathBuf)> {
+    let (name, path) = match text.split_once('=') {
+        Some((name, path)) => (name.to_owned(), PathBuf::from(path)),
+        None => {
+            let path = PathBuf::from(text);
+            (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), path)
+        }
+    };
+    let mut parts = Path::new(&name).components();
+    let first = parts.next().filter(|part| *part == Component::Normal(OsStr::new(&name)));
+    if first.is_none() || parts.next().is_some() {
+        return Err(Error::usage(format!("--file {text}: {name:?} is not the name of a file"))
+            .hint("the guest fetches the file by one name: --file NAME=PATH"));
+    }
+    let about = fs::metadata(&path);
+    let opened = about.and_then(|about| match about.is_file() {
+        true => File::open(&path),
+        false => Err(io::Error::other("it is not a file")),
+    });
+    match opened {
+        Ok(_) => Ok((name, path)),
+        Err(e) => Err(Error::usage(format!("--file: cannot read {}", path.display()))
+            .caused_by(e)
+            .hint("--file takes a file path, or NAME=PATH")),
+    }
 }
 
 /// Reads a text file that the user named.
 pub fn read_text(path: &Path, hint: &str) -> Result<String> {
-    std::fs::read_to_string(path)
+    require_regular(path)
+        .and_then(|()| fs::read_to_string(path))
         .map_err(|e| Error::usage(format!("cannot read {}", path.display())).caused_by(e).hint(hint))
 }
 

@@ -5,7 +5,7 @@
 pub mod calls;
 pub mod cell;
 pub mod described;
-mod flags;
+pub mod flags;
 pub mod gem5;
 pub mod given;
 pub mod image;

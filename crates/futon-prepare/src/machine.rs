@@ -7,7 +7,7 @@ use futon_common::{Error, Result};
 use futon_fake::FakeMachine;
 use futon_gem5::Goal;
 use futon_model::{Accelerator, Base, MachinePlan, Network};
-use futon_qemu::{AcceleratorChoice, AcceleratorRequest, QemuMachine, choose_accelerator, qemu_version};
+use futon_qemu::{AcceleratorChoice, AcceleratorRequest, QemuMachine, Whose, choose_accelerator, qemu_version};
 use futon_resources::{FoundLean, INITRD, KERNEL, KernelUse};
 use futon_terminal::{Ui, brief};
 use futon_workdir::config::{Config, Thaw};
@@ -134,7 +134,9 @@ pub async fn prepare_qemu(
 ) -> Result<QemuMachine> {
     if super::gem5::wanted(args) {
         return Err(Error::usage("this command works only on QEMU")
-            .hint("on gem5 there are `futon test`, `setup`, `evaluate`, `build`, `run` and `exec`"));
+            .hint(
+                "on gem5 there are `futon test`, `setup`, `evaluate`, `measure`, `sweep`, `gem5 selftest`, `build`, `run` and `exec`",
+            ));
     }
     if args.on != On::Qemu {
         return Err(Error::usage(format!("this command has no use on {}", args.on)).hint("leave --on out"));
@@ -159,6 +161,7 @@ pub async fn prepare_qemu(
         cmdline: cmdline(&base.cmdline, args, config, purpose, accelerator.accelerator),
         accelerator,
         base_image: base.image,
+        whose: if args.base_image.is_some() { Whose::Users } else { Whose::Futons },
         has_disk: true,
         kernel: base.kernel,
         initrd: base.initrd,
@@ -211,6 +214,7 @@ async fn lean_qemu(
         cmdline: lean_cmdline(&lean.cmdline, args, config, purpose, accelerator.accelerator),
         accelerator,
         base_image: lean.initrd.clone(),
+        whose: if args.initrd.is_some() { Whose::Users } else { Whose::Futons },
         has_disk: false,
         kernel: lean.kernel.clone(),
         initrd: Some(lean.initrd.clone()),

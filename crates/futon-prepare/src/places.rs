@@ -65,11 +65,10 @@ pub fn digests(resources: &Path) -> Result<Digests> {
     Digests::open(resources, &folders(resources).0)
 }
 
-/// The file with the KVM probe's result. If it cannot be written, the probe just runs again.
+/// The file with the KVM probe's result. If it cannot be written, the probe just runs again: no folder is made for it.
 pub fn probe_file(resources: &Path) -> PathBuf {
     const FILE: &str = ".kvm-probe.json";
     let (own, shared) = folders(resources);
-    let _ = std::fs::create_dir_all(&own);
     let file = own.join(FILE);
     shared.filter(|_| !own.is_dir()).map_or(file, |shared| shared.join(FILE))
 }
@@ -77,4 +76,17 @@ pub fn probe_file(resources: &Path) -> PathBuf {
 /// The guest tools in a resources folder.
 pub fn tools(resources: &Path) -> GuestTools {
     GuestTools { futon_guest: resources.join(FUTON_GUEST), test_client: resources.join(TEST_CLIENT) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_folder_is_made_for_a_probes_result() {
+        let folder = tempfile::tempdir().unwrap();
+        let resources = folder.path().join("none");
+        assert_eq!(probe_file(&resources), resources.join(".kvm-probe.json"));
+        assert!(!resources.exists());
+    }
 }

@@ -39,8 +39,10 @@ pub(crate) fn base(args: &MachineArgs, resources: &Path) -> Result<FoundBase> {
 
 /// The lean guest that the flags ask for. The user's own kernel is checked first, because it would fail silently.
 pub(crate) fn lean(args: &MachineArgs, resources: &Path, using: KernelUse) -> Result<FoundLean> {
-    if args.base_image.is_some() {
-        return Err(Error::usage("--base-image needs --base docker").hint("the lean guest has no disk"));
+    for (flag, given) in [("--base-image", args.base_image.is_some()), ("--root", args.root.is_some())] {
+        if given {
+            return Err(Error::usage(format!("{flag} needs --base docker")).hint("the lean guest has no disk"));
+        }
     }
     let lean = find_lean(resources, args.kernel.as_deref(), args.initrd.as_deref(), args.cmdline.as_deref())?;
     if let Some(kernel) = &args.kernel {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futon_cells::{Known, SUITE_FILE, Shard, Suite, Timings, Weights, assign, weigh};
 use futon_cli::{ClientArgs, MachineArgs, On, ShardArgs};
 use futon_common::text::one_line;
-use futon_common::{Error, Result};
+use futon_common::{Error, Result, require_writable};
 use futon_model::{Cell, FunctionReport};
 use futon_terminal::Ui;
 use image_store::ImageStore;
@@ -56,7 +56,8 @@ impl SuiteParts {
     /// Weighs the functions of a suite, and cuts it.
     ///
     /// # Errors
-    /// When a file of durations is malformed, or the store cannot be read.
+    /// When the machine has the lean guest, which does not support one of them, a file of durations is malformed, or the store cannot be
+    /// read.
     pub fn new(
         project: &Project,
         names: &[String],
@@ -65,6 +66,9 @@ impl SuiteParts {
         resources: &Path,
         ui: &Ui,
     ) -> Result<Self> {
+        if has_lean_guest(machine) {
+            project.lean_can(names)?;
+        }
         let kind = kind(machine);
         let timings = timings(args.timings.as_deref(), ui)?;
         let store = store(resources)?;
@@ -167,13 +171,9 @@ pub fn check_recording(args: &ShardArgs) -> Result<()> {
 /// Refuses a file that durations could not be put into.
 ///
 /// # Errors
-/// When it is malformed or in no folder.
+/// When it is malformed, is in no folder or may not be written.
 pub fn check_file(file: &Path) -> Result<()> {
-    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
-        return Err(
-            Error::usage(format!("--record-timings: there is no folder {}", folder.display())).hint("make it first")
-        );
-    }
+    require_writable("--record-timings", file)?;
     Timings::read(file).map(drop)
 }
 

@@ -16,6 +16,25 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Limit of one that copies a disk.
 const COPY_LIMIT: Duration = Duration::from_secs(900);
 
+/// Whose a base image is: that decides what helps when it is damaged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// Futon's: it lies among the resources, or was made from them.
+    Futons,
+    /// The user named it.
+    Users,
+}
+
+impl Whose {
+    fn refuse(self, why: String) -> Error {
+        match self {
+            Self::Futons => Error::infra(why)
+                .hint("`futon resources build --force` makes it again; `futon resources verify` checks all hashes"),
+            Self::Users => Error::usage(why).hint("check the file's permissions, or name another one"),
+        }
+    }
+}
+
 async fn qemu_img(args: &[&str]) -> Result<Output> {
     qemu_img_within(LIMIT, args).await
 }
@@ -77,14 +96,13 @@ async fn convert(from: &Path, to: &Path, how: &[&str]) -> Result<()> {
 ///
 /// # Errors
 /// When the image is missing, or qemu-img finds it damaged.
-pub async fn probe_image(image: &Path) -> Result<String> {
-    let format = image_format(image).await?;
+pub async fn probe_image(image: &Path, whose: Whose) -> Result<String> {
+    let format = image_format(image, whose).await?;
     if format == "raw" && !looks_like_a_disk(image) {
-        return Err(Error::infra(format!(
+        return Err(whose.refuse(format!(
             "base image damaged: {} has neither a partition table nor a file system",
             image.display()
-        ))
-        .hint("`futon resources build --force` makes it again; `futon resources verify` checks all hashes"));
+        )));
     }
     Ok(format)
 }
@@ -93,7 +111,7 @@ pub async fn probe_image(image: &Path) -> Result<String> {
 ///
 /// # Errors
 /// When the image is missing, or qemu-img finds it damaged.
-pub async fn image_format(image: &Path) -> Result<String> {
+pub async fn image_format(image: &Path, whose: Whose) -> Result<String> {
     let shown = image.display();
     let metadata = std::fs::metadata(image).map_err(|e| {
         Error::infra(format!("base image missing: {shown}"))
@@ -101,13 +119,15 @@ pub async fn image_format(image: &Path) -> Result<String> {
             .hint("`futon resources build` makes one, or give yours with --base-image")
     })?;
     if metadata.len() == 0 {
-        return Err(Error::infra(format!("base image is empty: {shown}"))
-            .hint("`futon resources build --force` makes it again"));
+        return Err(whose.refuse(format!("base image is empty: {shown}")));
+    }
+    if metadata.is_file() {
+        std::fs::File::open(image)
+            .map_err(|e| whose.refuse(format!("cannot read the base image {shown}")).caused_by(e))?;
     }
     let output = qemu_img(&["info", "--output=json", &image.to_string_lossy()]).await?;
     if !output.status.success() {
-        return Err(Error::infra(format!("base image damaged: {shown}: {}", stderr(&output)))
-            .hint("`futon resources build --force` makes it again"));
+        return Err(whose.refuse(format!("base image damaged: {shown}: {}", stderr(&output))));
     }
     let info: Value = serde_json::from_slice(&output.stdout).context(|| format!("qemu-img info {shown}"))?;
     let format = info
@@ -137,8 +157,8 @@ fn looks_like_a_disk(image: &Path) -> bool {
 ///
 /// # Errors
 /// As [`probe_image`], and when the overlay cannot be made.
-pub async fn make_overlay(base: &Path, overlay: &Path) -> Result<()> {
-    let format = probe_image(base).await?;
+pub async fn make_overlay(base: &Path, whose: Whose, overlay: &Path) -> Result<()> {
+    let format = probe_image(base, whose).await?;
     let base = std::path::absolute(base).context(|| format!("path of {}", base.display()))?;
     let args =
         ["create", "-q", "-f", "qcow2", "-F", &format, "-b", &base.to_string_lossy(), &overlay.to_string_lossy()];
@@ -172,4 +192,26 @@ pub(super) fn copy_overlay(overlay: &Path, copy: &Path) -> Result<()> {
     std::fs::copy(overlay, copy)
         .map(|_| ())
         .context(|| format!("cannot copy {} to {}", overlay.display(), copy.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use futon_model::ExitCode;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn whose_image_it_is_decides_what_helps() {
+        let folder = tempfile::tempdir().unwrap();
+        let image = folder.path().join("empty.raw");
+        std::fs::write(&image, "").unwrap();
+        for (whose, code, help) in [
+            (Whose::Futons, ExitCode::Infra, "futon resources build --force"),
+            (Whose::Users, ExitCode::Usage, "name another one"),
+        ] {
+            let error = probe_image(&image, whose).await.unwrap_err();
+            assert_eq!(error.exit_code(), code);
+            assert!(error.hint_text().is_some_and(|hint| hint.contains(help)), "{error}");
+        }
+    }
 }

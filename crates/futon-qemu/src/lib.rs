@@ -15,7 +15,7 @@ mod warm;
 
 pub use accel::{AcceleratorChoice, AcceleratorRequest, choose_accelerator};
 pub use args::{ConsoleTo, Memory, QemuArguments, qemu_arguments};
-pub use disk::{copy_raw, image_format, make_overlay, pack_disk, probe_image, unpack_disk};
+pub use disk::{Whose, copy_raw, image_format, make_overlay, pack_disk, probe_image, unpack_disk};
 pub use machine::QemuMachine;
 pub use program::{QEMU, qemu_version};
 pub use stage::{Seen, StagingMachine, StagingQemu};

@@ -8,6 +8,7 @@ use futon_model::{Accelerator, Network};
 use super::accel::AcceleratorChoice;
 use super::args::{ConsoleTo, Memory, QemuArguments};
 use super::boot::{Begin, Boot};
+use super::disk::Whose;
 use super::program::version_of;
 use super::warm::WarmBase;
 
@@ -26,6 +27,8 @@ pub struct QemuMachine {
     pub network: Network,
     /// Base image; for the lean guest, which needs no disk, its initramfs.
     pub base_image: PathBuf,
+    /// Whose that is.
+    pub whose: Whose,
     /// Whether the guest has a disk.
     pub has_disk: bool,
     /// Kernel.

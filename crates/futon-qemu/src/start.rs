@@ -71,9 +71,9 @@ impl Machine for QemuMachine {
             return Ok(());
         }
         match &self.warm {
-            None => disk::make_overlay(&self.base_image, disk).await,
+            None => disk::make_overlay(&self.base_image, self.whose, disk).await,
             Some(warm) if self.thaws() => disk::copy_overlay(&warm.file(FROZEN_DISK), disk),
-            Some(warm) => disk::make_overlay(&warm.file(DISK), disk).await,
+            Some(warm) => disk::make_overlay(&warm.file(DISK), disk::Whose::Futons, disk).await,
         }
     }
 

@@ -117,7 +117,7 @@ pub fn find_lean(
         if given.is_file() {
             return Ok(given.to_owned());
         }
-        Err(Error::infra(format!("no such file: {}", given.display())).hint(format!("{flag} takes a file path")))
+        Err(Error::usage(format!("no such file: {}", given.display())).hint(format!("{flag} takes a file path")))
     };
     let kernel = match kernel {
         Some(given) => own(given, "--kernel")?,
@@ -158,7 +158,10 @@ fn older_tool(manifest: &Manifest) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use futon_model::ExitCode;
+
     use super::*;
+    use crate::find_base;
 
     #[test]
     fn a_guest_of_another_futon_is_refused_by_name() {
@@ -199,6 +202,14 @@ mod tests {
         }
         fs::write(folder.path().join(LEAN_CMDLINE), "quiet futon.lean\n").unwrap();
         assert_eq!(find_lean(folder.path(), None, None, None).unwrap().cmdline, "quiet futon.lean");
-        assert!(find_lean(folder.path(), Some(Path::new("/no/kernel")), None, None).is_err());
+        // What a flag names is the user's.
+        let (nothing, own) = (Some(Path::new("/no/such")), folder.path().join(LEAN_KERNEL));
+        let errors = [
+            find_lean(folder.path(), nothing, None, None).unwrap_err(),
+            find_lean(folder.path(), None, nothing, None).unwrap_err(),
+            find_base(folder.path(), None, nothing, None, None).unwrap_err(),
+            find_base(folder.path(), None, Some(&own), nothing, None).unwrap_err(),
+        ];
+        assert!(errors.iter().all(|e| e.exit_code() == ExitCode::Usage && e.hint_text().is_some()), "{errors:?}");
     }
 }

@@ -67,7 +67,7 @@ pub fn find_base(
             return if path.is_file() {
                 Ok(path.to_owned())
             } else {
-                Err(Error::infra(format!("no such {name}: {}", path.display()))
+                Err(Error::usage(format!("no such {name}: {}", path.display()))
                     .hint(format!("{flag} takes a file path")))
             };
         }

@@ -18,10 +18,20 @@ pub struct Config {
     /// The test client.
     pub client: ClientConfig,
     /// Limits of all waits: durations as in 90s or 5m.
+    #[serde(deserialize_with = "limits")]
     #[cfg_attr(test, schemars(schema_with = "schema::limits"))]
     pub limits: Limits,
     /// The simulated machine.
     pub gem5: Gem5Config,
+}
+
+/// Limits as somebody chooses them; those that a plan has are sums.
+fn limits<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Limits, D::Error> {
+    let limits = Limits::deserialize(deserializer)?;
+    for name in Limits::NAMES {
+        Limits::check(limits.of(name)).map_err(serde::de::Error::custom)?;
+    }
+    Ok(limits)
 }
 
 /// Settings of the machine.

@@ -1,7 +1,7 @@
 //! Locks on folders of runs: two calls in one folder would mix their results.
 
 use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -23,7 +23,16 @@ impl FolderLock {
     /// # Errors
     /// When another futon holds the folder, or it cannot be written.
     pub fn take(folder: &Path, doing: &str) -> Result<Self> {
-        std::fs::create_dir_all(folder).context(|| format!("cannot make {}", folder.display()))?;
+        std::fs::create_dir_all(folder).map_err(|e| {
+            let message = format!("cannot make the folder {}", folder.display());
+            match e.kind() {
+                // A file is in its place.
+                ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+                    Error::usage(message).caused_by(e).hint("choose another folder with --dir or --out")
+                }
+                _ => Error::infra(message).caused_by(e),
+            }
+        })?;
         let path = folder.join(LOCK_FILE);
         let failed = || format!("cannot write {}", path.display());
         let mut file =

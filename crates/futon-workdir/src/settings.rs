@@ -14,6 +14,9 @@ use crate::config::Config;
 /// The JSON schema of `futon.toml`.
 pub const SCHEMA: &str = include_str!("../../../docs/schema/config-1.json");
 
+/// What helps where the file cannot be read.
+const FILE_HINT: &str = "--config FILE names the settings; without it they are those of futon.toml, if it is there";
+
 /// Profiles, one inheriting from another, that are followed.
 const CHAIN: usize = 16;
 
@@ -89,16 +92,21 @@ impl Settings {
         match Some(&path).filter(|path| path.symlink_metadata().is_ok()) {
             Some(path) => Self::read(path, profile),
             None => match profile {
-                Some(name) => Err(Error::usage(format!("there is no profile {name:?}: there is no futon.toml here"))
-                    .hint("name the file with --config FILE, or unset FUTON_PROFILE")),
+                Some(name) => {
+                    let by_variable = std::env::var("FUTON_PROFILE").is_ok_and(|value| value == name);
+                    let or = if by_variable { "unset FUTON_PROFILE" } else { "leave --profile out" };
+                    Err(Error::usage(format!("there is no profile {name:?}: there is no futon.toml here"))
+                        .hint(format!("name the file with --config FILE, or {or}")))
+                }
                 None => Ok(Self::default()),
             },
         }
     }
 
     fn read(path: &Path, profile: Option<&str>) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| Error::usage(format!("cannot read {}", path.display())).caused_by(e))?;
+        let text = futon_common::require_regular(path)
+            .and_then(|()| std::fs::read_to_string(path))
+            .map_err(|e| Error::usage(format!("cannot read {}", path.display())).caused_by(e).hint(FILE_HINT))?;
         Self::parse(path, &text, profile)
     }
 
@@ -255,7 +263,7 @@ fn chain(path: &Path, profile: Option<&str>, known: &[(String, Option<String>)])
         let Some((_, inherits)) = known.iter().find(|(other, _)| *other == name) else {
             let error = Error::usage(format!("{}: there is no profile {name:?}", path.display()));
             let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
-            return Err(error.hint(hint_of(&name, &names)));
+            return Err(error.hint(hint_of("profiles", &name, &names)));
         };
         if chain.contains(&name) || chain.len() == CHAIN {
             return Err(Error::usage(format!("{}: profile {name:?} inherits from itself", path.display()))
@@ -267,13 +275,13 @@ fn chain(path: &Path, profile: Option<&str>, known: &[(String, Option<String>)])
     Ok(chain)
 }
 
-/// The nearest of some names, or all of them.
-fn hint_of(wanted: &str, known: &[&str]) -> String {
-    let near = known.iter().map(|name| (strsim::levenshtein(name, wanted), name)).filter(|(far, _)| *far <= 3).min();
-    match near {
+/// The nearest of some names, or all of them. Two short words are not near each other because few letters make both.
+fn hint_of(what: &str, wanted: &str, known: &[&str]) -> String {
+    let is_near = |(far, name): &(usize, &&str)| *far <= 1 || *far <= 3 && 2 * far < name.len().max(wanted.len());
+    match known.iter().map(|name| (strsim::levenshtein(name, wanted), name)).filter(is_near).min() {
         Some((_, name)) => format!("did you mean {name}?"),
         None if known.is_empty() => "there is none".to_owned(),
-        None => format!("there are {}", known.join(", ")),
+        None => format!("the {what} are: {}", known.join(", ")),
     }
 }
 
@@ -339,7 +347,7 @@ impl Reader<'_> {
             return Ok(found);
         }
         let names: Vec<&str> = properties.into_iter().flat_map(|p| p.keys()).map(String::as_str).collect();
-        Err(self.error(place, "there is no such key").hint(hint_of(name, &names)))
+        Err(self.error(place, "there is no such key").hint(hint_of("keys", name, &names)))
     }
 
     fn table<'t>(&self, value: &'t Value, place: &[&str]) -> Result<&'t Table> {

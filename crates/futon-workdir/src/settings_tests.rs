@@ -72,15 +72,17 @@ fn what_is_nearer_wins_and_says_where_it_is() {
 fn what_is_wrong_is_named_with_its_line_and_the_nearest_name() {
     for (text, profile, message, hint) in [
         ("[limits]\npul = \"5m\"\n", None, "sub/futon.toml:2: limits.pul: there is no such key", "did you mean pull?"),
+        ("[limits]\nfoo = \"5m\"\n", None, ":2: limits.foo: there is no such key", "the keys are: "),
         ("\n[machin]\nvcpus = 1\n", None, ":2: machin: there is no such key", "did you mean machine?"),
         ("[profile.ci.test]\nretry = 1\n", None, ":2: profile.ci.test.retry", "did you mean retries?"),
-        ("[function.f.machine]\nvcpus = 1\n", None, ":1: function.f.machine", "there are client, limits"),
+        ("[function.f.machine]\nvcpus = 1\n", None, ":1: function.f.machine", "the keys are: client, limits"),
         ("[machine]\n\nvcpus = \"two\"\n", None, ":3: machine.vcpus: invalid type: string", "docs/config.md"),
         ("[machine]\naccel = \"fast\"\n", None, ":2: machine.accel: unknown variant `fast`", "docs/config.md"),
         ("[profile.x.machine]\nvcpus = 0\n", None, ":2: machine.vcpus: 0 is out of its range", "1 to 64"),
         ("[client]\ninvocations = 0\n", None, ":2: client.invocations: 0", "at least 1"),
         ("machine = 1\n", None, ":1: machine: it is a table", ""),
         ("[profile.ci]\n", Some("cj"), "there is no profile \"cj\"", "did you mean ci?"),
+        ("[profile.ci]\n", Some("nosuch"), "there is no profile \"nosuch\"", "the profiles are: ci"),
         ("", Some("ci"), "there is no profile \"ci\"", "there is none"),
         ("[profile.a]\ninherits = \"b\"\n[profile.b]\ninherits = \"a\"\n", Some("a"), "inherits from itself", "a, b"),
         ("[profile.a]\ninherits = \"c\"\n", Some("a"), "there is no profile \"c\"", "did you mean a?"),
@@ -107,4 +109,7 @@ fn without_a_file_all_is_default() {
     assert_eq!(read("", None).unwrap().config().unwrap(), Config::default());
     let error = Settings::find(None, Some("ci")).unwrap_err();
     assert!(error.to_string().contains("there is no futon.toml"), "{error}");
+    assert!(error.hint_text().unwrap().ends_with("or leave --profile out"), "{error:?}");
+    let error = Settings::find(Some(Path::new("nosuch.toml")), None).unwrap_err();
+    assert!(error.hint_text().unwrap().contains("--config FILE"), "{error:?}");
 }

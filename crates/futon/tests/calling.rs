@@ -235,6 +235,26 @@ fn a_user_without_a_folder_of_their_own_reads_the_labs() {
     }
 }
 
+/// One file that is not there keeps no other from being checked, and what was found is on standard output.
+#[test]
+fn each_call_file_has_its_result() {
+    let project = Project::new();
+    project.write("ok.yaml", "calls:\n  - {http: GET /, expect: {status: 200}}\n");
+    project.write("no-schema.yaml", "schema: {proto: [none.proto]}\ncalls:\n  - {call: a.B/C, expect: {status: OK}}\n");
+    let output = project.futon(&["calls", "check", "nosuch.yaml", "ok.yaml", "no-schema.yaml", "--json"]);
+    let found: serde_json::Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&output)));
+    let checked = found["checked"].as_array().unwrap();
+    assert_eq!(checked.iter().map(|one| one["ok"].as_bool().unwrap()).collect::<Vec<_>>(), [false, true, false]);
+    assert!(checked[0]["error"].as_str().unwrap().contains("cannot read nosuch.yaml"), "{found:#}");
+    let place = "no-schema.yaml:1:18: `schema.proto[0]`: cannot read ";
+    assert!(checked[2]["error"].as_str().unwrap().starts_with(place), "{found:#}");
+    assert_eq!(output.status.code(), Some(2));
+    let output = project.futon(&["calls", "check", "nosuch.yaml", "ok.yaml"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.contains("cannot read nosuch.yaml") && said.contains("ok.yaml: 1 call"), "{said}");
+}
+
 /// `futon calls check <(…)`: what a shell gives can be read once.
 #[test]
 fn calls_are_checked_from_a_pipe() {
@@ -245,4 +265,45 @@ fn calls_are_checked_from_a_pipe() {
     futon.stdin.take().unwrap().write_all(calls).unwrap();
     let output = futon.wait_with_output().unwrap();
     assert!(output.status.success() && text(&output).contains("1 call"), "{}", text(&output));
+}
+
+#[test]
+fn what_a_flag_names_is_looked_at_before_anything_runs() {
+    let project = Project::new();
+    project.write("file", "");
+    std::fs::create_dir(project.path("folder")).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(project.path("pipe")).status().unwrap().success());
+    let test = ["test", "--on", "fake", "fibonacci-go"];
+    for (flag, given, why) in [
+        ("--junit", "folder", "--junit: folder is a folder"),
+        ("--record-timings", "folder", "--record-timings: folder is a folder"),
+        ("--record-timings", "pipe", "cannot read pipe: it is a device or a pipe"),
+        ("--timings", "pipe", "cannot read pipe: it is a device or a pipe"),
+        ("--template", "pipe", "cannot read pipe: it is a device or a pipe"),
+        ("--out", "file", "cannot make the folder file"),
+        ("--file", "nosuch", "--file: cannot read nosuch"),
+        ("--file", "folder", "--file: cannot read folder: it is not a file"),
+        ("--file", "pipe", "--file: cannot read pipe: it is not a file"),
+        ("--file", "../x=file", "\"../x\" is not the name of a file"),
+        ("--file", "x/=file", "\"x/\" is not the name of a file"),
+        ("--file", "..", "\"\" is not the name of a file"),
+        ("--limit", "run=0s", "a limit is at least 1ms"),
+    ] {
+        let output = project.futon(&[&test[..], &[flag, given]].concat());
+        assert!(output.status.code() == Some(2) && text(&output).contains(why), "{flag} {given}: {}", text(&output));
+    }
+    for (words, why) in [
+        (&["list", "--file", "nosuch"][..], "--file: cannot read nosuch"),
+        (&["plan", "fibonacci-go", "--kernel", "nosuch"], "no such kernel: nosuch"),
+        (&["doctor", "--base-image", "nosuch"], "--base-image takes"),
+        (&["merge", "file", "--out", "merged"], "name folders that `futon test --out DIR` wrote"),
+        (&["scaffold", "fibonacci-go", "--on", "fake", "-o", "no/such.yaml"], "there is no folder no"),
+        (&["stats", "chart", "file", "-o", "no/such.html"], "there is no folder no"),
+        (&["stats", "check", "folder"], "name gem5's stats.txt"),
+        (&["stats", "study", "nosuch"], "name folders that `futon measure --out` wrote"),
+    ] {
+        let output = project.futon(words);
+        assert!(output.status.code() == Some(2) && text(&output).contains(why), "{words:?}: {}", text(&output));
+    }
+    assert!(!project.path("runs").exists());
 }

@@ -31,6 +31,22 @@ fn a_cell_is_the_same_in_another_folder_and_in_the_report() {
     assert!(!cells(&one, &[]).iter().any(|cell| cell.to_string().contains(place.trim_end_matches('/'))));
 }
 
+/// What no lean guest can run has no cell, and no job of a matrix.
+#[test]
+fn what_the_lean_guest_refuses_is_refused_before_it_runs() {
+    let project = Project::new();
+    project.write(
+        "k.yaml",
+        "services:\n  d:\n    image: vhiveease/fibonacci-go:latest\n    privileged: true\n    x-futon: {client: fibonacci-go}\n",
+    );
+    for words in [&["plan"][..], &["plan", "--matrix", "--shards", "1"], &["list"]] {
+        let words = [words, &["d", "--functions", "k.yaml", "--on", "fake", "--base", "lean"]].concat();
+        let output = project.futon(&words);
+        let said = text(&output);
+        assert!(output.status.code() == Some(2) && said.contains("key `privileged`"), "{words:?}: {said}");
+    }
+}
+
 #[test]
 fn whatever_shapes_a_result_changes_its_cell() {
     let project = Project::new();

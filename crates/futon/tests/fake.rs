@@ -312,6 +312,31 @@ fn junit_counts_what_the_report_counts() {
 }
 
 #[test]
+fn a_file_that_cannot_be_filled_costs_no_verdict() {
+    let project = Project::new();
+    let words = ["test", "--on", "fake", "fibonacci-go", "--junit", "/dev/full", "--json", "--events", "events"];
+    let output = project.futon(&words);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write /dev/full"), "{}", text(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["summary"]["passed"], 1, "{report:#}");
+    let events = std::fs::read_to_string(project.path("events")).unwrap();
+    assert!(events.lines().last().unwrap().contains("run_ended"), "{events}");
+}
+
+#[test]
+fn completions_go_where_results_go() {
+    let project = Project::new();
+    let to = |output: std::process::Stdio| project.command(&["completions", "bash"]).stdout(output).output().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(to(writer.into()).status.code(), Some(0));
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = to(full.into());
+    assert!(output.status.code() == Some(3) && text(&output).contains("standard output"), "{}", text(&output));
+}
+
+#[test]
 fn help_and_completions_are_there() {
     let project = Project::new();
     for args in [&["--help"][..], &["test", "--help"], &["completions", "bash"], &["--version"]] {

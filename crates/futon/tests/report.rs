@@ -123,11 +123,15 @@ fn a_new_failure_comes_first_and_a_changed_image_is_named() {
 fn what_is_no_report_is_named() {
     let project = Project::new();
     project.write("report.json", "{}");
+    project.write("later.json", r#"{"schema": "futon.report/2", "functions": "otherwise"}"#);
+    project.write("other.json", r#"{"schema": "futon.suite/1"}"#);
     fs::create_dir_all(project.path("runs/one")).unwrap();
     run(&project, "runs/two", "2026-11-01T00:00:00Z", "pass", &calls(4.0));
     for (words, why) in [
         (["report", "diff", "nowhere", "report.json"], "there is no nowhere"),
         (["report", "diff", "runs/two", "report.json"], "not a report of futon's"),
+        (["report", "diff", "runs/two", "later.json"], "its schema is \"futon.report/2\", and this futon reads"),
+        (["report", "diff", "runs/two", "other.json"], "not a report of futon's"),
         (["report", "diff", "runs/one", "runs/two"], "no report in runs/one"),
         (["report", "diff", "runs", "runs/two"], "runs/two has one"),
     ] {
@@ -143,13 +147,16 @@ fn a_trend_says_since_when_a_function_fails() {
     run(&project, "runs/2", "2026-11-02T00:00:00Z", "pass", &calls(5.0));
     run(&project, "runs/3", "2026-11-03T00:00:00Z", "wrong-reply", &calls(4.0));
     std::os::unix::fs::symlink("3", project.path("runs/latest")).unwrap();
+    std::os::unix::fs::symlink("elsewhere.html", project.path("page.html")).unwrap();
+    project.write("elsewhere.html", "an older page");
     let output = project.futon(&["report", "trend", "runs", "runs/latest", "--out", "page.html"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let words = text(&output);
     assert!(words.contains("3 runs") && words.contains("✓✓✗"), "{words}");
     assert!(words.contains("fails since runs/3") && words.contains("last passed in runs/2"), "{words}");
     assert!(words.contains("passed 2 of 3 (67%; 95% interval 21% to 94%)"), "{words}");
-    let page = fs::read_to_string(project.path("page.html")).unwrap();
+    assert!(fs::symlink_metadata(project.path("page.html")).unwrap().is_symlink());
+    let page = fs::read_to_string(project.path("elsewhere.html")).unwrap();
     assert!(page.contains("<svg") && !page.contains("<script"), "{page}");
     let output = project.futon(&["report", "trend", "runs", "--json"]);
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();

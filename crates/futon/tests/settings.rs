@@ -53,6 +53,7 @@ fn mistakes_are_found_before_anything_runs() {
         ("[client]\ninvocation = 3\n", &[], "did you mean invocations?"),
         ("[function.aes-goo.client]\ninvocations = 3\n", &[], "has no service aes-goo"),
         ("[profile.ci]\n", &["--profile", "cii"], "did you mean ci?"),
+        ("[limits]\nrun = \"0s\"\n", &[], "futon.toml:2: limits.run: a limit is at least 1ms"),
     ] {
         project.write("futon.toml", file);
         let output = project.futon(&[&["test", "--on", "fake"], words].concat());
@@ -102,6 +103,43 @@ fn every_setting_says_where_it_is_from() {
     assert_eq!(of(&shown, "machine.base"), (json!("lean"), own), "a setting is no flag");
     let plain = text(&project.futon(&["config", "show", "--profile", "ci"]));
     assert!(plain.contains("futon.toml:8 (profile ci)"), "{plain}");
+}
+
+/// What a run would use, on gem5, too, where the defaults are others; and what a run would refuse.
+#[test]
+fn what_is_shown_is_in_effect() {
+    let project = Project::new();
+    project.write("futon.toml", "");
+    let all = |words: &[&str]| {
+        let output = project.futon(&[&["config", "show", "--json", "--on", "gem5"], words].concat());
+        let shown: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", text(&output)));
+        let settings = shown["settings"].as_array().unwrap().clone();
+        move |name: &str| {
+            let found = settings.iter().find(|s| s["name"] == name).unwrap_or_else(|| panic!("{name}"));
+            (found["value"].clone(), found["from"]["flag"].as_str().unwrap_or("default").to_owned())
+        }
+    };
+    let of = all(&["--cpu", "o3", "--uarch-warmup", "3", "--software-warmup", "20"]);
+    for (name, value, from) in [
+        ("machine.base", json!("lean"), "default"),
+        ("machine.memory_mib", json!(1024), "default"),
+        ("client.invocations", json!(5), "default"),
+        ("client.warmup", json!(20), "--software-warmup"),
+        ("gem5.uarch_warmup", json!(3), "--uarch-warmup"),
+    ] {
+        assert_eq!(of(name), (value, from.to_owned()), "{name}");
+    }
+    assert_eq!(all(&["--base", "docker"])("machine.base"), (json!("docker"), "--base".to_owned()));
+    for (words, why) in [
+        (&["config", "show", "--cpu", "o3"][..], "--cpu has no effect on this machine"),
+        (&["config", "show", "fibonaci-go"], "fibonaci-go"),
+        (&["list", "fibonacci-go", "--cpu", "o3"], "--cpu has no effect on this machine"),
+        (&["list", "fibonacci-go", "--state", "cold"], "--state has no effect on this machine"),
+        (&["plan", "fibonacci-go", "--matrix", "--shards", "1", "--system", "x"], "--system has no effect"),
+    ] {
+        let output = project.futon(words);
+        assert!(output.status.code() == Some(2) && text(&output).contains(why), "{words:?}: {}", text(&output));
+    }
 }
 
 /// The schema knows what futon reads: what one refuses, the other does.

@@ -30,13 +30,13 @@ fn what_has_a_result_is_not_made_again() {
     assert_eq!(sweeps.makers("sweeps/s"), first);
     sweeps.project.write("s.toml", &text_of(3));
     let output = sweeps.futon(&["sweep", "s.toml"]);
-    assert!(output.status.success() && text(&output).contains("18 cells, 12 have a result"), "{}", text(&output));
+    assert!(output.status.success() && text(&output).contains("18 cells, 12 with a result"), "{}", text(&output));
     let second = sweeps.makers("sweeps/s");
     assert!(second.len() == 18 && first.iter().all(|(digest, maker)| second[digest] == *maker));
     let other = "functions = [\"aes-go\"]\nseeds = [3, 4]\n[flags]\non = \"fake\"\ninput = 1\n";
     sweeps.project.write("other.toml", other);
     let output = sweeps.futon(&["sweep", "other.toml", "--store", "sweeps/s"]);
-    assert!(output.status.success() && text(&output).contains("2 cells, 1 have a result"), "{}", text(&output));
+    assert!(output.status.success() && text(&output).contains("2 cells, 1 with a result"), "{}", text(&output));
     assert_eq!(sweeps.report("sweeps/other")["functions"].as_array().unwrap().len(), 2);
 }
 
@@ -49,7 +49,7 @@ fn a_cell_that_breaks_futon_or_its_machine_stays_open_and_the_others_are_made() 
     let output = sweeps.futon(&["sweep", "mix.toml", "--jobs", "2"]);
     let said = text(&output);
     assert_eq!(output.status.code(), Some(3), "{said}");
-    assert!(said.contains("2 of 5 cells have no result") && said.contains("a worker broke (signal: 6"), "{said}");
+    assert!(said.contains("no result for 2 of 5 cells") && said.contains("a worker broke (signal: 6"), "{said}");
     let status = sweeps.status("sweeps/mix");
     let count = |word: &str| status["counts"][word].as_u64().unwrap();
     assert_eq!(["passed", "failed", "crashed", "open", "running"].map(count), [1, 1, 1, 2, 0], "{status:#}");

@@ -51,6 +51,6 @@ impl FromStr for CoreModel {
         [Self::Atomic, Self::Kvm, Self::Timing, Self::O3]
             .into_iter()
             .find(|m| m.word() == word)
-            .ok_or_else(|| format!("there is no core model {word:?}; the models are atomic, kvm, timing, o3"))
+            .ok_or_else(|| format!("there is no core model {word:?}; the models are atomic, timing, o3"))
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn run_folders(dirs: &[PathBuf], out: &Path) -> Result<Vec<PathBuf>> 
     let out = fs::canonicalize(out).ok();
     let mut all = Vec::new();
     for dir in dirs {
-        let folder = fs::canonicalize(dir).map_err(|e| {
+        let folder = fs::canonicalize(dir).and_then(|folder| fs::read_dir(&folder).map(|_| folder)).map_err(|e| {
             Error::usage(format!("cannot read {}", dir.display()))
                 .caused_by(e)
                 .hint("name folders that `futon test --out DIR` wrote, or a folder above them")

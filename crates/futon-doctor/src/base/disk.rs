@@ -9,7 +9,7 @@ use std::time::Duration;
 use ext4_view::{Ext4, Ext4Error, Ext4Read};
 use futon_common::{Context, Result};
 use futon_machine::Tool;
-use futon_qemu::{copy_raw, image_format};
+use futon_qemu::{Whose, copy_raw, image_format};
 
 use super::tree::Tree;
 use crate::{Finding, missing, note};
@@ -50,7 +50,7 @@ pub(super) enum Root {
 
 /// Opens the disk; copies it if it is not raw.
 pub(super) async fn open(image: &Path, folder: &Path) -> Result<Disk> {
-    if image_format(image).await? == "raw" {
+    if image_format(image, Whose::Users).await? == "raw" {
         return Ok(Disk { raw: image.to_owned(), _copy: None });
     }
     // Beside the resources there is room for disks; a temporary folder may lie in memory.

@@ -10,7 +10,7 @@ mod units;
 
 use std::path::Path;
 
-use futon_common::{Context, Error, Result};
+use futon_common::{Error, Result};
 use futon_resources::KERNEL;
 use futon_terminal::Ui;
 
@@ -41,9 +41,12 @@ pub struct BaseImage<'a> {
 /// # Errors
 /// When the image cannot be read at all.
 pub async fn base_image(given: &BaseImage<'_>, ui: &mut Ui) -> Result<Vec<Finding>> {
-    let about = std::fs::metadata(given.image).context(|| format!("cannot read {}", given.image.display()))?;
+    const HINT: &str = "--base-image takes the path of a disk image";
+    let shown = given.image.display();
+    let about = std::fs::metadata(given.image)
+        .map_err(|e| Error::usage(format!("cannot read {shown}")).caused_by(e).hint(HINT))?;
     if !about.is_file() || about.len() == 0 {
-        return Err(Error::usage(format!("{} is not a disk image: a folder, or empty", given.image.display())));
+        return Err(Error::usage(format!("{shown} is not a disk image: a folder, or empty")).hint(HINT));
     }
     ui.start("reading the image");
     let disk = disk::open(given.image, given.resources).await;

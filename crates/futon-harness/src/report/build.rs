@@ -1,11 +1,10 @@
 //! From records and judgements to `report.json` and `report.html`.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use futon_common::{Context, Result};
+use futon_common::{Context, Result, write_whole};
 use futon_model::{
     Accelerator, CompanionReport, EventKind, ExitCode, FunctionReport, GuestEvent, LoadReport, MachineReport, Outcome,
     Plan, REPORT_SCHEMA, Report, SimulationReport, StressReport, Summary, steps,
@@ -205,18 +204,4 @@ pub fn write_report(folder: &Path, report: &Report) -> Result<()> {
     // Results folders are absolute.
     let place = std::path::absolute(folder).context(|| format!("cannot resolve the path {}", folder.display()))?;
     write_whole(&folder.join("report.html"), html_page(report, &place).as_bytes())
-}
-
-/// Writes a file completely or not at all.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn write_whole(path: &Path, content: &[u8]) -> Result<()> {
-    let failed = || format!("cannot write {}", path.display());
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).context(failed)?;
-    file.write_all(content).context(failed)?;
-    futon_common::readable(file.path()).context(failed)?;
-    file.persist(path).context(failed)?;
-    Ok(())
 }

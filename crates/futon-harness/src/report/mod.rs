@@ -8,7 +8,7 @@ mod table;
 mod tails;
 mod trend;
 
-pub use build::{RunMeta, function_report, report, write_report, write_whole};
+pub use build::{RunMeta, function_report, report, write_report};
 pub use junit::junit;
 pub use table::{step_line, stress_line, summary_line};
 pub use tails::TAIL_SHOWN;

@@ -133,6 +133,7 @@ mod tests {
                 memory_mib: 2048,
                 network: futon_model::Network::Isolated,
                 base_image: file.to_owned(),
+                whose: crate::Whose::Users,
                 has_disk: true,
                 kernel: file.to_owned(),
                 initrd: Some(file.to_owned()),

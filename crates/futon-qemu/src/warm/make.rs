@@ -120,7 +120,7 @@ async fn save(
     let failed = || format!("cannot make {}", memory.display());
     File::create(&memory).context(failed)?.set_len(u64::from(machine.memory_mib) << 20).context(failed)?;
     if machine.has_disk {
-        disk::make_overlay(&machine.base_image, &folder.join(DISK)).await?;
+        disk::make_overlay(&machine.base_image, machine.whose, &folder.join(DISK)).await?;
     }
     let mut without = Without::default();
     let rehearsal = match way {

@@ -7,6 +7,7 @@ mod value;
 use std::ops::Range;
 use std::path::Path;
 
+use futon_common::text::counted;
 use futon_common::{Error, Result};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -227,7 +228,8 @@ impl Names<'_> {
         let Some(first) = axes.first() else { return Err(self.source.wrong(span, "an empty [[zip]]")) };
         let steps = first.values.len();
         if let Some(other) = axes.iter().find(|axis| axis.values.len() != steps) {
-            let why = format!("{} has {} values, {} has {steps}", other.name, other.values.len(), first.name);
+            let why =
+                format!("{} has {}, {} has {steps}", other.name, counted(other.values.len(), "value"), first.name);
             return Err(self.source.wrong(other.at..other.at, &why).hint("in a [[zip]] all have as many"));
         }
         let rows = (0..steps).map(|step| axes.iter().map(|axis| axis.values[step].clone()).collect()).collect();

@@ -114,7 +114,7 @@ fn what_is_wrong_is_named_with_its_line_and_the_nearest_name() {
         (with("[sweep]\nmemory = {from = 1, to = 9, step = 0}"), "step must be more than 0"),
         (with("[sweep]\nmemory = {from = \"1ns\", to = \"9MiB\", step = 1}"), "different units"),
         (with("[sweep]\nmemory = {from = 1, to = 99999999, step = 1}"), "more than 10000 values"),
-        (with("[[zip]]\nmemory = [1, 2]\non = [\"qemu\"]"), "sweep.toml:4: on has 1 values, memory has 2"),
+        (with("[[zip]]\nmemory = [1, 2]\non = [\"qemu\"]"), "sweep.toml:4: on has 1 value, memory has 2"),
         (with("[sweep]\nmemory = 1\n[[zip]]\nmemory = [1, 2]"), "memory has its values in two places"),
         (with("[flags]\nmemory = 1\n[sweep]\nmemory = [1, 2]"), "memory has its values in two places"),
         (with("[sweep]\nmemory = [1, 2]\n[[exclude]]\nmemry = 1"), "no flag --memry did you mean memory?"),

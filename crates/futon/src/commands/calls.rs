@@ -4,7 +4,7 @@ use std::path::Path;
 
 use calls::{Options, Schema, Sheet};
 use futon_cli::CallsCommand;
-use futon_common::{Error, Result};
+use futon_common::{Context, Error, Result};
 use futon_functions::{Compose, Declared, calls_error, select};
 use futon_model::ExitCode;
 use futon_resources::find_compose;
@@ -20,11 +20,11 @@ pub fn calls(command: &CallsCommand, ui: &mut Ui) -> Result<ExitCode> {
     let CallsCommand::Check { files, resources, json } = command;
     let mut found = Vec::new();
     for path in files {
-        for (name, checked) in check(path, &resources.resources)? {
-            found.push((path, name, checked));
-        }
+        // A file that cannot be read keeps none of the others from being checked.
+        let all = check(path, &resources.resources).unwrap_or_else(|error| vec![(None, Err(error))]);
+        found.extend(all.into_iter().map(|(name, checked)| (path, name, checked)));
     }
-    let wrong = found.iter().filter(|(.., checked)| checked.is_err()).count();
+    let wrong = found.iter().find_map(|(.., checked)| checked.as_ref().err().map(Error::exit_code));
     if *json {
         let list: Vec<Value> = found
             .iter()
@@ -35,11 +35,8 @@ pub fn calls(command: &CallsCommand, ui: &mut Ui) -> Result<ExitCode> {
                 }
             })
             .collect();
-        println!(
-            "{}",
-            serde_json::to_string_pretty(&json!({"schema": "futon.calls-check/1", "checked": list}))
-                .unwrap_or_default()
-        );
+        let whole = json!({"schema": "futon.calls-check/1", "checked": list});
+        ui.out(&serde_json::to_string_pretty(&whole).context(|| "cannot write the findings".into())?)?;
     } else {
         for (path, name, checked) in &found {
             let name = name.as_ref().map_or_else(String::new, |name| format!(" {name}"));
@@ -52,18 +49,18 @@ pub fn calls(command: &CallsCommand, ui: &mut Ui) -> Result<ExitCode> {
                     } else {
                         ""
                     };
-                    ui.line(&format!("{}{name}: {calls}, {}: ok{later}", path.display(), sheet.title()));
+                    ui.out(&format!("{}{name}: {calls}, {}: ok{later}", path.display(), sheet.title()))?;
                 }
                 Err(error) => {
-                    ui.line(&error.to_string());
+                    ui.out(&error.to_string())?;
                     if let Some(hint) = error.hint_text() {
-                        ui.line(&format!("  hint: {hint}"));
+                        ui.out(&format!("  hint: {hint}"))?;
                     }
                 }
             }
         }
     }
-    Ok(if wrong > 0 { ExitCode::Usage } else { ExitCode::Passed })
+    Ok(wrong.unwrap_or(ExitCode::Passed))
 }
 
 /// A service's known schema by reflection.

@@ -6,11 +6,14 @@ use clap::CommandFactory;
 use futon_cli::Cli;
 use futon_common::{Context, Result};
 use futon_model::ExitCode;
+use futon_terminal::Ui;
 
 /// Prints a completion script.
-pub fn completions(shell: clap_complete::Shell) -> ExitCode {
-    clap_complete::generate(shell, &mut Cli::command(), "futon", &mut std::io::stdout());
-    ExitCode::Passed
+pub fn completions(shell: clap_complete::Shell, ui: &Ui) -> Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "futon", &mut script);
+    ui.out(String::from_utf8_lossy(&script).trim_end())?;
+    Ok(ExitCode::Passed)
 }
 
 /// Writes a manual page for futon and for each of its commands.

@@ -6,12 +6,13 @@ use futon_cli::{ConfigCommand, On, TestArgs};
 use futon_common::{Context, Error, Result};
 use futon_model::ExitCode;
 use futon_terminal::{Ui, columns};
-use futon_workdir::config::Config;
 use futon_workdir::settings::{Origin, SCHEMA, Settings};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use futon_prepare::given::{set_client, set_limits, settings};
+use futon_prepare::flags::Flags;
+use futon_prepare::machine::has_lean_guest;
+use futon_prepare::project::Project;
 
 /// Does what the command says.
 pub fn config(command: &ConfigCommand, profile: Option<&str>, ui: &mut Ui) -> Result<ExitCode> {
@@ -58,6 +59,9 @@ fn show(args: &TestArgs, profile: Option<&str>, ui: &Ui) -> Result<()> {
         [one] => Some(one.as_str()),
         _ => return Err(Error::usage("name one function").hint("each may have settings of its own")),
     };
+    if let Some(name) = function {
+        Project::read(&args.project, &args.client, &args.machine, &args.resources.resources)?.selection(name)?;
+    }
     let none = Settings::default();
     let known = args.machine.settings.as_deref().unwrap_or(&none);
     let shown = all(args, known, function, profile)?;
@@ -116,9 +120,12 @@ fn all(args: &TestArgs, known: &Settings, function: Option<&str>, profile: Optio
     let values = effective(args, function)?;
     for (section, keys) in values.as_object().into_iter().flatten() {
         for (key, value) in keys.as_object().into_iter().flatten() {
-            let from = match flag(section, key, flags, args) {
+            // Warm-up calls of a core are the client's, too.
+            let of_core = args.machine.gem5.software_warmup.is_some() && (&**section, &**key) == ("client", "warmup");
+            let (part, its) = if of_core { ("gem5", "software_warmup") } else { (&**section, &**key) };
+            let from = match flag(part, its, flags, args) {
                 Some(flag) => From::Flag { flag },
-                None => known.origin(section, key, function).map_or(From::Default, From::File),
+                None => known.origin(part, its, function).map_or(From::Default, From::File),
             };
             // What gem5's settings say has no effect elsewhere, and is not shown.
             if section != "gem5" || args.machine.on == On::Gem5 {
@@ -131,15 +138,14 @@ fn all(args: &TestArgs, known: &Settings, function: Option<&str>, profile: Optio
 
 /// The values in effect, by section and key.
 fn effective(args: &TestArgs, function: Option<&str>) -> Result<Value> {
-    let mut config: Config = settings(&args.machine, function)?;
-    set_limits(&mut config.limits, &args.project.limits);
-    futon_prepare::machine::apply(&args.machine, &mut config);
-    set_client(&mut config.client, &args.client);
     let (m, g) = (&args.machine, &args.machine.gem5);
+    let mut config = Flags { project: &args.project, client: &args.client, machine: m }.over(function)?;
+    // The discarded calls have a setting of their own.
+    config.client.invocations = config.client.invocations.saturating_sub(g.uarch_warmup);
     let mut values = serde_json::to_value(&config).context(|| "cannot write the settings".into())?;
     let word = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
     values["machine"]["on"] = m.on.to_string().into();
-    values["machine"]["base"] = word(&m.base).into();
+    values["machine"]["base"] = if has_lean_guest(m) { "lean" } else { "docker" }.into();
     values["machine"]["accel"] = word(&m.accel).into();
     values["machine"]["cold"] = m.cold.into();
     for (key, path) in [("base_image", &m.base_image), ("kernel", &m.kernel), ("initrd", &m.initrd)] {

@@ -31,6 +31,10 @@ pub async fn doctor(args: &DoctorArgs, ui: &mut Ui) -> Result<ExitCode> {
             _ if args.base_image.is_some() => {
                 format!("{missing} missing (hint: docs/base-images.md says what an image needs)")
             }
+            setup if gem5 => {
+                let make = if setup == Setup::Source { "make lean" } else { "futon resources build kernel lean" };
+                format!("{missing} missing (hint: docs/gem5.md says how to get gem5, `{make}` builds the guest)")
+            }
             Setup::Source => {
                 format!("{missing} missing (hint: `make setup` installs packages, `make resources` builds the rest)")
             }

@@ -71,7 +71,7 @@ fn sample_names(given: Vec<String>, all: bool, resources: &Path) -> Result<Vec<S
     let known = |name: &String| samples.contains(name) || folder.join(name).is_dir();
     match given.iter().find(|name| !known(name)) {
         Some(unknown) => Err(Error::usage(format!("there is no sample function {unknown:?}"))
-            .hint(format!("there are {}", samples.join(", ")))),
+            .hint(format!("the samples are: {}", samples.join(", ")))),
         None => Ok(given),
     }
 }
@@ -144,6 +144,10 @@ async fn add(
         }
         if path.is_file() {
             return Ok(store.add_docker_archive(&path, name.as_ref())?);
+        }
+        if path.exists() {
+            return Err(Error::usage(format!("{source_text} is neither a file nor a folder"))
+                .hint("write the archive to a file first"));
         }
         if means_a_file(&source_text) {
             return Err(Error::usage(format!("there is no file or folder {source_text}"))

@@ -14,7 +14,6 @@ use serde::Serialize;
 
 use super::images::is_archive;
 use super::resources::size;
-use futon_prepare::machine::has_lean_guest;
 use futon_prepare::places::store;
 use futon_prepare::project::Project;
 use futon_prepare::suite::SuiteParts;
@@ -77,9 +76,6 @@ pub fn list(args: &ListArgs, ui: &Ui) -> Result<ExitCode> {
     }
     let project = Project::read(&args.project, &args.client, &args.machine, resources)?;
     let names = project.names(&args.chosen.names, &args.chosen, &args.client)?;
-    if has_lean_guest(&args.machine) {
-        project.lean_can(&names)?;
-    }
     let how = ShardArgs { shard: args.shard, timings: args.timings.clone(), record_timings: None };
     let parts = SuiteParts::new(&project, &names, &how, &args.machine, resources, ui)?;
     let list = listed(&project, &parts, args, resources)?;

@@ -2,13 +2,12 @@
 
 use std::time::Instant;
 
-use futon_cli::{Gem5Args, MeasureArgs, On, State, TestArgs};
+use futon_cli::{Gem5Args, MeasureArgs, State, TestArgs};
 use futon_common::{Error, Result};
 use futon_figures::{Figures, SameRuns, kept, short, write_measurement, written};
 use futon_gem5::{CoreState, Goal, Seed};
 use futon_model::{ExitCode, FunctionReport, Report};
 use futon_terminal::Ui;
-use gem5_stats::CoreModel;
 use tokio_util::sync::CancellationToken;
 
 use super::test::run_all;
@@ -18,8 +17,6 @@ use futon_prepare::rundir::run_folder;
 /// Warm-up calls of the first run; the next ones make one more each, and then begin anew.
 const WARMUP: u64 = 20;
 const WARMUPS: u64 = 5;
-/// Calls on the measured core that are discarded: its caches and predictors are cold.
-const DISCARDED: u64 = 3;
 
 /// Measures functions.
 pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
@@ -27,7 +24,7 @@ pub async fn measure(mut args: MeasureArgs, ui: &mut Ui, cancel: CancellationTok
         return Err(Error::usage("--shard and --record-timings are of `futon test`: measurements are not merged")
             .hint("name the functions that this machine is to measure"));
     }
-    apply_defaults(&mut args.test)?;
+    check(&args.test)?;
     let gem5 = args.test.machine.gem5.clone();
     let states = states(&gem5)?;
     let only_cold = states == [CoreState::Cold];
@@ -176,22 +173,11 @@ fn say(figures: &Figures, place: usize, state: Option<&str>, run: u64, ui: &mut 
     }
 }
 
-/// What a measurement has beside a test: gem5, a core with cycles, warm-ups.
-fn apply_defaults(args: &mut TestArgs) -> Result<()> {
-    let given = |id: &str| args.machine.explicit.contains(id);
-    let (cpu, discarded) = (given("cpu"), given("uarch_warmup"));
-    args.machine.on = On::Gem5;
-    let gem5 = &mut args.machine.gem5;
-    if !cpu {
-        gem5.cpu = CoreModel::O3;
-    }
-    if !gem5.cpu.has_cycles() {
-        return Err(
-            Error::usage(format!("--cpu {}: this core counts no cycles", gem5.cpu)).hint("--cpu o3 or --cpu timing")
-        );
-    }
-    if !discarded {
-        gem5.uarch_warmup = DISCARDED;
+/// Refuses what a measurement does not have.
+fn check(args: &TestArgs) -> Result<()> {
+    let cpu = args.machine.gem5.cpu;
+    if !cpu.has_cycles() {
+        return Err(Error::usage(format!("--cpu {cpu}: this core counts no cycles")).hint("--cpu o3 or --cpu timing"));
     }
     if args.stress.is_some() {
         return Err(Error::usage("--stress: a measurement has its own number of runs").hint("--runs N"));

@@ -7,13 +7,14 @@ use std::time::{Duration, SystemTime};
 use futon_cells::{Merged, Problem, merge as merge_runs, relative};
 use futon_cli::MergeArgs;
 use futon_common::text::one_line;
-use futon_common::{Context, Error, Result};
-use futon_harness::report::{junit, report, write_report};
+use futon_common::{Context, Error, Result, require_writable};
+use futon_harness::report::{report, write_report};
 use futon_model::{ExitCode, FunctionReport, Report};
 use futon_terminal::Ui;
 use futon_workdir::FolderLock;
 use serde_json::json;
 
+use super::test::write_junit;
 use futon_prepare::packages::pass_packages_on;
 use futon_prepare::suite::{check_file, close_run, record};
 
@@ -23,6 +24,7 @@ const REFUSED_SCHEMA: &str = "futon.merge-refused/1";
 /// Merges runs, or says what speaks against it.
 pub fn merge(args: &MergeArgs, ui: &mut Ui) -> Result<ExitCode> {
     args.record_timings.as_deref().map_or(Ok(()), check_file)?;
+    args.junit.as_deref().map_or(Ok(()), |path| require_writable("--junit", path))?;
     ui.start("merging");
     let merged = merge_runs(&args.dirs, &args.out);
     ui.stop();
@@ -33,13 +35,10 @@ pub fn merge(args: &MergeArgs, ui: &mut Ui) -> Result<ExitCode> {
     let _lock = FolderLock::take(&args.out, "futon merge")?;
     let kind = merged.suite.machine.clone();
     let report = write(merged, &args.out, ui)?;
-    if let Some(path) = &args.junit {
-        fs::write(path, junit(&report)?).context(|| format!("cannot write {}", path.display()))?;
-    }
-    if let Some(path) = &args.record_timings {
-        record(path, &kind, &report.functions)?;
-    }
+    let kept = args.junit.as_deref().map_or(Ok(()), |path| write_junit(path, &report));
+    let recorded = args.record_timings.as_deref().map_or(Ok(()), |path| record(path, &kind, &report.functions));
     ui.result(&if ui.json() { report.clone() } else { from_here(&report, &args.out) })?;
+    kept.and(recorded)?;
     ui.line(&format!("report: {} (for programs: report.json)", args.out.join("report.html").display()));
     Ok(ExitCode::of_all(report.functions.iter().map(|f| &f.verdict)))
 }

@@ -44,7 +44,7 @@ use futon_gem5::Goal;
 use futon_model::ExitCode;
 use tokio_util::sync::CancellationToken;
 
-use futon_cli::{Cli, Command, Gem5Command, On};
+use futon_cli::{Cli, Command, Gem5Command};
 use futon_terminal::Ui;
 
 pub use signals::{cancel_on_signals, prepare_process};
@@ -70,14 +70,8 @@ pub async fn dispatch(cli: Cli, ui: &mut Ui, cancel: CancellationToken) -> Resul
         Command::Describe(args) => describe::describe(&args, ui, cancel).await,
         Command::Scaffold(args) => scaffold::scaffold(&args, ui, cancel).await,
         Command::Calls(command) => calls::calls(&command, ui),
-        Command::Setup(mut args) => {
-            args.machine.on = On::Gem5;
-            setup::setup(&args, ui, cancel).await
-        }
-        Command::Evaluate(mut args) => {
-            args.machine.on = On::Gem5;
-            test::test(&args, Goal::Evaluate, ui, cancel).await
-        }
+        Command::Setup(args) => setup::setup(&args, ui, cancel).await,
+        Command::Evaluate(args) => test::test(&args, Goal::Evaluate, ui, cancel).await,
         Command::Measure(args) => measure::measure(args, ui, cancel).await,
         Command::Gem5(Gem5Command::Selftest(args)) => selftest::selftest(*args, ui, cancel).await,
         Command::Sweep(args) => sweep::sweep(*args, ui, cancel).await,
@@ -89,7 +83,7 @@ pub async fn dispatch(cli: Cli, ui: &mut Ui, cancel: CancellationToken) -> Resul
         Command::Warm(command) => warm::warm(command, ui, &cancel).await,
         Command::Shell(args) => shell::shell(&args, ui, cancel).await,
         Command::Manual { folder } => completions::manual(&folder),
-        Command::Completions { shell } => Ok(completions::completions(shell)),
+        Command::Completions { shell } => completions::completions(shell, ui),
         // `main` has already handled this one.
         Command::Guard(_) | Command::Shim(_) => Ok(ExitCode::Usage),
     }

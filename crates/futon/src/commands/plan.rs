@@ -23,6 +23,7 @@ pub async fn plan(args: &PlanArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
     if args.matrix.matrix {
         return matrix(&args.matrix, test, ui);
     }
+    args.output.as_deref().map_or(Ok(()), |path| futon_common::require_writable("-o", path))?;
     let resources = &test.resources.resources;
     let given = super::images::with_archives(&test.chosen.names, resources, ui).await?;
     let project = Project::read(&test.project, &test.client, &test.machine, resources)?;

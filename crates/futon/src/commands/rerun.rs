@@ -89,10 +89,6 @@ pub fn run_args(resources: &ResourcesArg, json: bool) -> Result<RunArgs> {
 
 /// The working directories of the functions that are wanted, with their reports.
 pub fn choose(run: &Path, names: &[String]) -> Result<Vec<(WorkDir, Option<FunctionReport>)>> {
-    let none = |why: &str| {
-        Error::usage(format!("{}: {why}", run.display()))
-            .hint("name the folder of an earlier `futon test` (runs/latest), or its report.json")
-    };
     if run.join("plan.json").is_file() {
         let workdir = WorkDir::open(run)?;
         let report = Stored::read(run).ok();
@@ -101,7 +97,9 @@ pub fn choose(run: &Path, names: &[String]) -> Result<Vec<(WorkDir, Option<Funct
     }
     let Stored { report, folder } = Stored::read(run)?;
     if let Some(name) = names.iter().find(|name| !report.functions.iter().any(|f| f.name == **name)) {
-        return Err(none(&format!("the run has no function {name}")));
+        let known: Vec<&str> = report.functions.iter().map(|f| f.name.as_str()).collect();
+        return Err(Error::usage(format!("{}: the run has no function {name}", run.display()))
+            .hint(format!("its functions are: {}", known.join(", "))));
     }
     let failed = report.functions.iter().any(|f| !f.verdict.is_pass());
     let wanted = |f: &FunctionReport| {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use futon_cli::{BaseArg, Gem5Args, MachineArgs, On, SelftestArgs};
+use futon_cli::{BaseArg, Gem5Args, MachineArgs, SelftestArgs};
 use futon_common::{Context, Error, Result};
 use futon_model::{ExitCode, FunctionReport, Report, ScriptKind, SimulationReport};
 use futon_terminal::Ui;
@@ -14,7 +14,7 @@ use gem5_selftest::judge::{Judged, Sample, State, count, csv, judge, table};
 use gem5_selftest::model::Model;
 use gem5_selftest::suite::{Test, tests, work_items};
 use gem5_selftest::work::Work;
-use gem5_stats::{CoreModel, Row};
+use gem5_stats::Row;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -178,14 +178,10 @@ fn take_machine(args: &mut MachineArgs) -> Result<()> {
     if futon_prepare::gem5::wants_engine(args) {
         return Err(Error::usage("--base docker: the self-test runs in the lean guest").hint("leave --base out"));
     }
-    if !args.explicit.contains("cpu") {
-        args.gem5.cpu = CoreModel::O3;
-    }
     if !args.gem5.cpu.has_cycles() {
         return Err(Error::usage(format!("--cpu {}: this core counts no cycles", args.gem5.cpu))
             .hint("--cpu o3 or --cpu timing"));
     }
-    args.on = On::Gem5;
     Ok(())
 }
 
@@ -209,7 +205,8 @@ fn workdir(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futon_cli::{Cli, Command, Gem5Command};
+    use futon_cli::{Cli, Command, Gem5Command, On};
+    use gem5_stats::CoreModel;
 
     fn machine(words: &[&str]) -> Result<MachineArgs> {
         let cli = Cli::of_words(&[&["futon", "gem5", "selftest"], words].concat()).unwrap();

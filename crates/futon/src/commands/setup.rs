@@ -10,7 +10,7 @@ use futon_terminal::Ui;
 use tokio_util::sync::CancellationToken;
 
 use super::one_run::run_one;
-use futon_prepare::machine::{Purpose, has_lean_guest, prepare};
+use futon_prepare::machine::{Purpose, prepare};
 use futon_prepare::places::store;
 use futon_prepare::project::Project;
 use futon_prepare::rundir::run_folder;
@@ -27,9 +27,6 @@ pub async fn setup(args: &TestArgs, ui: &mut Ui, cancel: CancellationToken) -> R
     let resources = &args.resources.resources;
     let project = Project::read(&args.project, &args.client, &args.machine, resources)?;
     let names = project.names(&args.chosen.names, &args.chosen, &args.client)?;
-    if has_lean_guest(&args.machine) {
-        project.lean_can(&names)?;
-    }
     if args.shards.record_timings.is_some() {
         return Err(
             Error::usage("--record-timings: half of a test has no duration").hint("leave it out, or use `futon test`")

@@ -1,12 +1,13 @@
 //! `futon stats`: statistics without a run.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use futon_cli::StatsCommand;
-use futon_common::{Context, Error, Result};
+use futon_common::{Context, Error, Result, require_writable};
 use futon_figures::Study;
 use futon_model::ExitCode;
 use futon_terminal::Ui;
@@ -18,6 +19,7 @@ pub fn stats(command: &StatsCommand, ui: &mut Ui) -> Result<ExitCode> {
         StatsCommand::Check { file } => check(file, ui),
         StatsCommand::Study { folders, output } => study(folders, output, ui),
         StatsCommand::Chart { rows, output } => {
+            require_writable("--output", output)?;
             let mut all = Vec::new();
             for path in rows {
                 all.extend(futon_figures::read(path)?);
@@ -31,6 +33,7 @@ pub fn stats(command: &StatsCommand, ui: &mut Ui) -> Result<ExitCode> {
 
 /// Makes the page of a study from the folders of measurements.
 fn study(folders: &[PathBuf], output: &Path, ui: &Ui) -> Result<ExitCode> {
+    require_writable("--output", output)?;
     let study = Study::of(folders)?;
     fs::write(output, study.page()).context(|| format!("cannot write {}", output.display()))?;
     for line in study.findings() {
@@ -41,9 +44,13 @@ fn study(folders: &[PathBuf], output: &Path, ui: &Ui) -> Result<ExitCode> {
 }
 
 fn check(path: &Path, ui: &Ui) -> Result<ExitCode> {
-    let file = File::open(path).map_err(|e| {
-        Error::usage(format!("cannot read {}", path.display())).caused_by(e).hint("name gem5's stats.txt")
-    })?;
+    let refused = |why: std::io::Error| {
+        Error::usage(format!("cannot read {}", path.display())).caused_by(why).hint("name gem5's stats.txt")
+    };
+    if path.is_dir() {
+        return Err(refused(ErrorKind::IsADirectory.into()));
+    }
+    let file = File::open(path).map_err(refused)?;
     let begin = Instant::now();
     let mut stats = 0_u64;
     let mut odd = 0_u64;

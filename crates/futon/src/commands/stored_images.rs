@@ -1,5 +1,6 @@
 //! `futon images show`, `rm` and `prune`: shows what the store has, and removes what it need not keep.
 
+use futon_common::text::counted;
 use futon_common::{Context, Error, Result};
 use futon_model::{ExitCode, ImageReference};
 use futon_terminal::Ui;
@@ -89,7 +90,7 @@ fn tell(removed: Removed, names: &[String], json: bool, ui: &Ui) -> Result<ExitC
     let text = if json {
         json!({"images": names, "blobs": removed.blobs, "bytes": removed.bytes}).to_string()
     } else {
-        format!("{} blobs removed, {} free", removed.blobs, size(removed.bytes))
+        format!("{} removed, {} freed", counted(removed.blobs, "blob"), size(removed.bytes))
     };
     ui.out(&text)?;
     Ok(ExitCode::Passed)

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use futon_cells::{Shard, Suite as Manifest};
 use futon_cli::{BaseArg, On, TestArgs};
-use futon_common::{Context, Error, Result};
+use futon_common::{Context, Error, Result, require_writable};
 use futon_functions::Compose;
 use futon_gem5::Goal;
 use futon_harness::report::{junit, report, write_report};
@@ -39,8 +39,9 @@ use futon_prepare::warm::with_images;
 
 /// Tests functions, as many side by side as there is room for, and says how each ended.
 pub async fn test(args: &TestArgs, goal: Goal, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
-    let (report, out) = run_all(args, goal, ui, cancel).await?;
+    let Ended { report, out, kept } = run_to_end(args, goal, Among::default(), ui, cancel).await?;
     ui.result(&report)?;
+    kept?;
     ui.line(&format!("report: {} (for programs: report.json)", out.join("report.html").display()));
     Ok(exit(&report))
 }
@@ -86,12 +87,28 @@ pub async fn run_among(
     ui: &mut Ui,
     cancel: CancellationToken,
 ) -> Result<(Report, RunFolder)> {
+    let Ended { report, out, kept } = run_to_end(args, goal, among, ui, cancel).await?;
+    kept?;
+    Ok((report, out))
+}
+
+/// A run that has its verdicts.
+struct Ended {
+    report: Report,
+    out: RunFolder,
+    /// Whether all that was to be written of it is written: the verdicts hold all the same.
+    kept: Result<()>,
+}
+
+async fn run_to_end(
+    args: &TestArgs,
+    goal: Goal,
+    among: Among,
+    ui: &mut Ui,
+    cancel: CancellationToken,
+) -> Result<Ended> {
     let resources = &args.resources.resources;
-    let junit_folder =
-        args.output.junit.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = junit_folder.filter(|folder| !folder.is_dir()) {
-        return Err(Error::usage(format!("--junit: there is no folder {}", folder.display())).hint("make it first"));
-    }
+    args.output.junit.as_deref().map_or(Ok(()), |path| require_writable("--junit", path))?;
     check_recording(&args.shards)?;
     let m = &args.machine;
     let base = m.on == On::Qemu && m.base == BaseArg::Docker && m.base_image.is_none();
@@ -171,13 +188,11 @@ pub async fn run_among(
     let report = report(functions, started, started.elapsed().unwrap_or_default());
     // Before the report, which has a link to the charts.
     let drawn = super::rows::gather(&report.functions, &out, ui);
-    keep(args, &out, &report, manifest)?;
-    if let Some(path) = &args.shards.record_timings {
-        record(path, &parts.kind, &report.functions)?;
-    }
+    let kept = keep(args, &out, &report, manifest);
+    let timings = args.shards.record_timings.as_deref();
+    let recorded = timings.map_or(Ok(()), |path| record(path, &parts.kind, &report.functions));
     ui.tell(&Told::RunEnded { report: &report, folder: &out });
-    drawn?;
-    Ok((report, out))
+    Ok(Ended { report, out, kept: kept.and(recorded).and(drawn) })
 }
 
 /// Writes the reports, and then into the manifest what they are.
@@ -186,22 +201,24 @@ fn keep(args: &TestArgs, out: &Path, report: &Report, manifest: Option<Manifest>
     if let Some(manifest) = manifest {
         close_run(out, manifest, &report.functions)?;
     }
-    if let Some(path) = &args.output.junit {
-        fs::write(path, junit(report)?).context(|| format!("cannot write {}", path.display()))?;
-    }
-    Ok(())
+    args.output.junit.as_deref().map_or(Ok(()), |path| write_junit(path, report))
+}
+
+/// Writes a report for programs that read JUnit's.
+pub fn write_junit(path: &Path, report: &Report) -> Result<()> {
+    fs::write(path, junit(report)?).context(|| format!("cannot write {}", path.display()))
 }
 
 /// The run of a shard that has no function: there are more shards than functions. No machine is made.
-fn nothing_here(args: &TestArgs, parts: &SuiteParts, ui: &Ui) -> Result<(Report, RunFolder)> {
+fn nothing_here(args: &TestArgs, parts: &SuiteParts, ui: &Ui) -> Result<Ended> {
     ui.line(&format!("shard {}: the suite's {} functions are all in other shards", parts.shard, parts.count()));
     let out = run_folder(args.output.out.as_deref(), "futon test")?;
     let manifest = parts.empty_manifest();
     open_run(&out, Some(&manifest))?;
     let mut report = report(Vec::new(), SystemTime::now(), Duration::ZERO);
     report.summary.exit_code = exit(&report) as u8;
-    keep(args, &out, &report, Some(manifest))?;
-    Ok((report, out))
+    let kept = keep(args, &out, &report, Some(manifest));
+    Ok(Ended { report, out, kept })
 }
 
 /// What the runs of one call share.

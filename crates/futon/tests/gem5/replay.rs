@@ -105,7 +105,7 @@ fn states_that_the_machine_cannot_have_are_refused() {
         (&["--cpu", "o3", "--state", "cold", "--software-warmup", "1"], "no call goes before a cold one"),
         (&["--cpu", "o3", "--state", "cold", "--uarch-warmup", "1"], "no call goes before a cold one"),
         (&["--cpu", "o3", "--state", "cold", "--flush", "l1i"], "no effect without the lukewarm state"),
-        (&["--cpu", "o3", "--flush", "l9"], "there is no \"l9\""),
+        (&["--cpu", "o3", "--flush", "l9"], "there is no structure \"l9\""),
     ] {
         let words = [&["test", "--on", "gem5", "fibonacci-go", "--out", "out"], words].concat();
         let output = simulated.command("pass", &words).output().unwrap();

@@ -15,16 +15,16 @@ pub struct LoadFlags {
     /// Connections
     #[arg(long, default_value = "1", value_name = "INT", value_parser = some)]
     pub connections: u32,
-    /// Calls in flight at most, over all connections [default: one a connection; with -rate 10000]
+    /// Maximum calls in flight, over all connections [default: one per connection; with -rate 10000]
     #[arg(long, value_name = "INT", value_parser = some)]
     pub concurrency: Option<u32>,
-    /// Calls a second, at their times whatever became of those before: 500, in steps 100,200,400, or rising 100..1000
+    /// Calls per second, sent on time even if earlier ones have not ended: 500, in steps 100,200,400, or rising 100..1000
     #[arg(long, value_name = "RATE")]
     pub rate: Option<Rate>,
-    /// How long calls are sent and measured
+    /// How long to send measured calls
     #[arg(long, default_value = "10s", value_name = "DURATION", value_parser = super::values::limit)]
     pub duration: Duration,
-    /// How long calls are sent before
+    /// How long to send warm-up calls before that
     #[arg(long, default_value = "0s", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub warmup: Duration,
     /// Print the result as JSON

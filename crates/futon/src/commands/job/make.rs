@@ -8,7 +8,7 @@ use futon_cli::{ContentArgs, MachineArgs};
 use futon_common::{Context, Error, Result};
 use futon_job::{Blob, Form, JOB_SCHEMA, Job, JobFunction, JobWriter, Recorded, Served};
 use futon_model::{Base, MachineKind};
-use futon_qemu::{pack_disk, probe_image};
+use futon_qemu::{Whose, pack_disk, probe_image};
 use futon_resources::{
     BASE_IMAGE, CMDLINE, Digests, FUTON_GUEST, INITRD, KERNEL, LEAN_CMDLINE, LEAN_INITRD, LEAN_KERNEL, LEAN_PACKAGES,
     PACKAGES, SECCOMP, TEST_CLIENT,
@@ -192,7 +192,8 @@ impl Packer<'_> {
         }
         // A disk is mostly holes.
         let is_disk = self.parts.prepared.machine.inputs().files.get("base image").is_some_and(|image| image == path);
-        if !is_disk || probe_image(path).await? != "raw" {
+        let whose = if path.starts_with(self.parts.resources) { Whose::Futons } else { Whose::Users };
+        if !is_disk || probe_image(path, whose).await? != "raw" {
             return self.writer.add(path, &digest);
         }
         let (blob, place) = self.writer.place(path, &digest, Form::Qcow2)?;

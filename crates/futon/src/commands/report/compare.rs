@@ -106,7 +106,11 @@ impl Page {
 
     fn verdicts(&mut self, found: &Diff) {
         if found.verdicts.is_empty() {
-            self.title(&format!("verdicts: the same for all {} functions that are in both", found.compared));
+            self.title(&match found.compared {
+                0 => "verdicts: no function is in both".to_owned(),
+                1 => "verdicts: the same for the one function that is in both".to_owned(),
+                all => format!("verdicts: the same for all {all} functions that are in both"),
+            });
         } else {
             self.title(&format!("verdicts: {} of {} changed", found.verdicts.len(), found.compared));
         }

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
 use futon_cli::ReportTrendArgs;
-use futon_common::text::one_line;
-use futon_common::{Context, Error, Result};
-use futon_harness::report::{rate_words, trend_page, write_whole};
+use futon_common::text::{counted, one_line};
+use futon_common::{Context, Result, require_writable, write_whole};
+use futon_harness::report::{rate_words, trend_page};
 use futon_model::{ExitCode, Report};
 use futon_terminal::{Ui, columns, wrap};
 use report_diff::{Break, FunctionTrend, Trend, trend};
@@ -18,15 +18,12 @@ const FAINT: Style = Style::new().dimmed();
 
 /// Follows the functions of stored runs.
 pub fn follow(args: &ReportTrendArgs, ui: &mut Ui) -> Result<ExitCode> {
+    args.out.as_deref().map_or(Ok(()), |path| require_writable("--out", path))?;
     ui.start("reading reports");
     let read = read(&args.runs, ui);
     ui.stop();
     let found = trend(&read?);
     if let Some(path) = &args.out {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-            return Err(Error::usage(format!("--out: there is no folder {}", folder.display())).hint("make it first"));
-        }
         write_whole(path, trend_page(&found).as_bytes())?;
         ui.line(&format!("page: {}", path.display()));
     }
@@ -71,7 +68,8 @@ fn read(paths: &[PathBuf], ui: &Ui) -> Result<Vec<(String, Report)>> {
 }
 
 fn table(found: &Trend, columns: usize) -> String {
-    let mut lines = vec![format!("{} runs, the oldest first", found.runs.len())];
+    let order = if found.runs.len() > 1 { ", the oldest first" } else { "" };
+    let mut lines = vec![format!("{}{order}", counted(found.runs.len(), "run"))];
     for f in &found.functions {
         lines.extend(function(f, found, columns));
     }

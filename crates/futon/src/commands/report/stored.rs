@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use futon_common::{Error, Result};
 use futon_model::{REPORT_SCHEMA, Report};
+use serde::Deserialize;
 
 /// A report and where it is.
 #[derive(Debug)]
@@ -14,6 +15,15 @@ pub struct Stored {
     /// The folder it lies in.
     pub folder: PathBuf,
 }
+
+/// What a report of any version has.
+#[derive(Deserialize)]
+struct Version {
+    schema: String,
+}
+
+/// What the schemas of all versions begin with.
+const FAMILY: &str = "futon.report/";
 
 /// The name of every report's file.
 const FILE: &str = "report.json";
@@ -26,18 +36,20 @@ impl Stored {
     pub fn read(path: &Path) -> Result<Self> {
         let file = Self::file(path).ok_or_else(|| none(path))?;
         let text = fs::read(&file).map_err(|e| Error::usage(format!("cannot read {}", file.display())).caused_by(e))?;
-        let report: Report = serde_json::from_slice(&text).map_err(|e| {
-            Error::usage(format!("{} is not a report of futon's", file.display()))
-                .caused_by(e)
-                .hint(format!("a report has the schema {REPORT_SCHEMA} (docs/report.md)"))
-        })?;
-        if report.schema != REPORT_SCHEMA {
+        // Another version has other fields: what says so is looked at first.
+        let version = serde_json::from_slice::<Version>(&text).ok().map(|said| said.schema);
+        if let Some(other) = version.filter(|schema| schema.starts_with(FAMILY) && schema != REPORT_SCHEMA) {
             return Err(Error::usage(format!(
-                "{}: its schema is {:?}, and this futon reads {REPORT_SCHEMA}",
-                file.display(),
-                report.schema
+                "{}: its schema is {other:?}, and this futon reads {REPORT_SCHEMA}",
+                file.display()
             ))
             .hint("use the version of futon that wrote it"));
+        }
+        let refused = || Error::usage(format!("{} is not a report of futon's", file.display()));
+        let hint = format!("a report has the schema {REPORT_SCHEMA} (docs/report.md)");
+        let report: Report = serde_json::from_slice(&text).map_err(|e| refused().caused_by(e).hint(&*hint))?;
+        if report.schema != REPORT_SCHEMA {
+            return Err(refused().hint(hint));
         }
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         Ok(Self { report, folder: folder.to_owned() })

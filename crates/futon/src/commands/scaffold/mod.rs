@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use calls::{Schema, SchemaSource};
 use futon_cli::ScaffoldArgs;
-use futon_common::{Context, Error, Result};
+use futon_common::{Context, Error, Result, require_writable};
 use futon_functions::{Selection, calls_error};
 use futon_model::{ExitCode, Speaks};
 use futon_terminal::Ui;
@@ -80,13 +80,13 @@ impl Files {
         let own = !args.reflection && args.proto.is_empty() && args.protoset.is_none();
         let files =
             Self { compose: path.to_owned(), protoset: own.then(|| path.with_extension("pb")), force: args.force };
-        let there = |path: &&PathBuf| path.exists();
-        match std::iter::once(&files.compose).chain(&files.protoset).find(there) {
-            Some(path) if !args.force => {
-                Err(Error::usage(format!("{} already exists", path.display())).hint("--force overwrites it"))
+        for path in std::iter::once(&files.compose).chain(&files.protoset) {
+            require_writable("--output", path)?;
+            if path.exists() && !args.force {
+                return Err(Error::usage(format!("{} already exists", path.display())).hint("--force overwrites it"));
             }
-            _ => Ok(files),
         }
+        Ok(files)
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {

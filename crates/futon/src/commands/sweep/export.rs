@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use futon_common::text::counted;
 use futon_common::{Context, Result};
 use futon_figures::written;
 use futon_harness::report::{report, write_report};
@@ -42,8 +43,9 @@ pub fn export(made: &Made, out: &Path, as_json: bool, ui: &mut Ui) -> Result<Exi
     let code = ExitCode::of_all(whole.functions.iter().map(|function| &function.verdict));
     if exported.missing > 0 {
         ui.line(&format!(
-            "incomplete: {} of {cells} cells have no result. See: futon sweep status {}",
+            "incomplete: no result for {} of {}. See: futon sweep status {}",
             exported.missing,
+            counted(cells, "cell"),
             made.dir.display()
         ));
         return Ok(ExitCode::Infra);
@@ -77,5 +79,5 @@ fn show(exported: &Exported, ui: &Ui) -> Result<()> {
     let passed = exported.reports.iter().filter(|function| function.verdict.is_pass()).count();
     let bad = exported.reports.len() - passed;
     let bad = if bad > 0 { format!(", {bad} did not pass (report.html)") } else { String::new() };
-    ui.out(&format!("{} results: {passed} passed{bad}", exported.reports.len()))
+    ui.out(&format!("{}: {passed} passed{bad}", counted(exported.reports.len(), "result")))
 }

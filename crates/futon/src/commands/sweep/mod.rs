@@ -13,6 +13,7 @@ use std::fs;
 use std::path::Path;
 
 use futon_cli::{ExecutorArg, SweepArgs, SweepCommand, SweepHow, SweepNewArgs};
+use futon_common::text::counted;
 use futon_common::{Context, Error, Result};
 use futon_model::ExitCode;
 use futon_sweep::{Executor, Spec, Sweep};
@@ -112,9 +113,9 @@ async fn make(args: &SweepNewArgs, ui: &mut Ui, cancel: CancellationToken) -> Re
 async fn go_on(made: Made, how: &SweepHow, ui: &mut Ui, cancel: CancellationToken) -> Result<ExitCode> {
     let before = made.status()?.0.counts;
     ui.line(&format!(
-        "{}: {} cells, {} have a result, in {}",
+        "{}: {}, {} with a result, in {}",
         made.sweep.name,
-        before.cells,
+        counted(before.cells, "cell"),
         before.done(),
         made.dir.display()
     ));
@@ -135,9 +136,9 @@ async fn cancel_all(made: &Made, ui: &mut Ui) -> Result<ExitCode> {
     let tasks = if made.sweep.executor == Executor::Slurm { slurm::cancel(made)? } else { 0 };
     let what = match (here, tasks) {
         (0, 0) => "nobody makes cells of this sweep".to_owned(),
-        (0, tasks) => format!("{tasks} tasks of Slurm's are cancelled"),
+        (0, tasks) => format!("cancelled: {} of Slurm's", counted(tasks, "task")),
         (_, 0) => "what ran on this machine has ended".into(),
-        (_, tasks) => format!("what ran on this machine has ended, and {tasks} tasks of Slurm's are cancelled"),
+        (_, tasks) => format!("what ran on this machine has ended; cancelled: {} of Slurm's", counted(tasks, "task")),
     };
     ui.line(&format!("{what}; results stay. To go on: futon sweep resume {}", made.dir.display()));
     Ok(ExitCode::Passed)

@@ -1,7 +1,7 @@
 //! How far a sweep is, for people and programs.
 
 use anstyle::{AnsiColor, Style};
-use futon_common::text::duration;
+use futon_common::text::{counted, duration};
 use futon_common::{Context, Result};
 use futon_model::{ExitCode, Outcome};
 use futon_sweep::{Executor, Plan, State};
@@ -42,7 +42,7 @@ pub fn status(dir: &std::path::Path, cells: bool, as_json: bool, ui: &Ui) -> Res
         Executor::Slurm => "Slurm",
     };
     let c = &status.counts;
-    ui.out(&format!("{}: {} cells, by {who}", made.sweep.name, c.cells))?;
+    ui.out(&format!("{}: {}, by {who}", made.sweep.name, counted(c.cells, "cell")))?;
     for (count, word, style) in [
         (c.passed, "passed", GOOD),
         (c.failed, "failed", BAD),
@@ -65,12 +65,12 @@ pub fn status(dir: &std::path::Path, cells: bool, as_json: bool, ui: &Ui) -> Res
         for (cell, state) in pairs() {
             if let State::Open { why: Some(why), attempts } = state {
                 let why = futon_common::text::one_line(why);
-                ui.out(&format!("  {}: {attempts} attempts, no verdict: {why}", plan.title(cell)))?;
+                ui.out(&format!("  {}: {}, no verdict: {why}", plan.title(cell), counted(*attempts, "attempt")))?;
             }
         }
     }
     for (reason, tasks) in &status.waiting {
-        ui.line(&format!("  {tasks} tasks wait: {reason}"));
+        ui.line(&format!("  {} waiting: {reason}", counted(*tasks, "task")));
     }
     if let Some(why) = unknown {
         ui.line(&format!("note: {why}: running and waiting cells count as open"));
@@ -116,6 +116,6 @@ pub fn cells(plan: &Plan, as_json: bool, ui: &Ui) -> Result<ExitCode> {
     for cell in &plan.cells {
         ui.out(&format!("{}  {}", cell.digest.get(..12).unwrap_or_default(), plan.title(cell)))?;
     }
-    ui.line(&format!("{} cells", plan.cells.len()));
+    ui.line(&counted(plan.cells.len(), "cell"));
     Ok(ExitCode::Passed)
 }
