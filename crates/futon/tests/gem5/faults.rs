@@ -142,7 +142,7 @@ fn what_is_missing_is_named_before_anything_runs() {
     assert!(code == Some(3) && said.contains("is not a gem5"), "{said}");
     let fake = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gem5/fake.sh");
     for (args, exit, why) in [
-        (&["--kernel", "no-such-vmlinux"][..], 3, "no-such-vmlinux"),
+        (&["--kernel", "no-such-vmlinux"][..], 2, "no-such-vmlinux"),
         (&["--memory", "4096"], 2, "3072"),
         (&["--boot-cpu", "kvm"], 2, "without KVM"),
         (&["--cpu", "kvm"], 2, "nothing can be measured"),

@@ -70,7 +70,7 @@ fn qemu_is_missing() {
 fn the_base_image_is_missing_or_damaged() {
     let bench = Bench::new();
     let run = bench.test(&["fibonacci-go", "--base-image", "/nowhere/disk.img"]);
-    assert_eq!(run.code, Some(3), "{}", run.all());
+    assert_eq!(run.code, Some(2), "{}", run.all());
     assert!(run.stderr.contains("/nowhere/disk.img") && run.stderr.contains("hint:"), "{}", run.all());
     let damaged = bench.path("damaged.img");
     fs::write(&damaged, vec![0xA5; 4 << 20]).unwrap();
