@@ -168,6 +168,14 @@ class Qemu:
             command += ["-incoming", "defer"]
         command += ["-S", "-gdb", f"unix:path={self.folder}/qemu.gdb,server=on,wait=off"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(self.folder / "qemu.log", "wb"))
+        try:
+            self._go_on(point)
+        except BaseException:
+            self.end()
+            raise
+
+    def _go_on(self, point):
+        """From the saved state, stopped."""
         self.monitor = socket.socket(socket.AF_UNIX)
         self._connect()
         self.lines = self.monitor.makefile("rw")
