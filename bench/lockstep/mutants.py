@@ -51,13 +51,8 @@ def put(section, key, value):
     return change
 
 
-def both_apics(name):
-    """gem5 writes the local APIC in two places."""
-    return [f"{CORE}.xc.0", name]
-
-
 def all_of(checkpoint):
-    """Every mutant: its name, where it is, and the change."""
+    """Every mutant: its name, and the change. gem5 writes the local APIC in two places, and both are changed."""
     isa, thread = f"{CORE}.isa", f"{CORE}.xc.0"
     for name, bits in MISC.items():
         yield name, turned(isa, "regVal", names.MISC.index(name), bits)

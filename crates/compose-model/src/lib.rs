@@ -32,5 +32,5 @@ pub use parts::{
 };
 pub use places::{Place, Places};
 pub use project::{FileObject, Ipam, IpamPool, Network, Project, Volume};
-pub use service::Service;
+pub use service::{Service, assignment};
 pub use units::{GoDuration, parse_duration};

@@ -125,6 +125,13 @@ pub struct Service {
     pub extensions: BTreeMap<String, Value>,
 }
 
+/// A variable of `environment` as an engine takes it: `NAME=value`, or the name alone for one that is set nowhere, which takes the image's own
+/// away.
+#[must_use]
+pub fn assignment(name: &str, value: Option<&str>) -> String {
+    value.map_or_else(|| name.to_owned(), |value| format!("{name}={value}"))
+}
+
 impl Service {
     /// The name of its first container: the one that the file gives it, else Compose's.
     #[must_use]

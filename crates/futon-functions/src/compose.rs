@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use compose_model::{LoadError, Loader, Project};
 use futon_model::ImageReference;
 
-use futon_common::{Error, Result};
+use futon_common::{Error, Result, folder_of};
 
 /// The project name if neither the file nor its folder gives one.
 const PROJECT: &str = "futon";
@@ -65,13 +65,8 @@ impl Declared {
     pub fn parse(path: &Path, text: &str) -> Result<Self> {
         let source = calls::Source::inside(path.display().to_string(), text, "");
         let declaration = FunctionHints::parse(text, &source).map_err(|e| calls_error(&e))?;
-        Ok(Self { declaration, source, folder: folder_of(path) })
+        Ok(Self { declaration, source, folder: folder_of(path).to_owned() })
     }
-}
-
-/// The folder of a file.
-fn folder_of(path: &Path) -> PathBuf {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned)
 }
 
 /// futon's extension of a service.
@@ -187,7 +182,7 @@ impl Compose {
             let prefix = format!("services.{service}.x-futon");
             let source = calls::Source::inside(self.path.display().to_string(), &text, prefix);
             let declaration = FunctionHints::from_value(value.clone(), &source).map_err(|e| calls_error(&e))?;
-            return Ok(Some(Declared { declaration, source, folder: folder_of(&self.path) }));
+            return Ok(Some(Declared { declaration, source, folder: folder_of(&self.path).to_owned() }));
         };
         let path = folder_of(&self.path).join(file);
         let text = std::fs::read_to_string(&path).map_err(|error| {

@@ -4,7 +4,7 @@
 //! Field names: Docker Engine API 1.45, `POST /containers/create`, `/networks/create` and `/volumes/create`; how Compose 2.26 fills them, as
 //! seen with `docker inspect`.
 
-use compose_model::{Condition, Mount, Network, Project, Service};
+use compose_model::{Condition, Mount, Network, Project, Service, assignment};
 use futon_model::{ContainerRequest, EngineRequests, StartAfter, StartCondition};
 use serde_json::{Map, Value, json};
 
@@ -135,11 +135,7 @@ fn key_of(
         "command" => of_body("Cmd", json!(service.command)),
         "entrypoint" => of_body("Entrypoint", json!(service.entrypoint)),
         "environment" => {
-            let set = service.environment.iter().map(|(name, value)| match value {
-                Some(value) => format!("{name}={value}"),
-                // Takes the image's own away.
-                None => name.clone(),
-            });
+            let set = service.environment.iter().map(|(name, value)| assignment(name, value.as_deref()));
             of_body("Env", set.collect());
         }
         "user" => of_body("User", json!(service.user)),

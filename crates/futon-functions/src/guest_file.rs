@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use compose_model::{FileObject, Mount, Project, Service, ServiceFile};
+use compose_model::{FileObject, Mount, Project, Service, ServiceFile, assignment};
 use futon_common::{Error, Result};
 use serde_json::{Map, Value, json};
 
@@ -83,11 +83,7 @@ pub(super) fn text(project: &Project, handover: &Handover) -> String {
         // A variable without a name stands in a list alone.
         let variables = service["environment"].as_object().filter(|set| set.contains_key(""));
         if let Some(variables) = variables {
-            let set = |(name, value): (&String, &Value)| match value.as_str() {
-                Some(value) => format!("{name}={value}"),
-                None => name.clone(),
-            };
-            service["environment"] = variables.iter().map(set).collect();
+            service["environment"] = variables.iter().map(|(name, value)| assignment(name, value.as_str())).collect();
         }
         let options = service.get_mut("security_opt").and_then(Value::as_array_mut);
         for option in options.into_iter().flatten() {
@@ -106,9 +102,7 @@ pub(super) fn text(project: &Project, handover: &Handover) -> String {
 /// The file of an option of `security_opt` that is a profile of seccomp: Compose reads it on its machine.
 fn seccomp_profile(project: &Project, option: &str) -> Option<PathBuf> {
     let (name, file) = option.split_once('=').or_else(|| option.split_once(':'))?;
-    let folder = std::path::absolute(&project.file).ok()?;
-    (name == "seccomp" && !matches!(file, "" | "unconfined"))
-        .then(|| folder.parent().map(|folder| folder.join(file)))?
+    (name == "seccomp" && !matches!(file, "" | "unconfined")).then(|| folder_of(project).join(file))
 }
 
 impl Compose {
@@ -148,16 +142,7 @@ impl Making<'_> {
             needed.retain(|other, _| names.contains(&other.as_str()));
         }
         as_compose_reads(&mut keys, service);
-        // Of a short form the engine hears all, and judges it.
-        let long = |mount: &&Mount| !mount.bind.as_ref().is_some_and(|bind| bind.create_host_path);
-        for mount in service.volumes.iter().filter(long) {
-            let options =
-                [("bind", mount.bind.is_some()), ("volume", mount.volume.is_some()), ("tmpfs", mount.tmpfs.is_some())];
-            for (kind, _) in options.iter().filter(|(kind, given)| *given && *kind != mount.kind) {
-                let text = format!("mount of type `{}` should not define `{kind}` option", mount.kind);
-                self.remarks.push(format!("service {name}: {}: {text}: Docker Compose leaves it out", mount.target));
-            }
-        }
+        self.remarks.extend(left_out_of_mounts(name, service));
         if service.build.is_some() && service.pull_policy.as_deref() == Some("build") {
             self.remarks.push(format!(
                 "service {name}: Docker Compose would build its image anew; futon runs the one that is stored"
@@ -184,8 +169,20 @@ impl Making<'_> {
                 }
             }
         }
+        let files = self.files(name, service)?;
+        let mounts =
+            keys.remove("volumes").and_then(|mounts| if let Value::Array(list) = mounts { Some(list) } else { None });
+        let mounts = one_at_a_place(mounts.unwrap_or_default(), files);
+        if !mounts.is_empty() {
+            keys.insert("volumes".into(), mounts.into());
+        }
+        Ok(keys)
+    }
+
+    /// The configs and secrets of a service as mounts, in Compose's order: the first at a place is the one.
+    fn files(&mut self, name: &str, service: &Service) -> Result<Vec<Value>> {
+        let project = &self.compose.project;
         let mut files = Vec::new();
-        // In Compose's order: the first at a place is the one.
         for (key, list, objects, base) in [
             ("secrets", &service.secrets, &project.secrets, "/run/secrets/"),
             ("configs", &service.configs, &project.configs, "/"),
@@ -226,13 +223,7 @@ impl Making<'_> {
                 files.push(json!({"type": "bind", "source": source, "target": target, "read_only": !copied}));
             }
         }
-        let mounts =
-            keys.remove("volumes").and_then(|mounts| if let Value::Array(list) = mounts { Some(list) } else { None });
-        let mounts = one_at_a_place(mounts.unwrap_or_default(), files);
-        if !mounts.is_empty() {
-            keys.insert("volumes".into(), mounts.into());
-        }
-        Ok(keys)
+        Ok(files)
     }
 
     /// A volume of the file. One that is a bind of the host's by its options gets a copy, as a bind does.
@@ -284,6 +275,22 @@ impl Making<'_> {
         let (uid, gid) = (number(&file.uid)?, number(&file.gid)?);
         Ok(self.handover.text(&file.source, text, file.mode.unwrap_or(0o444), uid, gid))
     }
+}
+
+/// Options of a service's mounts that belong to another kind of mount: Compose warns of them. Of a short form the engine hears all, and judges
+/// it.
+fn left_out_of_mounts(name: &str, service: &Service) -> Vec<String> {
+    let long = |mount: &&Mount| !mount.bind.as_ref().is_some_and(|bind| bind.create_host_path);
+    let mut remarks = Vec::new();
+    for mount in service.volumes.iter().filter(long) {
+        let options =
+            [("bind", mount.bind.is_some()), ("volume", mount.volume.is_some()), ("tmpfs", mount.tmpfs.is_some())];
+        for (kind, _) in options.iter().filter(|(kind, given)| *given && *kind != mount.kind) {
+            let text = format!("mount of type `{}` should not define `{kind}` option", mount.kind);
+            remarks.push(format!("service {name}: {}: {text}: Docker Compose leaves it out", mount.target));
+        }
+    }
+    remarks
 }
 
 /// Why Compose cannot copy a text to a place in a container, or would copy it where nobody sees it.

@@ -3,6 +3,7 @@
 //! Sources: the runtime specification, and what Docker Engine 26.1 hands to its runtime, seen in the docker base's guest
 //! (`tests/starts`).
 
+use compose_model::assignment;
 use futon_model::{LeanAttachment, LeanBundle};
 use serde_json::{Map, Value, json};
 
@@ -164,10 +165,7 @@ fn arguments(image: &ImageSettings, service: &ServiceSettings) -> Result<Vec<Str
 /// takes its place; a name without `=` takes it away.
 fn environment(image: &ImageSettings, service: &ServiceSettings, hostname: &str) -> Vec<String> {
     let name_of = |assignment: &str| assignment.split('=').next().unwrap_or_default().to_owned();
-    let set = service.environment.iter().map(|(name, value)| match value {
-        Some(value) => format!("{name}={value}"),
-        None => name.clone(),
-    });
+    let set = service.environment.iter().map(|(name, value)| assignment(name, value.as_deref()));
     let mut wanted: Vec<String> = set.collect();
     for assignment in &image.env {
         let name = name_of(assignment);

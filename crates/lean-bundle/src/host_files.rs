@@ -58,14 +58,6 @@ pub(super) fn host_files(source: &Path, place: &str) -> Result<Vec<HostFile>, St
     Ok(copies.made)
 }
 
-/// Whether a file or folder of the host can go into a bundle.
-///
-/// # Errors
-/// Why not.
-pub(super) fn can_hand_over(path: &Path) -> Result<(), String> {
-    host_files(path, "").map(drop)
-}
-
 fn cannot_copy(path: &Path, why: impl std::fmt::Display) -> String {
     format!("cannot copy {} to the guest: {why}", path.display())
 }
@@ -250,12 +242,12 @@ mod tests {
         {
             fs::create_dir(&sub).unwrap();
             make(&sub.join(name));
-            let why = can_hand_over(folder.path()).unwrap_err();
+            let why = host_files(folder.path(), "").unwrap_err();
             assert!(why.ends_with(&format!("/sub/{name} to the guest: neither a file nor a folder")), "{why}");
-            assert!(can_hand_over(&sub.join(name)).unwrap_err().contains(name));
+            assert!(host_files(&sub.join(name), "").unwrap_err().contains(name));
             fs::remove_dir_all(&sub).unwrap();
         }
-        assert!(can_hand_over(Path::new("/dev/null")).unwrap_err().contains("/dev/null"));
+        assert!(host_files(Path::new("/dev/null"), "").unwrap_err().contains("/dev/null"));
     }
 
     #[test]
@@ -271,7 +263,7 @@ mod tests {
     fn what_is_too_large_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         File::create(folder.path().join("huge")).unwrap().set_len(LARGEST + 1).unwrap();
-        let why = can_hand_over(folder.path()).unwrap_err();
+        let why = host_files(folder.path(), "").unwrap_err();
         assert!(why.contains("more than 64 MiB"), "{why}");
     }
 }

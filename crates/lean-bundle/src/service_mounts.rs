@@ -1,11 +1,10 @@
 //! What a compose service mounts, and where it comes from.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use compose_model::{Mount, Project, Service, ServiceFile};
 use futon_functions::{Handover, Origin};
 
-use super::host_files::can_hand_over;
 use super::refused_key::{RefusedKey, refuse};
 use super::settings::{MountSource, ServiceMount};
 
@@ -45,7 +44,7 @@ pub(super) fn mounts(
             let text =
                 |text: &str| MountSource::Text { content: text.as_bytes().to_vec(), mode: file_mode(file), uid, gid };
             let (source, read_only) = if let Some(path) = &object.file {
-                (handed_over(key, Path::new(path))?, true)
+                (MountSource::Host(PathBuf::from(path)), true)
             } else if let Some(content) = &object.content {
                 (text(content), false)
             } else if let Some(variable) = &object.environment {
@@ -110,7 +109,8 @@ fn source(project: &Project, mount: &Mount, handover: &Handover) -> Result<Mount
                 return Err(bad(format!("propagation {propagation}")));
             }
             match handover.origin(&mount.source) {
-                Some(Origin::Path(path)) => handed_over("volumes", path),
+                // Looked at when it was handed over.
+                Some(Origin::Path(path)) => Ok(MountSource::Host(path.clone())),
                 Some(Origin::NewFolder) => Ok(MountSource::NewFolder),
                 Some(Origin::Text { text, mode, uid, gid }) => {
                     Ok(MountSource::Text { content: text.as_bytes().to_vec(), mode: *mode, uid: *uid, gid: *gid })
@@ -128,10 +128,4 @@ fn short_size(bytes: i64) -> String {
         .into_iter()
         .find(|(bits, _)| bytes % (1 << bits) == 0)
         .map_or_else(|| bytes.to_string(), |(bits, suffix)| format!("{}{suffix}", bytes >> bits))
-}
-
-/// A file or folder of the host that goes into the bundle.
-fn handed_over(key: &str, path: &Path) -> Result<MountSource, RefusedKey> {
-    can_hand_over(path).map_err(|why| refuse(key, why))?;
-    Ok(MountSource::Host(PathBuf::from(path)))
 }

@@ -26,7 +26,7 @@ use super::describe;
 use super::one_run::run_beside;
 use super::unrun::{could_not_run, not_run};
 use futon_prepare::given::missing_image;
-use futon_prepare::machine::{Purpose, has_lean_guest, prepare};
+use futon_prepare::machine::{Purpose, prepare};
 use futon_prepare::packages::keep_packages;
 use futon_prepare::prepared::Prepared;
 use futon_prepare::project::{Project, store_for};
@@ -117,9 +117,6 @@ async fn run_to_end(
     let compose = among.compose.map_or_else(|| Project::compose(&args.project, resources), Ok)?;
     let mut project = Project::of(compose, &args.project, &args.client, &args.machine, resources)?;
     let names = project.names(&given, &args.chosen, &args.client)?;
-    if has_lean_guest(&args.machine) {
-        project.lean_can(&names)?;
-    }
     let parts = SuiteParts::new(&project, &names, &args.shards, &args.machine, resources, ui)?;
     let (names, weights) = parts.own();
     if names.is_empty() {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use futon_common::{Error, Result};
+use futon_common::{Error, Result, folder_of};
 use futon_model::{REPORT_SCHEMA, Report};
 use serde::Deserialize;
 
@@ -51,8 +51,7 @@ impl Stored {
         if report.schema != REPORT_SCHEMA {
             return Err(refused().hint(hint));
         }
-        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-        Ok(Self { report, folder: folder.to_owned() })
+        Ok(Self { report, folder: folder_of(&file).to_owned() })
     }
 
     /// The file of a report, if there is one.
